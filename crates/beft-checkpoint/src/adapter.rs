@@ -1,0 +1,209 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use beft_nn::{ParamData, map_params, param_shapes, read_params};
+use burn::module::Module;
+use burn::tensor::TensorData;
+use serde_json::{Map, Value};
+
+use crate::load::transpose;
+use crate::{CheckpointError, NameTable, Stored};
+
+/// A tensor of the task head, as PyTorch stores it (`nn.Linear` weights are `[out, in]`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadTensor {
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub values: Vec<f32>,
+}
+
+/// Trained biases and head, apart from the frozen backbone, under Hugging Face names.
+///
+/// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's BEFT tuner.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Adapter {
+    /// The base model as the user named it.
+    pub base_model: String,
+    /// Change of the bias of each tuned linear module, by module name
+    /// (`bert.encoder.layer.0.attention.self.value`).
+    pub deltas: BTreeMap<String, Vec<f32>>,
+    /// Which modules are tuned, as PEFT matches them: name suffixes.
+    pub target_modules: Vec<String>,
+    /// Biases that PEFT's tuner cannot hold (layer norms), as absolute values by parameter name.
+    pub extra: BTreeMap<String, Vec<f32>>,
+    /// The task head, by parameter name (`classifier.weight`).
+    pub head: BTreeMap<String, HeadTensor>,
+    /// Facts of our own, kept in the sidecar: terms, seed, labels, the base's fingerprint.
+    pub facts: Map<String, Value>,
+}
+
+/// Key of [`Adapter::facts`] for the base's [`TensorFiles::fingerprint`](crate::TensorFiles::fingerprint).
+pub(crate) const FINGERPRINT: &str = "base_fingerprint";
+
+impl Adapter {
+    /// The adapter that turns the parameters `base` into `trained`, both by parameter path.
+    /// Paths in `head` are stored whole.
+    ///
+    /// # Panics
+    ///
+    /// If a trained path is not in `base` or in the table: both come from the same module.
+    pub fn between<M: Module>(
+        module: &M,
+        table: &NameTable,
+        base: &BTreeMap<String, ParamData>,
+        trained: &BTreeMap<String, ParamData>,
+        head: &[&str],
+    ) -> Self {
+        let mut adapter = Self::default();
+        for (path, data) in trained {
+            let (row, name) = table.by_path(path).expect("trained parameters are in the table");
+            if head.contains(&path.as_str()) {
+                adapter.head.insert(name, HeadTensor::from_param(data, row.stored));
+            } else if let Some(linear) = linear_of_bias(table, &name) {
+                let before = &base[path].values;
+                let delta = data.values.iter().zip(before).map(|(b1, b0)| b1 - b0).collect();
+                adapter.deltas.insert(linear, delta);
+            } else {
+                adapter.extra.insert(name, data.values.clone());
+            }
+        }
+        adapter.target_modules = target_modules(&linear_modules(module, table), &adapter.deltas);
+        adapter
+    }
+
+    /// Number of classes of the stored head.
+    pub fn num_classes(&self) -> Option<usize> {
+        Some(self.head.get("classifier.bias")?.values.len())
+    }
+
+    /// Refuses a base model other than the one the adapter was trained on, as far as the adapter
+    /// knows it (PEFT's own adapters do not).
+    ///
+    /// # Errors
+    ///
+    /// When the fingerprints differ.
+    pub fn check_base(&self, path: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
+        match self.facts.get(FINGERPRINT).and_then(Value::as_str) {
+            Some(recorded) if recorded != fingerprint => Err(CheckpointError::Adapter {
+                path: path.to_owned(),
+                reason: format!(
+                    "it was trained on another base model (`{}`, weights {recorded}; these are {fingerprint}); give that model with --model",
+                    self.base_model
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the base's fingerprint for [`check_base`](Self::check_base).
+    pub fn set_fingerprint(&mut self, fingerprint: String) {
+        self.facts.insert(FINGERPRINT.to_owned(), Value::String(fingerprint));
+    }
+
+    /// Puts the adapter onto the base model in `module`; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor has no place in the model, or another length.
+    pub fn apply<M: Module>(
+        &self,
+        module: M,
+        table: &NameTable,
+        path: &Path,
+    ) -> Result<M, CheckpointError> {
+        let fail = |reason| CheckpointError::Adapter { path: path.to_owned(), reason };
+        let path_of = |name: &str| {
+            table.by_hf(name).map(|(row, path)| (row.stored, path)).ok_or_else(|| {
+                fail(format!("tensor `{name}` has no place in this model; is --model the base it was trained on?"))
+            })
+        };
+        let mut new: BTreeMap<String, (bool, Vec<f32>)> = BTreeMap::new();
+        for (linear, delta) in &self.deltas {
+            new.insert(path_of(&format!("{linear}.bias"))?.1, (true, delta.clone()));
+        }
+        for (name, values) in &self.extra {
+            new.insert(path_of(name)?.1, (false, values.clone()));
+        }
+        for (name, tensor) in &self.head {
+            let (stored, param) = path_of(name)?;
+            new.insert(param, (false, tensor.module_values(stored)));
+        }
+
+        let present = read_params(&module, |p| new.contains_key(p));
+        if let Some(absent) = new.keys().find(|p| !present.contains_key(*p)) {
+            return Err(fail(format!("the model has no parameter `{absent}`; is --model the base it was trained on?")));
+        }
+        for (param, (is_delta, values)) in &mut new {
+            let base = &present[param];
+            if base.values.len() != values.len() {
+                let name = table.by_path(param).map_or_else(|| param.clone(), |(_, name)| name);
+                return Err(fail(format!(
+                    "`{name}` has {} values, the model's has shape {:?}; is --model the base it was trained on?",
+                    values.len(),
+                    base.shape
+                )));
+            }
+            if *is_delta {
+                values.iter_mut().zip(&base.values).for_each(|(delta, b0)| *delta += b0);
+            }
+        }
+        Ok(map_params(module, |param, shape| {
+            let (_, values) = new.remove(param)?;
+            Some(TensorData::new(values, shape.to_vec()))
+        }))
+    }
+}
+
+impl HeadTensor {
+    fn from_param(data: &ParamData, stored: Stored) -> Self {
+        match (stored, data.shape.as_slice()) {
+            (Stored::Transposed, &[rows, columns]) => Self {
+                shape: vec![columns, rows],
+                values: transpose(&data.values, rows, columns),
+            },
+            _ => Self { shape: data.shape.clone(), values: data.values.clone() },
+        }
+    }
+
+    fn module_values(&self, stored: Stored) -> Vec<f32> {
+        match (stored, self.shape.as_slice()) {
+            (Stored::Transposed, &[rows, columns]) => transpose(&self.values, rows, columns),
+            _ => self.values.clone(),
+        }
+    }
+}
+
+/// The linear module that a bias belongs to; `None` for a layer norm's.
+fn linear_of_bias(table: &NameTable, bias: &str) -> Option<String> {
+    let module = bias.strip_suffix(".bias")?;
+    let (row, _) = table.by_hf(&format!("{module}.weight"))?;
+    (row.stored == Stored::Transposed).then(|| module.to_owned())
+}
+
+/// Names of all linear modules of a model, the task head's included.
+fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
+    param_shapes(module)
+        .iter()
+        .filter_map(|(path, _)| table.by_path(path))
+        .filter(|(row, _)| row.stored == Stored::Transposed)
+        .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
+        .collect()
+}
+
+/// For each tuned module the shortest suffix of its name that no untuned linear module shares, as
+/// PEFT matches names (equal, or ending in `.suffix`).
+fn target_modules(all: &[String], tuned: &BTreeMap<String, Vec<f32>>) -> Vec<String> {
+    let matches = |name: &str, suffix: &str| {
+        name == suffix || name.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))
+    };
+    let mut suffixes = BTreeSet::new();
+    for name in tuned.keys() {
+        let starts = name.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
+        let shortest = starts
+            .map(|start| &name[start..])
+            .find(|suffix| all.iter().all(|n| !matches(n, suffix) || tuned.contains_key(n)));
+        suffixes.insert(shortest.unwrap_or(name).to_owned());
+    }
+    suffixes.into_iter().collect()
+}

@@ -1,0 +1,227 @@
+//! Adapters on disk: `adapter_config.json` and `adapter_model.safetensors` as PEFT's
+//! `src/peft/tuners/beft` reads and writes them, `beft.json` beside them for facts of our own
+//! (PEFT drops keys it does not know), and `extra_biases.safetensors` for what its tuner cannot
+//! hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use beft_core::write_dir_atomic;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Adapter, CheckpointError, HeadTensor, TensorFiles};
+
+/// PEFT's config file.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// PEFT's weights file.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// Our own facts.
+pub const ADAPTER_SIDECAR: &str = "beft.json";
+/// Layer norm biases, as absolute values for `load_state_dict(strict=False)`.
+pub const EXTRA_BIASES: &str = "extra_biases.safetensors";
+
+/// The version of PEFT whose layout is written.
+const PEFT_VERSION: &str = "0.21.2";
+/// PEFT wraps the model twice; the backbone's own names follow.
+const WRAPPERS: &str = "base_model.model.";
+const DELTA: &str = ".beft_bias";
+
+#[derive(Deserialize)]
+struct PeftConfig {
+    peft_type: String,
+    #[serde(default)]
+    base_model_name_or_path: Option<String>,
+    #[serde(default)]
+    target_modules: Option<Value>,
+}
+
+impl Adapter {
+    /// Writes the adapter folder as a whole: an earlier one of that name is replaced only when
+    /// the new one is complete.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), CheckpointError> {
+        let config = json!({
+            "auto_mapping": null,
+            "base_model_name_or_path": self.base_model,
+            "inference_mode": true,
+            "init_weights": true,
+            "modules_to_save": ["classifier", "score"],
+            "peft_type": "BEFT",
+            "peft_version": PEFT_VERSION,
+            "revision": null,
+            "target_modules": self.target_modules,
+            "task_type": "SEQ_CLS",
+        });
+        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+        for (module, delta) in &self.deltas {
+            tensors.push((format!("{WRAPPERS}{module}{DELTA}"), vec![1, delta.len()], delta));
+        }
+        for (name, tensor) in &self.head {
+            tensors.push((format!("{WRAPPERS}{name}"), tensor.shape.clone(), &tensor.values));
+        }
+        let mut files = vec![
+            (ADAPTER_CONFIG, pretty(&config)),
+            (ADAPTER_WEIGHTS, serialize(&tensors, dir)?),
+            (ADAPTER_SIDECAR, pretty(&Value::Object(self.facts.clone()))),
+        ];
+        if !self.extra.is_empty() {
+            let extra: Vec<_> =
+                self.extra.iter().map(|(n, v)| (n.clone(), vec![v.len()], v.as_slice())).collect();
+            files.push((EXTRA_BIASES, serialize(&extra, dir)?));
+        }
+        write_dir_atomic(dir, &files).map_err(CheckpointError::io("write", dir))
+    }
+
+    /// Reads an adapter folder written by [`save`](Self::save) or by PEFT's `save_pretrained`.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or damaged, or the adapter is of another PEFT type.
+    pub fn load(dir: &Path) -> Result<Self, CheckpointError> {
+        let config: PeftConfig = read_json(&dir.join(ADAPTER_CONFIG))?;
+        let fail = |file: &str, reason: String| CheckpointError::Adapter {
+            path: dir.join(file),
+            reason,
+        };
+        if config.peft_type != "BEFT" {
+            return Err(fail(
+                ADAPTER_CONFIG,
+                format!("peft_type is `{}`; only BEFT adapters (trained biases) can be used", config.peft_type),
+            ));
+        }
+        let sidecar = dir.join(ADAPTER_SIDECAR);
+        let mut adapter = Self {
+            base_model: config.base_model_name_or_path.unwrap_or_default(),
+            target_modules: suffixes(config.target_modules),
+            facts: if sidecar.is_file() { read_json(&sidecar)? } else { Map::new() },
+            ..Self::default()
+        };
+        let weights = TensorFiles::open(&dir.join(ADAPTER_WEIGHTS))?;
+        for full in weights.names() {
+            let name = full.strip_prefix(WRAPPERS).unwrap_or(full);
+            let values = weights.read(full)?;
+            if let Some(module) = name.strip_suffix(DELTA) {
+                adapter.deltas.insert(module.to_owned(), values);
+            } else if name.starts_with("classifier.") {
+                let shape = weights.shape(full).unwrap_or_default().to_vec();
+                adapter.head.insert(name.to_owned(), HeadTensor { shape, values });
+            } else {
+                return Err(fail(
+                    ADAPTER_WEIGHTS,
+                    format!("tensor `{full}` is neither a bias (`...{DELTA}`) nor part of the classifier"),
+                ));
+            }
+        }
+        let extra = dir.join(EXTRA_BIASES);
+        if extra.is_file() {
+            adapter.extra = read_all(&TensorFiles::open(&extra)?)?;
+        }
+        Ok(adapter)
+    }
+}
+
+fn read_all(files: &TensorFiles) -> Result<BTreeMap<String, Vec<f32>>, CheckpointError> {
+    files.names().map(|name| Ok((name.to_owned(), files.read(name)?))).collect()
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
+    if !path.is_file() {
+        return Err(CheckpointError::Adapter {
+            path: path.to_owned(),
+            reason: format!("no such file; an adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"),
+        });
+    }
+    let text = fs::read(path).map_err(CheckpointError::io("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|source| CheckpointError::Json { path: path.to_owned(), source })
+}
+
+/// PEFT allows a list, or one string (a regular expression).
+fn suffixes(value: Option<Value>) -> Vec<String> {
+    match value {
+        Some(Value::Array(list)) => {
+            list.into_iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        }
+        Some(Value::String(pattern)) => vec![pattern],
+        _ => Vec::new(),
+    }
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    // The alternate form of `Display` is serde_json's pretty printer.
+    format!("{value:#}\n").into_bytes()
+}
+
+fn serialize(
+    tensors: &[(String, Vec<usize>, &[f32])],
+    dir: &Path,
+) -> Result<Vec<u8>, CheckpointError> {
+    let fail = |e: safetensors::SafeTensorError| CheckpointError::Adapter {
+        path: dir.to_owned(),
+        reason: e.to_string(),
+    };
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, shape, _), bytes) in tensors.iter().zip(&bytes) {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?));
+    }
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize(views, Some(metadata)).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter() -> Adapter {
+        Adapter {
+            base_model: "base".into(),
+            deltas: [("bert.layer.0.value".to_owned(), vec![0.5, -0.25])].into(),
+            target_modules: vec!["value".into()],
+            extra: [("bert.LayerNorm.bias".to_owned(), vec![1.0])].into(),
+            head: [(
+                "classifier.weight".to_owned(),
+                HeadTensor { shape: vec![2, 1], values: vec![1.0, 2.0] },
+            )]
+            .into(),
+            facts: [("terms".to_owned(), json!("v"))].into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_saved_adapter_loads_equal_and_replaces_an_older_one_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        adapter().save(&path).unwrap();
+        assert_eq!(Adapter::load(&path).unwrap(), adapter());
+        let smaller = Adapter { extra: BTreeMap::new(), ..adapter() };
+        smaller.save(&path).unwrap();
+        assert_eq!(Adapter::load(&path).unwrap(), smaller);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        let message = Adapter::load(&path).unwrap_err().to_string();
+        assert!(message.contains("adapter_config.json: no such file"), "{message}");
+        adapter().save(&path).unwrap();
+        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "LORA"}"#).unwrap();
+        let message = Adapter::load(&path).unwrap_err().to_string();
+        assert!(message.contains("`LORA`"), "{message}");
+        // A file stands where the folder should go.
+        let blocked = dir.path().join("file");
+        fs::write(&blocked, "x").unwrap();
+        let message = adapter().save(&blocked.join("adapter")).unwrap_err().to_string();
+        assert!(message.contains("cannot write"), "{message}");
+    }
+}

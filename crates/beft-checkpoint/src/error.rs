@@ -1,0 +1,111 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::TensorProblem;
+
+/// A checkpoint, tokenizer or adapter that cannot be used. The text names the file and says what
+/// to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The model is neither a folder nor in the local cache.
+    #[error("model `{name}` not found: there is no such folder, and the Hugging Face cache {} has no snapshot of it; give the path of a folder with config.json, model.safetensors and tokenizer.json", .cache.display())]
+    ModelNotFound {
+        /// As the user wrote it.
+        name: String,
+        /// The cache that was searched.
+        cache: PathBuf,
+    },
+    /// A file of the folder is missing.
+    #[error("{} is missing: a model folder needs {needed}", .path.display())]
+    MissingFile {
+        /// The file.
+        path: PathBuf,
+        /// What the folder needs.
+        needed: &'static str,
+    },
+    /// Reading or writing failed.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// `read`, `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A JSON file is malformed or lacks a field.
+    #[error("{}: {source}", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A config value that is understood but cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The architecture is not implemented.
+    #[error("{}: model_type `{found}` is not supported here; supported: {supported}", .path.display())]
+    UnsupportedArchitecture {
+        /// The config file.
+        path: PathBuf,
+        /// The `model_type` found.
+        found: String,
+        /// The ones that are.
+        supported: String,
+    },
+    /// The safetensors file is damaged.
+    #[error("{} is not a whole safetensors file: {reason}; download or copy it again", .path.display())]
+    BadTensorFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Tensors that do not fit the architecture.
+    #[error("{} does not fit the model in config.json:\n{}", .path.display(), list(.problems))]
+    Tensors {
+        /// The folder or file.
+        path: PathBuf,
+        /// Every misfit, by tensor.
+        problems: Vec<TensorProblem>,
+    },
+    /// The tokenizer cannot be loaded or failed.
+    #[error("{}: {reason}", .path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The adapter is damaged, of another kind, or was trained on another base model.
+    #[error("adapter {}: {reason}", .path.display())]
+    Adapter {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+impl CheckpointError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+fn list(problems: &[TensorProblem]) -> String {
+    const SHOWN: usize = 12;
+    let mut lines: Vec<String> =
+        problems.iter().take(SHOWN).map(|p| format!("  {p}")).collect();
+    if problems.len() > SHOWN {
+        lines.push(format!("  ... and {} more", problems.len() - SHOWN));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,29 @@
+//! Checkpoints in Hugging Face layout.
+//!
+//! * [`ModelDir`]: a folder with `config.json`, `model.safetensors` (or its sharded index) and
+//!   `tokenizer.json`, found from a path or in the local Hugging Face cache.
+//! * [`TensorFiles`]: the memory-mapped tensors of such a folder, by name.
+//! * [`NameTable`]: one declarative table per architecture maps parameter paths to tensor names;
+//!   [`load_module`] fills a module through it and reports what is missing, extra or misshapen.
+//! * [`TextTokenizer`]: texts and pairs to [`beft_core::Encoding`]s.
+//! * [`Adapter`]: trained biases on disk, in the layout of HF PEFT's BEFT tuner.
+
+mod adapter;
+mod adapter_file;
+mod error;
+mod load;
+mod model_dir;
+mod names;
+mod tensors;
+#[cfg(test)]
+mod test_files;
+mod tokenizer;
+
+pub use adapter::{Adapter, HeadTensor};
+pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
+pub use error::CheckpointError;
+pub use load::{LoadReport, TensorProblem, load_module};
+pub use model_dir::ModelDir;
+pub use names::{NameTable, Stored, TensorName};
+pub use tensors::TensorFiles;
+pub use tokenizer::TextTokenizer;

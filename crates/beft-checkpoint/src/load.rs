@@ -1,0 +1,197 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use beft_nn::map_params;
+use burn::module::Module;
+use burn::tensor::TensorData;
+
+use crate::{CheckpointError, NameTable, Stored, TensorFiles};
+
+/// One tensor that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorProblem {
+    /// The model needs it, the checkpoint does not hold it.
+    Missing {
+        /// Name in the checkpoint.
+        name: String,
+        /// Shape it would have.
+        expected: Vec<usize>,
+    },
+    /// The shapes differ.
+    Shape {
+        /// Name in the checkpoint.
+        name: String,
+        /// Shape by config.json, as stored in the file.
+        expected: Vec<usize>,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+}
+
+impl fmt::Display for TensorProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { name, expected } => {
+                write!(f, "tensor `{name}` is missing (expected shape {expected:?})")
+            }
+            Self::Shape { name, expected, found } => {
+                write!(f, "tensor `{name}` has shape {found:?}, expected {expected:?}")
+            }
+        }
+    }
+}
+
+/// What loading did beside filling the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Optional tensors the checkpoint does not hold: their parameters keep the initial values.
+    pub initialized: Vec<String>,
+    /// Tensors of the checkpoint that the model has no place for.
+    pub unused: Vec<String>,
+}
+
+/// Fills `module` from `files` through the architecture's name table.
+///
+/// # Errors
+///
+/// [`CheckpointError::Tensors`] with every missing and misshapen tensor, or an unreadable type.
+pub fn load_module<M: Module>(
+    module: M,
+    table: &NameTable,
+    files: &TensorFiles,
+) -> Result<(M, LoadReport), CheckpointError> {
+    let mut report = LoadReport::default();
+    let mut problems = Vec::new();
+    let mut unreadable = None;
+    let mut used = BTreeSet::new();
+    let module = map_params(module, |path, shape| {
+        let (row, name) = table.by_path(path)?;
+        let Some(found) = table.spellings(&name).into_iter().find(|n| files.contains(n)) else {
+            if row.optional {
+                report.initialized.push(name);
+            } else {
+                problems.push(TensorProblem::Missing { name, expected: stored(shape, row.stored) });
+            }
+            return None;
+        };
+        let expected = stored(shape, row.stored);
+        let in_file = files.shape(&found).unwrap_or_default();
+        if in_file != expected {
+            problems.push(TensorProblem::Shape { name: found, expected, found: in_file.to_vec() });
+            return None;
+        }
+        let values = files.read(&found).map_err(|e| unreadable.get_or_insert(e)).ok()?;
+        let values = match row.stored {
+            Stored::Same => values,
+            Stored::Transposed => transpose(&values, expected[0], expected[1]),
+        };
+        used.insert(found);
+        Some(TensorData::new(values, shape.to_vec()))
+    });
+    if let Some(error) = unreadable {
+        return Err(error);
+    }
+    if !problems.is_empty() {
+        return Err(CheckpointError::Tensors { path: files.path().to_owned(), problems });
+    }
+    report.unused = files
+        .names()
+        .filter(|name| !used.contains(*name) && !table.ignores(name))
+        .map(str::to_owned)
+        .collect();
+    Ok((module, report))
+}
+
+/// The shape in the file of a parameter with this shape in the module.
+fn stored(shape: &[usize], stored: Stored) -> Vec<usize> {
+    match stored {
+        Stored::Same => shape.to_vec(),
+        Stored::Transposed => shape.iter().rev().copied().collect(),
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, in blocks that stay in cache.
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const BLOCK: usize = 32;
+    let mut out = vec![0.0; values.len()];
+    for row0 in (0..rows).step_by(BLOCK) {
+        for column0 in (0..columns).step_by(BLOCK) {
+            for row in row0..rows.min(row0 + BLOCK) {
+                for column in column0..columns.min(column0 + BLOCK) {
+                    out[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TensorName;
+    use crate::test_files::write_tensors;
+    use burn::module::Param;
+    use burn::nn::Initializer;
+    use burn::tensor::{Device, Tensor};
+
+    #[derive(Module, Debug)]
+    struct Tiny {
+        weight: Param<Tensor<2>>,
+        head: Param<Tensor<1>>,
+    }
+
+    const TABLE: NameTable = NameTable {
+        backbone_prefix: "base.",
+        rows: &[
+            TensorName {
+                path: "weight",
+                hf: "base.dense.weight",
+                stored: Stored::Transposed,
+                optional: false,
+            },
+            TensorName { path: "head", hf: "head", stored: Stored::Same, optional: true },
+        ],
+        ignored: &["position_ids"],
+    };
+
+    fn tiny() -> Tiny {
+        let device = Device::flex();
+        Tiny {
+            weight: Initializer::Zeros.init([2, 3], &device),
+            head: Initializer::Ones.init([2], &device),
+        }
+    }
+
+    fn load(tensors: &[(&str, &[usize], &[f32])]) -> Result<(Tiny, LoadReport), CheckpointError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        write_tensors(&path, tensors);
+        load_module(tiny(), &TABLE, &TensorFiles::open(&path).unwrap())
+    }
+
+    #[test]
+    fn transposes_and_reports_what_is_left() {
+        let (module, report) = load(&[
+            ("dense.weight", &[3, 2], &[1., 2., 3., 4., 5., 6.]),
+            ("base.position_ids", &[1], &[0.]),
+            ("stranger", &[1], &[0.]),
+        ])
+        .unwrap();
+        let values: Vec<f32> = module.weight.val().into_data().iter().collect();
+        assert_eq!(values, [1., 3., 5., 2., 4., 6.]);
+        let head: Vec<f32> = module.head.val().into_data().iter().collect();
+        assert_eq!(head, [1., 1.]);
+        assert_eq!(report.initialized, ["head"]);
+        assert_eq!(report.unused, ["stranger"]);
+    }
+
+    #[test]
+    fn missing_and_misshapen_tensors_are_named_together() {
+        let message = load(&[("head", &[3], &[0., 0., 0.])]).unwrap_err().to_string();
+        assert!(message.contains("`base.dense.weight` is missing (expected shape [3, 2])"), "{message}");
+        assert!(message.contains("`head` has shape [3], expected [2]"), "{message}");
+        let message = load(&[("base.dense.weight", &[2, 3], &[0.; 6])]).unwrap_err().to_string();
+        assert!(message.contains("has shape [2, 3], expected [3, 2]"), "{message}");
+    }
+}

@@ -1,0 +1,141 @@
+/// How a tensor lies in the file, compared with the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The same shape.
+    Same,
+    /// PyTorch's `nn.Linear` keeps `[out, in]`; modules here keep `[in, out]`.
+    Transposed,
+}
+
+/// One row of a [`NameTable`].
+#[derive(Clone, Copy, Debug)]
+pub struct TensorName {
+    /// Parameter path in the module; `{l}` stands for the layer number.
+    pub path: &'static str,
+    /// Tensor name in the checkpoint; `{l}` likewise.
+    pub hf: &'static str,
+    /// Layout in the file.
+    pub stored: Stored,
+    /// Whether a checkpoint without it still loads (the parameter keeps its initial value).
+    pub optional: bool,
+}
+
+/// The tensor names of one architecture, as data.
+#[derive(Clone, Copy, Debug)]
+pub struct NameTable {
+    /// Prefix of the backbone's names (`bert.`), absent from checkpoints saved without a head.
+    pub backbone_prefix: &'static str,
+    /// One row per kind of parameter.
+    pub rows: &'static [TensorName],
+    /// Prefixes of tensors that belong to other heads or are derived, ignored when present.
+    pub ignored: &'static [&'static str],
+}
+
+impl NameTable {
+    /// The row and the checkpoint name of a parameter path.
+    pub fn by_path(&self, path: &str) -> Option<(&TensorName, String)> {
+        self.rows.iter().find_map(|row| Some((row, translate(row.path, row.hf, path)?)))
+    }
+
+    /// The row and the parameter path of a checkpoint name; the backbone's prefix may be missing.
+    pub fn by_hf(&self, name: &str) -> Option<(&TensorName, String)> {
+        let name = modern_norm_name(name).unwrap_or_else(|| name.to_owned());
+        let prefixed = format!("{}{name}", self.backbone_prefix);
+        self.rows.iter().find_map(|row| {
+            let path = translate(row.hf, row.path, &name)
+                .or_else(|| translate(row.hf, row.path, &prefixed))?;
+            Some((row, path))
+        })
+    }
+
+    /// Names under which a tensor may be stored: as in the table, without the backbone's prefix,
+    /// and with layer norms in TensorFlow's spelling (`gamma`, `beta`).
+    pub(crate) fn spellings(&self, hf: &str) -> Vec<String> {
+        let mut names = vec![hf.to_owned()];
+        if let Some(bare) = hf.strip_prefix(self.backbone_prefix) {
+            names.push(bare.to_owned());
+        }
+        for i in 0..names.len() {
+            if let Some(stem) = names[i].strip_suffix("LayerNorm.weight") {
+                names.push(format!("{stem}LayerNorm.gamma"));
+            } else if let Some(stem) = names[i].strip_suffix("LayerNorm.bias") {
+                names.push(format!("{stem}LayerNorm.beta"));
+            }
+        }
+        names
+    }
+
+    pub(crate) fn ignores(&self, name: &str) -> bool {
+        let bare = name.strip_prefix(self.backbone_prefix).unwrap_or(name);
+        self.ignored.iter().any(|prefix| bare.starts_with(prefix))
+    }
+}
+
+fn modern_norm_name(name: &str) -> Option<String> {
+    let rename = |old, new| Some(format!("{}LayerNorm.{new}", name.strip_suffix(old)?));
+    rename("LayerNorm.gamma", "weight").or_else(|| rename("LayerNorm.beta", "bias"))
+}
+
+/// Reads `name` as `from` with a layer number in place of `{l}`, and writes it as `to`.
+fn translate(from: &str, to: &str, name: &str) -> Option<String> {
+    match from.split_once("{l}") {
+        None => (from == name).then(|| to.to_owned()),
+        Some((head, tail)) => {
+            let layer = name.strip_prefix(head)?.strip_suffix(tail)?;
+            let number = !layer.is_empty() && layer.bytes().all(|b| b.is_ascii_digit());
+            number.then(|| to.replacen("{l}", layer, 1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: NameTable = NameTable {
+        backbone_prefix: "bert.",
+        rows: &[
+            TensorName {
+                path: "layers.{l}.biases.v",
+                hf: "bert.encoder.layer.{l}.attention.self.value.bias",
+                stored: Stored::Same,
+                optional: false,
+            },
+            TensorName {
+                path: "layers.{l}.biases.ln1",
+                hf: "bert.encoder.layer.{l}.attention.output.LayerNorm.bias",
+                stored: Stored::Same,
+                optional: false,
+            },
+            TensorName {
+                path: "classifier.weight",
+                hf: "classifier.weight",
+                stored: Stored::Transposed,
+                optional: true,
+            },
+        ],
+        ignored: &["cls."],
+    };
+
+    #[test]
+    fn translates_both_ways() {
+        let (_, name) = TABLE.by_path("layers.11.biases.v").unwrap();
+        assert_eq!(name, "bert.encoder.layer.11.attention.self.value.bias");
+        for spelled in [&name[..], "encoder.layer.11.attention.self.value.bias"] {
+            assert_eq!(TABLE.by_hf(spelled).unwrap().1, "layers.11.biases.v");
+        }
+        assert!(TABLE.by_path("layers.x.biases.v").is_none());
+        assert!(TABLE.by_path("layers.1.biases.q").is_none());
+        assert_eq!(TABLE.by_hf("classifier.weight").unwrap().0.stored, Stored::Transposed);
+    }
+
+    #[test]
+    fn knows_the_tensorflow_spelling_of_norms() {
+        let (_, name) = TABLE.by_path("layers.0.biases.ln1").unwrap();
+        let spellings = TABLE.spellings(&name);
+        assert!(spellings.contains(&"encoder.layer.0.attention.output.LayerNorm.beta".to_owned()));
+        for spelled in spellings {
+            assert_eq!(TABLE.by_hf(&spelled).unwrap().1, "layers.0.biases.ln1", "{spelled}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::CheckpointError;
+
+/// The tensors of one or more safetensors files, memory-mapped: nothing is read until asked for.
+#[derive(Debug)]
+pub struct TensorFiles {
+    path: PathBuf,
+    shards: Vec<Shard>,
+    shard_of: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    data_start: usize,
+    metadata: Metadata,
+}
+
+/// `model.safetensors.index.json`, as `save_pretrained` writes it.
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl TensorFiles {
+    /// Opens one `.safetensors` file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is truncated or malformed.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let shard = Shard::open(path)?;
+        let shard_of = shard.metadata.tensors().into_keys().map(|name| (name, 0)).collect();
+        Ok(Self { path: path.to_owned(), shards: vec![shard], shard_of })
+    }
+
+    /// Opens all files named in a `model.safetensors.index.json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), for the index and every file; and when the index names a tensor
+    /// that its file does not hold.
+    pub fn open_sharded(index: &Path) -> Result<Self, CheckpointError> {
+        let text = fs::read(index).map_err(CheckpointError::io("read", index))?;
+        let parsed: ShardIndex = serde_json::from_slice(&text)
+            .map_err(|source| CheckpointError::Json { path: index.to_owned(), source })?;
+        let mut shards: Vec<Shard> = Vec::new();
+        let mut number_of: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut shard_of = BTreeMap::new();
+        for (name, file) in &parsed.weight_map {
+            let number = match number_of.get(file.as_str()) {
+                Some(number) => *number,
+                None => {
+                    shards.push(Shard::open(&index.with_file_name(file))?);
+                    number_of.insert(file, shards.len() - 1);
+                    shards.len() - 1
+                }
+            };
+            let shard = &shards[number];
+            if shard.metadata.info(name).is_none() {
+                return Err(CheckpointError::BadTensorFile {
+                    path: shard.path.clone(),
+                    reason: format!("the index {} says it holds `{name}`", index.display()),
+                });
+            }
+            shard_of.insert(name.clone(), number);
+        }
+        Ok(Self { path: index.to_owned(), shards, shard_of })
+    }
+
+    /// The file or index that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tensor names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shard_of.keys().map(String::as_str)
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.shard_of.contains_key(name)
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.entry(name)?.1.shape)
+    }
+
+    /// The values of a tensor as `f32`; `f32`, `f16` and `bf16` can be read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tensor, or its type is none of these.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        let bad = |reason| CheckpointError::BadTensorFile { path: self.path.clone(), reason };
+        let (shard, info) =
+            self.entry(name).ok_or_else(|| bad(format!("it holds no tensor `{name}`")))?;
+        let bytes = shard.bytes(info);
+        Ok(match info.dtype {
+            Dtype::F32 => {
+                bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+            }
+            Dtype::F16 => {
+                bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()
+            }
+            Dtype::BF16 => {
+                bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()
+            }
+            other => {
+                return Err(bad(format!(
+                    "tensor `{name}` has type {other:?}; F32, F16 and BF16 can be read"
+                )));
+            }
+        })
+    }
+
+    /// A short identity of the weights: names, shapes, types and the first bytes of every tensor.
+    /// Cheap enough for every run, and different for any two trained checkpoints.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for name in self.names() {
+            if let Some((shard, info)) = self.entry(name) {
+                hash.update(format!("{name}:{:?}:{:?};", info.dtype, info.shape));
+                let bytes = shard.bytes(info);
+                hash.update(&bytes[..bytes.len().min(64)]);
+            }
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn entry(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+        let shard = &self.shards[*self.shard_of.get(name)?];
+        Some((shard, shard.metadata.info(name)?))
+    }
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let file = File::open(path).map_err(CheckpointError::io("read", path))?;
+        // SAFETY: the map is read-only and private to this value. As with any reader of a mapped
+        // checkpoint, another process truncating the file meanwhile is outside our control.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(CheckpointError::io("read", path))?;
+        let bad =
+            |reason: String| CheckpointError::BadTensorFile { path: path.to_owned(), reason };
+        let (header, metadata) =
+            SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
+        let data_start = header + 8;
+        let expected = data_start + metadata.data_len();
+        if map.len() != expected {
+            return Err(bad(format!("it has {} bytes, its header says {expected}", map.len())));
+        }
+        Ok(Self { path: path.to_owned(), map, data_start, metadata })
+    }
+
+    fn bytes(&self, info: &TensorInfo) -> &[u8] {
+        let (start, end) = info.data_offsets;
+        &self.map[self.data_start + start..self.data_start + end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_files::write_tensors;
+
+    #[test]
+    fn a_truncated_file_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        write_tensors(&path, &[("a", &[2, 3], &[1., 2., 3., 4., 5., 6.])]);
+        let files = TensorFiles::open(&path).unwrap();
+        assert_eq!(files.read("a").unwrap(), [1., 2., 3., 4., 5., 6.]);
+        assert_eq!(files.shape("a").unwrap(), [2, 3]);
+
+        let whole = fs::read(&path).unwrap();
+        for keep in [0, 4, 20, whole.len() - 1] {
+            let cut = dir.path().join(format!("cut{keep}.safetensors"));
+            fs::write(&cut, &whole[..keep]).unwrap();
+            let message = TensorFiles::open(&cut).unwrap_err().to_string();
+            assert!(message.contains(&format!("cut{keep}.safetensors")), "{message}");
+        }
+    }
+
+    #[test]
+    fn half_precision_is_widened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("half.safetensors");
+        let h: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let b: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+        let views = [
+            ("h", safetensors::tensor::TensorView::new(Dtype::F16, vec![2], &h).unwrap()),
+            ("b", safetensors::tensor::TensorView::new(Dtype::BF16, vec![2], &b).unwrap()),
+        ];
+        fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        let files = TensorFiles::open(&path).unwrap();
+        assert_eq!(files.read("h").unwrap(), [1.5, -2.0]);
+        assert_eq!(files.read("b").unwrap(), [1.5, -2.0]);
+    }
+
+    #[test]
+    fn shards_are_found_through_the_index() {
+        let dir = tempfile::tempdir().unwrap();
+        write_tensors(&dir.path().join("m-1.safetensors"), &[("a", &[1], &[1.0])]);
+        write_tensors(&dir.path().join("m-2.safetensors"), &[("b", &[1], &[2.0])]);
+        let index = dir.path().join("model.safetensors.index.json");
+        fs::write(&index, r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}"#)
+            .unwrap();
+        let files = TensorFiles::open_sharded(&index).unwrap();
+        assert_eq!(files.read("b").unwrap(), [2.0]);
+
+        fs::write(&index, r#"{"weight_map": {"c": "m-1.safetensors"}}"#).unwrap();
+        let message = TensorFiles::open_sharded(&index).unwrap_err().to_string();
+        assert!(message.contains("m-1.safetensors") && message.contains("`c`"), "{message}");
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let print = |values: &[f32]| {
+            let path = dir.path().join("f.safetensors");
+            write_tensors(&path, &[("a", &[values.len()], values)]);
+            TensorFiles::open(&path).unwrap().fingerprint()
+        };
+        assert_eq!(print(&[1.0, 2.0]), print(&[1.0, 2.0]));
+        assert_ne!(print(&[1.0, 2.0]), print(&[1.0, 2.5]));
+    }
+}

@@ -1,0 +1,21 @@
+//! Shared vocabulary of bias-efficient fine-tuning (BEFT, ACL 2026).
+//!
+//! * [`BiasTerm`]: one of the eight bias vectors of a transformer layer.
+//! * [`BiasSite`]: a term in a given layer.
+//! * [`TermSet`]: which terms to train, as a user writes it (`v`, `q,k,v`, `all`, `v@6-11`).
+//! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
+//! * [`Encoding`]: one tokenised input, what tokenizers hand to models.
+//!
+//! This crate knows nothing of tensors, models or files, so that everything else can depend on it.
+
+mod atomic;
+mod encoding;
+mod snapshot;
+mod term;
+mod term_set;
+
+pub use atomic::{write_atomic, write_dir_atomic};
+pub use encoding::{EncodedSet, Encoding};
+pub use snapshot::{BiasSnapshot, SnapshotError};
+pub use term::{BiasSite, BiasTerm, UnknownTerm};
+pub use term_set::{TermSet, TermSetError};

@@ -1,0 +1,132 @@
+use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, load_module};
+use beft_core::BiasSite;
+use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier, map_params};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::module::linear;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+
+use super::{BertConfig, BertModel, SEQUENCE_CLASSIFICATION_NAMES};
+
+/// A linear layer with its bias, outside the transformer layers.
+#[derive(Module, Debug)]
+pub struct Dense {
+    /// `[d_in, d_out]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[d_out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Dense {
+    fn init(d_in: usize, d_out: usize, config: &BertConfig, device: &Device) -> Self {
+        Self {
+            weight: config.weight_init().init([d_in, d_out], device),
+            bias: Initializer::Zeros.init([d_out], device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        linear(x, self.weight.val(), Some(self.bias.val()))
+    }
+}
+
+/// BERT with pooler and classification head, HF `BertForSequenceClassification`:
+/// `classifier(dropout(tanh(pooler(h[CLS]))))`.
+#[derive(Module, Debug)]
+pub struct BertForSequenceClassification {
+    /// Backbone.
+    pub bert: BertModel,
+    /// `tanh(x W + b)` on the first token.
+    pub pooler: Dense,
+    /// Class scores, `[hidden, classes]`.
+    pub classifier: Dense,
+    dropout: Dropout,
+    classes: usize,
+}
+
+impl BertForSequenceClassification {
+    /// A newly initialised model; values are drawn when first used.
+    pub fn init(config: &BertConfig, classes: usize, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        Self {
+            bert: BertModel::init(config, device),
+            pooler: Dense::init(hidden, hidden, config, device),
+            classifier: Dense::init(hidden, classes, config, device),
+            dropout: DropoutConfig::new(config.classifier_dropout()).init(),
+            classes,
+        }
+    }
+
+    /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
+    /// `N(0, initializer_range)` by `seed`, the same on every backend; the report names it.
+    ///
+    /// # Errors
+    ///
+    /// For another architecture, and for missing, misshapen or unreadable tensors.
+    pub fn load(
+        dir: &ModelDir,
+        files: &TensorFiles,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, LoadReport), CheckpointError> {
+        let config = BertConfig::load(dir)?;
+        let model = Self::init(&config, classes, device);
+        let (model, report) = load_module(model, &SEQUENCE_CLASSIFICATION_NAMES, files)?;
+        let new = |path: &str| {
+            SEQUENCE_CLASSIFICATION_NAMES
+                .by_path(path)
+                .is_some_and(|(_, name)| report.initialized.contains(&name))
+        };
+        let model = map_params(model, |path, shape| {
+            let weight = path.ends_with(".weight") && new(path);
+            weight.then(|| normal(shape, config.initializer_range, path, seed))
+        });
+        Ok((model, report))
+    }
+}
+
+/// Normal values by seed and parameter path, drawn on the host.
+fn normal(shape: &[usize], std: f64, path: &str, seed: u64) -> TensorData {
+    // A stream per parameter: a missing pooler does not change the head's values.
+    let stream = path.bytes().fold(0, |hash: u64, b| hash.wrapping_mul(31).wrapping_add(b.into()));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    let distribution = Normal::new(0.0, std as f32).unwrap_or_else(|_| unreachable!("std > 0"));
+    let values: Vec<f32> =
+        distribution.sample_iter(rng).take(shape.iter().product()).collect();
+    TensorData::new(values, shape.to_vec())
+}
+
+impl BiasModel for BertForSequenceClassification {
+    fn num_layers(&self) -> usize {
+        self.bert.layers.len()
+    }
+
+    fn bias_layout(&self) -> BiasLayout {
+        BiasLayout {
+            with_any: &["pooler.bias"],
+            with_all: &["bert.embeddings.norm_bias"],
+            head: &["classifier.weight", "classifier.bias"],
+        }
+    }
+
+    fn site_path(site: BiasSite) -> String {
+        format!("bert.layers.{}.biases.{}", site.layer, site.term)
+    }
+}
+
+impl SequenceClassifier for BertForSequenceClassification {
+    fn forward(&self, batch: &Batch) -> Tensor<2> {
+        let first = batch.first_tokens(self.bert.forward(batch));
+        let pooled = self.pooler.forward(first).tanh();
+        self.classifier.forward(self.dropout.forward(pooled))
+    }
+
+    fn num_classes(&self) -> usize {
+        self.classes
+    }
+}

@@ -1,0 +1,185 @@
+use beft_checkpoint::{CheckpointError, ModelDir};
+use burn::nn::Initializer;
+use serde::{Deserialize, Serialize};
+
+use crate::SUPPORTED;
+
+/// The fields of a BERT `config.json` that the computation depends on, under HF's names
+/// (`BertConfig` in `configuration_bert.py`) with HF's defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BertConfig {
+    /// Number of word pieces.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Number of layers.
+    pub num_hidden_layers: usize,
+    /// Number of attention heads; divides `hidden_size`.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward block.
+    pub intermediate_size: usize,
+    /// Activation of the feed-forward block: `gelu`, computed with the exact error function.
+    #[serde(default = "defaults::hidden_act")]
+    pub hidden_act: String,
+    /// Dropout after embeddings, attention output, feed-forward output and pooler.
+    #[serde(default = "defaults::dropout")]
+    pub hidden_dropout_prob: f64,
+    /// Dropout on attention weights.
+    #[serde(default = "defaults::dropout")]
+    pub attention_probs_dropout_prob: f64,
+    /// Dropout before the classifier; `hidden_dropout_prob` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_dropout: Option<f64>,
+    /// Longest input.
+    #[serde(default = "defaults::max_position_embeddings")]
+    pub max_position_embeddings: usize,
+    /// Number of segments.
+    #[serde(default = "defaults::type_vocab_size")]
+    pub type_vocab_size: usize,
+    /// Added to the variance in layer norms.
+    #[serde(default = "defaults::layer_norm_eps")]
+    pub layer_norm_eps: f64,
+    /// Standard deviation of newly initialised weights.
+    #[serde(default = "defaults::initializer_range")]
+    pub initializer_range: f64,
+    /// Kind of position embedding; `absolute` is implemented.
+    #[serde(default = "defaults::position_embedding_type")]
+    pub position_embedding_type: String,
+}
+
+mod defaults {
+    pub(super) fn hidden_act() -> String {
+        "gelu".to_owned()
+    }
+    pub(super) fn dropout() -> f64 {
+        0.1
+    }
+    pub(super) fn max_position_embeddings() -> usize {
+        512
+    }
+    pub(super) fn type_vocab_size() -> usize {
+        2
+    }
+    pub(super) fn layer_norm_eps() -> f64 {
+        1e-12
+    }
+    pub(super) fn initializer_range() -> f64 {
+        0.02
+    }
+    pub(super) fn position_embedding_type() -> String {
+        "absolute".to_owned()
+    }
+}
+
+impl BertConfig {
+    /// The shape of `bert-base-cased`.
+    pub fn base_cased() -> Self {
+        Self {
+            vocab_size: 28996,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            hidden_act: defaults::hidden_act(),
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            classifier_dropout: None,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            position_embedding_type: defaults::position_embedding_type(),
+        }
+    }
+
+    /// Reads the config of a model folder and checks that it can be computed here.
+    ///
+    /// # Errors
+    ///
+    /// For another architecture (the supported ones are named), a missing field, or a value that
+    /// is not implemented.
+    pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
+        let found = dir.model_type()?;
+        if !SUPPORTED.contains(&found.as_str()) {
+            return Err(CheckpointError::UnsupportedArchitecture {
+                path: dir.config_path(),
+                found,
+                supported: SUPPORTED.join(", "),
+            });
+        }
+        let config: Self = dir.config()?;
+        config
+            .check()
+            .map_err(|reason| CheckpointError::Config { path: dir.config_path(), reason })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("`{name}` is 0"));
+        }
+        let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
+        if !hidden.is_multiple_of(heads) {
+            return Err(format!(
+                "`hidden_size` {hidden} is not a multiple of `num_attention_heads` {heads}"
+            ));
+        }
+        if self.hidden_act != "gelu" {
+            return Err(format!("`hidden_act` is `{}`; `gelu` is implemented", self.hidden_act));
+        }
+        if self.position_embedding_type != "absolute" {
+            return Err(format!(
+                "`position_embedding_type` is `{}`; `absolute` is implemented",
+                self.position_embedding_type
+            ));
+        }
+        let dropouts = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            ("classifier_dropout", self.classifier_dropout()),
+        ];
+        if let Some((name, p)) = dropouts.iter().find(|(_, p)| !(0.0..1.0).contains(p)) {
+            return Err(format!("`{name}` is {p}; it must be at least 0 and below 1"));
+        }
+        Ok(())
+    }
+
+    /// Dropout before the classifier.
+    pub fn classifier_dropout(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
+    pub(super) fn weight_init(&self) -> Initializer {
+        Initializer::Normal { mean: 0.0, std: self.initializer_range }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_it_cannot_compute() {
+        let base = BertConfig::base_cased();
+        assert_eq!(base.check(), Ok(()));
+        let wrong = |change: fn(&mut BertConfig)| {
+            let mut config = base.clone();
+            change(&mut config);
+            config.check().unwrap_err()
+        };
+        assert!(wrong(|c| c.num_attention_heads = 7).contains("not a multiple"));
+        assert!(wrong(|c| c.hidden_act = "relu".into()).contains("`relu`"));
+        assert!(wrong(|c| c.position_embedding_type = "relative_key".into()).contains("absolute"));
+        assert!(wrong(|c| c.hidden_dropout_prob = 1.0).contains("hidden_dropout_prob"));
+        assert!(wrong(|c| c.num_hidden_layers = 0).contains("num_hidden_layers"));
+    }
+}

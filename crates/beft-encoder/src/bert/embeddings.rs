@@ -1,0 +1,52 @@
+use beft_nn::Batch;
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::module::layer_norm;
+use burn::tensor::{Device, Tensor};
+
+use super::BertConfig;
+
+/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`.
+#[derive(Module, Debug)]
+pub struct BertEmbeddings {
+    /// `[vocab, hidden]`.
+    pub word: Param<Tensor<2>>,
+    /// `[max_position, hidden]`.
+    pub position: Param<Tensor<2>>,
+    /// `[type_vocab, hidden]`.
+    pub token_type: Param<Tensor<2>>,
+    /// Weight of the norm, `[hidden]`.
+    pub norm_gamma: Param<Tensor<1>>,
+    /// Bias of the norm, `[hidden]`.
+    pub norm_bias: Param<Tensor<1>>,
+    dropout: Dropout,
+    epsilon: f64,
+}
+
+impl BertEmbeddings {
+    /// Newly initialised embeddings; values are drawn when first used.
+    pub fn init(config: &BertConfig, device: &Device) -> Self {
+        let (init, hidden) = (config.weight_init(), config.hidden_size);
+        Self {
+            word: init.init([config.vocab_size, hidden], device),
+            position: init.init([config.max_position_embeddings, hidden], device),
+            token_type: init.init([config.type_vocab_size, hidden], device),
+            norm_gamma: Initializer::Ones.init([hidden], device),
+            norm_bias: Initializer::Zeros.init([hidden], device),
+            dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
+            epsilon: config.layer_norm_eps,
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - output: `[rows, hidden]`
+    pub fn forward(&self, batch: &Batch) -> Tensor<2> {
+        let word = self.word.val().select(0, batch.ids());
+        let token_type = self.token_type.val().select(0, batch.type_ids());
+        let position = self.position.val().select(0, batch.positions());
+        let sum = word + token_type + position;
+        let bias = Some(self.norm_bias.val());
+        self.dropout.forward(layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon))
+    }
+}

@@ -1,0 +1,63 @@
+use beft_nn::Batch;
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::activation::gelu;
+use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::{BertConfig, BertModel};
+
+/// BERT with the masked-language-modelling head, HF `BertForMaskedLM`: it predicts the word piece
+/// at chosen rows. Output weights are tied to the word embeddings.
+#[derive(Module, Debug)]
+pub struct BertForMaskedLm {
+    /// Backbone.
+    pub bert: BertModel,
+    /// `[hidden, hidden]`.
+    pub transform: Param<Tensor<2>>,
+    /// `[hidden]`.
+    pub transform_bias: Param<Tensor<1>>,
+    /// `[hidden]`.
+    pub norm_gamma: Param<Tensor<1>>,
+    /// `[hidden]`.
+    pub norm_bias: Param<Tensor<1>>,
+    /// `[vocab]`.
+    pub output_bias: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl BertForMaskedLm {
+    /// A newly initialised model; values are drawn when first used.
+    pub fn init(config: &BertConfig, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let zeros = |len| Initializer::Zeros.init([len], device);
+        Self {
+            bert: BertModel::init(config, device),
+            transform: config.weight_init().init([hidden, hidden], device),
+            transform_bias: zeros(hidden),
+            norm_gamma: Initializer::Ones.init([hidden], device),
+            norm_bias: zeros(hidden),
+            output_bias: zeros(config.vocab_size),
+            epsilon: config.layer_norm_eps,
+        }
+    }
+
+    /// Word piece scores at the given rows of the batch; no other row reaches the head.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[n]`
+    /// - output: `[n, vocab]`
+    pub fn forward(&self, batch: &Batch, rows: Tensor<1, Int>) -> Tensor<2> {
+        let hidden = self.bert.forward(batch).select(0, rows);
+        let hidden = gelu(linear(hidden, self.transform.val(), Some(self.transform_bias.val())));
+        let hidden = layer_norm(
+            hidden,
+            self.norm_gamma.val(),
+            Some(self.norm_bias.val()),
+            self.epsilon,
+        );
+        let scores = hidden.matmul(self.bert.embeddings.word.val().transpose());
+        scores + self.output_bias.val().unsqueeze()
+    }
+}

@@ -1,0 +1,18 @@
+//! What every architecture of `beft` shares.
+//!
+//! * [`Batch`]: token ids on a device, with or without padding rows.
+//! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
+//! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
+//!   of a model.
+//!
+//! No backend is named here: a [`burn::tensor::Device`] chosen by the program decides.
+
+mod batch;
+mod biases;
+mod model;
+mod params;
+
+pub use batch::{Batch, Padding};
+pub use biases::LayerBiases;
+pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
+pub use params::{ParamData, map_params, param_shapes, read_params};

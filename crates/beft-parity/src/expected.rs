@@ -1,0 +1,86 @@
+use std::path::{Path, PathBuf};
+
+use beft_checkpoint::{CheckpointError, TensorFiles};
+use beft_core::{EncodedSet, Encoding};
+use safetensors::SafeTensors;
+
+use crate::ParityError;
+
+/// The path of a committed fixture.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Tensors that a Python script stored.
+#[derive(Debug)]
+pub struct Expected {
+    floats: TensorFiles,
+    bytes: Vec<u8>,
+}
+
+impl Expected {
+    /// Opens an `expected.safetensors`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, ParityError> {
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { floats: TensorFiles::open(path)?, bytes })
+    }
+
+    /// A float tensor's values.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name.
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>, ParityError> {
+        Ok(self.floats.read(name)?)
+    }
+
+    /// Names that begin with `prefix`, without it.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.floats.names().filter_map(move |name| name.strip_prefix(prefix))
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.floats.contains(name)
+    }
+
+    /// Batch `index` as tokenised inputs, its padding taken off.
+    ///
+    /// # Errors
+    ///
+    /// When its tensors are missing.
+    pub fn batch(&self, index: usize) -> Result<EncodedSet, ParityError> {
+        let ids = self.ints(index, "input_ids")?;
+        let types = self.ints(index, "token_type_ids")?;
+        let mask = self.ints(index, "attention_mask")?;
+        let labels = self.ints(index, "labels")?;
+        let length = ids.len() / labels.len();
+        let encodings = (0..labels.len())
+            .map(|row| {
+                let cells = row * length..(row + 1) * length;
+                let real = mask[cells.clone()].iter().filter(|m| **m == 1).count();
+                let cut = |values: &[i64]| {
+                    values[cells.clone()].iter().take(real).map(|v| *v as u32).collect()
+                };
+                Encoding { ids: cut(&ids), type_ids: cut(&types) }
+            })
+            .collect();
+        Ok(EncodedSet { encodings, labels: labels.iter().map(|l| *l as usize).collect() })
+    }
+
+    fn ints(&self, batch: usize, field: &str) -> Result<Vec<i64>, ParityError> {
+        let name = format!("batch{batch}.{field}");
+        let missing = || ParityError::Missing(name.clone());
+        let file = SafeTensors::deserialize(&self.bytes).map_err(|_| missing())?;
+        let view = file.tensor(&name).map_err(|_| missing())?;
+        Ok(view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
+    }
+}

@@ -1,0 +1,59 @@
+use std::fmt;
+
+/// What a reader must know about the score of one bias.
+///
+/// The public implementation of BEFT stops at all of these; here the score is kept wherever the
+/// formula has a value, and the note says what is unusual about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Note {
+    /// The bias was all zeros before: the angle is undefined, the BEFT formula gives 1 whatever the
+    /// change (the rule for a model that had no biases).
+    ZeroBefore,
+    /// The bias is all zeros after: the angle is undefined, the BEFT formula gives 1.
+    ZeroAfter,
+    /// The bias was and is all zeros: the BEFT formula is 0/0, there is no score.
+    BothZero,
+    /// The bias turned by more than 90 degrees: its BEFT score is over 1.
+    Obtuse {
+        /// The angle between the bias before and after, in degrees (90 to 180).
+        degrees: f64,
+    },
+    /// The computed score is NaN or infinite: there is no score.
+    NotFinite,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroBefore => f.write_str("all zeros before, angle undefined"),
+            Self::ZeroAfter => f.write_str("all zeros after, angle undefined"),
+            Self::BothZero => f.write_str("all zeros before and after, score undefined"),
+            // One decimal would print "90.0° is over 90°".
+            Self::Obtuse { degrees } if *degrees < 90.05 => f.write_str("angle is just over 90°"),
+            Self::Obtuse { degrees } => write!(f, "angle {degrees:.1}° is over 90°"),
+            Self::NotFinite => f.write_str("not a finite number, score undefined"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_read_as_text() {
+        let text = |note: Note| note.to_string();
+        assert_eq!(
+            text(Note::Obtuse { degrees: 93.14 }),
+            "angle 93.1° is over 90°"
+        );
+        assert_eq!(
+            text(Note::Obtuse { degrees: 90.01 }),
+            "angle is just over 90°"
+        );
+        assert_eq!(text(Note::ZeroBefore), "all zeros before, angle undefined");
+        assert_eq!(text(Note::ZeroAfter), "all zeros after, angle undefined");
+        assert!(text(Note::BothZero).ends_with("score undefined"));
+        assert!(text(Note::NotFinite).ends_with("score undefined"));
+    }
+}

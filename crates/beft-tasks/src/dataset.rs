@@ -1,0 +1,317 @@
+use std::borrow::Cow;
+use std::fs;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+use crate::labels::LabelIndex;
+use crate::records::{LabelUse, Source};
+use crate::{DataError, InputFormat, Split, Task};
+
+/// One text, or a pair of texts, and its label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The text, with the spaces that the file has.
+    pub text: String,
+    /// The second text of a pair.
+    pub text_pair: Option<String>,
+    /// Index into [`Dataset::labels`]; `None` where labels are not read.
+    pub label: Option<usize>,
+    /// Line of the file on which the example begins, from 1.
+    pub line: usize,
+}
+
+/// The examples of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// The file.
+    pub path: PathBuf,
+    /// The label set in index order; empty when none is known and no labels are read.
+    pub labels: Vec<String>,
+    /// The examples in file order, at least one.
+    pub examples: Vec<Example>,
+}
+
+impl Task {
+    /// Reads the file of `split` in the folder `data`: the first of `train.{tsv,csv,jsonl}`, of
+    /// `{dev,val,validation}.{tsv,csv,jsonl}` or of `test.{tsv,csv,jsonl}`.
+    ///
+    /// `labels` is the label set to use, which for another split than the training split has to be
+    /// that of the training file. Without it the task's own set is used, or else the set of labels
+    /// in the file itself, sorted. A test file may lack the label column.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the folder or the file.
+    pub fn load(
+        &self,
+        data: &Path,
+        split: Split,
+        labels: Option<&[String]>,
+    ) -> Result<Dataset, DataError> {
+        let label_use = match split {
+            Split::Train | Split::Dev => LabelUse::Required,
+            Split::Test => LabelUse::IfPresent,
+        };
+        self.load_path(&split.find_in(data)?, labels, label_use)
+    }
+
+    /// Reads one file, of the format that its extension tells.
+    ///
+    /// `labels` is as for [`Task::load`]. With `require_labels` every row must have a label; without
+    /// it a label column is ignored, and a `.txt` file with one text a line is read too.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the file.
+    pub fn load_file(
+        &self,
+        path: &Path,
+        labels: Option<&[String]>,
+        require_labels: bool,
+    ) -> Result<Dataset, DataError> {
+        let label_use = if require_labels {
+            LabelUse::Required
+        } else {
+            LabelUse::Ignored
+        };
+        self.load_path(path, labels, label_use)
+    }
+
+    /// Reads inputs to predict from `reader`, such as standard input; a label column is ignored.
+    /// `name` stands for the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the inputs.
+    pub fn read_inputs(
+        &self,
+        mut reader: impl BufRead,
+        name: &Path,
+        format: InputFormat,
+    ) -> Result<Vec<Example>, DataError> {
+        let mut bytes = Vec::new();
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|reason| unreadable(name, reason))?;
+        let (_, examples) = self.parse(name, &bytes, format, None, LabelUse::Ignored)?;
+        Ok(examples)
+    }
+
+    fn load_path(
+        &self,
+        path: &Path,
+        labels: Option<&[String]>,
+        label_use: LabelUse,
+    ) -> Result<Dataset, DataError> {
+        // Reading comes first: a wrong path is worse news than a wrong extension.
+        let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+        let format = match InputFormat::of_path(path) {
+            Some(InputFormat::Lines) if label_use != LabelUse::Ignored => None,
+            format => format,
+        };
+        let format = format.ok_or_else(|| DataError::UnknownExtension {
+            path: path.to_owned(),
+        })?;
+        let known = labels.or(self.labels.as_deref());
+        let (labels, examples) = self.parse(path, &bytes, format, known, label_use)?;
+        Ok(Dataset {
+            path: path.to_owned(),
+            labels,
+            examples,
+        })
+    }
+
+    /// The label set and the examples of a file's bytes.
+    fn parse(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        format: InputFormat,
+        known: Option<&[String]>,
+        label_use: LabelUse,
+    ) -> Result<(Vec<String>, Vec<Example>), DataError> {
+        let source = Source {
+            task: self,
+            path,
+            labels: label_use,
+        };
+        let mut index = LabelIndex::new(known);
+        let mut examples = Vec::new();
+        source.read(bytes, format, &mut |row| {
+            let label = row
+                .label
+                .map(|label| index.index(&label, path, row.line))
+                .transpose()?;
+            examples.push(Example {
+                text: row.text.into_owned(),
+                text_pair: row.pair.map(Cow::into_owned),
+                label,
+                line: row.line,
+            });
+            Ok(())
+        })?;
+        let labels = index.finish(&mut examples, path)?;
+        Ok((labels, examples))
+    }
+}
+
+fn unreadable(path: &Path, reason: io::Error) -> DataError {
+    let path = path.to_owned();
+    if path.is_dir() {
+        DataError::IsFolder { path }
+    } else if reason.kind() == io::ErrorKind::NotFound {
+        DataError::NotFound { path }
+    } else {
+        DataError::Unreadable { path, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_task() -> Task {
+        Task::named("text").unwrap()
+    }
+
+    #[test]
+    fn the_three_formats_give_the_same_examples() {
+        let dir = tempfile::tempdir().unwrap();
+        let texts = ["plain ", "say \"hi\", twice", "caf\u{e9} \u{1f600}", ""];
+        let labels = ["2", "10", "2", "1"];
+        let (mut tsv, mut csv, mut jsonl) = (String::new(), Vec::new(), String::new());
+        tsv.push_str("text\tlabel\n");
+        {
+            let mut writer = csv::Writer::from_writer(&mut csv);
+            writer.write_record(["text", "label"]).unwrap();
+            for (text, label) in texts.iter().zip(labels) {
+                tsv.push_str(&format!("{text}\t{label}\n"));
+                writer.write_record([text, label]).unwrap();
+                let number: u32 = label.parse().unwrap();
+                let object = serde_json::json!({"text": text, "label": number});
+                jsonl.push_str(&format!("{object}\n"));
+            }
+        }
+        let task = text_task();
+        for (name, bytes, first_line) in [
+            ("a.tsv", tsv.as_bytes(), 2),
+            ("a.csv", &csv, 2),
+            ("a.jsonl", jsonl.as_bytes(), 1),
+        ] {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let data = task.load_file(&path, None, true).unwrap();
+            assert_eq!(data.labels, ["1", "2", "10"]);
+            assert_eq!(data.path, path);
+            let expected = [1, 2, 1, 0].into_iter().zip(texts).zip(first_line..);
+            assert!(
+                data.examples.iter().eq(&expected
+                    .map(|((label, text), line)| Example {
+                        text: text.to_owned(),
+                        text_pair: None,
+                        label: Some(label),
+                        line,
+                    })
+                    .collect::<Vec<_>>())
+            );
+
+            let inputs = task.load_file(&path, None, false).unwrap();
+            assert!(inputs.labels.is_empty());
+            let format = InputFormat::of_path(&path).unwrap();
+            let read = task.read_inputs(bytes, Path::new("<stdin>"), format);
+            assert_eq!(read.unwrap(), inputs.examples);
+            assert!(inputs.examples.iter().all(|e| e.label.is_none()));
+        }
+    }
+
+    #[test]
+    fn splits_share_the_labels_of_the_training_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = text_task();
+        fs::write(dir.path().join("train.csv"), "text,label\na,no\nb,yes\n").unwrap();
+        fs::write(dir.path().join("val.tsv"), "text\tlabel\nc\tyes\n").unwrap();
+        fs::write(dir.path().join("test.tsv"), "index\ttext\n0\td\n").unwrap();
+        let train = task.load(dir.path(), Split::Train, None).unwrap();
+        let labels = Some(train.labels.as_slice());
+        let dev = task.load(dir.path(), Split::Dev, labels).unwrap();
+        assert_eq!(dev.labels, ["no", "yes"]);
+        assert_eq!(dev.examples[0].label, Some(1));
+        let test = task.load(dir.path(), Split::Test, labels).unwrap();
+        assert_eq!((test.examples[0].label, test.labels.len()), (None, 2));
+
+        let path = dir.path().join("val.tsv");
+        fs::write(&path, "text\tlabel\nc\tyes\nd\tmaybe\n").unwrap();
+        assert_eq!(
+            task.load(dir.path(), Split::Dev, labels)
+                .unwrap_err()
+                .to_string(),
+            format!(
+                "{}:3: label `maybe` is not one of `no`, `yes`: \
+                 correct it, or use the labels of the training file",
+                path.display()
+            )
+        );
+    }
+
+    #[test]
+    fn the_labels_of_the_task_hold_without_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = Task::named("sst2").unwrap();
+        let path = dir.path().join("dev.tsv");
+        fs::write(&path, "sentence\tlabel\nfine \t1\n").unwrap();
+        let data = task.load_file(&path, None, true).unwrap();
+        assert_eq!(data.labels, ["0", "1"]);
+        assert_eq!(data.examples[0].label, Some(1));
+        assert_eq!(data.examples[0].text, "fine ");
+        fs::write(&path, "sentence\tlabel\nfine \t-1\n").unwrap();
+        let error = task.load_file(&path, None, true).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(":2: label `-1` is not one of `0`, `1`")
+        );
+    }
+
+    #[test]
+    fn files_that_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = text_task();
+        let message = |path: &Path| task.load_file(path, None, true).unwrap_err().to_string();
+
+        let path = dir.path().join("none.tsv");
+        let rest = "no such file or folder: check the spelling and the current folder";
+        assert_eq!(message(&path), format!("{}: {rest}", path.display()));
+
+        let rest = "is a folder: give one file";
+        let shown = dir.path().display();
+        assert_eq!(message(dir.path()), format!("{shown}: {rest}"));
+
+        let path = dir.path().join("data.xlsx");
+        fs::write(&path, "").unwrap();
+        let rest = "the file name does not tell the format: \
+                    rename the file to end in .tsv, .csv or .jsonl";
+        assert_eq!(message(&path), format!("{}: {rest}", path.display()));
+
+        let path = dir.path().join("data.txt");
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(message(&path), format!("{}: {rest}", path.display()));
+        let inputs = task.load_file(&path, None, false).unwrap();
+        assert_eq!(inputs.examples[0].text, "one");
+    }
+
+    #[test]
+    fn a_broken_reader_gives_its_reason() {
+        struct Broken;
+        impl io::Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("cable pulled"))
+            }
+        }
+        let reader = io::BufReader::new(Broken);
+        let read = text_task().read_inputs(reader, Path::new("<stdin>"), InputFormat::Lines);
+        assert_eq!(
+            read.unwrap_err().to_string(),
+            "<stdin>: cannot be read (cable pulled): check its permissions and the disk"
+        );
+    }
+}

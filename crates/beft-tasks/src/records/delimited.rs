@@ -1,0 +1,314 @@
+//! TSV and CSV: a header line, then rows of as many columns.
+
+use std::borrow::Cow;
+
+use super::{LabelUse, Row, Sink, Source, count_lines, lines};
+use crate::DataError;
+
+/// Which columns of the header are read.
+struct Columns {
+    text: usize,
+    pair: Option<usize>,
+    label: Option<usize>,
+    count: usize,
+}
+
+impl Columns {
+    fn of_header<'h>(
+        source: &Source<'_>,
+        line: usize,
+        header: impl Iterator<Item = &'h str>,
+    ) -> Result<Self, DataError> {
+        let header: Vec<&str> = header.map(str::trim).collect();
+        let position = |name: &String| header.iter().position(|column| column == name);
+        let missing = |expected: &[String]| {
+            let found = header.iter().map(|&column| column.to_owned()).collect();
+            source.missing_column(line, expected, found)
+        };
+
+        let task = source.task;
+        let text = task.text_columns.iter().find_map(position);
+        let pair = task.pair_column.as_ref().and_then(position);
+        if let (Some(name), None, true) = (&task.pair_column, pair, task.pair_required) {
+            return Err(missing(std::slice::from_ref(name)));
+        }
+        let label = match source.labels {
+            LabelUse::Ignored => None,
+            LabelUse::IfPresent | LabelUse::Required => position(&task.label_column),
+        };
+        if label.is_none() && source.labels == LabelUse::Required {
+            return Err(missing(std::slice::from_ref(&task.label_column)));
+        }
+        Ok(Self {
+            text: text.ok_or_else(|| missing(&task.text_columns))?,
+            pair,
+            label,
+            count: header.len(),
+        })
+    }
+
+    /// The row made of `fields`, or an error when there are too many or too few of them.
+    fn row<'f>(
+        &self,
+        source: &Source<'_>,
+        line: usize,
+        fields: impl Iterator<Item = &'f str>,
+    ) -> Result<Row<'f>, DataError> {
+        let (mut text, mut pair, mut label) = ("", None, None);
+        let mut found = 0;
+        for field in fields {
+            if found == self.text {
+                text = field;
+            }
+            if Some(found) == self.pair {
+                pair = Some(Cow::Borrowed(field));
+            }
+            if Some(found) == self.label {
+                label = Some(Cow::Borrowed(field));
+            }
+            found += 1;
+        }
+        if found != self.count {
+            return Err(DataError::ColumnCount {
+                path: source.path.to_owned(),
+                line,
+                expected: self.count,
+                found,
+            });
+        }
+        Ok(Row {
+            line,
+            text: Cow::Borrowed(text),
+            pair,
+            label: label.map(|label| source.label(line, label)).transpose()?,
+        })
+    }
+}
+
+fn no_rows(source: &Source<'_>) -> DataError {
+    DataError::NoRows {
+        path: source.path.to_owned(),
+    }
+}
+
+/// Reads TSV as GLUE has it: a tab always separates and a quote is a quote.
+pub(super) fn read_tsv(
+    source: &Source<'_>,
+    content: &str,
+    sink: &mut Sink<'_>,
+) -> Result<(), DataError> {
+    let mut lines = lines(content.trim_end_matches(['\n', '\r']));
+    let Some((line, header)) = lines.next() else {
+        return Err(no_rows(source));
+    };
+    let columns = Columns::of_header(source, line, header.split('\t'))?;
+    let mut lines = lines.peekable();
+    if lines.peek().is_none() {
+        return Err(no_rows(source));
+    }
+    for (line, row) in lines {
+        sink(columns.row(source, line, row.split('\t'))?)?;
+    }
+    Ok(())
+}
+
+/// Reads CSV as RFC 4180 has it. Blank lines are skipped.
+pub(super) fn read_csv(
+    source: &Source<'_>,
+    content: &str,
+    sink: &mut Sink<'_>,
+) -> Result<(), DataError> {
+    let mut reader = csv_reader(content);
+    let mut record = csv::StringRecord::new();
+    let mut columns: Option<Columns> = None;
+    let mut rows = 0;
+    let mut counted = 0;
+    let mut line = 1;
+    loop {
+        // The reader's own line numbers lag behind after CRLF ends and blank lines: it passes over
+        // what is left of them only on the way to the next record.
+        let before = reader.position().byte() as usize;
+        let ends = content.as_bytes()[before..]
+            .iter()
+            .take_while(|b| matches!(b, b'\n' | b'\r'));
+        let start = before + ends.count();
+        line += count_lines(&content.as_bytes()[counted..start]);
+        counted = start;
+
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                return Err(DataError::Unreadable {
+                    path: source.path.to_owned(),
+                    reason: error.into(),
+                });
+            }
+        }
+        if reader.position().byte() as usize == content.len() && unclosed_quote(&content[start..]) {
+            return Err(DataError::UnclosedQuote {
+                path: source.path.to_owned(),
+                line,
+            });
+        }
+        match &columns {
+            None => columns = Some(Columns::of_header(source, line, record.iter())?),
+            Some(columns) => {
+                sink(columns.row(source, line, record.iter())?)?;
+                rows += 1;
+            }
+        }
+    }
+    if rows == 0 {
+        return Err(no_rows(source));
+    }
+    Ok(())
+}
+
+fn csv_reader(content: &str) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        // Row lengths are checked here, for an error that names the line.
+        .flexible(true)
+        .from_reader(content.as_bytes())
+}
+
+/// Whether a quote in the last record never closes: then it swallows a line put behind it.
+fn unclosed_quote(last_record: &str) -> bool {
+    last_record.contains('"')
+        && csv_reader(&format!("{last_record}\nprobe"))
+            .into_records()
+            .take(2)
+            .count()
+            == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::InputFormat::{Csv, Tsv};
+    use super::super::testing::*;
+    use super::*;
+    use crate::{InputFormat, Task};
+
+    fn rows(format: InputFormat, content: &str) -> Vec<Plain> {
+        rows_of(&text_task(), LabelUse::Required, format, content.as_bytes()).unwrap()
+    }
+
+    fn error(format: InputFormat, content: &str) -> String {
+        error_of(LabelUse::Required, format, content.as_bytes())
+    }
+
+    #[test]
+    fn tsv_takes_text_as_it_stands() {
+        let content = "\u{feff}id\tsentence\tlabel\r\n1\t\"quoted, and open \t 0 \r\n2\tx\t1\n\n";
+        assert_eq!(
+            rows(Tsv, content),
+            [plain(2, "\"quoted, and open ", "0"), plain(3, "x", "1")]
+        );
+    }
+
+    #[test]
+    fn csv_takes_quotes_and_counts_lines_as_an_editor_does() {
+        let content = "\u{feff}label,text\r\n0,\"say \"\"hi\"\",\r\nthere \"\r\n\r\n1,5\" wide\r\n";
+        assert_eq!(
+            rows(Csv, content),
+            [
+                plain(2, "say \"hi\",\r\nthere ", "0"),
+                plain(5, "5\" wide", "1")
+            ]
+        );
+        assert_eq!(
+            rows(Csv, "\n\nlabel,text\n\n0,a\n\n\n1,b"),
+            [plain(5, "a", "0"), plain(8, "b", "1")]
+        );
+    }
+
+    #[test]
+    fn the_text_column_may_have_either_name_and_a_pair() {
+        let content = "text_pair\tsentence\ttext\tlabel\nb\tno\ta\t1\n";
+        let pair = (2, "a".into(), Some("b".into()), Some("1".into()));
+        assert_eq!(rows(Tsv, content), [pair]);
+        assert_eq!(rows(Csv, &content.replace('\t', ",")), rows(Tsv, content));
+    }
+
+    #[test]
+    fn missing_columns() {
+        for (format, tab) in [(Tsv, "\t"), (Csv, ",")] {
+            assert_eq!(
+                error(format, &"body#label\na#1\n".replace('#', tab)),
+                "in.file:1: no column `text` or `sentence`: found `body`, `label`; \
+                 rename or add a column"
+            );
+            assert_eq!(
+                error(format, "text\na\n"),
+                "in.file:1: no column `label`: found `text`; rename or add a column"
+            );
+        }
+        let task = Task {
+            pair_required: true,
+            ..text_task()
+        };
+        let found = rows_of(&task, LabelUse::Ignored, Tsv, b"text\na\n");
+        assert_eq!(
+            found.unwrap_err().to_string(),
+            "in.file:1: no column `text_pair`: found `text`; rename or add a column"
+        );
+    }
+
+    #[test]
+    fn a_header_but_no_rows() {
+        for content in ["text,label", "text,label\r\n\r\n"] {
+            let expected = "in.file: a header line but no rows";
+            assert_eq!(error(Csv, content), expected);
+            assert_eq!(error(Tsv, &content.replace(',', "\t")), expected);
+        }
+    }
+
+    #[test]
+    fn wrong_column_count() {
+        for (format, tab) in [(Tsv, "\t"), (Csv, ",")] {
+            for (row, found) in [("a", 1), ("a#1#x", 3)] {
+                let content = format!("text#label\r\nb#0\r\n{row}\r\nc#1\r\n").replace('#', tab);
+                assert_eq!(
+                    error(format, &content),
+                    format!(
+                        "in.file:3: found {found} columns, expected 2 as in the header: \
+                         check the separators in this line"
+                    )
+                );
+            }
+        }
+        assert!(
+            error(Tsv, "text\tlabel\nb\t0\n\nc\t1\n").starts_with("in.file:3: found 1 columns")
+        );
+    }
+
+    #[test]
+    fn unclosed_quotes() {
+        for last in ["\"a,1\n", "a,\"1", "\"a\"\",1\nb,0\n"] {
+            assert_eq!(
+                error(Csv, &format!("text,label\r\nb,\"0\"\r\n{last}")),
+                "in.file:3: a double quote opens in this row and never closes: \
+                 close it, or write a literal quote as \"\" inside a quoted field"
+            );
+        }
+        assert_eq!(rows(Csv, "text,label\na,\"1\"\n\n"), [plain(2, "a", "1")]);
+        assert_eq!(rows(Csv, "text,label\na,\"1\n\""), [plain(2, "a", "1")]);
+    }
+
+    #[test]
+    fn labels_missing_or_not_wanted() {
+        for (format, tab) in [(Tsv, "\t"), (Csv, ",")] {
+            let content = "text#label\na#1\nb# \n".replace('#', tab);
+            assert_eq!(
+                error(format, &content),
+                "in.file:3: the label is missing: fill in the column `label`"
+            );
+            let task = text_task();
+            let found = rows_of(&task, LabelUse::Ignored, format, content.as_bytes());
+            assert!(found.unwrap().iter().all(|row| row.3.is_none()));
+            let found = rows_of(&task, LabelUse::IfPresent, format, b"text\na\n");
+            assert_eq!(found.unwrap(), [(2, "a".into(), None, None)]);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// Scales all gradients of a module down together, so that their joint Euclidean norm is at most
+/// `max_norm`, as `torch.nn.utils.clip_grad_norm_` does: `g * min(1, max_norm / (norm + 1e-6))`.
+///
+/// burn's own clipping looks at each tensor alone. Nothing is read back from the device.
+pub fn clip_global_norm<M: Module>(
+    grads: GradientsParams,
+    module: &M,
+    max_norm: f32,
+) -> GradientsParams {
+    let mut squares = Squares { grads, sum: None };
+    module.visit(&mut squares);
+    let Squares { grads, sum } = squares;
+    let Some(sum) = sum else {
+        return grads;
+    };
+    let factor = (sum.sqrt() + 1e-6).recip().mul_scalar(max_norm).clamp_max(1.0);
+    let mut scale = Scale { grads, factor };
+    module.visit(&mut scale);
+    scale.grads
+}
+
+struct Squares {
+    grads: GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for Squares {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.get::<D>(param.id) {
+            let square = grad.square().sum();
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum + square,
+                None => square,
+            });
+        }
+    }
+}
+
+struct Scale {
+    grads: GradientsParams,
+    factor: Tensor<1>,
+}
+
+impl ModuleVisitor for Scale {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad * self.factor.clone().unsqueeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tensor};
+
+    #[derive(Module, Debug)]
+    struct Two {
+        a: Param<Tensor<1>>,
+        b: Param<Tensor<2>>,
+    }
+
+    fn clipped(a: [f32; 2], b: f32, max_norm: f32) -> Vec<f32> {
+        let device = Device::flex().autodiff();
+        let module = Two {
+            a: Param::from_tensor(Tensor::zeros([2], &device)),
+            b: Param::from_tensor(Tensor::zeros([1, 1], &device)),
+        };
+        let mut grads = GradientsParams::new();
+        let plain = device.inner();
+        grads.register(module.a.id, Tensor::<1>::from_floats(a, &plain));
+        grads.register(module.b.id, Tensor::<2>::from_floats([[b]], &plain));
+        let grads = clip_global_norm(grads, &module, max_norm);
+        let a = grads.get::<1>(module.a.id).unwrap().into_data();
+        let b = grads.get::<2>(module.b.id).unwrap().into_data();
+        a.iter::<f32>().chain(b.iter::<f32>()).collect()
+    }
+
+    #[test]
+    fn the_joint_norm_decides() {
+        // Norm 13: each tensor alone is treated by the same factor.
+        for (x, expected) in clipped([3.0, 4.0], 12.0, 1.0).iter().zip([3.0, 4.0, 12.0]) {
+            assert!((x - expected / 13.0).abs() < 1e-6, "{x}");
+        }
+        assert_eq!(clipped([0.3, 0.4], 0.0, 1.0), [0.3, 0.4, 0.0]);
+        assert_eq!(clipped([0.0, 0.0], 0.0, 1.0), [0.0, 0.0, 0.0]);
+    }
+}

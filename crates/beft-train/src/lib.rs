@@ -1,0 +1,17 @@
+//! Bias-only training.
+//!
+//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose
+//! [`TermSet`](beft_core::TermSet) says which biases learn; everything else stays as it was, bit
+//! for bit. The protocol is the paper's (section 4): AdamW without decay, constant learning rate,
+//! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each
+//! epoch. The same seed gives the same result, byte for byte, on the same machine and backend.
+
+mod clip;
+mod config;
+mod run;
+mod select;
+
+pub use clip::clip_global_norm;
+pub use config::TrainConfig;
+pub use run::{EpochRecord, Event, Failure, Metrics, Trained, train, training_step};
+pub use select::{TrainError, trainable_count, with_trainable};

@@ -1,0 +1,96 @@
+use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
+use beft_core::Encoding;
+use beft_encoder::{BertConfig, BertForSequenceClassification};
+use burn::tensor::Device;
+
+use crate::Error;
+
+/// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
+/// read when a classifier is made from it.
+#[derive(Debug)]
+pub struct Base {
+    dir: ModelDir,
+    files: TensorFiles,
+    tokenizer: TextTokenizer,
+    config: BertConfig,
+    max_length: usize,
+    device: Device,
+}
+
+impl Base {
+    /// Opens a model by path or name. Inputs will be cut to `max_length` tokens, or to what the
+    /// model can take if that is less.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or damaged, the architecture is not supported, or the tokenizer has
+    /// more tokens than the model.
+    pub fn open(name: &str, max_length: usize, device: &Device) -> Result<Self, Error> {
+        let dir = ModelDir::find(name)?;
+        let config = BertConfig::load(&dir)?;
+        let max_length = max_length.min(config.max_position_embeddings);
+        let tokenizer = dir.tokenizer(max_length)?;
+        if tokenizer.vocab_size() > config.vocab_size {
+            return Err(Error::Usage(format!(
+                "{}: the tokenizer has {} tokens, but config.json says vocab_size {}; the files are not of one model",
+                dir.path().display(),
+                tokenizer.vocab_size(),
+                config.vocab_size
+            )));
+        }
+        let files = dir.tensors()?;
+        Ok(Self { dir, files, tokenizer, config, max_length, device: device.clone() })
+    }
+
+    /// What the user called the model.
+    pub fn name(&self) -> &str {
+        self.dir.name()
+    }
+
+    /// Number of layers.
+    pub fn num_layers(&self) -> usize {
+        self.config.num_hidden_layers
+    }
+
+    /// Longest input in tokens, special tokens included.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Identity of the weights, recorded in adapters.
+    pub fn fingerprint(&self) -> String {
+        self.files.fingerprint()
+    }
+
+    /// The model with a head of `classes` classes; a head the checkpoint does not hold is drawn
+    /// by `seed`.
+    ///
+    /// # Errors
+    ///
+    /// For missing, misshapen or unreadable tensors.
+    pub fn classifier(
+        &self,
+        classes: usize,
+        seed: u64,
+    ) -> Result<(BertForSequenceClassification, LoadReport), Error> {
+        Ok(BertForSequenceClassification::load(
+            &self.dir,
+            &self.files,
+            classes,
+            seed,
+            &self.device,
+        )?)
+    }
+
+    /// Tokenises texts, each with an optional second text.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn encode<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Vec<Encoding>, Error> {
+        Ok(self.tokenizer.encode(inputs)?)
+    }
+}

@@ -1,0 +1,207 @@
+"""Write the small fixtures that the Rust tests compare with: models, adapters, permutations, metrics.
+
+Run from the repository root (torch 2.9, transformers 5.23, peft 0.21, scikit-learn, scipy):
+
+    python xtask/python/make_fixtures.py --out crates/beft-parity/fixtures
+
+Everything is seeded: a second run on the same machine writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.stats
+import torch
+from sklearn import metrics
+from peft import BeftConfig, get_peft_model
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+from reference import Batch, expected, inputs_of, randomize, report, save
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = """the a and of is it in to was film movie plot story actor funny dull great bad good terrible charming
+very not but with one best worst never cafe time you""".split()
+PIECES = ["##ing", "##ed", "##ly", "##er", "##est", ".", ",", "'", "!", "?"]
+
+
+def write_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """A real WordPiece tokenizer of about 100 entries, as `tokenizer.json`."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1) if chr(c) not in WORDS]
+    suffixes = ["##" + chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocab = {piece: i for i, piece in enumerate(SPECIAL + letters + suffixes + WORDS + PIECES)}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])],
+    )
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL))
+    options = {**names, "model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **options})
+    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **options)
+
+
+def write_model(folder: Path, vocab_size: int) -> BertForSequenceClassification:
+    """A three-layer BERT whose every parameter is random, so that no mistake hides behind a 0 or a 1."""
+    config = BertConfig(
+        vocab_size=vocab_size, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=40, num_labels=3, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
+        layer_norm_eps=1e-12, attn_implementation="eager",
+    )  # fmt: skip
+    model = BertForSequenceClassification(config).eval()
+    # The head is larger, so that the gradient norm exceeds 1 and clipping is exercised.
+    scales = {"classifier.weight": 0.5, "classifier.bias": 0.1}
+    std = lambda name: scales.get(name, 0.1 if name.endswith("bias") else 0.15)  # noqa: E731
+    randomize(model.named_parameters(), seed=20250, std=std)
+    model.save_pretrained(folder, safe_serialization=True)
+    return model
+
+
+def make_batches(tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
+    """Three batches of four: single texts and pairs, lengths that differ inside each batch."""
+    rng = random.Random(7)
+    batches = []
+    for i in range(3):
+        firsts = [" ".join(rng.choices(WORDS, k=rng.randint(2, 9))) for _ in range(4)]
+        seconds = [" ".join(rng.choices(WORDS, k=rng.randint(2, 14))) for _ in range(4)]
+        rows = [(a, b) if (j + i) % 4 else (a,) for j, (a, b) in enumerate(zip(firsts, seconds))]
+        ids = [tokenizer(*row, truncation=True, max_length=24) for row in rows]
+        batch = dict(tokenizer.pad(ids, padding="longest", return_tensors="pt"))
+        labels = torch.tensor([rng.randrange(3) for _ in rows])
+        batches.append({**inputs_of(batch), "labels": labels})
+    return batches
+
+
+def text_cases(tokenizer: PreTrainedTokenizerFast) -> list[dict[str, Any]]:
+    """Texts that find differences between tokenizers, truncated to 16 tokens, longest first."""
+    long = "the plot of the movie is dull and the actor was never funny but very charming with one"
+    cases: list[tuple[str, str | None]] = [
+        ("the movie was great", None), ("The FILM was Terrible!", None), ("Café, naïve and trés bon", None),
+        ("cafe\u0301 time", None), ("it costs 7 € 日本 movie 😀", None), ("straße İstanbul", None),
+        ("", None), ("", "good"), ("   \t good \n bad ", None), ("don't -- you ... ever?!", None),
+        ("acting acted slowly finest", None), ("[MASK] is [SEP] not [UNK]", None), ("x" * 101, None),
+        ("zero\u200bwidth and nul\u0000l \ufffd soft\u00adhyphen", None), (long, None),
+        ("good movie", "bad plot"), (long, "a good film"), ("a good film", long), (long, long), ("quick brown fox", "jumps"),
+    ]  # fmt: skip
+    rows = []
+    for text, pair in cases:
+        out = tokenizer(text, pair, truncation="longest_first", max_length=16)
+        ids = {name: out[name] for name in ("input_ids", "token_type_ids")}
+        rows.append({"text": text, "text_pair": pair, **ids})
+    return rows
+
+
+def write_adapter(base: Path, folder: Path, batches: list[Batch], targets: list[str]) -> None:
+    """Train a PEFT BEFT adapter for five steps and save it as PEFT does, with the logits it gives."""
+    torch.manual_seed(0)
+    model = BertForSequenceClassification.from_pretrained(base, attn_implementation="eager")
+    config = BeftConfig(task_type="SEQ_CLS", target_modules=targets, modules_to_save=["classifier"])
+    model = get_peft_model(model, config).eval()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-2, weight_decay=0.0)
+    with torch.no_grad():
+        before = model(**inputs_of(batches[0])).logits
+    for step in range(5):
+        optimizer.zero_grad()
+        model(**batches[step % len(batches)]).loss.backward()
+        optimizer.step()
+    saved = model.peft_config["default"]
+    saved.base_model_name_or_path = "bert-tiny"
+    saved.target_modules = sorted(saved.target_modules)  # a set: its order would change from run to run
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    with torch.no_grad():
+        logits = model.double()(**inputs_of(batches[0])).logits
+    save({"logits": logits}, folder / "expected.safetensors")
+    print(f"{folder.name}: logits moved by {(logits - before).abs().max():.3f}")
+
+
+def permutations() -> list[dict[str, Any]]:
+    """The head of numpy's legacy permutations, which choose the training subset."""
+    rows = []
+    for n in (1, 2, 10, 277, 2490, 67349):
+        for seed in (0, 1, 42, 12345):
+            np.random.seed(seed)
+            rows.append({"seed": seed, "n": n, "first": np.random.permutation(n)[:20].tolist()})
+    return rows
+
+
+def metric_cases() -> dict[str, list[dict[str, Any]]]:
+    """Metrics of scikit-learn and scipy, with null for what they leave undefined."""
+    rng = np.random.RandomState(3)
+    classes = [([0, 1, 1, 0], [0, 1, 0, 0]), ([1, 1, 1], [1, 1, 1]), ([0, 0, 0], [0, 0, 0]), ([0, 1], [1, 0])]
+    classes += [([1, 1, 1, 1], [0, 0, 0, 0]), ([0, 1, 0, 1], [1, 1, 1, 1]), ([0, 0, 0, 0], [0, 1, 0, 1]), ([1], [1])]
+    classes += [([0, 1, 2, 2], [0, 2, 1, 2]), ([0, 2, 2], [0, 2, 2]), ([0, 0, 1], [2, 2, 2])]
+    classes += [(rng.randint(0, k, 50).tolist(), rng.randint(0, k, 50).tolist()) for k in (2, 3)]
+    x, noise = rng.randn(30), rng.randn(30)
+    pairs = [([1, 2, 3, 4], [2, 4, 6, 8]), ([1, 2, 3, 4], [4, 3, 2, 1]), ([1, 2, 2, 3], [1, 3, 2, 2])]
+    pairs += [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([0, 0], [0, 0]), ([1, 2], [3, 1]), ([1, 1, 1, 2], [7, 7, 3, 7])]
+    pairs += [([1, 2, 3, 4, 5], [1, 8, 27, 64, 125]), (x.tolist(), (x + noise).tolist()), (np.round(x).tolist(), np.round(noise).tolist())]
+    finite = lambda value: float(value) if math.isfinite(value) else None  # noqa: E731
+    classification, correlation = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for labels, predictions in classes:
+            binary = set(labels) | set(predictions) <= {0, 1}
+            f1 = lambda average: float(metrics.f1_score(labels, predictions, average=average, zero_division=0))  # noqa: B023, E731
+            classification.append({
+                "labels": labels, "predictions": predictions, "accuracy": float(metrics.accuracy_score(labels, predictions)),
+                "f1_binary": f1("binary") if binary else None, "f1_macro": f1("macro"),
+                "mcc": float(metrics.matthews_corrcoef(labels, predictions)),
+            })  # fmt: skip
+        for a, b in pairs:
+            both = {"pearson": finite(scipy.stats.pearsonr(a, b)[0]), "spearman": finite(scipy.stats.spearmanr(a, b)[0])}
+            correlation.append({"x": [float(v) for v in a], "y": [float(v) for v in b], **both})
+    return {"classification": classification, "correlation": correlation}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """One line per row of a list, so that a change shows in a diff."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(value, list):
+        text = "[\n" + ",\n".join(json.dumps(row) for row in value) + "\n]\n"
+    else:
+        text = json.dumps(value, indent=2) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("crates/beft-parity/fixtures"), help="model fixtures")
+    parser.add_argument("--crates", type=Path, default=Path("crates"), help="where beft-tasks and beft-eval are")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    base = args.out / "bert-tiny"
+    base.mkdir(parents=True, exist_ok=True)
+    tokenizer = write_tokenizer(base)
+    model = write_model(base, len(tokenizer))
+    batches = make_batches(tokenizer)
+    with torch.no_grad():  # labels the model agrees with: a gradient norm below 1, which clipping leaves alone
+        batches[-1]["labels"] = model(**inputs_of(batches[-1])).logits.argmax(-1)
+    values = expected(model, batches)
+    save(values, base / "expected.safetensors")
+    report(model, batches, values)
+    write_json(base / "text.json", text_cases(tokenizer))
+    write_adapter(base, args.out / "bert-tiny-peft", batches, ["value"])
+    write_adapter(base, args.out / "bert-tiny-peft-pooler", batches, ["value", "pooler.dense"])
+    write_json(args.crates / "beft-tasks/tests/fixtures/permutation.json", permutations())
+    metrics_path = args.crates / "beft-eval/tests/fixtures/metrics.json"
+    metrics_path.parent.mkdir(parents=True, exist_ok=True)
+    rows = {k: "[\n" + ",\n".join(json.dumps(r) for r in v) + "\n]" for k, v in metric_cases().items()}
+    metrics_path.write_text("{" + ",\n".join(f'"{k}": {v}' for k, v in rows.items()) + "}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
