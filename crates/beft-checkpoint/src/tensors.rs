@@ -41,8 +41,17 @@ impl TensorFiles {
     /// When it cannot be read, or is truncated or malformed.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let shard = Shard::open(path)?;
-        let shard_of = shard.metadata.tensors().into_keys().map(|name| (name, 0)).collect();
-        Ok(Self { path: path.to_owned(), shards: vec![shard], shard_of })
+        let shard_of = shard
+            .metadata
+            .tensors()
+            .into_keys()
+            .map(|name| (name, 0))
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            shards: vec![shard],
+            shard_of,
+        })
     }
 
     /// Opens all files named in a `model.safetensors.index.json`.
@@ -53,8 +62,11 @@ impl TensorFiles {
     /// that its file does not hold.
     pub fn open_sharded(index: &Path) -> Result<Self, CheckpointError> {
         let text = fs::read(index).map_err(CheckpointError::io("read", index))?;
-        let parsed: ShardIndex = serde_json::from_slice(&text)
-            .map_err(|source| CheckpointError::Json { path: index.to_owned(), source })?;
+        let parsed: ShardIndex =
+            serde_json::from_slice(&text).map_err(|source| CheckpointError::Json {
+                path: index.to_owned(),
+                source,
+            })?;
         let mut shards: Vec<Shard> = Vec::new();
         let mut number_of: BTreeMap<&str, usize> = BTreeMap::new();
         let mut shard_of = BTreeMap::new();
@@ -76,7 +88,11 @@ impl TensorFiles {
             }
             shard_of.insert(name.clone(), number);
         }
-        Ok(Self { path: index.to_owned(), shards, shard_of })
+        Ok(Self {
+            path: index.to_owned(),
+            shards,
+            shard_of,
+        })
     }
 
     /// The file or index that was opened.
@@ -105,20 +121,33 @@ impl TensorFiles {
     ///
     /// When there is no such tensor, or its type is none of these.
     pub fn read(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        let bad = |reason| CheckpointError::BadTensorFile { path: self.path.clone(), reason };
-        let (shard, info) =
-            self.entry(name).ok_or_else(|| bad(format!("it holds no tensor `{name}`")))?;
+        let bad = |reason| CheckpointError::BadTensorFile {
+            path: self.path.clone(),
+            reason,
+        };
+        let (shard, info) = self
+            .entry(name)
+            .ok_or_else(|| bad(format!("it holds no tensor `{name}`")))?;
         let bytes = shard.bytes(info);
         Ok(match info.dtype {
-            Dtype::F32 => {
-                bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
-            }
-            Dtype::F16 => {
-                bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()
-            }
-            Dtype::BF16 => {
-                bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()
-            }
+            Dtype::F32 => bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+            Dtype::F16 => bytes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|b| f16::from_le_bytes(*b).to_f32())
+                .collect(),
+            Dtype::BF16 => bytes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|b| bf16::from_le_bytes(*b).to_f32())
+                .collect(),
             other => {
                 return Err(bad(format!(
                     "tensor `{name}` has type {other:?}; F32, F16 and BF16 can be read"
@@ -138,7 +167,11 @@ impl TensorFiles {
                 hash.update(&bytes[..bytes.len().min(64)]);
             }
         }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     fn entry(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
@@ -154,16 +187,26 @@ impl Shard {
         // checkpoint, another process truncating the file meanwhile is outside our control.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(CheckpointError::io("read", path))?;
-        let bad =
-            |reason: String| CheckpointError::BadTensorFile { path: path.to_owned(), reason };
+        let bad = |reason: String| CheckpointError::BadTensorFile {
+            path: path.to_owned(),
+            reason,
+        };
         let (header, metadata) =
             SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
         let data_start = header + 8;
         let expected = data_start + metadata.data_len();
         if map.len() != expected {
-            return Err(bad(format!("it has {} bytes, its header says {expected}", map.len())));
+            return Err(bad(format!(
+                "it has {} bytes, its header says {expected}",
+                map.len()
+            )));
         }
-        Ok(Self { path: path.to_owned(), map, data_start, metadata })
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            data_start,
+            metadata,
+        })
     }
 
     fn bytes(&self, info: &TensorInfo) -> &[u8] {
@@ -191,7 +234,10 @@ mod tests {
             let cut = dir.path().join(format!("cut{keep}.safetensors"));
             fs::write(&cut, &whole[..keep]).unwrap();
             let message = TensorFiles::open(&cut).unwrap_err().to_string();
-            assert!(message.contains(&format!("cut{keep}.safetensors")), "{message}");
+            assert!(
+                message.contains(&format!("cut{keep}.safetensors")),
+                "{message}"
+            );
         }
     }
 
@@ -199,11 +245,23 @@ mod tests {
     fn half_precision_is_widened() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("half.safetensors");
-        let h: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
-        let b: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+        let h: Vec<u8> = [1.5f32, -2.0]
+            .iter()
+            .flat_map(|x| f16::from_f32(*x).to_le_bytes())
+            .collect();
+        let b: Vec<u8> = [1.5f32, -2.0]
+            .iter()
+            .flat_map(|x| bf16::from_f32(*x).to_le_bytes())
+            .collect();
         let views = [
-            ("h", safetensors::tensor::TensorView::new(Dtype::F16, vec![2], &h).unwrap()),
-            ("b", safetensors::tensor::TensorView::new(Dtype::BF16, vec![2], &b).unwrap()),
+            (
+                "h",
+                safetensors::tensor::TensorView::new(Dtype::F16, vec![2], &h).unwrap(),
+            ),
+            (
+                "b",
+                safetensors::tensor::TensorView::new(Dtype::BF16, vec![2], &b).unwrap(),
+            ),
         ];
         fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
         let files = TensorFiles::open(&path).unwrap();
@@ -217,14 +275,20 @@ mod tests {
         write_tensors(&dir.path().join("m-1.safetensors"), &[("a", &[1], &[1.0])]);
         write_tensors(&dir.path().join("m-2.safetensors"), &[("b", &[1], &[2.0])]);
         let index = dir.path().join("model.safetensors.index.json");
-        fs::write(&index, r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}"#)
-            .unwrap();
+        fs::write(
+            &index,
+            r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}"#,
+        )
+        .unwrap();
         let files = TensorFiles::open_sharded(&index).unwrap();
         assert_eq!(files.read("b").unwrap(), [2.0]);
 
         fs::write(&index, r#"{"weight_map": {"c": "m-1.safetensors"}}"#).unwrap();
         let message = TensorFiles::open_sharded(&index).unwrap_err().to_string();
-        assert!(message.contains("m-1.safetensors") && message.contains("`c`"), "{message}");
+        assert!(
+            message.contains("m-1.safetensors") && message.contains("`c`"),
+            "{message}"
+        );
     }
 
     #[test]

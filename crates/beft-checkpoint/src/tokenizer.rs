@@ -36,7 +36,10 @@ impl TextTokenizer {
         path: &Path,
         max_length: usize,
     ) -> Result<Self, CheckpointError> {
-        let fail = |reason: String| CheckpointError::Tokenizer { path: path.to_owned(), reason };
+        let fail = |reason: String| CheckpointError::Tokenizer {
+            path: path.to_owned(),
+            reason,
+        };
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer
@@ -47,7 +50,10 @@ impl TextTokenizer {
                 stride: 0,
             }))
             .map_err(|e| fail(format!("inputs cannot be cut to {max_length} tokens: {e}")))?;
-        Ok(Self { tokenizer, path: path.to_owned() })
+        Ok(Self {
+            tokenizer,
+            path: path.to_owned(),
+        })
     }
 
     /// Number of token ids, added tokens included.
@@ -76,9 +82,14 @@ impl TextTokenizer {
                 Some(pair) => (text, pair).into(),
             })
             .collect();
-        let fail = |reason| CheckpointError::Tokenizer { path: self.path.clone(), reason };
-        let encodings =
-            self.tokenizer.encode_batch(inputs, true).map_err(|e| fail(e.to_string()))?;
+        let fail = |reason| CheckpointError::Tokenizer {
+            path: self.path.clone(),
+            reason,
+        };
+        let encodings = self
+            .tokenizer
+            .encode_batch(inputs, true)
+            .map_err(|e| fail(e.to_string()))?;
         encodings
             .into_iter()
             .enumerate()

@@ -46,7 +46,10 @@ pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()>
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "path has no folder name"))?;
     if dir.exists() && !dir.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "a file of that name exists"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "a file of that name exists",
+        ));
     }
     let sibling = |suffix: &str| {
         let mut hidden = std::ffi::OsString::from(".");

@@ -16,6 +16,6 @@ mod term_set;
 
 pub use atomic::{write_atomic, write_dir_atomic};
 pub use encoding::{EncodedSet, Encoding};
-pub use snapshot::{BiasSnapshot, SnapshotError};
+pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

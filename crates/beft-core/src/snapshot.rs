@@ -12,11 +12,16 @@ pub struct BiasSnapshot {
     values: BTreeMap<BiasSite, Vec<f32>>,
 }
 
+/// A site with its vectors before and after, as [`BiasSnapshot::pairs`] gives them.
+pub type BiasPair<'a> = (BiasSite, &'a [f32], &'a [f32]);
+
 /// Two snapshots that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// A site is in one snapshot only.
-    #[error("bias {site} is only in the snapshot taken {present}: both must come from the same model")]
+    #[error(
+        "bias {site} is only in the snapshot taken {present}: both must come from the same model"
+    )]
     SiteMismatch {
         /// The site.
         site: BiasSite,
@@ -24,7 +29,9 @@ pub enum SnapshotError {
         present: &'static str,
     },
     /// A site's vectors differ in length.
-    #[error("bias {site} has length {before} before and {after} after: both must come from the same model")]
+    #[error(
+        "bias {site} has length {before} before and {after} after: both must come from the same model"
+    )]
     LengthMismatch {
         /// The site.
         site: BiasSite,
@@ -78,20 +85,21 @@ impl BiasSnapshot {
     /// # Errors
     ///
     /// The first mismatch, named by site.
-    pub fn pairs<'a>(
-        &'a self,
-        after: &'a Self,
-    ) -> Result<Vec<(BiasSite, &'a [f32], &'a [f32])>, SnapshotError> {
+    pub fn pairs<'a>(&'a self, after: &'a Self) -> Result<Vec<BiasPair<'a>>, SnapshotError> {
         for (site, _) in after.iter() {
             if self.get(site).is_none() {
-                return Err(SnapshotError::SiteMismatch { site, present: "after" });
+                return Err(SnapshotError::SiteMismatch {
+                    site,
+                    present: "after",
+                });
             }
         }
         self.iter()
             .map(|(site, b0)| {
-                let b1 = after
-                    .get(site)
-                    .ok_or(SnapshotError::SiteMismatch { site, present: "before" })?;
+                let b1 = after.get(site).ok_or(SnapshotError::SiteMismatch {
+                    site,
+                    present: "before",
+                })?;
                 if b0.len() != b1.len() {
                     return Err(SnapshotError::LengthMismatch {
                         site,
@@ -110,7 +118,9 @@ impl BiasSnapshot {
 
 impl FromIterator<(BiasSite, Vec<f32>)> for BiasSnapshot {
     fn from_iter<I: IntoIterator<Item = (BiasSite, Vec<f32>)>>(iter: I) -> Self {
-        Self { values: iter.into_iter().collect() }
+        Self {
+            values: iter.into_iter().collect(),
+        }
     }
 }
 
@@ -130,15 +140,26 @@ mod tests {
         assert_eq!(a.pairs(&a).unwrap().len(), 1);
         assert_eq!(
             a.pairs(&snapshot(&[])).unwrap_err(),
-            SnapshotError::SiteMismatch { site: v0, present: "before" }
+            SnapshotError::SiteMismatch {
+                site: v0,
+                present: "before"
+            }
         );
         assert_eq!(
-            a.pairs(&snapshot(&[(v0, &[1.0, 2.0]), (k0, &[0.0])])).unwrap_err(),
-            SnapshotError::SiteMismatch { site: k0, present: "after" }
+            a.pairs(&snapshot(&[(v0, &[1.0, 2.0]), (k0, &[0.0])]))
+                .unwrap_err(),
+            SnapshotError::SiteMismatch {
+                site: k0,
+                present: "after"
+            }
         );
         assert_eq!(
             a.pairs(&snapshot(&[(v0, &[1.0])])).unwrap_err(),
-            SnapshotError::LengthMismatch { site: v0, before: 2, after: 1 }
+            SnapshotError::LengthMismatch {
+                site: v0,
+                before: 2,
+                after: 1
+            }
         );
         assert_eq!(
             a.pairs(&snapshot(&[(v0, &[1.0, f32::NAN])])).unwrap_err(),

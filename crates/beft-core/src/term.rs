@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// The order is the order of a forward pass and of every table in the reports. Lengths: `m2` has
 /// the intermediate size, all others the hidden size.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BiasTerm {
     /// Query projection.

@@ -43,7 +43,9 @@ pub enum TermSetError {
     #[error("cannot read the layers in `{0}`: write `v@3` for one layer or `v@6-11` for a range")]
     BadLayers(String),
     /// `all` or `frozen` together with other terms, or an empty part between commas.
-    #[error("cannot read the term set `{0}`: write terms separated by commas (`q,k,v`), or `all` or `frozen` alone")]
+    #[error(
+        "cannot read the term set `{0}`: write terms separated by commas (`q,k,v`), or `all` or `frozen` alone"
+    )]
     BadSet(String),
     /// A layer the model does not have.
     #[error("`{entry}` names layer {layer}, but the model has {layers} layers (0 to {})", .layers.saturating_sub(1))]
@@ -60,18 +62,24 @@ pub enum TermSetError {
 impl TermSet {
     /// Every bias of the model, embeddings norm and pooler included (BitFit).
     pub const fn all() -> Self {
-        Self { selection: Selection::All }
+        Self {
+            selection: Selection::All,
+        }
     }
 
     /// No bias at all: the head alone is trained.
     pub const fn frozen() -> Self {
-        Self { selection: Selection::Entries(BTreeSet::new()) }
+        Self {
+            selection: Selection::Entries(BTreeSet::new()),
+        }
     }
 
     /// The given terms in every layer.
     pub fn of(terms: impl IntoIterator<Item = BiasTerm>) -> Self {
         let entries = terms.into_iter().map(|t| (t, Layers::Every)).collect();
-        Self { selection: Selection::Entries(entries) }
+        Self {
+            selection: Selection::Entries(entries),
+        }
     }
 
     /// Whether this is [`TermSet::all`].
@@ -106,7 +114,11 @@ impl TermSet {
                     layers,
                 });
             }
-            sites.extend((first..=last).filter(|l| *l < layers).map(|l| BiasSite::new(l, term)));
+            sites.extend(
+                (first..=last)
+                    .filter(|l| *l < layers)
+                    .map(|l| BiasSite::new(l, term)),
+            );
         }
         Ok(sites)
     }
@@ -145,7 +157,12 @@ impl FromStr for TermSet {
         }
         let mut entries = BTreeSet::new();
         for part in s.split(',').map(str::trim) {
-            if part.is_empty() || matches!(part.to_ascii_lowercase().as_str(), "all" | "frozen" | "none") {
+            if part.is_empty()
+                || matches!(
+                    part.to_ascii_lowercase().as_str(),
+                    "all" | "frozen" | "none"
+                )
+            {
                 return Err(TermSetError::BadSet(s.to_owned()));
             }
             let (term, layers) = match part.split_once('@') {
@@ -154,7 +171,9 @@ impl FromStr for TermSet {
             };
             entries.insert((term.parse::<BiasTerm>()?, layers));
         }
-        Ok(Self { selection: Selection::Entries(entries) })
+        Ok(Self {
+            selection: Selection::Entries(entries),
+        })
     }
 }
 
@@ -201,7 +220,11 @@ mod tests {
     fn sites_follow_the_layers() {
         let sites = parse("q,v@1-2").unwrap().sites(3).unwrap();
         let expected = [(0, Q), (1, Q), (1, V), (2, Q), (2, V)];
-        assert!(sites.into_iter().eq(expected.map(|(l, t)| BiasSite::new(l, t))));
+        assert!(
+            sites
+                .into_iter()
+                .eq(expected.map(|(l, t)| BiasSite::new(l, t)))
+        );
         assert_eq!(TermSet::all().sites(2).unwrap().len(), 16);
         assert!(TermSet::frozen().sites(12).unwrap().is_empty());
         assert_eq!(TermSet::of([K]).sites(12).unwrap().len(), 12);

@@ -17,15 +17,13 @@ use beft_checkpoint::Stored;
 use beft_core::Encoding;
 use beft_demo::corpus::Corpus;
 use beft_demo::vocab::{SPECIAL, tokenizer_json, vocabulary};
-use beft_encoder::{
-    BertConfig, BertForMaskedLm, MASKED_LM_NAMES, SEQUENCE_CLASSIFICATION_NAMES,
-};
+use beft_encoder::{BertConfig, BertForMaskedLm, MASKED_LM_NAMES, SEQUENCE_CLASSIFICATION_NAMES};
 use beft_nn::{Batch, Padding, map_params, read_params};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
 use burn::optim::grad_clipping::GradientClippingConfig;
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::gelu;
 use burn::tensor::module::{layer_norm, linear};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -41,7 +39,10 @@ const PEAK_LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: f64 = 0.1;
 /// Share of the tokens that the model has to guess.
 const MASKED: f64 = 0.15;
-const [_, _, CLS, SEP, MASK]: [u32; SPECIAL.len()] = [0, 1, 2, 3, 4];
+// Ids of `SPECIAL`.
+const CLS: u32 = 2;
+const SEP: u32 = 3;
+const MASK: u32 = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (steps, out) = arguments()?;
@@ -59,15 +60,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut source = Source::new(&pieces, SEED);
     let held_out: Vec<Sample> = {
         let mut source = Source::new(&pieces, SEED + 1);
-        (0..8).map(|_| source.sample(BATCH, device.clone().inner())).collect()
+        (0..8)
+            .map(|_| source.sample(env("BATCH", 32.0) as usize, device.clone().inner()))
+            .collect()
     };
 
     let start = Instant::now();
     for step in 0..steps {
-        let sample = source.sample(BATCH, device.clone());
+        let sample = source.sample(env("BATCH", 32.0) as usize, device.clone());
         let (scores, pair_scores) = model.forward(&sample);
         let loss = cross_entropy(scores, &sample.targets)
-            + cross_entropy(pair_scores, &sample.continues);
+            + cross_entropy(pair_scores, &sample.continues) * env("PW", 1.0);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(learning_rate(step, steps), model, gradients);
         if (step + 1) % 100 == 0 || step + 1 == steps {
@@ -111,7 +114,8 @@ fn config(vocab_size: usize) -> BertConfig {
 fn learning_rate(step: usize, steps: usize) -> f64 {
     let (step, steps) = ((step + 1) as f64, steps as f64);
     let warm_up = (steps * WARM_UP).max(1.0);
-    PEAK_LEARNING_RATE * (step / warm_up).min((steps - step + 1.0) / (steps - warm_up + 1.0))
+    env("LR", PEAK_LEARNING_RATE)
+        * (step / warm_up).min((steps - step + 1.0) / (steps - warm_up + 1.0))
 }
 
 /// BERT with both heads of its pretraining.
@@ -143,8 +147,10 @@ impl Pretraining {
         let std = config.initializer_range as f32;
         map_params(model, |_, shape| {
             let normal = Normal::new(0.0, std).ok().filter(|_| shape.len() == 2)?;
-            let values: Vec<f32> =
-                normal.sample_iter(&mut rng).take(shape.iter().product()).collect();
+            let values: Vec<f32> = normal
+                .sample_iter(&mut rng)
+                .take(shape.iter().product())
+                .collect();
             Some(TensorData::new(values, shape.to_vec()))
         })
     }
@@ -154,11 +160,20 @@ impl Pretraining {
         let (lm, batch) = (&self.lm, &sample.batch);
         let hidden = lm.bert.forward(batch);
         let first = batch.first_tokens(hidden.clone());
-        let pooled = linear(first, self.pooler_weight.val(), Some(self.pooler_bias.val())).tanh();
+        let pooled = linear(
+            first,
+            self.pooler_weight.val(),
+            Some(self.pooler_bias.val()),
+        )
+        .tanh();
         let pair = linear(pooled, self.pair_weight.val(), Some(self.pair_bias.val()));
 
         let masked = hidden.select(0, sample.rows.clone());
-        let masked = gelu(linear(masked, lm.transform.val(), Some(lm.transform_bias.val())));
+        let masked = gelu(linear(
+            masked,
+            lm.transform.val(),
+            Some(lm.transform_bias.val()),
+        ));
         let bias = Some(lm.norm_bias.val());
         let masked = layer_norm(masked, lm.norm_gamma.val(), bias, self.epsilon);
         let scores = masked.matmul(lm.bert.embeddings.word.val().transpose());
@@ -184,9 +199,16 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn new(pieces: &'a [String], seed: u64) -> Self {
-        let ids = (0..).zip(pieces).map(|(id, piece)| (piece.as_str(), id)).collect();
+        let ids = (0..)
+            .zip(pieces)
+            .map(|(id, piece)| (piece.as_str(), id))
+            .collect();
         let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(1 << 32));
-        Self { corpus: Corpus::new(seed), rng, ids }
+        Self {
+            corpus: Corpus::new(seed),
+            rng,
+            ids,
+        }
     }
 
     fn sample(&mut self, size: usize, device: Device) -> Sample {
@@ -197,11 +219,13 @@ impl<'a> Source<'a> {
             let (mut encoding, continued) = self.pair();
             continues.push(i64::from(continued));
             for id in &mut encoding.ids {
-                if ![CLS, SEP].contains(id) && self.rng.random_bool(MASKED) {
+                if ![CLS, SEP].contains(id) && self.rng.random_bool(env("MASKED", MASKED)) {
                     rows.push(row);
                     targets.push(i64::from(*id));
                     *id = match self.rng.random_range(0..10) {
-                        0 => self.rng.random_range(SPECIAL.len() as u32..self.ids.len() as u32),
+                        0 => self
+                            .rng
+                            .random_range(SPECIAL.len() as u32..self.ids.len() as u32),
                         1 => *id,
                         _ => MASK,
                     };
@@ -230,8 +254,12 @@ impl<'a> Source<'a> {
         let continued = self.rng.random_bool(0.5);
         let second = if continued {
             document.second
-        } else if let (Some(sentiment), true) = (document.sentiment, self.rng.random_bool(0.5)) {
-            self.corpus.document_of(document.domain, Some(sentiment.opposite())).second
+        } else if let (Some(sentiment), true) =
+            (document.sentiment, self.rng.random_bool(env("HARD", 0.8)))
+        {
+            self.corpus
+                .document_of(document.domain, Some(sentiment.opposite()))
+                .second
         } else {
             self.corpus.document().second
         };
@@ -247,7 +275,9 @@ impl<'a> Source<'a> {
 }
 
 fn cross_entropy(scores: Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
-    CrossEntropyLossConfig::new().init(&scores.device()).forward(scores, targets.clone())
+    CrossEntropyLossConfig::new()
+        .init(&scores.device())
+        .forward(scores, targets.clone())
 }
 
 /// Losses and accuracies on held-out documents, as text.
@@ -255,10 +285,15 @@ fn evaluate(model: &Pretraining, samples: &[Sample]) -> String {
     let mut sums = [0.0; 4];
     for sample in samples {
         let (scores, pair) = model.forward(sample);
-        for (i, (scores, targets)) in
-            [(scores, &sample.targets), (pair, &sample.continues)].into_iter().enumerate()
+        for (i, (scores, targets)) in [(scores, &sample.targets), (pair, &sample.continues)]
+            .into_iter()
+            .enumerate()
         {
-            let hits = scores.clone().argmax(1).squeeze_dim::<1>(1).equal(targets.clone());
+            let hits = scores
+                .clone()
+                .argmax(1)
+                .squeeze_dim::<1>(1)
+                .equal(targets.clone());
             sums[2 * i] += cross_entropy(scores, targets).into_scalar::<f64>();
             sums[2 * i + 1] += hits.float().mean().into_scalar::<f64>();
         }
@@ -302,7 +337,10 @@ fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box
         &[
             ("config.json", format!("{config:#}\n").into_bytes()),
             ("model.safetensors", weights),
-            ("tokenizer.json", format!("{:#}\n", tokenizer_json()).into_bytes()),
+            (
+                "tokenizer.json",
+                format!("{:#}\n", tokenizer_json()).into_bytes(),
+            ),
         ],
     )?;
     Ok(())
@@ -324,4 +362,11 @@ fn hf_name(path: &str) -> Option<(String, Stored)> {
         .by_path(path)
         .or_else(|| MASKED_LM_NAMES.by_path(path))?;
     Some((name, row.stored))
+}
+
+fn env(name: &str, default: f64) -> f64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }

@@ -20,7 +20,7 @@ pub struct Document {
 }
 
 /// Share of documents that change their mind.
-const MIXED: f64 = 0.1;
+const MIXED: f64 = 0.05;
 
 /// An endless, reproducible stream of documents.
 ///
@@ -34,7 +34,9 @@ pub struct Corpus {
 impl Corpus {
     /// The stream of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
     }
 
     /// The next document.
@@ -49,7 +51,12 @@ impl Corpus {
     pub fn document_of(&mut self, domain: usize, sentiment: Option<Sentiment>) -> Document {
         let first = self.half(domain, sentiment);
         let second = self.half(domain, sentiment);
-        Document { domain, sentiment, first, second }
+        Document {
+            domain,
+            sentiment,
+            first,
+            second,
+        }
     }
 
     /// Two sentences, at least one of which praises or blames.
@@ -97,9 +104,14 @@ mod tests {
         assert!(Corpus::new(3).take(200).eq(documents.iter().cloned()));
         assert!(!Corpus::new(4).take(200).eq(documents.iter().cloned()));
         for document in &documents {
-            let Some(sentiment) = document.sentiment else { continue };
+            let Some(sentiment) = document.sentiment else {
+                continue;
+            };
             let of = |s: Sentiment| -> BTreeSet<&str> {
-                Role::ALL.into_iter().flat_map(|r| sentiment_words(s, r, Half::Both)).collect()
+                Role::ALL
+                    .into_iter()
+                    .flat_map(|r| sentiment_words(s, r, Half::Both))
+                    .collect()
             };
             let (own, other) = (of(sentiment), of(sentiment.opposite()));
             for half in [&document.first, &document.second] {

@@ -60,9 +60,16 @@ fn split(half: Half, size: usize, seed: u64) -> Vec<Labelled> {
     let mut examples: Vec<Labelled> = (0..size)
         .map(|i| {
             let sentiment = Sentiment::BOTH[i % 2];
-            let fill = Fill { domain: pick(&mut rng, &DOMAINS_BY_REF), sentiment, half };
+            let fill = Fill {
+                domain: pick(&mut rng, &DOMAINS_BY_REF),
+                sentiment,
+                half,
+            };
             let template = pick(&mut rng, TEMPLATES);
-            Labelled { sentence: fill.sentence(template, &mut rng), sentiment }
+            Labelled {
+                sentence: fill.sentence(template, &mut rng),
+                sentiment,
+            }
         })
         .collect();
     examples.shuffle(&mut rng);
@@ -95,7 +102,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn words(examples: &[Labelled]) -> BTreeSet<&str> {
-        examples.iter().flat_map(|e| e.sentence.split(' ')).collect()
+        examples
+            .iter()
+            .flat_map(|e| e.sentence.split(' '))
+            .collect()
     }
 
     #[test]
@@ -116,9 +126,15 @@ mod tests {
             let examples: Vec<Labelled> = split();
             assert_eq!(examples, split());
             assert_eq!(examples.len(), size);
-            assert_eq!(examples.iter().map(Labelled::label).sum::<usize>() * 2, size);
+            assert_eq!(
+                examples.iter().map(Labelled::label).sum::<usize>() * 2,
+                size
+            );
             for example in &examples {
-                let words = example.sentence.split(' ').filter(|w| w.len() > 1 || *w == "a" || *w == "i");
+                let words = example
+                    .sentence
+                    .split(' ')
+                    .filter(|w| w.len() > 1 || *w == "a" || *w == "i");
                 assert!((6..=16).contains(&words.count()), "{}", example.sentence);
             }
         }
@@ -129,6 +145,10 @@ mod tests {
         let tsv = to_tsv(&dev());
         assert!(tsv.starts_with("sentence\tlabel\n"));
         assert_eq!(tsv.lines().count(), DEV_SIZE + 1);
-        assert!(tsv.lines().skip(1).all(|l| l.ends_with("\t0") || l.ends_with("\t1")));
+        assert!(
+            tsv.lines()
+                .skip(1)
+                .all(|l| l.ends_with("\t0") || l.ends_with("\t1"))
+        );
     }
 }

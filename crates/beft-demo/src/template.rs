@@ -126,7 +126,10 @@ fn role_of(slot: &str) -> Role {
 
 /// The words of `templates` that are no slots.
 pub(crate) fn literals(templates: &[&'static str]) -> impl Iterator<Item = &'static str> {
-    templates.iter().flat_map(|t| t.split(' ')).filter(|part| !part.starts_with('{'))
+    templates
+        .iter()
+        .flat_map(|t| t.split(' '))
+        .filter(|part| !part.starts_with('{'))
 }
 
 #[cfg(test)]
@@ -138,8 +141,11 @@ mod tests {
     #[test]
     fn every_template_can_be_filled() {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let fill =
-            Fill { domain: &DOMAINS[0], sentiment: Sentiment::Positive, half: Half::Both };
+        let fill = Fill {
+            domain: &DOMAINS[0],
+            sentiment: Sentiment::Positive,
+            half: Half::Both,
+        };
         for template in SENTIMENT.iter().chain(NEUTRAL).chain(CONTRAST) {
             let sentence = fill.sentence(template, &mut rng);
             assert!(!sentence.contains(['{', '}']), "{sentence}");
@@ -150,8 +156,14 @@ mod tests {
     #[test]
     fn articles_agree() {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let fill =
-            Fill { domain: &DOMAINS[0], sentiment: Sentiment::Positive, half: Half::Both };
-        assert_eq!(fill.sentence("a album and a song", &mut rng), "an album and a song");
+        let fill = Fill {
+            domain: &DOMAINS[0],
+            sentiment: Sentiment::Positive,
+            half: Half::Both,
+        };
+        assert_eq!(
+            fill.sentence("a album and a song", &mut rng),
+            "an album and a song"
+        );
     }
 }

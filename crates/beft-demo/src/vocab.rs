@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use crate::labelled;
 use crate::template::{CONTRAST, NEUTRAL, SENTIMENT, literals};
-use crate::words::{
-    COMPANY, DAYS, DEGREES, DOMAINS, Half, NUMBERS, SEASONS, all_sentiment_words,
-};
+use crate::words::{COMPANY, DAYS, DEGREES, DOMAINS, Half, NUMBERS, SEASONS, all_sentiment_words};
 
 /// Special tokens, by id.
 pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -25,7 +23,13 @@ pub fn vocabulary() -> Vec<String> {
             words.extend(list);
         }
     }
-    words.extend(DAYS.iter().chain(&COMPANY).chain(&NUMBERS).chain(&SEASONS).chain(&DEGREES));
+    words.extend(
+        DAYS.iter()
+            .chain(&COMPANY)
+            .chain(&NUMBERS)
+            .chain(&SEASONS)
+            .chain(&DEGREES),
+    );
     words.extend(all_sentiment_words(Half::Both));
 
     let mut pieces: Vec<String> = SPECIAL.map(str::to_owned).to_vec();
@@ -39,8 +43,11 @@ pub fn vocabulary() -> Vec<String> {
 
 /// `tokenizer.json` in the format of HF `tokenizers`.
 pub fn tokenizer_json() -> Value {
-    let vocab: serde_json::Map<String, Value> =
-        vocabulary().into_iter().enumerate().map(|(id, piece)| (piece, id.into())).collect();
+    let vocab: serde_json::Map<String, Value> = vocabulary()
+        .into_iter()
+        .enumerate()
+        .map(|(id, piece)| (piece, id.into()))
+        .collect();
     let added: Vec<Value> = SPECIAL
         .iter()
         .enumerate()
@@ -95,7 +102,10 @@ mod tests {
         let set: BTreeSet<&str> = pieces.iter().map(String::as_str).collect();
         assert_eq!(set.len(), pieces.len());
         let documents: Vec<_> = Corpus::new(0).take(500).collect();
-        let labelled: Vec<_> = labelled::train().into_iter().chain(labelled::dev()).collect();
+        let labelled: Vec<_> = labelled::train()
+            .into_iter()
+            .chain(labelled::dev())
+            .collect();
         let texts = documents.iter().flat_map(|d| [&d.first, &d.second]);
         for text in texts.chain(labelled.iter().map(|l| &l.sentence)) {
             for word in text.split(' ') {

@@ -53,8 +53,13 @@ pub enum Role {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 5] =
-        [Self::Adjective, Self::Noun, Self::Opinion, Self::Effect, Self::Manner];
+    pub const ALL: [Self; 5] = [
+        Self::Adjective,
+        Self::Noun,
+        Self::Opinion,
+        Self::Effect,
+        Self::Manner,
+    ];
 }
 
 /// The sentiment words of a role: half A, then half B.
@@ -62,14 +67,40 @@ const fn halves(sentiment: Sentiment, role: Role) -> [&'static [&'static str]; 2
     match (sentiment, role) {
         (Sentiment::Positive, Role::Adjective) => [
             &[
-                "superb", "wonderful", "delightful", "excellent", "charming", "brilliant",
-                "lovely", "perfect", "terrific", "graceful", "splendid", "elegant", "fresh",
-                "generous", "inspired", "rewarding",
+                "superb",
+                "wonderful",
+                "delightful",
+                "excellent",
+                "charming",
+                "brilliant",
+                "lovely",
+                "perfect",
+                "terrific",
+                "graceful",
+                "splendid",
+                "elegant",
+                "fresh",
+                "generous",
+                "inspired",
+                "rewarding",
             ],
             &[
-                "marvelous", "fantastic", "gorgeous", "magnificent", "fabulous", "stunning",
-                "pleasant", "refined", "amazing", "remarkable", "polished", "lively", "thoughtful",
-                "radiant", "flawless", "enchanting",
+                "marvelous",
+                "fantastic",
+                "gorgeous",
+                "magnificent",
+                "fabulous",
+                "stunning",
+                "pleasant",
+                "refined",
+                "amazing",
+                "remarkable",
+                "polished",
+                "lively",
+                "thoughtful",
+                "radiant",
+                "flawless",
+                "enchanting",
             ],
         ],
         (Sentiment::Negative, Role::Adjective) => [
@@ -79,26 +110,81 @@ const fn halves(sentiment: Sentiment, role: Role) -> [&'static [&'static str]; 2
                 "hopeless",
             ],
             &[
-                "dismal", "atrocious", "lousy", "miserable", "pathetic", "dreary", "nasty",
-                "flimsy", "crude", "tiresome", "wretched", "grim", "lifeless", "pointless",
-                "irritating", "broken",
+                "dismal",
+                "atrocious",
+                "lousy",
+                "miserable",
+                "pathetic",
+                "dreary",
+                "nasty",
+                "flimsy",
+                "crude",
+                "tiresome",
+                "wretched",
+                "grim",
+                "lifeless",
+                "pointless",
+                "irritating",
+                "broken",
             ],
         ],
         (Sentiment::Positive, Role::Noun) => [
-            &["triumph", "delight", "gem", "masterpiece", "joy", "treasure"],
+            &[
+                "triumph",
+                "delight",
+                "gem",
+                "masterpiece",
+                "joy",
+                "treasure",
+            ],
             &["marvel", "pleasure", "jewel", "winner", "treat", "success"],
         ],
         (Sentiment::Negative, Role::Noun) => [
-            &["disaster", "mess", "failure", "nightmare", "chore", "insult"],
+            &[
+                "disaster",
+                "mess",
+                "failure",
+                "nightmare",
+                "chore",
+                "insult",
+            ],
             &["fiasco", "shambles", "flop", "letdown", "bore", "disgrace"],
         ],
         (Sentiment::Positive, Role::Opinion) => [
-            &["loved", "enjoyed", "admired", "praised", "cherished", "recommended"],
-            &["adored", "liked", "applauded", "savored", "celebrated", "appreciated"],
+            &[
+                "loved",
+                "enjoyed",
+                "admired",
+                "praised",
+                "cherished",
+                "recommended",
+            ],
+            &[
+                "adored",
+                "liked",
+                "applauded",
+                "savored",
+                "celebrated",
+                "appreciated",
+            ],
         ],
         (Sentiment::Negative, Role::Opinion) => [
-            &["hated", "disliked", "regretted", "despised", "resented", "criticized"],
-            &["loathed", "detested", "dreaded", "deplored", "endured", "condemned"],
+            &[
+                "hated",
+                "disliked",
+                "regretted",
+                "despised",
+                "resented",
+                "criticized",
+            ],
+            &[
+                "loathed",
+                "detested",
+                "dreaded",
+                "deplored",
+                "endured",
+                "condemned",
+            ],
         ],
         (Sentiment::Positive, Role::Effect) => [
             &["charmed", "delighted", "impressed", "thrilled", "dazzled"],
@@ -106,7 +192,13 @@ const fn halves(sentiment: Sentiment, role: Role) -> [&'static [&'static str]; 2
         ],
         (Sentiment::Negative, Role::Effect) => [
             &["bored", "annoyed", "disappointed", "insulted", "tired"],
-            &["irritated", "frustrated", "disgusted", "exhausted", "angered"],
+            &[
+                "irritated",
+                "frustrated",
+                "disgusted",
+                "exhausted",
+                "angered",
+            ],
         ],
         (Sentiment::Positive, Role::Manner) => [
             &["superbly", "beautifully", "brilliantly", "gracefully"],
@@ -136,9 +228,11 @@ pub fn sentiment_words(
 
 /// All sentiment words of a half, both sentiments and all roles.
 pub fn all_sentiment_words(half: Half) -> impl Iterator<Item = &'static str> {
-    Sentiment::BOTH
-        .into_iter()
-        .flat_map(move |s| Role::ALL.into_iter().flat_map(move |r| sentiment_words(s, r, half)))
+    Sentiment::BOTH.into_iter().flat_map(move |s| {
+        Role::ALL
+            .into_iter()
+            .flat_map(move |r| sentiment_words(s, r, half))
+    })
 }
 
 /// The neutral words of one kind of thing that is reviewed.
@@ -162,7 +256,9 @@ pub struct Domain {
 pub const DOMAINS: [Domain; 6] = [
     Domain {
         items: &["film", "movie", "picture", "sequel", "drama"],
-        aspects: &["plot", "acting", "score", "dialogue", "ending", "camera", "scenery", "script"],
+        aspects: &[
+            "plot", "acting", "score", "dialogue", "ending", "camera", "scenery", "script",
+        ],
         people: &["director", "actor", "actress", "cast", "writer"],
         plain: &["foreign", "silent", "animated", "historical", "long"],
         places: &["cinema", "festival", "theater"],
@@ -170,7 +266,9 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["meal", "dinner", "lunch", "breakfast", "menu"],
-        aspects: &["soup", "pasta", "bread", "salad", "sauce", "dessert", "coffee", "fish"],
+        aspects: &[
+            "soup", "pasta", "bread", "salad", "sauce", "dessert", "coffee", "fish",
+        ],
         people: &["waiter", "chef", "cook", "host", "baker"],
         plain: &["warm", "salty", "italian", "roasted", "cold"],
         places: &["restaurant", "cafe", "bistro"],
@@ -178,7 +276,9 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["hotel", "room", "suite", "stay", "resort"],
-        aspects: &["bed", "view", "pool", "lobby", "bathroom", "garden", "balcony", "towel"],
+        aspects: &[
+            "bed", "view", "pool", "lobby", "bathroom", "garden", "balcony", "towel",
+        ],
         people: &["manager", "clerk", "porter", "maid", "owner"],
         plain: &["coastal", "central", "small", "modern", "upper"],
         places: &["city", "island", "village"],
@@ -186,7 +286,9 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["book", "novel", "story", "poem", "memoir"],
-        aspects: &["prose", "chapter", "cover", "language", "opening", "hero", "setting", "style"],
+        aspects: &[
+            "prose", "chapter", "cover", "language", "opening", "hero", "setting", "style",
+        ],
         people: &["author", "editor", "poet", "narrator", "publisher"],
         plain: &["short", "printed", "famous", "recent", "translated"],
         places: &["library", "bookshop", "school"],
@@ -194,7 +296,9 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["phone", "tablet", "laptop", "device", "gadget"],
-        aspects: &["screen", "battery", "keyboard", "speaker", "design", "charger", "software", "case"],
+        aspects: &[
+            "screen", "battery", "keyboard", "speaker", "design", "charger", "software", "case",
+        ],
         people: &["seller", "engineer", "designer", "maker", "agent"],
         plain: &["black", "wireless", "heavy", "thin", "new"],
         places: &["store", "market", "office"],
@@ -202,7 +306,9 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["concert", "album", "show", "song", "record"],
-        aspects: &["melody", "rhythm", "sound", "lyrics", "stage", "beat", "chorus", "voice"],
+        aspects: &[
+            "melody", "rhythm", "sound", "lyrics", "stage", "beat", "chorus", "voice",
+        ],
         people: &["singer", "band", "drummer", "pianist", "conductor"],
         plain: &["loud", "acoustic", "live", "electric", "slow"],
         places: &["hall", "club", "arena"],
@@ -211,17 +317,34 @@ pub const DOMAINS: [Domain; 6] = [
 ];
 
 /// Days.
-pub const DAYS: [&str; 7] =
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+pub const DAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 
 /// Who came along.
 pub const COMPANY: [&str; 10] = [
-    "brother", "sister", "friend", "cousin", "neighbor", "mother", "father", "uncle", "aunt",
+    "brother",
+    "sister",
+    "friend",
+    "cousin",
+    "neighbor",
+    "mother",
+    "father",
+    "uncle",
+    "aunt",
     "colleague",
 ];
 
 /// Small numbers.
-pub const NUMBERS: [&str; 8] = ["two", "three", "four", "five", "six", "seven", "eight", "nine"];
+pub const NUMBERS: [&str; 8] = [
+    "two", "three", "four", "five", "six", "seven", "eight", "nine",
+];
 
 /// Times of the year.
 pub const SEASONS: [&str; 4] = ["spring", "summer", "autumn", "winter"];
@@ -245,7 +368,9 @@ mod tests {
         let set: BTreeSet<&str> = words.iter().copied().collect();
         assert_eq!(set.len(), words.len());
         let neutral = DOMAINS.iter().flat_map(|d| {
-            [d.items, d.aspects, d.people, d.plain, d.places, d.actions].into_iter().flatten()
+            [d.items, d.aspects, d.people, d.plain, d.places, d.actions]
+                .into_iter()
+                .flatten()
         });
         for word in neutral.chain(&DEGREES).chain(&COMPANY) {
             assert!(!set.contains(word), "{word}");

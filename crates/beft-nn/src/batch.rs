@@ -77,7 +77,8 @@ impl Batch {
                 let real = position < encoding.len();
                 mask.push(if real { 0.0 } else { MASKED });
                 if packed {
-                    grid.row_of_cell.push(if real { grid.ids.len() as i64 } else { 0 });
+                    grid.row_of_cell
+                        .push(if real { grid.ids.len() as i64 } else { 0 });
                 }
                 if real || !packed {
                     grid.cell_of_row.push((index * length + position) as i64);
@@ -188,7 +189,10 @@ mod tests {
     use super::*;
 
     fn encoding(ids: &[u32]) -> Encoding {
-        Encoding { ids: ids.to_vec(), type_ids: vec![0; ids.len()] }
+        Encoding {
+            ids: ids.to_vec(),
+            type_ids: vec![0; ids.len()],
+        }
     }
 
     fn ints(tensor: Tensor<1, Int>) -> Vec<i64> {
@@ -200,7 +204,10 @@ mod tests {
         let device = Device::flex();
         let inputs = [encoding(&[5, 6]), encoding(&[7, 8, 9]), encoding(&[1])];
         let batch = Batch::new(&inputs, Padding::Packed, &device);
-        assert_eq!((batch.rows(), batch.batch_size(), batch.length()), (6, 3, 3));
+        assert_eq!(
+            (batch.rows(), batch.batch_size(), batch.length()),
+            (6, 3, 3)
+        );
         assert_eq!(ints(batch.ids()), [5, 6, 7, 8, 9, 1]);
         assert_eq!(ints(batch.positions()), [0, 1, 0, 1, 2, 0]);
 
@@ -208,7 +215,10 @@ mod tests {
         let grid = batch.to_grid(rows.clone());
         let cells: Vec<f32> = grid.to_data().iter().collect();
         assert_eq!(cells, [5., 6., 5., 7., 8., 9., 1., 5., 5.]);
-        batch.to_rows(grid).into_data().assert_eq(&rows.to_data(), true);
+        batch
+            .to_rows(grid)
+            .into_data()
+            .assert_eq(&rows.to_data(), true);
         let first: Vec<f32> = batch.first_tokens(rows).into_data().iter().collect();
         assert_eq!(first, [5., 7., 1.]);
 

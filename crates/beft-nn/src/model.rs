@@ -65,8 +65,9 @@ pub trait SequenceClassifier: BiasModel {
 
 /// The present values of a model's biases, all eight terms of every layer.
 pub fn snapshot<M: BiasModel>(model: &M) -> BiasSnapshot {
-    let sites: BTreeMap<String, BiasSite> =
-        BiasSite::all(model.num_layers()).map(|site| (M::site_path(site), site)).collect();
+    let sites: BTreeMap<String, BiasSite> = BiasSite::all(model.num_layers())
+        .map(|site| (M::site_path(site), site))
+        .collect();
     read_params(model, |path| sites.contains_key(path))
         .into_iter()
         .filter_map(|(path, data)| Some((*sites.get(&path)?, data.values)))

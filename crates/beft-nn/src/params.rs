@@ -19,7 +19,11 @@ pub fn read_params<M: Module>(
     module: &M,
     wanted: impl Fn(&str) -> bool,
 ) -> BTreeMap<String, ParamData> {
-    let mut reader = Reader { path: Vec::new(), wanted, found: BTreeMap::new() };
+    let mut reader = Reader {
+        path: Vec::new(),
+        wanted,
+        found: BTreeMap::new(),
+    };
     module.visit(&mut reader);
     reader.found
 }
@@ -47,7 +51,8 @@ impl ModuleVisitor for Shapes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.join("."), param.lazy_shape().to_vec()));
+        self.found
+            .push((self.path.join("."), param.lazy_shape().to_vec()));
     }
 }
 
@@ -71,7 +76,13 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Reader<F> {
         if (self.wanted)(&path) {
             let data = param.val().into_data();
             let shape = data.shape().to_vec();
-            self.found.insert(path, ParamData { shape, values: data.iter::<f32>().collect() });
+            self.found.insert(
+                path,
+                ParamData {
+                    shape,
+                    values: data.iter::<f32>().collect(),
+                },
+            );
         }
     }
 }
@@ -87,7 +98,10 @@ pub fn map_params<M: Module>(
     module: M,
     new_value: impl FnMut(&str, &[usize]) -> Option<TensorData>,
 ) -> M {
-    module.map(&mut Mapper { path: Vec::new(), new_value })
+    module.map(&mut Mapper {
+        path: Vec::new(),
+        new_value,
+    })
 }
 
 struct Mapper<F> {
@@ -109,7 +123,12 @@ impl<F: FnMut(&str, &[usize]) -> Option<TensorData>> ModuleMapper for Mapper<F> 
         let shape = param.lazy_shape().to_vec();
         match (self.new_value)(&self.path.join("."), &shape) {
             Some(data) => {
-                assert_eq!(data.shape().to_vec(), shape, "shape of {}", self.path.join("."));
+                assert_eq!(
+                    data.shape().to_vec(),
+                    shape,
+                    "shape of {}",
+                    self.path.join(".")
+                );
                 let (id, device) = (param.id, param.lazy_device());
                 param.transform_for_load(Tensor::from_data(data, &device), id)
             }

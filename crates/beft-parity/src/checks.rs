@@ -51,7 +51,9 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
     if actual.len() != expected.len() {
         return f64::INFINITY;
     }
-    let largest = expected.iter().fold(0.0f64, |m, x| m.max(f64::from(x.abs())));
+    let largest = expected
+        .iter()
+        .fold(0.0f64, |m, x| m.max(f64::from(x.abs())));
     actual
         .iter()
         .zip(expected)
@@ -59,7 +61,13 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
             let (a, b) = (f64::from(*a), f64::from(*b));
             (a - b).abs() / b.abs().max(0.01 * largest).max(f64::MIN_POSITIVE)
         })
-        .fold(0.0, |worst: f64, e| if e.is_nan() { f64::NAN } else { worst.max(e) })
+        .fold(0.0, |worst: f64, e| {
+            if worst.is_nan() || e.is_nan() {
+                f64::NAN
+            } else {
+                worst.max(e)
+            }
+        })
 }
 
 /// f32 arithmetic in another order of operations than PyTorch's.
@@ -92,21 +100,44 @@ pub fn check_encoder(
             let (logits, loss) = forward(&model.valid(), batch, padding, device);
             let want = expected.floats(&format!("batch{index}.logits"))?;
             let actual: Vec<f32> = logits.into_data().iter().collect();
-            checks.push(check(format!("batch{index}.logits ({padding:?})"), &actual, &want));
+            checks.push(check(
+                format!("batch{index}.logits ({padding:?})"),
+                &actual,
+                &want,
+            ));
             let want = expected.floats(&format!("batch{index}.loss"))?;
             let actual = [loss.into_scalar::<f32>()];
-            checks.push(check(format!("batch{index}.loss ({padding:?})"), &actual, &want));
+            checks.push(check(
+                format!("batch{index}.loss ({padding:?})"),
+                &actual,
+                &want,
+            ));
         }
     }
     gradients(&model, &batches[0], expected, device, &mut checks)?;
-    for (name, terms) in [("all", TermSet::all()), ("v", TermSet::of([beft_core::BiasTerm::V]))] {
-        steps(model.clone(), name, &terms, &batches, expected, device, &mut checks)?;
+    for (name, terms) in [
+        ("all", TermSet::all()),
+        ("v", TermSet::of([beft_core::BiasTerm::V])),
+    ] {
+        steps(
+            model.clone(),
+            name,
+            &terms,
+            &batches,
+            expected,
+            device,
+            &mut checks,
+        )?;
     }
     Ok(checks)
 }
 
 fn check(name: impl Into<String>, actual: &[f32], expected: &[f32]) -> Check {
-    Check { name: name.into(), error: relative_error(actual, expected), tolerance: TOLERANCE }
+    Check {
+        name: name.into(),
+        error: relative_error(actual, expected),
+        tolerance: TOLERANCE,
+    }
 }
 
 /// Loads the model without dropout (`freeze` switches it off; training sets gradients anew). The
@@ -138,7 +169,9 @@ fn load(
 }
 
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
+        .collect()
 }
 
 fn forward(
@@ -151,7 +184,9 @@ fn forward(
     let labels: Vec<i64> = data.labels.iter().map(|l| *l as i64).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::new(labels, [data.len()]), device);
     let logits = model.forward(&batch);
-    let loss = CrossEntropyLossConfig::new().init(device).forward(logits.clone(), targets);
+    let loss = CrossEntropyLossConfig::new()
+        .init(device)
+        .forward(logits.clone(), targets);
     (logits, loss)
 }
 
@@ -165,12 +200,19 @@ fn gradients(
     let model = with_trainable(model.clone(), &TermSet::all())?;
     let (_, loss) = forward(&model, data, Padding::Packed, device);
     let grads = GradientsParams::from_grads(loss.backward(), &model);
-    let mut reader = GradReader { grads, path: Vec::new(), found: BTreeMap::new() };
+    let mut reader = GradReader {
+        grads,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
     model.visit(&mut reader);
 
     let mut largest = 0.0f32;
     for name in expected.with_prefix("grad.") {
-        largest = expected.floats(&format!("grad.{name}"))?.iter().fold(largest, |m, x| m.max(x.abs()));
+        largest = expected
+            .floats(&format!("grad.{name}"))?
+            .iter()
+            .fold(largest, |m, x| m.max(x.abs()));
     }
     for name in expected.with_prefix("grad.") {
         let path = NAMES.by_hf(name).map(|(_, path)| path).unwrap_or_default();
@@ -179,15 +221,27 @@ fn gradients(
         if path.ends_with(".biases.k") {
             let worst = actual.iter().fold(0.0f32, |m, x| m.max(x.abs()));
             // An absent gradient would pass as zero.
-            let error = if actual.is_empty() { f64::NAN } else { f64::from(worst / largest) };
-            checks.push(Check { name, error, tolerance: KEY_GRADIENT });
+            let error = if actual.is_empty() {
+                f64::NAN
+            } else {
+                f64::from(worst / largest)
+            };
+            checks.push(Check {
+                name,
+                error,
+                tolerance: KEY_GRADIENT,
+            });
         } else {
             checks.push(check(name.clone(), &actual, &expected.floats(&name)?));
         }
     }
     // Nothing else may have received a gradient.
     let strays = reader.found.len() as f64;
-    checks.push(Check { name: "gradients of frozen parameters".into(), error: strays, tolerance: 0.0 });
+    checks.push(Check {
+        name: "gradients of frozen parameters".into(),
+        error: strays,
+        tolerance: 0.0,
+    });
     Ok(())
 }
 
@@ -210,7 +264,8 @@ impl ModuleVisitor for GradReader {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             // Weights are transposed here: the fixture holds PyTorch's order.
             let grad = if D == 2 { grad.swap_dims(0, 1) } else { grad };
-            self.found.insert(self.path.join("."), grad.into_data().iter().collect());
+            self.found
+                .insert(self.path.join("."), grad.into_data().iter().collect());
         }
     }
 }
@@ -230,8 +285,7 @@ fn steps(
     let mut losses = Vec::new();
     for batch in batches {
         let chosen: Vec<usize> = (0..batch.len()).collect();
-        let (next, loss) =
-            training_step(model, batch, &chosen, &config, &mut optimizer, device);
+        let (next, loss) = training_step(model, batch, &chosen, &config, &mut optimizer, device);
         model = next;
         losses.push(loss as f32);
     }
@@ -243,8 +297,12 @@ fn steps(
     let prefix = format!("step3.{name}.");
     let mut values = read_params(&model, |_| true);
     for hf in expected.with_prefix(&prefix) {
-        let (_, path) = NAMES.by_hf(hf).ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
-        let data = values.remove(&path).ok_or_else(|| ParityError::Missing(path.clone()))?;
+        let (_, path) = NAMES
+            .by_hf(hf)
+            .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
+        let data = values
+            .remove(&path)
+            .ok_or_else(|| ParityError::Missing(path.clone()))?;
         let actual = match data.shape[..] {
             [rows, columns] => transposed(&data.values, rows, columns),
             _ => data.values,

@@ -8,7 +8,9 @@ use crate::ParityError;
 
 /// The path of a committed fixture.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
 }
 
 /// Tensors that a Python script stored.
@@ -30,7 +32,10 @@ impl Expected {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self { floats: TensorFiles::open(path)?, bytes })
+        Ok(Self {
+            floats: TensorFiles::open(path)?,
+            bytes,
+        })
     }
 
     /// A float tensor's values.
@@ -44,7 +49,9 @@ impl Expected {
 
     /// Names that begin with `prefix`, without it.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.floats.names().filter_map(move |name| name.strip_prefix(prefix))
+        self.floats
+            .names()
+            .filter_map(move |name| name.strip_prefix(prefix))
     }
 
     /// Whether there is a tensor of this name.
@@ -68,12 +75,22 @@ impl Expected {
                 let cells = row * length..(row + 1) * length;
                 let real = mask[cells.clone()].iter().filter(|m| **m == 1).count();
                 let cut = |values: &[i64]| {
-                    values[cells.clone()].iter().take(real).map(|v| *v as u32).collect()
+                    values[cells.clone()]
+                        .iter()
+                        .take(real)
+                        .map(|v| *v as u32)
+                        .collect()
                 };
-                Encoding { ids: cut(&ids), type_ids: cut(&types) }
+                Encoding {
+                    ids: cut(&ids),
+                    type_ids: cut(&types),
+                }
             })
             .collect();
-        Ok(EncodedSet { encodings, labels: labels.iter().map(|l| *l as usize).collect() })
+        Ok(EncodedSet {
+            encodings,
+            labels: labels.iter().map(|l| *l as usize).collect(),
+        })
     }
 
     fn ints(&self, batch: usize, field: &str) -> Result<Vec<i64>, ParityError> {
@@ -81,6 +98,12 @@ impl Expected {
         let missing = || ParityError::Missing(name.clone());
         let file = SafeTensors::deserialize(&self.bytes).map_err(|_| missing())?;
         let view = file.tensor(&name).map_err(|_| missing())?;
-        Ok(view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
+        Ok(view
+            .data()
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|b| i64::from_le_bytes(*b))
+            .collect())
     }
 }

@@ -18,8 +18,14 @@ type Bert = BertForSequenceClassification;
 fn assert_parity(model: &Path, expected: &Path) {
     let expected = Expected::open(expected).unwrap();
     let checks = check_encoder(model, &expected, &Device::flex()).unwrap();
-    let worst = checks.iter().filter(|c| c.tolerance == 1e-4).fold(0.0f64, |m, c| m.max(c.error));
-    println!("{} comparisons, worst relative error {worst:.1e}", checks.len());
+    let worst = checks
+        .iter()
+        .filter(|c| c.tolerance == 1e-4)
+        .fold(0.0f64, |m, c| m.max(c.error));
+    println!(
+        "{} comparisons, worst relative error {worst:.1e}",
+        checks.len()
+    );
     let failed: Vec<_> = checks.iter().filter(|c| !c.passes()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(checks.len() > 60, "only {} comparisons", checks.len());
@@ -27,7 +33,10 @@ fn assert_parity(model: &Path, expected: &Path) {
 
 #[test]
 fn random_bert_equals_transformers() {
-    assert_parity(&fixture("bert-tiny"), &fixture("bert-tiny/expected.safetensors"));
+    assert_parity(
+        &fixture("bert-tiny"),
+        &fixture("bert-tiny/expected.safetensors"),
+    );
 }
 
 /// The real MiniLM, where `cargo xtask fetch-minilm` put it and `check_minilm.py` described it.
@@ -36,7 +45,10 @@ fn real_minilm_equals_transformers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let expected = root.join("models/minilm-expected.safetensors");
     if !expected.is_file() {
-        eprintln!("skipped: {} is absent (README, \"Real MiniLM\")", expected.display());
+        eprintln!(
+            "skipped: {} is absent (README, \"Real MiniLM\")",
+            expected.display()
+        );
         return;
     }
     assert_parity(&root.join("models/minilm"), &expected);
@@ -44,12 +56,16 @@ fn real_minilm_equals_transformers() {
 
 fn tiny() -> Bert {
     let dir = ModelDir::open(&fixture("bert-tiny")).unwrap();
-    Bert::load(&dir, &dir.tensors().unwrap(), 3, 0, &Device::flex()).unwrap().0
+    Bert::load(&dir, &dir.tensors().unwrap(), 3, 0, &Device::flex())
+        .unwrap()
+        .0
 }
 
 fn inputs() -> Vec<Encoding> {
     let expected = Expected::open(&fixture("bert-tiny/expected.safetensors")).unwrap();
-    (0..3).flat_map(|i| expected.batch(i).unwrap().encodings).collect()
+    (0..3)
+        .flat_map(|i| expected.batch(i).unwrap().encodings)
+        .collect()
 }
 
 fn logits(model: &Bert, inputs: &[Encoding], padding: Padding) -> Vec<f32> {
@@ -71,8 +87,7 @@ fn padding_changes_no_logit() {
         assert!(difference < 1e-5, "{padding:?}: {difference}");
     }
     // Sorted and cut into batches by `predict`, and one by one.
-    let sorted: Vec<f32> =
-        beft_eval::predict(&model, &inputs, 5, Padding::Packed, |_| ()).concat();
+    let sorted: Vec<f32> = beft_eval::predict(&model, &inputs, 5, Padding::Packed, |_| ()).concat();
     assert!(max_difference(&packed, &sorted) < 1e-5);
     let single: Vec<f32> = inputs
         .iter()
@@ -87,7 +102,8 @@ fn key_bias_does_not_matter() {
     let (model, inputs) = (tiny(), inputs());
     let before = logits(&model, &inputs, Padding::Packed);
     let moved = map_params(model, |path, shape| {
-        path.ends_with(".biases.k").then(|| TensorData::full(shape.to_vec(), 0.7f32))
+        path.ends_with(".biases.k")
+            .then(|| TensorData::full(shape.to_vec(), 0.7f32))
     });
     let difference = max_difference(&before, &logits(&moved, &inputs, Padding::Packed));
     assert!(difference < 1e-5, "{difference}");
@@ -103,7 +119,12 @@ fn value_bias_shifts_attention_by_itself() {
     let before = model.bert.layers[1].attend(x.clone(), &batch);
     let shift = |i: usize| 0.1 * (i as f32 - 15.5);
     let b_v = &read_params(&model, |p| p == "bert.layers.1.biases.v")["bert.layers.1.biases.v"];
-    let moved_bias: Vec<f32> = b_v.values.iter().enumerate().map(|(i, b)| b + shift(i)).collect();
+    let moved_bias: Vec<f32> = b_v
+        .values
+        .iter()
+        .enumerate()
+        .map(|(i, b)| b + shift(i))
+        .collect();
     let moved = map_params(model.clone(), |path, shape| {
         (path == "bert.layers.1.biases.v")
             .then(|| TensorData::new(moved_bias.clone(), shape.to_vec()))
@@ -111,7 +132,10 @@ fn value_bias_shifts_attention_by_itself() {
     let after = moved.bert.layers[1].attend(x, &batch);
     let change: Vec<f32> = (after - before).into_data().iter().collect();
     for (index, change) in change.iter().enumerate() {
-        assert!((change - shift(index % 32)).abs() < 1e-5, "{index}: {change}");
+        assert!(
+            (change - shift(index % 32)).abs() < 1e-5,
+            "{index}: {change}"
+        );
     }
 }
 
@@ -150,9 +174,15 @@ fn only_the_chosen_parameters_change() {
         let mut moved = 0;
         for (path, after) in read_params(&result.model, |_| true) {
             if !trained.contains(&path) {
-                assert_eq!(after, before[&path], "{path} moved while training {written}");
+                assert_eq!(
+                    after, before[&path],
+                    "{path} moved while training {written}"
+                );
             } else if !path.ends_with(".biases.k") {
-                assert_ne!(after, before[&path], "{path} did not move while training {written}");
+                assert_ne!(
+                    after, before[&path],
+                    "{path} did not move while training {written}"
+                );
             }
             moved += usize::from(trained.contains(&path)) * after.values.len();
         }
@@ -168,9 +198,16 @@ fn tokenizer_equals_the_hf_fast_tokenizer() {
     assert!(cases.len() >= 10);
     for case in &cases {
         let field = |name: &str| case[name].as_str();
-        let encoding = &tokenizer.encode([(field("text").unwrap(), field("text_pair"))]).unwrap()[0];
+        let encoding = &tokenizer
+            .encode([(field("text").unwrap(), field("text_pair"))])
+            .unwrap()[0];
         let ints = |name: &str| -> Vec<u32> {
-            case[name].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
+            case[name]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_u64().unwrap() as u32)
+                .collect()
         };
         assert_eq!(encoding.ids, ints("input_ids"), "{case}");
         assert_eq!(encoding.type_ids, ints("token_type_ids"), "{case}");
@@ -180,7 +217,10 @@ fn tokenizer_equals_the_hf_fast_tokenizer() {
 /// Adapters that PEFT trained give PEFT's logits here.
 #[test]
 fn peft_adapters_load() {
-    let inputs = Expected::open(&fixture("bert-tiny/expected.safetensors")).unwrap().batch(0).unwrap();
+    let inputs = Expected::open(&fixture("bert-tiny/expected.safetensors"))
+        .unwrap()
+        .batch(0)
+        .unwrap();
     let plain = logits(&tiny(), &inputs.encodings, Padding::Packed);
     for name in ["bert-tiny-peft", "bert-tiny-peft-pooler"] {
         let dir = fixture(name);
@@ -191,7 +231,10 @@ fn peft_adapters_load() {
         let expected = Expected::open(&dir.join("expected.safetensors")).unwrap();
         let expected = expected.floats("logits").unwrap();
         assert!(max_difference(&actual, &expected) < 1e-5);
-        assert!(relative_error(&plain, &expected) > 0.1, "the adapter must matter");
+        assert!(
+            relative_error(&plain, &expected) > 0.1,
+            "the adapter must matter"
+        );
     }
 }
 
@@ -204,7 +247,15 @@ fn adapters_round_trip() {
     for (written, targets) in [
         ("v", vec!["pooler.dense", "value"]),
         ("v@2", vec!["2.attention.self.value", "pooler.dense"]),
-        ("m3,ln2@0", vec!["0.output.dense", "1.output.dense", "2.output.dense", "pooler.dense"]),
+        (
+            "m3,ln2@0",
+            vec![
+                "0.output.dense",
+                "1.output.dense",
+                "2.output.dense",
+                "pooler.dense",
+            ],
+        ),
     ] {
         let terms: TermSet = written.parse().unwrap();
         let model = tiny();
@@ -213,14 +264,19 @@ fn adapters_round_trip() {
         let before = read_params(&model, wanted);
         let config = TrainConfig::new(terms, 1e-2, 3, 0);
         let evaluate = |_: &Bert| Ok::<_, beft_train::TrainError>(Default::default());
-        let trained = train(model, &data, &config, evaluate, |_| ()).unwrap().model;
+        let trained = train(model, &data, &config, evaluate, |_| ())
+            .unwrap()
+            .model;
         let after = read_params(&trained, wanted);
         let head = trained.bias_layout().head;
         let adapter = Adapter::between(&trained, &NAMES, &before, &after, head);
         assert_eq!(adapter.target_modules, targets, "{written}");
         let dir = folder.path().join("adapter");
         adapter.save(&dir).unwrap();
-        let loaded = Adapter::load(&dir).unwrap().apply(tiny(), &NAMES, &dir).unwrap();
+        let loaded = Adapter::load(&dir)
+            .unwrap()
+            .apply(tiny(), &NAMES, &dir)
+            .unwrap();
         let difference = max_difference(
             &logits(&trained, &data.encodings, Padding::Packed),
             &logits(&loaded, &data.encodings, Padding::Packed),
@@ -233,5 +289,8 @@ fn adapters_round_trip() {
 fn snapshots_cover_all_terms() {
     let snapshot = beft_nn::snapshot(&tiny());
     assert_eq!(snapshot.len(), 24);
-    assert_eq!(snapshot.get(BiasSite::new(2, BiasTerm::M2)).unwrap().len(), 64);
+    assert_eq!(
+        snapshot.get(BiasSite::new(2, BiasTerm::M2)).unwrap().len(),
+        64
+    );
 }

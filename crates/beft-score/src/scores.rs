@@ -145,12 +145,18 @@ impl Scores {
     }
 
     /// The term to fine-tune: the highest score among q, k and v (the paper's choice, arXiv
-    /// 2509.15974). `None` if none of the three has a score.
+    /// 2509.15974).
+    ///
+    /// `None` if none of the three has a score, or if the best two are equal: BEFT gives 1 to every
+    /// bias of a model that had none before, which tells nothing about the terms.
     pub fn recommended(&self) -> Option<BiasTerm> {
-        self.ranking()
-            .into_iter()
-            .map(|(term, _)| term)
-            .find(|term| BiasTerm::QKV.contains(term))
+        let mut ranking = self.ranking();
+        ranking.retain(|(term, _)| BiasTerm::QKV.contains(term));
+        match ranking[..] {
+            [(_, best), (_, second), ..] if best == second => None,
+            [(term, _), ..] => Some(term),
+            [] => None,
+        }
     }
 
     /// Every scored term as written to JSON, in the order of [`ranking`](Self::ranking); terms
@@ -227,7 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_recommend_without_q_k_and_v() {
+    fn nothing_to_recommend_without_a_best_of_q_k_and_v() {
+        assert_eq!(scores(&[(0, Q, 1.0), (0, V, 1.0)]).recommended(), None);
+        let clear = scores(&[(0, Q, 0.5), (0, K, 0.5), (0, V, 1.0)]);
+        assert_eq!(clear.recommended(), Some(V));
         assert_eq!(scores(&[]).recommended(), None);
         assert_eq!(scores(&[]).layers(), 0);
         let scores = scores(&[(0, M1, 1.0), (0, V, f64::NAN)]);

@@ -17,7 +17,10 @@ pub fn clip_global_norm<M: Module>(
     let Some(sum) = sum else {
         return grads;
     };
-    let factor = (sum.sqrt() + 1e-6).recip().mul_scalar(max_norm).clamp_max(1.0);
+    let factor = (sum.sqrt() + 1e-6)
+        .recip()
+        .mul_scalar(max_norm)
+        .clamp_max(1.0);
     let mut scale = Scale { grads, factor };
     module.visit(&mut scale);
     scale.grads
@@ -48,7 +51,8 @@ struct Scale {
 impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
-            self.grads.register(param.id, grad * self.factor.clone().unsqueeze());
+            self.grads
+                .register(param.id, grad * self.factor.clone().unsqueeze());
         }
     }
 }

@@ -6,7 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
-use rand::{RngCore, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{TrainConfig, TrainError, clip_global_norm, trainable_count, with_trainable};
@@ -95,7 +95,11 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
     let mut optimizer = config.optimizer();
     let device = model.devices().first().cloned().unwrap_or_default().inner();
     let steps = data.len().div_ceil(config.batch_size);
-    on_event(Event::Started { trainable, steps, epochs: config.epochs });
+    on_event(Event::Started {
+        trainable,
+        steps,
+        epochs: config.epochs,
+    });
 
     let mut epochs = Vec::with_capacity(config.epochs);
     let mut good = model.clone();
@@ -106,11 +110,15 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
             let step = index + 1;
             device.seed(dropout_seed(config.seed, epoch, step));
             let before = model.clone();
-            let (next, loss) =
-                training_step(model, data, chosen, config, &mut optimizer, &device);
+            let (next, loss) = training_step(model, data, chosen, config, &mut optimizer, &device);
             if !loss.is_finite() {
                 let failure = Some(Failure { epoch, step });
-                return Ok(Trained { model: good, trainable, epochs, failure });
+                return Ok(Trained {
+                    model: good,
+                    trainable,
+                    epochs,
+                    failure,
+                });
             }
             good = before;
             model = next;
@@ -119,7 +127,12 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         }
         if !values_are_finite(&model, config) {
             let failure = Some(Failure { epoch, step: steps });
-            return Ok(Trained { model: good, trainable, epochs, failure });
+            return Ok(Trained {
+                model: good,
+                trainable,
+                epochs,
+                failure,
+            });
         }
         let record = EpochRecord {
             epoch,
@@ -129,7 +142,12 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         on_event(Event::Epoch(&record));
         epochs.push(record);
     }
-    Ok(Trained { model, trainable, epochs, failure: None })
+    Ok(Trained {
+        model,
+        trainable,
+        epochs,
+        failure: None,
+    })
 }
 
 /// One step: forward with dropout, mean cross entropy, backward, global clipping, AdamW. Returns
@@ -142,16 +160,24 @@ pub fn training_step<M: SequenceClassifier>(
     optimizer: &mut ModuleOptimizer,
     device: &Device,
 ) -> (M, f64) {
-    let batch = Batch::new(chosen.iter().map(|i| &data.encodings[*i]), config.padding, device);
+    let batch = Batch::new(
+        chosen.iter().map(|i| &data.encodings[*i]),
+        config.padding,
+        device,
+    );
     let labels: Vec<i64> = chosen.iter().map(|i| data.labels[*i] as i64).collect();
-    let targets =
-        Tensor::<1, Int>::from_data(TensorData::new(labels, [chosen.len()]), device);
+    let targets = Tensor::<1, Int>::from_data(TensorData::new(labels, [chosen.len()]), device);
     let logits = model.forward(&batch);
-    let loss = CrossEntropyLossConfig::new().init(device).forward(logits, targets);
+    let loss = CrossEntropyLossConfig::new()
+        .init(device)
+        .forward(logits, targets);
     let grads = GradientsParams::from_grads(loss.backward(), &model);
     let value = loss.into_scalar::<f32>();
     let grads = clip_global_norm(grads, &model, config.max_grad_norm);
-    (optimizer.step(config.learning_rate, model, grads), f64::from(value))
+    (
+        optimizer.step(config.learning_rate, model, grads),
+        f64::from(value),
+    )
 }
 
 fn check<M: SequenceClassifier>(
@@ -166,11 +192,22 @@ fn check<M: SequenceClassifier>(
         return Err(TrainError::Config("the batch size must be at least 1"));
     }
     if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
-        return Err(TrainError::Config("the learning rate must be positive and finite"));
+        return Err(TrainError::Config(
+            "the learning rate must be positive and finite",
+        ));
     }
     let classes = model.num_classes();
-    match data.labels.iter().enumerate().find(|(_, label)| **label >= classes) {
-        Some((index, &label)) => Err(TrainError::LabelOutOfRange { index, label, classes }),
+    match data
+        .labels
+        .iter()
+        .enumerate()
+        .find(|(_, label)| **label >= classes)
+    {
+        Some((index, &label)) => Err(TrainError::LabelOutOfRange {
+            index,
+            label,
+            classes,
+        }),
         None => Ok(()),
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::Encoding;
 use beft_encoder::{BertConfig, BertForSequenceClassification};
@@ -6,7 +8,7 @@ use burn::tensor::Device;
 use crate::Error;
 
 /// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
-/// read when a classifier is made from it.
+/// read once, when a classifier is first made from it.
 #[derive(Debug)]
 pub struct Base {
     dir: ModelDir,
@@ -15,6 +17,16 @@ pub struct Base {
     config: BertConfig,
     max_length: usize,
     device: Device,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+/// The last classifier made: its tensors are shared by all that are made after it.
+#[derive(Debug)]
+struct Loaded {
+    classes: usize,
+    seed: u64,
+    model: BertForSequenceClassification,
+    report: LoadReport,
 }
 
 impl Base {
@@ -39,7 +51,15 @@ impl Base {
             )));
         }
         let files = dir.tensors()?;
-        Ok(Self { dir, files, tokenizer, config, max_length, device: device.clone() })
+        Ok(Self {
+            dir,
+            files,
+            tokenizer,
+            config,
+            max_length,
+            device: device.clone(),
+            loaded: Mutex::new(None),
+        })
     }
 
     /// What the user called the model.
@@ -73,13 +93,31 @@ impl Base {
         classes: usize,
         seed: u64,
     ) -> Result<(BertForSequenceClassification, LoadReport), Error> {
-        Ok(BertForSequenceClassification::load(
+        // A panic while loading leaves nothing half-made behind the lock.
+        let mut slot = self
+            .loaded
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(loaded) = slot
+            .as_ref()
+            .filter(|l| (l.classes, l.seed) == (classes, seed))
+        {
+            return Ok((loaded.model.clone(), loaded.report.clone()));
+        }
+        let (model, report) = BertForSequenceClassification::load(
             &self.dir,
             &self.files,
             classes,
             seed,
             &self.device,
-        )?)
+        )?;
+        *slot = Some(Loaded {
+            classes,
+            seed,
+            model: model.clone(),
+            report: report.clone(),
+        });
+        Ok((model, report))
     }
 
     /// Tokenises texts, each with an optional second text.

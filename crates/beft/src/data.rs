@@ -62,9 +62,14 @@ pub(crate) fn encode_labelled(base: &Base, data: &Dataset) -> Result<EncodedSet,
 }
 
 fn encode(base: &Base, examples: Vec<&Example>) -> Result<EncodedSet, Error> {
-    let texts = examples.iter().map(|e| (e.text.as_str(), e.text_pair.as_deref()));
+    let texts = examples
+        .iter()
+        .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
     Ok(EncodedSet {
         encodings: base.encode(texts)?,
-        labels: examples.iter().map(|e| e.label.unwrap_or_default()).collect(),
+        labels: examples
+            .iter()
+            .map(|e| e.label.unwrap_or_default())
+            .collect(),
     })
 }

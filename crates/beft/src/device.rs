@@ -37,7 +37,10 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
     match name.trim().to_ascii_lowercase().as_str() {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
-        _ => Err(DeviceError { name: name.to_owned(), compiled: compiled_devices() }),
+        _ => Err(DeviceError {
+            name: name.to_owned(),
+            compiled: compiled_devices(),
+        }),
     }
 }
 
@@ -49,6 +52,9 @@ mod tests {
     fn an_unknown_device_is_refused_with_the_choices() {
         assert_eq!(parse_device("flex").unwrap(), Device::flex());
         let message = parse_device("cuda:0").unwrap_err().to_string();
-        assert!(message.contains("`cuda:0`") && message.contains("flex"), "{message}");
+        assert!(
+            message.contains("`cuda:0`") && message.contains("flex"),
+            "{message}"
+        );
     }
 }

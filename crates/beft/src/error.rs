@@ -36,12 +36,12 @@ pub enum Error {
     #[error(transparent)]
     Score(#[from] ScoreError),
     /// Training that diverged; what was good until then is kept.
-    #[error("{failure}{}", kept(.adapter))]
+    #[error("{failure} (the last good adapter is in {})", .adapter.display())]
     Diverged {
         /// Where.
         failure: Failure,
         /// Where the last good adapter was saved.
-        adapter: Option<PathBuf>,
+        adapter: PathBuf,
     },
     /// An output that cannot be written.
     #[error("cannot write {}: {source}", .path.display())]
@@ -54,11 +54,4 @@ pub enum Error {
     /// Settings that contradict each other or the model.
     #[error("{0}")]
     Usage(String),
-}
-
-fn kept(adapter: &Option<PathBuf>) -> String {
-    match adapter {
-        Some(path) => format!(" (the last good adapter is in {})", path.display()),
-        None => String::new(),
-    }
 }

@@ -48,10 +48,16 @@ pub fn open_tuned(
     })?;
     let fact = |name: &str| adapter.facts.get(name);
     let text = |name: &str| fact(name).and_then(Value::as_str).map(str::to_owned);
-    let max_length = fact("max_length").and_then(Value::as_u64).map_or(128, |n| n as usize);
+    let max_length = fact("max_length")
+        .and_then(Value::as_u64)
+        .map_or(128, |n| n as usize);
     let labels: Vec<String> = fact("labels")
         .and_then(Value::as_array)
-        .map(|list| list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
+        .map(|list| {
+            list.iter()
+                .filter_map(|v| v.as_str().map(str::to_owned))
+                .collect()
+        })
         .filter(|labels: &Vec<String>| labels.len() == classes)
         .unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
     let (task, terms) = (text("task"), text("terms"));
@@ -60,13 +66,25 @@ pub fn open_tuned(
     adapter.check_base(adapter_dir, &base.fingerprint())?;
     let (model, _) = base.classifier(classes, 0)?;
     let model = adapter.apply(model, &SEQUENCE_CLASSIFICATION_NAMES, adapter_dir)?;
-    Ok(Tuned { base, model, labels, task, terms })
+    Ok(Tuned {
+        base,
+        model,
+        labels,
+        task,
+        terms,
+    })
 }
 
 impl Tuned {
     /// Class scores of tokenised inputs; `on_done` hears how many inputs each batch finished.
     pub fn predict(&self, encodings: &[Encoding], on_done: impl FnMut(usize)) -> Vec<Vec<f32>> {
-        predict(&self.model, encodings, EVAL_BATCH, Padding::default(), on_done)
+        predict(
+            &self.model,
+            encodings,
+            EVAL_BATCH,
+            Padding::default(),
+            on_done,
+        )
     }
 }
 
@@ -87,7 +105,10 @@ pub struct Evaluation {
 pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation, Error> {
     let set = encode_labelled(&tuned.base, data)?;
     let metrics = metrics(&tuned.model, task, &set, Padding::default());
-    Ok(Evaluation { metrics, examples: set.len() })
+    Ok(Evaluation {
+        metrics,
+        examples: set.len(),
+    })
 }
 
 /// The task's metrics of a model on a labelled set. A metric that is undefined there is left out.

@@ -17,8 +17,10 @@ pub struct Ranking {
 /// When they are not of the same model, or hold values that are not finite.
 pub fn rank(before: &BiasSnapshot, after: &BiasSnapshot) -> Result<Ranking, Error> {
     let scorers: [&dyn Scorer; 2] = [&Beft, &Magnitude];
-    let scores =
-        scorers.iter().map(|s| s.score(before, after)).collect::<Result<Vec<_>, _>>()?;
+    let scores = scorers
+        .iter()
+        .map(|s| s.score(before, after))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Ranking { scores })
 }
 
@@ -30,6 +32,10 @@ impl Ranking {
 
     /// The one of `candidates` with the highest BEFT mean.
     pub fn pick(&self, candidates: &[BiasTerm]) -> Option<BiasTerm> {
-        self.beft().ranking().into_iter().find(|term| candidates.contains(term))
+        self.beft()
+            .ranking()
+            .into_iter()
+            .map(|(term, _)| term)
+            .find(|t| candidates.contains(t))
     }
 }

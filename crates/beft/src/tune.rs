@@ -68,7 +68,10 @@ impl TuneOutcome {
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         self.adapter.save(dir)?;
         match self.failure {
-            Some(failure) => Err(Error::Diverged { failure, adapter: Some(dir.to_owned()) }),
+            Some(failure) => Err(Error::Diverged {
+                failure,
+                adapter: dir.to_owned(),
+            }),
             None => Ok(()),
         }
     }
@@ -137,7 +140,12 @@ pub fn tune(
 }
 
 /// What the sidecar keeps. Nothing that differs between two equal runs.
-fn facts(base: &Base, data: &TaskData, terms: &TermSet, options: &TuneOptions) -> Map<String, Value> {
+fn facts(
+    base: &Base,
+    data: &TaskData,
+    terms: &TermSet,
+    options: &TuneOptions,
+) -> Map<String, Value> {
     let facts = json!({
         "beft_version": env!("CARGO_PKG_VERSION"),
         "terms": terms.to_string(),

@@ -92,12 +92,16 @@ impl BertForSequenceClassification {
 /// Normal values by seed and parameter path, drawn on the host.
 fn normal(shape: &[usize], std: f64, path: &str, seed: u64) -> TensorData {
     // A stream per parameter: a missing pooler does not change the head's values.
-    let stream = path.bytes().fold(0, |hash: u64, b| hash.wrapping_mul(31).wrapping_add(b.into()));
+    let stream = path.bytes().fold(0, |hash: u64, b| {
+        hash.wrapping_mul(31).wrapping_add(b.into())
+    });
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     let distribution = Normal::new(0.0, std as f32).unwrap_or_else(|_| unreachable!("std > 0"));
-    let values: Vec<f32> =
-        distribution.sample_iter(rng).take(shape.iter().product()).collect();
+    let values: Vec<f32> = distribution
+        .sample_iter(rng)
+        .take(shape.iter().product())
+        .collect();
     TensorData::new(values, shape.to_vec())
 }
 

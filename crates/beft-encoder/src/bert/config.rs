@@ -108,9 +108,10 @@ impl BertConfig {
             });
         }
         let config: Self = dir.config()?;
-        config
-            .check()
-            .map_err(|reason| CheckpointError::Config { path: dir.config_path(), reason })?;
+        config.check().map_err(|reason| CheckpointError::Config {
+            path: dir.config_path(),
+            reason,
+        })?;
         Ok(config)
     }
 
@@ -134,7 +135,10 @@ impl BertConfig {
             ));
         }
         if self.hidden_act != "gelu" {
-            return Err(format!("`hidden_act` is `{}`; `gelu` is implemented", self.hidden_act));
+            return Err(format!(
+                "`hidden_act` is `{}`; `gelu` is implemented",
+                self.hidden_act
+            ));
         }
         if self.position_embedding_type != "absolute" {
             return Err(format!(
@@ -144,11 +148,16 @@ impl BertConfig {
         }
         let dropouts = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
-            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            (
+                "attention_probs_dropout_prob",
+                self.attention_probs_dropout_prob,
+            ),
             ("classifier_dropout", self.classifier_dropout()),
         ];
         if let Some((name, p)) = dropouts.iter().find(|(_, p)| !(0.0..1.0).contains(p)) {
-            return Err(format!("`{name}` is {p}; it must be at least 0 and below 1"));
+            return Err(format!(
+                "`{name}` is {p}; it must be at least 0 and below 1"
+            ));
         }
         Ok(())
     }
@@ -159,7 +168,10 @@ impl BertConfig {
     }
 
     pub(super) fn weight_init(&self) -> Initializer {
-        Initializer::Normal { mean: 0.0, std: self.initializer_range }
+        Initializer::Normal {
+            mean: 0.0,
+            std: self.initializer_range,
+        }
     }
 }
 

@@ -47,6 +47,7 @@ impl BertEmbeddings {
         let position = self.position.val().select(0, batch.positions());
         let sum = word + token_type + position;
         let bias = Some(self.norm_bias.val());
-        self.dropout.forward(layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon))
+        self.dropout
+            .forward(layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon))
     }
 }

@@ -91,7 +91,10 @@ impl BertLayer {
         let (size, length) = (batch.batch_size(), batch.length());
         let head_dim = hidden / self.heads;
         let heads = |rows: Tensor<2>| {
-            batch.to_grid(rows).reshape([size, length, self.heads, head_dim]).swap_dims(1, 2)
+            batch
+                .to_grid(rows)
+                .reshape([size, length, self.heads, head_dim])
+                .swap_dims(1, 2)
         };
         let q = self.biases.project(Q, x.clone(), &self.query);
         let k = self.biases.project(K, x.clone(), &self.key);

@@ -50,7 +50,11 @@ impl BertForMaskedLm {
     /// - output: `[n, vocab]`
     pub fn forward(&self, batch: &Batch, rows: Tensor<1, Int>) -> Tensor<2> {
         let hidden = self.bert.forward(batch).select(0, rows);
-        let hidden = gelu(linear(hidden, self.transform.val(), Some(self.transform_bias.val())));
+        let hidden = gelu(linear(
+            hidden,
+            self.transform.val(),
+            Some(self.transform_bias.val()),
+        ));
         let hidden = layer_norm(
             hidden,
             self.norm_gamma.val(),

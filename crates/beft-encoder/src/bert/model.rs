@@ -33,6 +33,8 @@ impl BertModel {
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
         let embedded = self.embeddings.forward(batch);
-        self.layers.iter().fold(embedded, |x, layer| layer.forward(x, batch))
+        self.layers
+            .iter()
+            .fold(embedded, |x, layer| layer.forward(x, batch))
     }
 }

