@@ -32,7 +32,7 @@ pub enum ParityError {
 pub struct Check {
     /// What was compared: `logits`, `grad.bert.pooler.dense.bias`, ...
     pub name: String,
-    /// The largest error found; see [`relative_error`].
+    /// The error found; see [`relative_error`], and [`norm_error`] for `step3`.
     pub error: f64,
     /// The largest error allowed.
     pub tolerance: f64,
@@ -45,8 +45,9 @@ impl Check {
     }
 }
 
-/// `max |a - b| / max(|b|, 1 % of the largest |b|)`: relative element by element, but not to
-/// elements that are noise in their own tensor. Infinite when lengths differ.
+/// `max |a - b| / max(|b|, 10 % of the largest |b|)`: relative element by element, except for
+/// elements far below the scale of their own tensor, where f32 sums cancel. (At 1 % PyTorch's own
+/// f32 gradients of MiniLM are 1.9e-4 off its f64 ones.) Infinite when lengths differ.
 pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
     if actual.len() != expected.len() {
         return f64::INFINITY;
@@ -59,7 +60,7 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
         .zip(expected)
         .map(|(a, b)| {
             let (a, b) = (f64::from(*a), f64::from(*b));
-            (a - b).abs() / b.abs().max(0.01 * largest).max(f64::MIN_POSITIVE)
+            (a - b).abs() / b.abs().max(0.1 * largest).max(f64::MIN_POSITIVE)
         })
         .fold(0.0, |worst: f64, e| {
             if worst.is_nan() || e.is_nan() {
@@ -70,12 +71,29 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
         })
 }
 
+/// `|a - b| / |b|` in the Euclidean norm, for parameters after optimizer steps: AdamW divides by
+/// the gradient's own size, so single elements whose gradient cancels to almost nothing are noise
+/// (element by element, PyTorch's own f32 is 2.7e-4 off its f64 on MiniLM's pooler bias, which
+/// starts at 0). One wrong element still shows. Infinite when lengths differ.
+pub fn norm_error(actual: &[f32], expected: &[f32]) -> f64 {
+    if actual.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let square = |x: f64| x * x;
+    let pairs = actual
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let difference: f64 = pairs.clone().map(|(a, b)| square(a - b)).sum();
+    let norm: f64 = pairs.map(|(_, b)| square(b)).sum();
+    (difference / norm.max(f64::MIN_POSITIVE)).sqrt()
+}
+
 /// f32 arithmetic in another order of operations than PyTorch's.
 const TOLERANCE: f64 = 1e-4;
 /// The key bias has gradient 0 up to rounding. AdamW turns that noise into updates of
-/// `lr * g / (|g| + 1e-6)`, so after its steps only the bound `3 * lr * 5 %` holds, here relative
-/// to values of about 0.1.
-const KEY_AFTER_STEPS: f64 = 5e-3;
+/// `lr * g / (|g| + 1e-6)`: a few percent of `lr` a step.
+const KEY_AFTER_STEPS: f64 = 1e-3;
 /// Bound of the key bias's gradient, relative to the largest gradient of the model.
 const KEY_GRADIENT: f64 = 1e-6;
 
@@ -308,11 +326,14 @@ fn steps(
             _ => data.values,
         };
         let full = format!("{prefix}{hf}");
-        let mut check = check(full.clone(), &actual, &expected.floats(&full)?);
-        if path.ends_with(".biases.k") {
-            check.tolerance = KEY_AFTER_STEPS;
-        }
-        checks.push(check);
+        let error = norm_error(&actual, &expected.floats(&full)?);
+        let key = path.ends_with(".biases.k");
+        let tolerance = if key { KEY_AFTER_STEPS } else { TOLERANCE };
+        checks.push(Check {
+            name: full,
+            error,
+            tolerance,
+        });
     }
     Ok(())
 }
@@ -327,6 +348,8 @@ mod tests {
         assert!((relative_error(&[1.0, 2.2], &[1.0, 2.0]) - 0.1).abs() < 1e-6);
         assert!(relative_error(&[1.0], &[1.0, 2.0]).is_infinite());
         assert!(relative_error(&[f32::NAN, 2.0], &[1.0, 2.0]).is_nan());
+        assert!((norm_error(&[3.0, 4.5], &[3.0, 4.0]) - 0.1).abs() < 1e-6);
+        assert!(norm_error(&[f32::NAN], &[1.0]).is_nan());
         // Noise around zero counts relative to the tensor's scale.
         assert!(relative_error(&[100.0, 1e-9], &[100.0, 0.0]) < 1e-8);
     }

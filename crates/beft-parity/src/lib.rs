@@ -8,5 +8,5 @@
 mod checks;
 mod expected;
 
-pub use checks::{Check, ParityError, check_encoder, relative_error};
+pub use checks::{Check, ParityError, check_encoder, norm_error, relative_error};
 pub use expected::{Expected, fixture};
