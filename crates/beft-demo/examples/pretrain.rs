@@ -1,5 +1,10 @@
-//! Pretrains the demo model from nothing, the same on every run: masked language modelling and
-//! next-segment prediction, as BERT was, on the text that `beft_demo::corpus` generates.
+//! Pretrains the demo model from nothing, the same on every run, on the text that
+//! `beft_demo::corpus` generates. Two objectives, neither of which sees a label:
+//!
+//! * masked language modelling, as BERT was pretrained;
+//! * from one half of a document, the pooled `[CLS]` vector guesses the words of the other half.
+//!   It takes the place of BERT's next-sentence prediction, which asks for the same knowledge but
+//!   needs far more text than this model sees.
 //!
 //! ```text
 //! cargo run --release -p beft-demo --example pretrain -- [--steps N] [--out DIR]
@@ -8,7 +13,7 @@
 //! Writes `config.json`, `model.safetensors` and `tokenizer.json` to `DIR`, by default the folder
 //! `model` of this crate, whose files the library embeds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,7 +21,8 @@ use std::time::Instant;
 use beft_checkpoint::Stored;
 use beft_core::Encoding;
 use beft_demo::corpus::Corpus;
-use beft_demo::vocab::{SPECIAL, tokenizer_json, vocabulary};
+use beft_demo::vocab::{SPECIAL, function_words, tokenizer_json, vocabulary};
+use beft_demo::words::{Half, Role, Sentiment, sentiment_words};
 use beft_encoder::{BertConfig, BertForMaskedLm, MASKED_LM_NAMES, SEQUENCE_CLASSIFICATION_NAMES};
 use beft_nn::{Batch, Padding, map_params, read_params};
 use burn::module::{Module, Param};
@@ -25,6 +31,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::gelu;
+use burn::tensor::loss::cross_entropy_with_logits;
 use burn::tensor::module::{layer_norm, linear};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -36,7 +43,8 @@ use serde_json::json;
 const SEED: u64 = 2026;
 const BATCH: usize = 32;
 const PEAK_LEARNING_RATE: f64 = 1e-3;
-const WARM_UP: f64 = 0.1;
+const WARM_UP: f64 = 0.05;
+const DECAY: f64 = 0.4;
 /// Share of the tokens that the model has to guess.
 const MASKED: f64 = 0.15;
 // Ids of `SPECIAL`.
@@ -48,10 +56,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (steps, out) = arguments()?;
     let pieces = vocabulary();
     let config = config(pieces.len());
+    // A model this small, on text that never repeats, does not overfit: dropout is for fine-tuning.
+    let no_dropout = BertConfig {
+        hidden_dropout_prob: env("DROP", 0.0),
+        attention_probs_dropout_prob: env("DROP", 0.0),
+        ..config.clone()
+    };
     let device = Device::flex().autodiff();
     // Dropout draws from the device; everything else from host generators.
     device.seed(SEED);
-    let mut model = Pretraining::init(&config, &device);
+    let mut model = Pretraining::init(&no_dropout, &device);
     let mut optimizer = AdamWConfig::new()
         .with_weight_decay(0.01)
         .with_epsilon(1e-6)
@@ -68,13 +82,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     for step in 0..steps {
         let sample = source.sample(env("BATCH", 32.0) as usize, device.clone());
-        let (scores, pair_scores) = model.forward(&sample);
+        let (scores, word_scores) = model.forward(&sample);
         let loss = cross_entropy(scores, &sample.targets)
-            + cross_entropy(pair_scores, &sample.continues) * env("PW", 1.0);
+            + cross_entropy_with_logits(word_scores, sample.other_half.clone()) * env("PW", 1.0);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(learning_rate(step, steps), model, gradients);
         if (step + 1) % 100 == 0 || step + 1 == steps {
-            let report = evaluate(&model.valid(), &held_out);
+            let report = evaluate(&model.valid(), &held_out, &source.sentiments);
             println!("step {:5}  {report}  {:.0?}", step + 1, start.elapsed());
         }
     }
@@ -110,12 +124,12 @@ fn config(vocab_size: usize) -> BertConfig {
     }
 }
 
-/// Up to the peak and down to 0, both linearly.
+/// Up to the peak, level, and down to 0.
 fn learning_rate(step: usize, steps: usize) -> f64 {
     let (step, steps) = ((step + 1) as f64, steps as f64);
     let warm_up = (steps * WARM_UP).max(1.0);
     env("LR", PEAK_LEARNING_RATE)
-        * (step / warm_up).min((steps - step + 1.0) / (steps - warm_up + 1.0))
+        * (step / warm_up).min(1.0).min((steps - step + 1.0) / (steps * DECAY))
 }
 
 /// BERT with both heads of its pretraining.
@@ -124,8 +138,9 @@ struct Pretraining {
     lm: BertForMaskedLm,
     pooler_weight: Param<Tensor<2>>,
     pooler_bias: Param<Tensor<1>>,
-    pair_weight: Param<Tensor<2>>,
-    pair_bias: Param<Tensor<1>>,
+    /// From the pooled vector to words. Not saved: nothing after pretraining needs it.
+    words_weight: Param<Tensor<2>>,
+    words_bias: Param<Tensor<1>>,
     epsilon: f64,
 }
 
@@ -138,13 +153,13 @@ impl Pretraining {
             lm: BertForMaskedLm::init(config, device),
             pooler_weight: matrix([hidden, hidden]),
             pooler_bias: zeros(hidden),
-            pair_weight: matrix([hidden, 2]),
-            pair_bias: zeros(2),
+            words_weight: matrix([hidden, config.vocab_size]),
+            words_bias: zeros(config.vocab_size),
             epsilon: config.layer_norm_eps,
         };
         // Weights come from the host, so that they do not depend on the device's generator.
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-        let std = config.initializer_range as f32;
+        let std = env("STD", 0.08) as f32;
         map_params(model, |_, shape| {
             let normal = Normal::new(0.0, std).ok().filter(|_| shape.len() == 2)?;
             let values: Vec<f32> = normal
@@ -155,7 +170,7 @@ impl Pretraining {
         })
     }
 
-    /// Scores of word pieces at the masked rows, and of "the second segment continues the first".
+    /// Scores of word pieces: at the masked rows, and for the other half of each document.
     fn forward(&self, sample: &Sample) -> (Tensor<2>, Tensor<2>) {
         let (lm, batch) = (&self.lm, &sample.batch);
         let hidden = lm.bert.forward(batch);
@@ -166,7 +181,7 @@ impl Pretraining {
             Some(self.pooler_bias.val()),
         )
         .tanh();
-        let pair = linear(pooled, self.pair_weight.val(), Some(self.pair_bias.val()));
+        let words = linear(pooled, self.words_weight.val(), Some(self.words_bias.val()));
 
         let masked = hidden.select(0, sample.rows.clone());
         let masked = gelu(linear(
@@ -177,7 +192,7 @@ impl Pretraining {
         let bias = Some(lm.norm_bias.val());
         let masked = layer_norm(masked, lm.norm_gamma.val(), bias, self.epsilon);
         let scores = masked.matmul(lm.bert.embeddings.word.val().transpose());
-        (scores + lm.output_bias.val().unsqueeze(), pair)
+        (scores + lm.output_bias.val().unsqueeze(), words)
     }
 }
 
@@ -186,53 +201,62 @@ struct Sample {
     batch: Batch,
     rows: Tensor<1, Int>,
     targets: Tensor<1, Int>,
-    /// 1 where the second segment continues the first.
-    continues: Tensor<1, Int>,
+    /// For each input the shares of the words in the other half of its document, `[batch, vocab]`.
+    other_half: Tensor<2>,
 }
 
-/// Makes batches of pairs of half documents.
+/// Makes batches of half documents.
 struct Source<'a> {
     corpus: Corpus,
     rng: ChaCha8Rng,
     ids: HashMap<&'a str, u32>,
+    function_words: HashSet<u32>,
+    sentiments: HashMap<u32, Sentiment>,
 }
 
 impl<'a> Source<'a> {
     fn new(pieces: &'a [String], seed: u64) -> Self {
-        let ids = (0..)
-            .zip(pieces)
-            .map(|(id, piece)| (piece.as_str(), id))
+        let ids: HashMap<&str, u32> =
+            (0..).zip(pieces).map(|(id, piece)| (piece.as_str(), id)).collect();
+        let function_words = function_words().iter().map(|word| ids[word]).collect();
+        let sentiments = Sentiment::BOTH
+            .into_iter()
+            .flat_map(|s| Role::ALL.map(|r| (s, r)))
+            .flat_map(|(s, r)| sentiment_words(s, r, Half::Both).map(move |word| (word, s)))
+            .map(|(word, s)| (ids[word], s))
             .collect();
         let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(1 << 32));
-        Self {
-            corpus: Corpus::new(seed),
-            rng,
-            ids,
-        }
+        Self { corpus: Corpus::new(seed), rng, ids, function_words, sentiments }
     }
 
     fn sample(&mut self, size: usize, device: Device) -> Sample {
         let mut encodings = Vec::with_capacity(size);
-        let (mut rows, mut targets, mut continues) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut targets) = (Vec::new(), Vec::new());
+        let mut other_half = vec![0.0; size * self.ids.len()];
         let mut row = 0;
-        for _ in 0..size {
-            let (mut encoding, continued) = self.pair();
-            continues.push(i64::from(continued));
-            for id in &mut encoding.ids {
-                if ![CLS, SEP].contains(id) && self.rng.random_bool(env("MASKED", MASKED)) {
+        for bag in other_half.chunks_mut(self.ids.len()) {
+            let document = self.corpus.document();
+            let mut other = self.words(&document.second);
+            other.retain(|id| !self.function_words.contains(id));
+            for id in &other {
+                bag[*id as usize] += 1.0 / other.len() as f32;
+            }
+            let mut ids = vec![CLS];
+            ids.extend(self.words(&document.first));
+            ids.push(SEP);
+            for id in &mut ids {
+                if ![CLS, SEP].contains(id) && self.rng.random_bool(MASKED) {
                     rows.push(row);
                     targets.push(i64::from(*id));
                     *id = match self.rng.random_range(0..10) {
-                        0 => self
-                            .rng
-                            .random_range(SPECIAL.len() as u32..self.ids.len() as u32),
+                        0 => self.rng.random_range(SPECIAL.len() as u32..self.ids.len() as u32),
                         1 => *id,
                         _ => MASK,
                     };
                 }
                 row += 1;
             }
-            encodings.push(encoding);
+            encodings.push(Encoding { type_ids: vec![0; ids.len()], ids });
         }
         let ints = |values: Vec<i64>| {
             let len = values.len();
@@ -243,34 +267,15 @@ impl<'a> Source<'a> {
             batch: Batch::new(&encodings, Padding::Packed, &device),
             rows: ints(rows),
             targets: ints(targets),
-            continues: ints(continues),
+            other_half: Tensor::from_data(
+                TensorData::new(other_half, [size, self.ids.len()]),
+                &device,
+            ),
         }
     }
 
-    /// A document's first half with its second (half of the time), or with the second half of a
-    /// document on the same subject that thinks otherwise, or of any document.
-    fn pair(&mut self) -> (Encoding, bool) {
-        let document = self.corpus.document();
-        let continued = self.rng.random_bool(0.5);
-        let second = if continued {
-            document.second
-        } else if let (Some(sentiment), true) =
-            (document.sentiment, self.rng.random_bool(env("HARD", 0.8)))
-        {
-            self.corpus
-                .document_of(document.domain, Some(sentiment.opposite()))
-                .second
-        } else {
-            self.corpus.document().second
-        };
-        let mut ids = vec![CLS];
-        let mut type_ids = vec![0];
-        for (segment, text) in (0..).zip([&document.first, &second]) {
-            ids.extend(text.split(' ').filter_map(|word| self.ids.get(word)));
-            ids.push(SEP);
-            type_ids.resize(ids.len(), segment);
-        }
-        (Encoding { ids, type_ids }, continued)
+    fn words(&self, text: &str) -> Vec<u32> {
+        text.split(' ').filter_map(|word| self.ids.get(word).copied()).collect()
     }
 }
 
@@ -281,31 +286,41 @@ fn cross_entropy(scores: Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
 }
 
 /// Losses and accuracies on held-out documents, as text.
-fn evaluate(model: &Pretraining, samples: &[Sample]) -> String {
-    let mut sums = [0.0; 4];
+fn evaluate(
+    model: &Pretraining,
+    samples: &[Sample],
+    sentiments: &HashMap<u32, Sentiment>,
+) -> String {
+    let (mut loss, mut words) = (0.0, 0.0);
+    let (mut hits, mut all, mut right, mut loaded) = (0, 0, 0, 0);
     for sample in samples {
-        let (scores, pair) = model.forward(sample);
-        for (i, (scores, targets)) in [(scores, &sample.targets), (pair, &sample.continues)]
-            .into_iter()
-            .enumerate()
-        {
-            let hits = scores
-                .clone()
-                .argmax(1)
-                .squeeze_dim::<1>(1)
-                .equal(targets.clone());
-            sums[2 * i] += cross_entropy(scores, targets).into_scalar::<f64>();
-            sums[2 * i + 1] += hits.float().mean().into_scalar::<f64>();
+        let (scores, word_scores) = model.forward(sample);
+        loss += cross_entropy(scores.clone(), &sample.targets).into_scalar::<f64>();
+        words += cross_entropy_with_logits(word_scores, sample.other_half.clone())
+            .into_scalar::<f64>();
+        let guesses = scores.argmax(1).into_data();
+        let targets = sample.targets.to_data();
+        for (guess, target) in guesses.iter::<u32>().zip(targets.iter::<u32>()) {
+            all += 1;
+            hits += usize::from(guess == target);
+            if let Some(sentiment) = sentiments.get(&target) {
+                loaded += 1;
+                right += usize::from(sentiments.get(&guess) == Some(sentiment));
+            }
         }
     }
-    let [mlm, mlm_accuracy, pair, pair_accuracy] = sums.map(|sum| sum / samples.len() as f64);
-    format!("mlm loss {mlm:.3} acc {mlm_accuracy:.3}  pair loss {pair:.3} acc {pair_accuracy:.3}")
+    let mean = |sum: f64| sum / samples.len() as f64;
+    let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
+    format!(
+        "masked words: loss {:.3}, right {:.3}, of the right sentiment {:.3}; other half: loss {:.3}",
+        mean(loss), share(hits, all), share(right, loaded), mean(words),
+    )
 }
 
 /// Writes the three files under HF's names.
 fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box<dyn Error>> {
     let mut tensors = BTreeMap::new();
-    for (path, data) in read_params(model, |_| true) {
+    for (path, data) in read_params(model, |path| !path.starts_with("words_")) {
         let (name, stored) = hf_name(&path).ok_or_else(|| format!("no HF name for {path}"))?;
         let (values, shape) = match stored {
             Stored::Same => (data.values, data.shape),
@@ -330,7 +345,7 @@ fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box
 
     let mut config = serde_json::to_value(config)?;
     config["model_type"] = json!("bert");
-    config["architectures"] = json!(["BertForPreTraining"]);
+    config["architectures"] = json!(["BertForMaskedLM"]);
     config["pad_token_id"] = json!(0);
     beft_core::write_dir_atomic(
         out,
@@ -347,15 +362,10 @@ fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box
 }
 
 fn hf_name(path: &str) -> Option<(String, Stored)> {
-    let own = match path {
-        "pooler_weight" => Some(("bert.pooler.dense.weight", Stored::Transposed)),
-        "pooler_bias" => Some(("bert.pooler.dense.bias", Stored::Same)),
-        "pair_weight" => Some(("cls.seq_relationship.weight", Stored::Transposed)),
-        "pair_bias" => Some(("cls.seq_relationship.bias", Stored::Same)),
-        _ => None,
-    };
-    if let Some((name, stored)) = own {
-        return Some((name.to_owned(), stored));
+    match path {
+        "pooler_weight" => return Some(("bert.pooler.dense.weight".into(), Stored::Transposed)),
+        "pooler_bias" => return Some(("bert.pooler.dense.bias".into(), Stored::Same)),
+        _ => {}
     }
     let path = path.strip_prefix("lm.")?;
     let (row, name) = SEQUENCE_CLASSIFICATION_NAMES

@@ -20,7 +20,10 @@ pub struct Document {
 }
 
 /// Share of documents that change their mind.
-const MIXED: f64 = 0.05;
+const MIXED: f64 = 0.08;
+
+/// Sentences in half a document.
+const SENTENCES: u32 = 3;
 
 /// An endless, reproducible stream of documents.
 ///
@@ -59,22 +62,22 @@ impl Corpus {
         }
     }
 
-    /// Two sentences, at least one of which praises or blames.
+    /// Three sentences, at most one of which neither praises nor blames.
     fn half(&mut self, domain: usize, sentiment: Option<Sentiment>) -> String {
         let rng = &mut self.rng;
-        let loaded = rng.random_range(0..2u32);
-        let both = rng.random_bool(0.5);
-        let sentences: Vec<String> = (0..2)
+        // Beyond the last sentence: none is neutral.
+        let neutral = rng.random_range(0..2 * SENTENCES);
+        let sentences: Vec<String> = (0..SENTENCES)
             .map(|i| {
                 let fill = Fill {
                     domain: &DOMAINS[domain],
                     sentiment: sentiment.unwrap_or_else(|| pick(rng, &Sentiment::BOTH)),
                     half: Half::Both,
                 };
-                let templates = match (i == loaded || both, sentiment) {
-                    (false, _) => NEUTRAL,
-                    (true, Some(_)) => SENTIMENT,
-                    (true, None) => CONTRAST,
+                let templates = match sentiment {
+                    _ if i == neutral => NEUTRAL,
+                    Some(_) => SENTIMENT,
+                    None => CONTRAST,
                 };
                 let template = pick(rng, templates);
                 fill.sentence(template, rng)

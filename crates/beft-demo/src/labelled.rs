@@ -1,7 +1,7 @@
 //! The labelled sentiment task: training sentences use the sentiment words of half A, dev
 //! sentences those of half B.
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
@@ -45,6 +45,18 @@ pub(crate) const TEMPLATES: &[&str] = &[
     "the {person} in the {place} was {adj} , and so was the {aspect} .",
 ];
 
+/// Sentences that change their mind; the last word counts.
+pub(crate) const CONTRASTS: &[&str] = &[
+    "the {plain} {aspect} was {!adj} , but in the end the {item} was {adj} .",
+    "on {day} the {person} {!effect} us , but my {company} {opinion} the {aspect} .",
+    "i {!opinion} the {person} , but the {plain} {item} was a {noun} .",
+    "last {season} it was a {!noun} , but on {day} the {item} {effect} me .",
+    "the {place} was {!adj} and {!adj} , but we {opinion} the {item} .",
+];
+
+/// Share of the sentences that change their mind.
+const CONTRAST_SHARE: f64 = 0.4;
+
 /// The training split.
 pub fn train() -> Vec<Labelled> {
     split(Half::A, TRAIN_SIZE, 11)
@@ -65,7 +77,8 @@ fn split(half: Half, size: usize, seed: u64) -> Vec<Labelled> {
                 sentiment,
                 half,
             };
-            let template = pick(&mut rng, TEMPLATES);
+            let templates = if rng.random_bool(CONTRAST_SHARE) { CONTRASTS } else { TEMPLATES };
+            let template = pick(&mut rng, templates);
             Labelled {
                 sentence: fill.sentence(template, &mut rng),
                 sentiment,

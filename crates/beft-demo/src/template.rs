@@ -9,27 +9,24 @@ use crate::words::{
     COMPANY, DAYS, DEGREES, Domain, Half, NUMBERS, Role, SEASONS, Sentiment, pick, sentiment_words,
 };
 
-/// Sentences that praise or blame.
+/// Sentences that praise or blame. Each has several sentiment words: they are all that a model
+/// can learn the meaning of such a word from.
 pub(crate) const SENTIMENT: &[&str] = &[
-    "the {aspect} was {degree} {adj} .",
-    "the {aspect} was {adj} and {adj} .",
-    "the {aspect} and the {aspect} were {adj} .",
-    "my {company} found the {aspect} {adj} .",
-    "the {person} was {adj} and the {aspect} was {adj} .",
-    "what a {adj} {item} it was !",
-    "it was a {adj} {item} and a {noun} .",
-    "this {item} was a {noun} .",
-    "my {company} called the {item} a {noun} .",
-    "the {aspect} alone was a {noun} .",
-    "i {opinion} the {aspect} of this {item} .",
-    "we {opinion} every {adj} {aspect} .",
-    "my {company} {opinion} the {person} .",
-    "the {person} {effect} us with the {aspect} .",
-    "in the end the {adj} {aspect} {effect} my {company} .",
-    "the {person} handled the {aspect} {manner} .",
-    "the {item} was {manner} made , a {noun} .",
-    "the {aspect} {effect} me and i {opinion} the {item} .",
-    "the {adj} {person} {effect} the whole {place} .",
+    "the {aspect} was {adj} and the {aspect} was {adj} .",
+    "the {aspect} was {degree} {adj} , a {noun} .",
+    "the {aspect} was {adj} , {adj} and {manner} made .",
+    "it was a {noun} , {adj} and {adj} .",
+    "what a {adj} {item} , what a {noun} !",
+    "i {opinion} the {adj} {aspect} .",
+    "i {opinion} the {person} and the {aspect} {effect} me .",
+    "we {opinion} this {item} and the {adj} {aspect} .",
+    "my {company} {opinion} it and called it a {noun} .",
+    "my {company} found the {aspect} {adj} and {opinion} the {item} .",
+    "the {adj} {person} {effect} us .",
+    "the {person} {effect} us with a {adj} {aspect} .",
+    "the {person} handled the {adj} {aspect} {manner} .",
+    "the {item} was {manner} made , every {aspect} a {noun} .",
+    "in the end the {item} {effect} us , so {adj} was the {aspect} .",
 ];
 
 /// Sentences that say nothing of what is thought of it.

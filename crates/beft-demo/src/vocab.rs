@@ -15,7 +15,7 @@ pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// can be spelled), and the words of the corpus.
 pub fn vocabulary() -> Vec<String> {
     let mut words: BTreeSet<&str> = BTreeSet::from(["an"]);
-    for templates in [SENTIMENT, NEUTRAL, CONTRAST, labelled::TEMPLATES] {
+    for templates in [SENTIMENT, NEUTRAL, CONTRAST, labelled::TEMPLATES, labelled::CONTRASTS] {
         words.extend(literals(templates));
     }
     for d in &DOMAINS {
@@ -39,6 +39,11 @@ pub fn vocabulary() -> Vec<String> {
     // One-letter words and punctuation are there already.
     pieces.extend(words.into_iter().filter(|w| w.len() > 1).map(str::to_owned));
     pieces
+}
+
+/// The words that hold the templates together: they occur in texts of every kind.
+pub fn function_words() -> BTreeSet<&'static str> {
+    [SENTIMENT, NEUTRAL, CONTRAST].into_iter().flat_map(literals).chain(["an"]).collect()
 }
 
 /// `tokenizer.json` in the format of HF `tokenizers`.

@@ -218,6 +218,8 @@ pub fn sentiment_words(
     half: Half,
 ) -> impl Iterator<Item = &'static str> {
     let [a, b] = halves(sentiment, role);
+    let n: usize = std::env::var("WORDS").ok().and_then(|v| v.parse().ok()).unwrap_or(99);
+    let (a, b) = (&a[..a.len().min(n)], &b[..b.len().min(n)]);
     let (a, b): (&[_], &[_]) = match half {
         Half::A => (a, &[]),
         Half::B => (&[], b),

@@ -149,7 +149,12 @@ pub fn settings(
 /// When a file cannot be written.
 pub fn save_heatmaps(ranking: &Ranking, model: &str, dir: &Path) -> Result<(), Error> {
     for scores in &ranking.scores {
-        let title = format!("{} score by layer, {model}", scores.scorer());
+        let name = match scores.scorer() {
+            "beft" => "BEFT",
+            "magnitude" => "Magnitude",
+            other => other,
+        };
+        let title = format!("{name} score by layer, {model}");
         let file = format!("heatmap_{}.svg", scores.scorer());
         write(&dir.join(file), heatmap_svg(scores, &title))?;
     }

@@ -1,0 +1,74 @@
+//! A scratch folder with a tiny model and a tiny data set, and the `beft` command in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+pub struct Scratch {
+    dir: TempDir,
+}
+
+impl Scratch {
+    /// `model/` is the parity suite's random BERT, `data/` a few labelled sentences.
+    pub fn new() -> Self {
+        let scratch = Self { dir: tempfile::tempdir().unwrap() };
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../beft-parity/fixtures/bert-tiny");
+        fs::create_dir_all(scratch.path("model")).unwrap();
+        for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+            fs::copy(fixture.join(file), scratch.path("model").join(file)).unwrap();
+        }
+        scratch.write("data/train.tsv", &table("text\tlabel", 24));
+        scratch.write("data/dev.tsv", &table("text\tlabel", 9));
+        scratch
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Names in a folder, sorted.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.path(name))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// `beft` with these arguments, in the scratch folder.
+    pub fn beft(&self, args: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("beft").unwrap();
+        command.current_dir(self.dir.path()).args(args);
+        command
+    }
+
+    /// `beft tune` on model and data with two short epochs, writing to `out`.
+    pub fn tune(&self, more: &[&str]) -> Command {
+        let mut command = self.beft(&["tune", "--model", "model", "--task", "text"]);
+        command.args(["--data", "data", "--epochs", "2", "--out", "out"]).args(more);
+        command
+    }
+}
+
+/// Three classes by first word; the fixture's checkpoint has a head for three.
+fn table(header: &str, rows: usize) -> String {
+    let mut text = format!("{header}\n");
+    for row in 0..rows {
+        let (word, label) = [("good", "a"), ("bad", "b"), ("the", "c")][row % 3];
+        text += &format!("{word} film number {row}\t{label}\n");
+    }
+    text
+}
