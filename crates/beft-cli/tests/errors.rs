@@ -115,7 +115,7 @@ fn data_that_cannot_be_used() {
     scratch.write("data/train.tsv", &good);
     let dev = scratch.read("data/dev.tsv");
     scratch.write("data/dev.tsv", &dev.replacen("number 1\tb", "number 1\tz", 1));
-    assert_says(&scratch, &[], &["dev.tsv:3", "`z`", "a, b, c"]);
+    assert_says(&scratch, &[], &["dev.tsv:3", "`z`", "`a`, `b`, `c`"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The labelled sentiment task: training sentences use the sentiment words of half A, dev
 //! sentences those of half B.
 
-use rand::{RngExt, SeedableRng};
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::template::Fill;
@@ -25,7 +25,7 @@ impl Labelled {
 }
 
 /// Number of training examples.
-pub const TRAIN_SIZE: usize = 400;
+pub const TRAIN_SIZE: usize = 480;
 
 /// Number of dev examples.
 pub const DEV_SIZE: usize = 300;
@@ -48,14 +48,14 @@ pub(crate) const TEMPLATES: &[&str] = &[
 /// Sentences that change their mind; the last word counts.
 pub(crate) const CONTRASTS: &[&str] = &[
     "the {plain} {aspect} was {!adj} , but in the end the {item} was {adj} .",
-    "on {day} the {person} {!effect} us , but my {company} {opinion} the {aspect} .",
+    "on {day} the {!adj} {person} {!effect} us , but my {company} {opinion} the {aspect} .",
     "i {!opinion} the {person} , but the {plain} {item} was a {noun} .",
     "last {season} it was a {!noun} , but on {day} the {item} {effect} me .",
     "the {place} was {!adj} and {!adj} , but we {opinion} the {item} .",
 ];
 
 /// Share of the sentences that change their mind.
-const CONTRAST_SHARE: f64 = 0.4;
+const CONTRAST_SHARE: f64 = 0.5;
 
 /// The training split.
 pub fn train() -> Vec<Labelled> {
@@ -77,7 +77,11 @@ fn split(half: Half, size: usize, seed: u64) -> Vec<Labelled> {
                 sentiment,
                 half,
             };
-            let templates = if rng.random_bool(CONTRAST_SHARE) { CONTRASTS } else { TEMPLATES };
+            let templates = if rng.random_bool(CONTRAST_SHARE) {
+                CONTRASTS
+            } else {
+                TEMPLATES
+            };
             let template = pick(&mut rng, templates);
             Labelled {
                 sentence: fill.sentence(template, &mut rng),

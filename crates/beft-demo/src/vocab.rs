@@ -15,7 +15,13 @@ pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// can be spelled), and the words of the corpus.
 pub fn vocabulary() -> Vec<String> {
     let mut words: BTreeSet<&str> = BTreeSet::from(["an"]);
-    for templates in [SENTIMENT, NEUTRAL, CONTRAST, labelled::TEMPLATES, labelled::CONTRASTS] {
+    for templates in [
+        SENTIMENT,
+        NEUTRAL,
+        CONTRAST,
+        labelled::TEMPLATES,
+        labelled::CONTRASTS,
+    ] {
         words.extend(literals(templates));
     }
     for d in &DOMAINS {
@@ -43,7 +49,11 @@ pub fn vocabulary() -> Vec<String> {
 
 /// The words that hold the templates together: they occur in texts of every kind.
 pub fn function_words() -> BTreeSet<&'static str> {
-    [SENTIMENT, NEUTRAL, CONTRAST].into_iter().flat_map(literals).chain(["an"]).collect()
+    [SENTIMENT, NEUTRAL, CONTRAST]
+        .into_iter()
+        .flat_map(literals)
+        .chain(["an"])
+        .collect()
 }
 
 /// `tokenizer.json` in the format of HF `tokenizers`.

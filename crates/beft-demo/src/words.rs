@@ -63,128 +63,32 @@ impl Role {
 }
 
 /// The sentiment words of a role: half A, then half B.
+#[rustfmt::skip]
 const fn halves(sentiment: Sentiment, role: Role) -> [&'static [&'static str]; 2] {
     match (sentiment, role) {
         (Sentiment::Positive, Role::Adjective) => [
-            &[
-                "superb",
-                "wonderful",
-                "delightful",
-                "excellent",
-                "charming",
-                "brilliant",
-                "lovely",
-                "perfect",
-                "terrific",
-                "graceful",
-                "splendid",
-                "elegant",
-                "fresh",
-                "generous",
-                "inspired",
-                "rewarding",
-            ],
-            &[
-                "marvelous",
-                "fantastic",
-                "gorgeous",
-                "magnificent",
-                "fabulous",
-                "stunning",
-                "pleasant",
-                "refined",
-                "amazing",
-                "remarkable",
-                "polished",
-                "lively",
-                "thoughtful",
-                "radiant",
-                "flawless",
-                "enchanting",
-            ],
+            &["superb", "wonderful", "delightful", "excellent", "charming", "brilliant", "lovely", "perfect"],
+            &["marvelous", "fantastic", "gorgeous", "magnificent", "fabulous", "stunning", "pleasant", "refined"],
         ],
         (Sentiment::Negative, Role::Adjective) => [
-            &[
-                "awful", "terrible", "dreadful", "boring", "clumsy", "dull", "ugly", "stale",
-                "sloppy", "tedious", "horrible", "shabby", "careless", "bland", "annoying",
-                "hopeless",
-            ],
-            &[
-                "dismal",
-                "atrocious",
-                "lousy",
-                "miserable",
-                "pathetic",
-                "dreary",
-                "nasty",
-                "flimsy",
-                "crude",
-                "tiresome",
-                "wretched",
-                "grim",
-                "lifeless",
-                "pointless",
-                "irritating",
-                "broken",
-            ],
+            &["awful", "terrible", "dreadful", "boring", "clumsy", "dull", "ugly", "stale"],
+            &["dismal", "atrocious", "lousy", "miserable", "pathetic", "dreary", "nasty", "flimsy"],
         ],
         (Sentiment::Positive, Role::Noun) => [
-            &[
-                "triumph",
-                "delight",
-                "gem",
-                "masterpiece",
-                "joy",
-                "treasure",
-            ],
+            &["triumph", "delight", "gem", "masterpiece", "joy", "treasure"],
             &["marvel", "pleasure", "jewel", "winner", "treat", "success"],
         ],
         (Sentiment::Negative, Role::Noun) => [
-            &[
-                "disaster",
-                "mess",
-                "failure",
-                "nightmare",
-                "chore",
-                "insult",
-            ],
+            &["disaster", "mess", "failure", "nightmare", "chore", "insult"],
             &["fiasco", "shambles", "flop", "letdown", "bore", "disgrace"],
         ],
         (Sentiment::Positive, Role::Opinion) => [
-            &[
-                "loved",
-                "enjoyed",
-                "admired",
-                "praised",
-                "cherished",
-                "recommended",
-            ],
-            &[
-                "adored",
-                "liked",
-                "applauded",
-                "savored",
-                "celebrated",
-                "appreciated",
-            ],
+            &["loved", "enjoyed", "admired", "praised", "cherished", "recommended"],
+            &["adored", "liked", "applauded", "savored", "celebrated", "appreciated"],
         ],
         (Sentiment::Negative, Role::Opinion) => [
-            &[
-                "hated",
-                "disliked",
-                "regretted",
-                "despised",
-                "resented",
-                "criticized",
-            ],
-            &[
-                "loathed",
-                "detested",
-                "dreaded",
-                "deplored",
-                "endured",
-                "condemned",
-            ],
+            &["hated", "disliked", "regretted", "despised", "resented", "criticized"],
+            &["loathed", "detested", "dreaded", "deplored", "endured", "condemned"],
         ],
         (Sentiment::Positive, Role::Effect) => [
             &["charmed", "delighted", "impressed", "thrilled", "dazzled"],
@@ -192,13 +96,7 @@ const fn halves(sentiment: Sentiment, role: Role) -> [&'static [&'static str]; 2
         ],
         (Sentiment::Negative, Role::Effect) => [
             &["bored", "annoyed", "disappointed", "insulted", "tired"],
-            &[
-                "irritated",
-                "frustrated",
-                "disgusted",
-                "exhausted",
-                "angered",
-            ],
+            &["irritated", "frustrated", "disgusted", "exhausted", "angered"],
         ],
         (Sentiment::Positive, Role::Manner) => [
             &["superbly", "beautifully", "brilliantly", "gracefully"],
@@ -218,8 +116,6 @@ pub fn sentiment_words(
     half: Half,
 ) -> impl Iterator<Item = &'static str> {
     let [a, b] = halves(sentiment, role);
-    let n: usize = std::env::var("WORDS").ok().and_then(|v| v.parse().ok()).unwrap_or(99);
-    let (a, b) = (&a[..a.len().min(n)], &b[..b.len().min(n)]);
     let (a, b): (&[_], &[_]) = match half {
         Half::A => (a, &[]),
         Half::B => (&[], b),
@@ -255,12 +151,11 @@ pub struct Domain {
 }
 
 /// The domains.
+#[rustfmt::skip]
 pub const DOMAINS: [Domain; 6] = [
     Domain {
         items: &["film", "movie", "picture", "sequel", "drama"],
-        aspects: &[
-            "plot", "acting", "score", "dialogue", "ending", "camera", "scenery", "script",
-        ],
+        aspects: &["plot", "acting", "score", "dialogue", "ending", "camera", "scenery", "script"],
         people: &["director", "actor", "actress", "cast", "writer"],
         plain: &["foreign", "silent", "animated", "historical", "long"],
         places: &["cinema", "festival", "theater"],
@@ -268,9 +163,7 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["meal", "dinner", "lunch", "breakfast", "menu"],
-        aspects: &[
-            "soup", "pasta", "bread", "salad", "sauce", "dessert", "coffee", "fish",
-        ],
+        aspects: &["soup", "pasta", "bread", "salad", "sauce", "dessert", "coffee", "fish"],
         people: &["waiter", "chef", "cook", "host", "baker"],
         plain: &["warm", "salty", "italian", "roasted", "cold"],
         places: &["restaurant", "cafe", "bistro"],
@@ -278,9 +171,7 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["hotel", "room", "suite", "stay", "resort"],
-        aspects: &[
-            "bed", "view", "pool", "lobby", "bathroom", "garden", "balcony", "towel",
-        ],
+        aspects: &["bed", "view", "pool", "lobby", "bathroom", "garden", "balcony", "towel"],
         people: &["manager", "clerk", "porter", "maid", "owner"],
         plain: &["coastal", "central", "small", "modern", "upper"],
         places: &["city", "island", "village"],
@@ -288,9 +179,7 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["book", "novel", "story", "poem", "memoir"],
-        aspects: &[
-            "prose", "chapter", "cover", "language", "opening", "hero", "setting", "style",
-        ],
+        aspects: &["prose", "chapter", "cover", "language", "opening", "hero", "setting", "style"],
         people: &["author", "editor", "poet", "narrator", "publisher"],
         plain: &["short", "printed", "famous", "recent", "translated"],
         places: &["library", "bookshop", "school"],
@@ -298,9 +187,7 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["phone", "tablet", "laptop", "device", "gadget"],
-        aspects: &[
-            "screen", "battery", "keyboard", "speaker", "design", "charger", "software", "case",
-        ],
+        aspects: &["screen", "battery", "keyboard", "speaker", "design", "charger", "software", "case"],
         people: &["seller", "engineer", "designer", "maker", "agent"],
         plain: &["black", "wireless", "heavy", "thin", "new"],
         places: &["store", "market", "office"],
@@ -308,9 +195,7 @@ pub const DOMAINS: [Domain; 6] = [
     },
     Domain {
         items: &["concert", "album", "show", "song", "record"],
-        aspects: &[
-            "melody", "rhythm", "sound", "lyrics", "stage", "beat", "chorus", "voice",
-        ],
+        aspects: &["melody", "rhythm", "sound", "lyrics", "stage", "beat", "chorus", "voice"],
         people: &["singer", "band", "drummer", "pianist", "conductor"],
         plain: &["loud", "acoustic", "live", "electric", "slow"],
         places: &["hall", "club", "arena"],

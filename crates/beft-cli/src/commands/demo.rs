@@ -5,6 +5,11 @@ use super::run::run;
 use crate::args::{DemoArgs, RecipeArgs, RunArgs, TrainArgs};
 use crate::output::prepare_folder;
 
+/// The tiny model learns with larger and more steps than the protocol's for real ones.
+const EPOCHS: u32 = 12;
+/// See [`EPOCHS`].
+const LEARNING_RATE: f64 = 8e-3;
+
 /// Writes the model and data that are part of this program, then does what `beft run` does on any
 /// other.
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
@@ -20,8 +25,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             data,
             recipe: RecipeArgs {
                 train_size: recipe.train_size,
-                epochs: recipe.epochs.or(Some(beft_demo::EPOCHS)),
-                lr: recipe.lr.or(Some(beft_demo::LEARNING_RATE)),
+                epochs: recipe.epochs.or(Some(EPOCHS)),
+                lr: recipe.lr.or(Some(LEARNING_RATE)),
                 batch_size: recipe.batch_size,
                 seed: recipe.seed,
                 device: recipe.device.clone(),
