@@ -33,14 +33,17 @@ def read_sentences(path: Path) -> list[str]:
         return [row[column] for row in rows]
 
 
-def read_predictions(path: Path, expected_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Labels and logits in the order of the inputs; every index must be there exactly once."""
+def read_predictions(path: Path, expected_rows: int, adapter: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Classes and logits in the order of the inputs; every index must be there exactly once."""
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = sorted((json.loads(line) for line in lines if line.strip()), key=lambda row: row["index"])
     if [row["index"] for row in rows] != list(range(expected_rows)):
         sys.exit(f"{path}: the {len(rows)} rows do not have the indexes 0..{expected_rows - 1} of the inputs once each")
     logits = torch.tensor([row["logits"] for row in rows], dtype=torch.float64)
-    return torch.tensor([row["label"] for row in rows]), logits
+    sidecar = adapter / "beft.json"
+    names = json.loads(sidecar.read_text(encoding="utf-8"))["labels"] if sidecar.exists() else None
+    classes = [names.index(row["label"]) if names else int(row["label"]) for row in rows]
+    return torch.tensor(classes), logits
 
 
 def peft_logits(
@@ -68,7 +71,7 @@ def main() -> None:
     texts = read_sentences(args.inputs)
     if not texts:
         sys.exit(f"{args.inputs}: no sentences")
-    labels, ours = read_predictions(args.predictions, len(texts))
+    labels, ours = read_predictions(args.predictions, len(texts), args.adapter)
     base = AutoModelForSequenceClassification.from_pretrained(
         args.base,
         num_labels=ours.shape[1],

@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Bias-efficient fine-tuning: find the bias worth training, train only that, show that it was
 /// the right choice.
 #[derive(Debug, Parser)]
-#[command(name = "beft", version, max_term_width = 100, args_override_self = true)]
+#[command(
+    name = "beft",
+    version,
+    max_term_width = 100,
+    args_override_self = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

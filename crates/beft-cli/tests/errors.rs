@@ -14,11 +14,18 @@ fn message(scratch: &Scratch, more: &[&str]) -> String {
     let output = scratch.tune(more).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let out = scratch.path("out");
-    let left = if out.is_dir() { scratch.list("out") } else { Vec::new() };
+    let left = if out.is_dir() {
+        scratch.list("out")
+    } else {
+        Vec::new()
+    };
     assert!(left.is_empty(), "left behind: {left:?}");
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!text.contains("panicked"), "{text}");
-    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
     assert_eq!(errors.len(), 1, "{text}");
     text
 }
@@ -43,7 +50,10 @@ fn rewrite_weights(scratch: &Scratch, drop: &str, reshape: Option<(&str, &[usize
                 Some((other, shape)) if other == name => shape.to_vec(),
                 _ => view.shape().to_vec(),
             };
-            (name.to_owned(), TensorView::new(view.dtype(), shape, view.data()).unwrap())
+            (
+                name.to_owned(),
+                TensorView::new(view.dtype(), shape, view.data()).unwrap(),
+            )
         })
         .collect();
     fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
@@ -52,7 +62,11 @@ fn rewrite_weights(scratch: &Scratch, drop: &str, reshape: Option<(&str, &[usize
 #[test]
 fn missing_files() {
     let scratch = Scratch::new();
-    assert_says(&scratch, &["--model", "no/model"], &["no/model", "not found"]);
+    assert_says(
+        &scratch,
+        &["--model", "no/model"],
+        &["no/model", "not found"],
+    );
     assert_says(&scratch, &["--data", "no/data"], &["no/data"]);
     fs::remove_file(scratch.path("data/dev.tsv")).unwrap();
     assert_says(&scratch, &[], &["dev.tsv", "data"]);
@@ -63,7 +77,9 @@ fn missing_files() {
 #[test]
 fn another_architecture() {
     let scratch = Scratch::new();
-    let config = scratch.read("model/config.json").replace("\"bert\"", "\"gpt2\"");
+    let config = scratch
+        .read("model/config.json")
+        .replace("\"bert\"", "\"gpt2\"");
     scratch.write("model/config.json", &config);
     assert_says(&scratch, &[], &["config.json", "`gpt2`", "supported: bert"]);
 }
@@ -72,12 +88,18 @@ fn another_architecture() {
 fn damaged_config() {
     let scratch = Scratch::new();
     let config = scratch.read("model/config.json");
-    scratch.write("model/config.json", &config.replace("\"hidden_size\"", "\"hidden\""));
+    scratch.write(
+        "model/config.json",
+        &config.replace("\"hidden_size\"", "\"hidden\""),
+    );
     assert_says(&scratch, &[], &["config.json", "hidden_size"]);
     scratch.write("model/config.json", &config[..config.len() / 2]);
     assert_says(&scratch, &[], &["config.json", "line"]);
     // More word pieces in the tokenizer than in the model.
-    scratch.write("model/config.json", &config.replace("\"vocab_size\": 98", "\"vocab_size\": 9"));
+    scratch.write(
+        "model/config.json",
+        &config.replace("\"vocab_size\": 98", "\"vocab_size\": 9"),
+    );
     assert_says(&scratch, &[], &["tokenizer has 98 tokens", "vocab_size 9"]);
 }
 
@@ -85,7 +107,11 @@ fn damaged_config() {
 fn tensors_that_do_not_fit() {
     let value = "bert.encoder.layer.1.attention.self.value.bias";
     let scratch = Scratch::new();
-    rewrite_weights(&scratch, value, Some(("bert.pooler.dense.weight", &[16, 64])));
+    rewrite_weights(
+        &scratch,
+        value,
+        Some(("bert.pooler.dense.weight", &[16, 64])),
+    );
     let missing = format!("tensor `{value}` is missing (expected shape [32])");
     let misshapen = "`bert.pooler.dense.weight` has shape [16, 64], expected [32, 32]";
     assert_says(&scratch, &[], &["model.safetensors", &missing, misshapen]);
@@ -98,7 +124,11 @@ fn truncated_weights() {
     let bytes = fs::read(&path).unwrap();
     for keep in [0, 100, bytes.len() - 7] {
         fs::write(&path, &bytes[..keep]).unwrap();
-        assert_says(&scratch, &[], &["model.safetensors", "not a whole safetensors file"]);
+        assert_says(
+            &scratch,
+            &[],
+            &["model.safetensors", "not a whole safetensors file"],
+        );
     }
 }
 
@@ -110,18 +140,28 @@ fn data_that_cannot_be_used() {
     assert_says(&scratch, &[], &["train.tsv", "text", "body"]);
     scratch.write("data/train.tsv", "");
     assert_says(&scratch, &[], &["train.tsv", "empty"]);
-    scratch.write("data/train.tsv", &good.replacen("number 2\tc", "number 2", 1));
+    scratch.write(
+        "data/train.tsv",
+        &good.replacen("number 2\tc", "number 2", 1),
+    );
     assert_says(&scratch, &[], &["train.tsv:4"]);
     scratch.write("data/train.tsv", &good);
     let dev = scratch.read("data/dev.tsv");
-    scratch.write("data/dev.tsv", &dev.replacen("number 1\tb", "number 1\tz", 1));
+    scratch.write(
+        "data/dev.tsv",
+        &dev.replacen("number 1\tb", "number 1\tz", 1),
+    );
     assert_says(&scratch, &[], &["dev.tsv:3", "`z`", "`a`, `b`, `c`"]);
 }
 
 #[test]
 fn settings_that_make_no_sense() {
     let scratch = Scratch::new();
-    assert_says(&scratch, &["--train-size", "25"], &["--train-size 25", "24 examples"]);
+    assert_says(
+        &scratch,
+        &["--train-size", "25"],
+        &["--train-size 25", "24 examples"],
+    );
     assert_says(&scratch, &["--train-size", "0"], &["--train-size 0"]);
     assert_says(&scratch, &["--lr", "0"], &["learning rate"]);
     assert_says(&scratch, &["--terms", "v@1-3"], &["layer 3", "3 layers"]);
@@ -140,7 +180,11 @@ fn labels_and_head_disagree() {
         let two = scratch.read(file).replace("\tc\n", "\tb\n");
         scratch.write(file, &two);
     }
-    assert_says(&scratch, &[], &["`classifier.weight` has shape [3, 32], expected [2, 32]"]);
+    assert_says(
+        &scratch,
+        &[],
+        &["`classifier.weight` has shape [3, 32], expected [2, 32]"],
+    );
 }
 
 #[test]
@@ -150,8 +194,14 @@ fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("not finite at step 2 of epoch 1"), "{text}");
-    assert!(text.contains("the last good adapter is in out/adapter"), "{text}");
-    scratch.beft(&["eval", "--adapter", "out/adapter", "--data", "data"]).assert().success();
+    assert!(
+        text.contains("the last good adapter is in out/adapter"),
+        "{text}"
+    );
+    scratch
+        .beft(&["eval", "--adapter", "out/adapter", "--data", "data"])
+        .assert()
+        .success();
 }
 
 #[test]
@@ -164,14 +214,24 @@ fn outputs_that_cannot_be_written() {
         String::from_utf8(output.stderr).unwrap()
     };
     let text = fails(&["--out", "taken/deep"]);
-    assert!(text.contains("cannot write to the output folder taken/deep"), "{text}");
+    assert!(
+        text.contains("cannot write to the output folder taken/deep"),
+        "{text}"
+    );
     assert_eq!(scratch.read("taken"), "a file");
     let text = fails(&["--out", "taken"]);
-    assert!(text.contains("cannot write to the output folder taken"), "{text}");
+    assert!(
+        text.contains("cannot write to the output folder taken"),
+        "{text}"
+    );
 
     scratch.tune(&[]).assert().success();
     let predict = ["predict", "--adapter", "out/adapter", "--out", "data"];
-    scratch.beft(&predict).write_stdin("a film\n").assert().code(2);
+    scratch
+        .beft(&predict)
+        .write_stdin("a film\n")
+        .assert()
+        .code(2);
 }
 
 #[test]
@@ -180,7 +240,13 @@ fn adapters_that_do_not_fit() {
     scratch.tune(&[]).assert().success();
     let eval = |more: &[&str]| {
         let output = scratch
-            .beft(&[&["eval", "--adapter", "out/adapter", "--data", "data"], more].concat())
+            .beft(
+                &[
+                    &["eval", "--adapter", "out/adapter", "--data", "data"],
+                    more,
+                ]
+                .concat(),
+            )
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -201,7 +267,10 @@ fn adapters_that_do_not_fit() {
     assert!(text.contains("another base model (`model`"), "{text}");
 
     let config = scratch.read("out/adapter/adapter_config.json");
-    scratch.write("out/adapter/adapter_config.json", &config.replace("\"BEFT\"", "\"LORA\""));
+    scratch.write(
+        "out/adapter/adapter_config.json",
+        &config.replace("\"BEFT\"", "\"LORA\""),
+    );
     assert!(eval(&[]).contains("peft_type is `LORA`"));
     fs::remove_file(scratch.path("out/adapter/adapter_config.json")).unwrap();
     assert!(eval(&[]).contains("adapter_config.json: no such file"));

@@ -12,15 +12,26 @@ const TUNED: [&str; 4] = ["predict", "--adapter", "out/adapter", "--data"];
 #[test]
 fn tune_eval_predict() {
     let scratch = Scratch::new();
-    scratch.tune(&["--terms", "v", "--lr", "0.01"]).assert().success();
+    scratch
+        .tune(&["--terms", "v", "--lr", "0.01"])
+        .assert()
+        .success();
     assert_eq!(scratch.list("out"), ["adapter", "results.json"]);
     assert_eq!(
         scratch.list("out/adapter"),
-        ["adapter_config.json", "adapter_model.safetensors", "beft.json"]
+        [
+            "adapter_config.json",
+            "adapter_model.safetensors",
+            "beft.json"
+        ]
     );
-    let config: Value = serde_json::from_str(&scratch.read("out/adapter/adapter_config.json")).unwrap();
+    let config: Value =
+        serde_json::from_str(&scratch.read("out/adapter/adapter_config.json")).unwrap();
     assert_eq!(config["peft_type"], "BEFT");
-    assert_eq!(config["target_modules"], serde_json::json!(["pooler.dense", "value"]));
+    assert_eq!(
+        config["target_modules"],
+        serde_json::json!(["pooler.dense", "value"])
+    );
     assert_eq!(config["base_model_name_or_path"], "model");
 
     // The dev accuracy that training reported is what `eval` finds through the saved adapter.
@@ -30,7 +41,15 @@ fn tune_eval_predict() {
     assert_eq!(mode["trainable"], 3 * 32 + 32 + 3 * 32 + 3);
     assert_eq!(mode["epochs"].as_array().unwrap().len(), 2);
     scratch
-        .beft(&["eval", "--adapter", "out/adapter", "--data", "data", "--out", "eval.json"])
+        .beft(&[
+            "eval",
+            "--adapter",
+            "out/adapter",
+            "--data",
+            "data",
+            "--out",
+            "eval.json",
+        ])
         .assert()
         .success();
     let eval: Value = serde_json::from_str(&scratch.read("eval.json")).unwrap();
@@ -40,18 +59,31 @@ fn tune_eval_predict() {
     // Lines from standard input, TSV and JSONL give the same rows.
     let texts = ["good film", "the bad one", "film"];
     scratch.write("in.tsv", &format!("text\n{}\n", texts.join("\n")));
-    let json: String = texts.iter().map(|t| format!("{{\"text\": \"{t}\"}}\n")).collect();
+    let json: String = texts
+        .iter()
+        .map(|t| format!("{{\"text\": \"{t}\"}}\n"))
+        .collect();
     scratch.write("in.jsonl", &json);
     let output = |name: &str| {
-        let out = scratch.beft(&[TUNED.as_slice(), &[name]].concat()).output().unwrap();
+        let out = scratch
+            .beft(&[TUNED.as_slice(), &[name]].concat())
+            .output()
+            .unwrap();
         assert!(out.status.success(), "{out:?}");
         String::from_utf8(out.stdout).unwrap()
     };
     let tsv = output("in.tsv");
     assert_eq!(output("in.jsonl"), tsv);
-    let stdin = scratch.beft(&TUNED[..3]).write_stdin(texts.join("\n")).output().unwrap();
+    let stdin = scratch
+        .beft(&TUNED[..3])
+        .write_stdin(texts.join("\n"))
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8(stdin.stdout).unwrap(), tsv);
-    let rows: Vec<Value> = tsv.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<Value> = tsv
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(rows.len(), 3);
     for (index, row) in rows.iter().enumerate() {
         assert_eq!(row["index"], index);
@@ -68,16 +100,33 @@ fn tune_eval_predict() {
 fn the_same_seed_gives_the_same_bytes() {
     let scratch = Scratch::new();
     let files = |out: &str| {
-        ["adapter/adapter_model.safetensors", "adapter/beft.json", "results.json"]
-            .map(|file| fs::read(scratch.path(out).join(file)).unwrap())
+        [
+            "adapter/adapter_model.safetensors",
+            "adapter/beft.json",
+            "results.json",
+        ]
+        .map(|file| fs::read(scratch.path(out).join(file)).unwrap())
     };
-    scratch.tune(&["--terms", "all", "--out", "one"]).assert().success();
-    scratch.tune(&["--terms", "all", "--out", "two"]).assert().success();
-    scratch.tune(&["--terms", "all", "--out", "three", "--seed", "1"]).assert().success();
+    scratch
+        .tune(&["--terms", "all", "--out", "one"])
+        .assert()
+        .success();
+    scratch
+        .tune(&["--terms", "all", "--out", "two"])
+        .assert()
+        .success();
+    scratch
+        .tune(&["--terms", "all", "--out", "three", "--seed", "1"])
+        .assert()
+        .success();
     assert_eq!(files("one"), files("two"));
     assert_ne!(files("one")[0], files("three")[0]);
     // Norm biases do not fit PEFT's tuner and go beside it.
-    assert!(scratch.list("one/adapter").contains(&"extra_biases.safetensors".to_owned()));
+    assert!(
+        scratch
+            .list("one/adapter")
+            .contains(&"extra_biases.safetensors".to_owned())
+    );
     scratch
         .beft(&["eval", "--adapter", "one/adapter", "--data", "data/dev.tsv"])
         .assert()
@@ -87,23 +136,38 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn run_writes_the_report_and_everything_in_it() {
     let scratch = Scratch::new();
-    let args = ["run", "--model", "model", "--task", "text", "--data", "data", "--epochs", "1"];
+    let args = [
+        "run", "--model", "model", "--task", "text", "--data", "data", "--epochs", "1",
+    ];
     let output = scratch.beft(&args).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         scratch.list("beft-run"),
-        ["adapter", "heatmap_beft.svg", "heatmap_magnitude.svg", "report.md", "results.json"]
+        [
+            "adapter",
+            "heatmap_beft.svg",
+            "heatmap_magnitude.svg",
+            "report.md",
+            "results.json"
+        ]
     );
     let results: Value = serde_json::from_str(&scratch.read("beft-run/results.json")).unwrap();
     for scorer in ["beft", "magnitude"] {
         let ranking = results["ranking"][scorer].as_array().unwrap();
         assert_eq!(ranking.len(), 8);
-        let means: Vec<f64> = ranking.iter().map(|r| r["mean"].as_f64().unwrap()).collect();
+        let means: Vec<f64> = ranking
+            .iter()
+            .map(|r| r["mean"].as_f64().unwrap())
+            .collect();
         assert!(means.is_sorted_by(|a, b| a >= b), "{means:?}");
         assert_eq!(ranking[0]["layers"].as_array().unwrap().len(), 3);
     }
-    let modes: Vec<&str> =
-        results["modes"].as_array().unwrap().iter().map(|m| m["mode"].as_str().unwrap()).collect();
+    let modes: Vec<&str> = results["modes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["mode"].as_str().unwrap())
+        .collect();
     assert_eq!(modes, ["frozen", "q", "k", "v", "all"]);
     let picked = results["picked"].as_str().unwrap();
     let sidecar: Value = serde_json::from_str(&scratch.read("beft-run/adapter/beft.json")).unwrap();
@@ -120,11 +184,20 @@ fn run_writes_the_report_and_everything_in_it() {
 #[test]
 fn rank_scores_what_was_trained() {
     let scratch = Scratch::new();
-    let args = ["rank", "--model", "model", "--task", "text", "--data", "data", "--epochs", "1"];
-    scratch.beft(&args).args(["--terms", "v@1,m2"]).assert().success();
+    let args = [
+        "rank", "--model", "model", "--task", "text", "--data", "data", "--epochs", "1",
+    ];
+    scratch
+        .beft(&args)
+        .args(["--terms", "v@1,m2"])
+        .assert()
+        .success();
     let ranking: Value = serde_json::from_str(&scratch.read("beft-rank/ranking.json")).unwrap();
     let beft = ranking["ranking"]["beft"].as_array().unwrap();
-    let terms: Vec<&str> = beft.iter().map(|row| row["term"].as_str().unwrap()).collect();
+    let terms: Vec<&str> = beft
+        .iter()
+        .map(|row| row["term"].as_str().unwrap())
+        .collect();
     assert_eq!(terms.len(), 2);
     assert!(terms.contains(&"v") && terms.contains(&"m2"));
     let v = beft.iter().find(|row| row["term"] == "v").unwrap();

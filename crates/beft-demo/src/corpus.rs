@@ -51,7 +51,7 @@ impl Corpus {
     }
 
     /// A document of the given domain and sentiment.
-    pub fn document_of(&mut self, domain: usize, sentiment: Option<Sentiment>) -> Document {
+    fn document_of(&mut self, domain: usize, sentiment: Option<Sentiment>) -> Document {
         let first = self.half(domain, sentiment);
         let second = self.half(domain, sentiment);
         Document {
@@ -118,6 +118,8 @@ mod tests {
             };
             let (own, other) = (of(sentiment), of(sentiment.opposite()));
             for half in [&document.first, &document.second] {
+                // [CLS] and [SEP] have to fit too.
+                assert!(half.split(' ').count() <= 62, "{half}");
                 let words: BTreeSet<&str> = half.split(' ').collect();
                 assert!(!words.is_disjoint(&own), "{half}");
                 assert!(words.is_disjoint(&other), "{half}");

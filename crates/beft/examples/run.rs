@@ -13,14 +13,21 @@ use beft::{Base, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_devic
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model, data, out, rest @ ..] = &args[..] else {
-        return Err(Error::Usage("usage: run MODEL_DIR SST2_DIR OUT_DIR [EPOCHS] [SEED]".into()));
+        return Err(Error::Usage(
+            "usage: run MODEL_DIR SST2_DIR OUT_DIR [EPOCHS] [SEED]".into(),
+        ));
     };
     let task = Task::named("sst2")?;
     let number = |index: usize| rest.get(index).and_then(|text| text.parse::<u32>().ok());
     let seed = number(1).unwrap_or(0);
     let base = Base::open(model, task.defaults.max_length, &parse_device("flex")?)?;
-    let data_set =
-        TaskData::load(&task, Path::new(data), &base, task.defaults.train_size, seed)?;
+    let data_set = TaskData::load(
+        &task,
+        Path::new(data),
+        &base,
+        task.defaults.train_size,
+        seed,
+    )?;
     let mut tune = TuneOptions::for_task(&task, seed);
     tune.epochs = number(0).map_or(tune.epochs, |epochs| epochs as usize);
     let options = RunOptions {
@@ -30,17 +37,23 @@ fn main() -> Result<(), Error> {
         device: "flex".to_owned(),
     };
     let start = Instant::now();
-    let outcome = run(&base, &data_set, &options, Path::new(out), |event| match event {
-        RunEvent::Mode { terms, number, of } => println!("[{number}/{of}] {terms}"),
-        RunEvent::Train(Event::Epoch(record)) => println!(
-            "  epoch {}: loss {:.4}, {:?} ({:.0} s)",
-            record.epoch,
-            record.train_loss,
-            record.metrics,
-            start.elapsed().as_secs_f64()
-        ),
-        RunEvent::Train(_) => {}
-    })?;
+    let outcome = run(
+        &base,
+        &data_set,
+        &options,
+        Path::new(out),
+        |event| match event {
+            RunEvent::Mode { terms, number, of } => println!("[{number}/{of}] {terms}"),
+            RunEvent::Train(Event::Epoch(record)) => println!(
+                "  epoch {}: loss {:.4}, {:?} ({:.0} s)",
+                record.epoch,
+                record.train_loss,
+                record.metrics,
+                start.elapsed().as_secs_f64()
+            ),
+            RunEvent::Train(_) => {}
+        },
+    )?;
     println!("picked {}", outcome.results.picked);
     Ok(())
 }

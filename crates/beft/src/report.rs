@@ -26,8 +26,8 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
         settings.device
     ));
     line(format!(
-        "**Picked: `{}`**, the highest BEFT score among the candidates. Its adapter is in [`adapter/`](adapter/).\n",
-        results.picked
+        "**{}** The pick has the highest BEFT score among the candidates; its adapter is in [`adapter/`](adapter/).\n",
+        results.verdict()
     ));
     line("## Which bias to train\n".to_owned());
     line(ranking_table(ranking));

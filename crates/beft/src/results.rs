@@ -22,6 +22,8 @@ pub struct RunResults {
     pub recommended: BTreeMap<String, Option<String>>,
     /// Places where a score is undefined or out of the published range, in words.
     pub notes: Vec<String>,
+    /// The task's main metric.
+    pub metric: String,
     /// The term that was picked (by BEFT) and whose adapter was saved.
     pub picked: String,
     /// One entry per trained mode.
@@ -79,6 +81,40 @@ pub struct EpochResult {
     pub train_loss: f64,
     /// Metrics after the epoch.
     pub metrics: Metrics,
+}
+
+impl RunResults {
+    /// Whether the pick was right, in one sentence: `Picked v: accuracy 0.851, the best of q, k, v.`
+    pub fn verdict(&self) -> String {
+        let candidates: Vec<&ModeResult> = self
+            .modes
+            .iter()
+            .filter(|m| m.mode != "frozen" && m.mode != "all")
+            .collect();
+        let names: Vec<&str> = candidates.iter().map(|m| m.mode.as_str()).collect();
+        let names = names.join(", ");
+        let main = |m: &ModeResult| m.metrics.get(&self.metric).copied();
+        let score = |m: &ModeResult| main(m).unwrap_or(f64::NEG_INFINITY);
+        let best = candidates
+            .iter()
+            .max_by(|a, b| score(a).total_cmp(&score(b)));
+        let picked = candidates.iter().find(|m| m.mode == self.picked);
+        let (Some(best), Some(picked)) = (best, picked) else {
+            return format!("Picked {}.", self.picked);
+        };
+        let (ours, top) = (score(picked), score(best));
+        if ours >= top {
+            format!(
+                "Picked {}: {} {ours:.3}, the best of {names}.",
+                self.picked, self.metric
+            )
+        } else {
+            format!(
+                "Picked {}: {} {ours:.3}; of {names}, {} reached {top:.3}.",
+                self.picked, self.metric, best.mode
+            )
+        }
+    }
 }
 
 impl From<&EpochRecord> for EpochResult {

@@ -102,6 +102,12 @@ pub fn run(
         ranking: ranking.by_scorer(),
         recommended: ranking.recommended(),
         notes: ranking.notes(),
+        metric: data
+            .task
+            .metrics
+            .first()
+            .map_or("", |metric| metric.name())
+            .to_owned(),
         picked: pick.to_string(),
         modes,
     };

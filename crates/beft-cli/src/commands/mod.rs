@@ -7,11 +7,15 @@ pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod tune;
 
+use std::path::Path;
+
 use anyhow::Result;
+use beft::core::TermSet;
 use beft::tasks::Task;
-use beft::{Base, TaskData, TuneOptions, parse_device};
+use beft::{Base, Settings, TaskData, TuneOptions, TuneOutcome, parse_device, settings};
 
 use crate::args::{RecipeArgs, TrainArgs};
+use crate::output::prepare_folder;
 use crate::progress::Progress;
 
 /// What every training command needs, checked and loaded.
@@ -19,6 +23,32 @@ struct Setup {
     base: Base,
     data: TaskData,
     options: TuneOptions,
+}
+
+impl Setup {
+    /// The settings for the record.
+    fn settings(&self, args: &TrainArgs) -> Settings {
+        let data = args.data.display().to_string();
+        settings(
+            &self.base,
+            &self.data,
+            &self.options,
+            &data,
+            &args.recipe.device,
+        )
+    }
+}
+
+/// Trains one term set, showing progress; outputs will go to `out`.
+fn train_terms(args: &TrainArgs, terms: &TermSet, out: &Path) -> Result<(Setup, TuneOutcome)> {
+    prepare_folder(out)?;
+    let mut progress = Progress::new();
+    let setup = setup(args, &progress)?;
+    progress.mode(terms.to_string());
+    let outcome = beft::tune(&setup.base, &setup.data, terms, &setup.options, |event| {
+        progress.train(event)
+    })?;
+    Ok((setup, outcome))
 }
 
 /// The task's protocol values with the command line's on top.

@@ -1,33 +1,21 @@
 use anyhow::{Result, bail};
-use beft::{ranking_table, save_heatmaps, settings, write_json};
+use beft::{ranking_table, save_heatmaps, write_json};
 use serde_json::json;
 
-use super::{Setup, setup};
+use super::train_terms;
 use crate::args::RankArgs;
-use crate::output::{prepare_folder, print_table};
-use crate::progress::Progress;
+use crate::output::print_table;
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     if args.terms.is_frozen() {
         bail!("there is nothing to rank when no bias is trained: give --terms all, or a set");
     }
-    prepare_folder(&args.out)?;
-    let mut progress = Progress::new();
-    let Setup {
-        base,
-        data,
-        options,
-    } = setup(&args.train, &progress)?;
-    progress.mode(args.terms.to_string());
-    let outcome = beft::tune(&base, &data, &args.terms, &options, |event| {
-        progress.train(event)
-    })?;
+    let (setup, outcome) = train_terms(&args.train, &args.terms, &args.out)?;
     if outcome.failure.is_some() {
         outcome.save(&args.out.join("adapter"))?;
     }
-    progress.finish();
 
-    let trained = args.terms.sites(base.num_layers())?;
+    let trained = args.terms.sites(setup.base.num_layers())?;
     let only = |snapshot: &beft::core::BiasSnapshot| {
         snapshot
             .iter()
@@ -36,14 +24,13 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
             .collect()
     };
     let ranking = beft::rank(&only(&outcome.before), &only(&outcome.after))?;
-    let folder = args.train.data.display().to_string();
     let record = json!({
-        "settings": settings(&base, &data, &options, &folder, &args.train.recipe.device),
+        "settings": setup.settings(&args.train),
         "ranking": ranking.by_scorer(),
         "recommended": ranking.recommended(),
         "notes": ranking.notes(),
     });
-    save_heatmaps(&ranking, base.name(), &args.out)?;
+    save_heatmaps(&ranking, setup.base.name(), &args.out)?;
     let path = args.out.join("ranking.json");
     write_json(&path, &record)?;
 

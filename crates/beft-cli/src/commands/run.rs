@@ -43,10 +43,7 @@ fn print_outcome(outcome: &RunOutcome, out: &Path) {
     for note in &outcome.results.notes {
         println!("note: {note}");
     }
-    println!(
-        "\nPicked {}. Report: {}",
-        outcome.results.picked,
-        out.join("report.md").display()
-    );
+    println!("\n{}", outcome.results.verdict());
+    println!("Report: {}", out.join("report.md").display());
     println!("Adapter: {}", out.join("adapter").display());
 }

@@ -13,8 +13,11 @@ pub struct Scratch {
 impl Scratch {
     /// `model/` is the parity suite's random BERT, `data/` a few labelled sentences.
     pub fn new() -> Self {
-        let scratch = Self { dir: tempfile::tempdir().unwrap() };
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../beft-parity/fixtures/bert-tiny");
+        let scratch = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let fixture =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../beft-parity/fixtures/bert-tiny");
         fs::create_dir_all(scratch.path("model")).unwrap();
         for file in ["config.json", "model.safetensors", "tokenizer.json"] {
             fs::copy(fixture.join(file), scratch.path("model").join(file)).unwrap();
@@ -58,7 +61,9 @@ impl Scratch {
     /// `beft tune` on model and data with two short epochs, writing to `out`.
     pub fn tune(&self, more: &[&str]) -> Command {
         let mut command = self.beft(&["tune", "--model", "model", "--task", "text"]);
-        command.args(["--data", "data", "--epochs", "2", "--out", "out"]).args(more);
+        command
+            .args(["--data", "data", "--epochs", "2", "--out", "out"])
+            .args(more);
         command
     }
 }
