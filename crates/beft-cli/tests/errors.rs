@@ -1,5 +1,7 @@
 //! Bad input: exit code 2, one readable message, nothing half-written.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

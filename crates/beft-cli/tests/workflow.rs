@@ -1,5 +1,7 @@
 //! The commands on good input: what they write, and that they write it again byte for byte.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

@@ -3,8 +3,8 @@
 //!
 //! * masked language modelling, as BERT was pretrained;
 //! * from one half of a document, the pooled `[CLS]` vector guesses the words of the other half.
-//!   It takes the place of BERT's next-sentence prediction, which asks for the same knowledge but
-//!   needs far more text than this model sees.
+//!   It takes the place of BERT's next-sentence prediction, which stayed at chance here in the
+//!   few trials that were made.
 //!
 //! ```text
 //! cargo run --release -p beft-demo --example pretrain -- [--steps N] [--out DIR]
@@ -45,7 +45,7 @@ const BATCH: usize = 32;
 const PEAK_LEARNING_RATE: f64 = 3e-3;
 const WARM_UP: f64 = 0.05;
 const DECAY: f64 = 0.4;
-/// Of weights, before training: much above BERT's 0.02, from which so narrow a model hardly leaves.
+/// Of weights, before training. Above BERT's 0.02, which is meant for wider models.
 const INITIAL_STD: f32 = 0.08;
 /// Share of the tokens that the model has to guess.
 const MASKED: f64 = 0.15;

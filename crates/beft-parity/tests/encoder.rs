@@ -1,5 +1,7 @@
 //! Parity of BERT with Hugging Face transformers, and the identities of the method.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use beft_checkpoint::{Adapter, ModelDir, TextTokenizer};

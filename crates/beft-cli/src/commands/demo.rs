@@ -8,7 +8,7 @@ use crate::output::prepare_folder;
 /// The tiny model learns with larger and more steps than the protocol's for real ones.
 const EPOCHS: u32 = 12;
 /// See [`EPOCHS`].
-const LEARNING_RATE: f64 = 8e-3;
+const LEARNING_RATE: f64 = 5e-3;
 
 /// Writes the model and data that are part of this program, then does what `beft run` does on any
 /// other.
