@@ -3,6 +3,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+/// `println!` that does not panic when the reader has gone away (`beft eval ... | head -0`).
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
+pub(crate) use say;
+
 /// Creates an output folder and makes sure that it can be written, before hours of work go in.
 pub(crate) fn prepare_folder(dir: &Path) -> Result<()> {
     let unwritable = || format!("cannot write to the output folder {}", dir.display());
@@ -52,6 +61,6 @@ pub(crate) fn print_table(table: &str) {
                 }
             })
             .collect();
-        println!("  {}", cells.join("  ").trim_end());
+        say!("  {}", cells.join("  ").trim_end());
     }
 }

@@ -30,9 +30,8 @@ use burn::nn::Initializer;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::activation::gelu;
 use burn::tensor::loss::cross_entropy_with_logits;
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -143,7 +142,6 @@ struct Pretraining {
     /// From the pooled vector to words. Not saved: nothing after pretraining needs it.
     words_weight: Param<Tensor<2>>,
     words_bias: Param<Tensor<1>>,
-    epsilon: f64,
 }
 
 impl Pretraining {
@@ -157,7 +155,6 @@ impl Pretraining {
             pooler_bias: zeros(hidden),
             words_weight: matrix([hidden, config.vocab_size]),
             words_bias: zeros(config.vocab_size),
-            epsilon: config.layer_norm_eps,
         };
         // Weights come from the host, so that they do not depend on the device's generator.
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
@@ -186,16 +183,7 @@ impl Pretraining {
         .tanh();
         let words = linear(pooled, self.words_weight.val(), Some(self.words_bias.val()));
 
-        let masked = hidden.select(0, sample.rows.clone());
-        let masked = gelu(linear(
-            masked,
-            lm.transform.val(),
-            Some(lm.transform_bias.val()),
-        ));
-        let bias = Some(lm.norm_bias.val());
-        let masked = layer_norm(masked, lm.norm_gamma.val(), bias, self.epsilon);
-        let scores = masked.matmul(lm.bert.embeddings.word.val().transpose());
-        (scores + lm.output_bias.val().unsqueeze(), words)
+        (lm.scores(hidden.select(0, sample.rows.clone())), words)
     }
 }
 

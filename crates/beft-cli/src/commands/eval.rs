@@ -4,7 +4,7 @@ use beft::{Tuned, open_tuned, parse_device, write_json};
 use serde_json::json;
 
 use crate::args::{EvalArgs, TunedArgs};
-use crate::output::check_file;
+use crate::output::{check_file, say};
 use crate::progress::metrics;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
@@ -30,7 +30,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         });
         write_json(out, &record)?;
     }
-    println!(
+    say!(
         "{} examples of {}{}",
         result.examples,
         data.path.display(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::train_terms;
 use crate::args::RankArgs;
-use crate::output::print_table;
+use crate::output::{print_table, say};
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     if args.terms.is_frozen() {
@@ -34,18 +34,18 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let path = args.out.join("ranking.json");
     write_json(&path, &record)?;
 
-    println!(
+    say!(
         "\nMean score over layers, after training `{}`:\n",
         args.terms
     );
     print_table(&ranking_table(&ranking));
     for note in ranking.notes() {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     match ranking.beft().recommended() {
-        Some(term) => println!("\nRecommended of q, k, v by BEFT: {term}"),
-        None => println!("\nOf q, k, v none is recommended: not trained, or two score the same."),
+        Some(term) => say!("\nRecommended of q, k, v by BEFT: {term}"),
+        None => say!("\nOf q, k, v none is recommended: not trained, or two score the same."),
     }
-    println!("Scores by layer: {}", path.display());
+    say!("Scores by layer: {}", path.display());
     Ok(())
 }

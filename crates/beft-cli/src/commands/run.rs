@@ -5,7 +5,7 @@ use beft::{RunEvent, RunOptions, RunOutcome, modes_table, ranking_table};
 
 use super::{Setup, setup};
 use crate::args::RunArgs;
-use crate::output::{prepare_folder, print_table};
+use crate::output::{prepare_folder, print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
@@ -33,17 +33,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 
 /// The ranking, the accuracies and where the rest is.
 fn print_outcome(outcome: &RunOutcome, out: &Path) {
-    println!("\nWhich bias to train (mean score over layers, after training all biases):\n");
+    say!("\nWhich bias to train (mean score over layers, after training all biases):\n");
     print_table(&ranking_table(&outcome.ranking));
-    println!("\nWhat each mode reached on the dev split (last epoch, best epoch):\n");
+    say!("\nWhat each mode reached on the dev split (last epoch, best epoch):\n");
     print_table(&modes_table(
         &outcome.results.modes,
         &outcome.results.picked,
     ));
     for note in &outcome.results.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
-    println!("\n{}", outcome.results.verdict());
-    println!("Report: {}", out.join("report.md").display());
-    println!("Adapter: {}", out.join("adapter").display());
+    say!("\n{}", outcome.results.verdict());
+    say!("Report: {}", out.join("report.md").display());
+    say!("Adapter: {}", out.join("adapter").display());
 }

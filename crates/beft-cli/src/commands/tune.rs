@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::train_terms;
 use crate::args::TuneArgs;
+use crate::output::say;
 use crate::progress::metrics;
 
 pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
@@ -13,12 +14,12 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     let mode = ModeResult::of(&outcome);
     let record = json!({ "settings": setup.settings(&args.train), "modes": [mode] });
     write_json(&args.out.join("results.json"), &record)?;
-    println!(
+    say!(
         "{}: {} trained values{}",
         mode.mode,
         mode.trainable,
         metrics(&mode.metrics)
     );
-    println!("Adapter: {}", adapter.display());
+    say!("Adapter: {}", adapter.display());
     Ok(())
 }

@@ -49,18 +49,20 @@ impl BertForMaskedLm {
     /// - rows: `[n]`
     /// - output: `[n, vocab]`
     pub fn forward(&self, batch: &Batch, rows: Tensor<1, Int>) -> Tensor<2> {
-        let hidden = self.bert.forward(batch).select(0, rows);
-        let hidden = gelu(linear(
-            hidden,
-            self.transform.val(),
-            Some(self.transform_bias.val()),
-        ));
-        let hidden = layer_norm(
-            hidden,
-            self.norm_gamma.val(),
-            Some(self.norm_bias.val()),
-            self.epsilon,
-        );
+        self.scores(self.bert.forward(batch).select(0, rows))
+    }
+
+    /// The head alone: word piece scores of hidden states that the backbone gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[n, hidden]`
+    /// - output: `[n, vocab]`
+    pub fn scores(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let bias = Some(self.transform_bias.val());
+        let hidden = gelu(linear(hidden, self.transform.val(), bias));
+        let bias = Some(self.norm_bias.val());
+        let hidden = layer_norm(hidden, self.norm_gamma.val(), bias, self.epsilon);
         let scores = hidden.matmul(self.bert.embeddings.word.val().transpose());
         scores + self.output_bias.val().unsqueeze()
     }
