@@ -296,3 +296,27 @@ fn snapshots_cover_all_terms() {
         64
     );
 }
+
+/// Dropout acts wherever the config puts it, also where no gradient flows (`frozen`), and not at
+/// all outside training.
+#[test]
+fn dropout_acts_in_training_whatever_is_trained() {
+    let inputs = inputs();
+    for written in ["frozen", "v@2", "all"] {
+        let model = beft_train::with_trainable(tiny(), &written.parse().unwrap()).unwrap();
+        let batch = Batch::new(&inputs, Padding::Packed, &Device::flex());
+        let share_of_zeros = |embedded: burn::tensor::Tensor<2>| {
+            let values: Vec<f32> = embedded.into_data().iter().collect();
+            values.iter().filter(|x| **x == 0.0).count() as f64 / values.len() as f64
+        };
+        let zeros = share_of_zeros(model.bert.embeddings.forward(&batch));
+        assert!((0.08..0.12).contains(&zeros), "{written}: {zeros}");
+        let zeros = share_of_zeros(model.valid().bert.embeddings.forward(&batch));
+        assert_eq!(zeros, 0.0, "{written}");
+        // Attention weights have their own: with one layer's alone, passes still differ.
+        let layer = &model.bert.layers[0];
+        let x = model.valid().bert.embeddings.forward(&batch).autodiff();
+        let pass = || -> Vec<f32> { layer.attend(x.clone(), &batch).into_data().iter().collect() };
+        assert_ne!(pass(), pass(), "{written}");
+    }
+}
