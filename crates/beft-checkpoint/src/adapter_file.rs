@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use beft_core::write_dir_atomic;
+use beft_core::{check_replaceable, write_dir_atomic};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Deserialize;
@@ -23,6 +23,15 @@ pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 pub const ADAPTER_SIDECAR: &str = "beft.json";
 /// Layer norm biases, as absolute values for `load_state_dict(strict=False)`.
 pub const EXTRA_BIASES: &str = "extra_biases.safetensors";
+
+/// All files of an adapter folder, PEFT's model card included.
+const OWNED: &[&str] = &[
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    ADAPTER_SIDECAR,
+    EXTRA_BIASES,
+    "README.md",
+];
 
 /// The version of PEFT whose layout is written.
 const PEFT_VERSION: &str = "0.21.2";
@@ -87,7 +96,16 @@ impl Adapter {
                 .collect();
             files.push((EXTRA_BIASES, serialize(&extra, dir)?));
         }
-        write_dir_atomic(dir, &files).map_err(CheckpointError::io("write", dir))
+        write_dir_atomic(dir, &files, OWNED).map_err(CheckpointError::io("write", dir))
+    }
+
+    /// Fails if `dir` exists and is not an adapter folder that [`save`](Self::save) may replace.
+    ///
+    /// # Errors
+    ///
+    /// When it is a file, or holds anything else.
+    pub fn check_target(dir: &Path) -> Result<(), CheckpointError> {
+        check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
     }
 
     /// Reads an adapter folder written by [`save`](Self::save) or by PEFT's `save_pretrained`.
@@ -125,10 +143,22 @@ impl Adapter {
         for full in weights.names() {
             let name = full.strip_prefix(WRAPPERS).unwrap_or(full);
             let values = weights.read(full)?;
+            let shape = weights.shape(full).unwrap_or_default().to_vec();
+            if values.iter().any(|x| !x.is_finite()) {
+                return Err(fail(
+                    ADAPTER_WEIGHTS,
+                    format!("tensor `{full}` holds NaN or infinity"),
+                ));
+            }
             if let Some(module) = name.strip_suffix(DELTA) {
+                if !matches!(shape[..], [1, _] | [_]) {
+                    return Err(fail(
+                        ADAPTER_WEIGHTS,
+                        format!("tensor `{full}` has shape {shape:?}, expected [1, n]"),
+                    ));
+                }
                 adapter.deltas.insert(module.to_owned(), values);
             } else if name.starts_with("classifier.") {
-                let shape = weights.shape(full).unwrap_or_default().to_vec();
                 adapter
                     .head
                     .insert(name.to_owned(), HeadTensor { shape, values });

@@ -149,9 +149,12 @@ impl TensorFiles {
                 .map(|b| bf16::from_le_bytes(*b).to_f32())
                 .collect(),
             other => {
-                return Err(bad(format!(
-                    "tensor `{name}` has type {other:?}; F32, F16 and BF16 can be read"
-                )));
+                return Err(CheckpointError::Config {
+                    path: shard.path.clone(),
+                    reason: format!(
+                        "tensor `{name}` has type {other:?}; F32, F16 and BF16 can be read"
+                    ),
+                });
             }
         })
     }

@@ -56,9 +56,13 @@ impl TextTokenizer {
         })
     }
 
-    /// Number of token ids, added tokens included.
+    /// The least vocabulary size a model needs: the largest token id, plus 1.
     pub fn vocab_size(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
+        let vocabulary = self.tokenizer.get_vocab(true);
+        vocabulary
+            .into_values()
+            .max()
+            .map_or(0, |id| id as usize + 1)
     }
 
     /// The id of a token, if it is in the vocabulary.

@@ -12,22 +12,36 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Creates an output folder and makes sure that it can be written, before hours of work go in.
-pub(crate) fn prepare_folder(dir: &Path) -> Result<()> {
+/// Creates an output folder and makes sure that its `files` and an adapter can be written, before
+/// hours of work go in.
+pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<()> {
     let unwritable = || format!("cannot write to the output folder {}", dir.display());
     fs::create_dir_all(dir).with_context(unwritable)?;
     let probe = dir.join(format!(".probe.{}", std::process::id()));
     fs::write(&probe, b"").with_context(unwritable)?;
-    fs::remove_file(&probe).with_context(unwritable)
+    fs::remove_file(&probe).with_context(unwritable)?;
+    if let Some(file) = files
+        .iter()
+        .map(|file| dir.join(file))
+        .find(|path| path.is_dir())
+    {
+        bail!("cannot write {}: it is a folder", file.display());
+    }
+    Ok(())
 }
 
-/// Makes sure that an output file can be written, without touching it.
-pub(crate) fn check_file(path: &Path) -> Result<()> {
+/// Makes sure that an output file can be written, without touching it, and that it is not `input`.
+pub(crate) fn check_file(path: &Path, input: &Path) -> Result<()> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder", path.display());
     }
+    if let (Ok(output), Ok(input)) = (path.canonicalize(), input.canonicalize())
+        && output == input
+    {
+        bail!("{} is the input; give another --out", path.display());
+    }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    prepare_folder(parent.unwrap_or(Path::new(".")))
+    prepare_folder(parent.unwrap_or(Path::new(".")), &[])
 }
 
 /// Prints a Markdown table to standard output with its columns lined up.

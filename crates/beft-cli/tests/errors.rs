@@ -197,13 +197,12 @@ fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("not finite at step 2 of epoch 1"), "{text}");
     assert!(
-        text.contains("the last good adapter is in out/adapter"),
+        text.contains("the last good adapter is in out/last-good"),
         "{text}"
     );
-    scratch
-        .beft(&["eval", "--adapter", "out/adapter", "--data", "data"])
-        .assert()
-        .success();
+    assert_eq!(scratch.list("out"), ["last-good"]);
+    let eval = ["eval", "--adapter", "out/last-good", "--data", "data"];
+    scratch.beft(&eval).assert().success();
 }
 
 #[test]
@@ -276,4 +275,57 @@ fn adapters_that_do_not_fit() {
     assert!(eval(&[]).contains("peft_type is `LORA`"));
     fs::remove_file(scratch.path("out/adapter/adapter_config.json")).unwrap();
     assert!(eval(&[]).contains("adapter_config.json: no such file"));
+}
+
+#[test]
+fn nothing_of_the_users_is_replaced() {
+    let scratch = Scratch::new();
+    // The model itself, and a folder with other files, stand where the adapter would go.
+    fs::create_dir(scratch.path("out")).unwrap();
+    fs::rename(scratch.path("model"), scratch.path("out/adapter")).unwrap();
+    let output = scratch.tune(&["--model", "out/adapter"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("out/adapter") && text.contains("not part of it"),
+        "{text}"
+    );
+    assert_eq!(scratch.list("out/adapter").len(), 3);
+
+    let tune = ["--model", "out/adapter", "--out", "good"];
+    scratch.tune(&tune).assert().success();
+    scratch.write("in.txt", "good film\n");
+    let predict = [
+        "predict",
+        "--adapter",
+        "good/adapter",
+        "--data",
+        "in.txt",
+        "--out",
+        "in.txt",
+    ];
+    scratch.beft(&predict).assert().code(2);
+    assert_eq!(scratch.read("in.txt"), "good film\n");
+
+    scratch.write("demo/data/train.tsv", "mine\n");
+    scratch.beft(&["demo", "--out", "demo"]).assert().code(2);
+    assert_eq!(scratch.read("demo/data/train.tsv"), "mine\n");
+}
+
+/// A reader that stops reading is no error to speak of.
+#[test]
+fn a_closed_pipe_does_not_panic() {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    let beft = assert_cmd::cargo::cargo_bin("beft");
+    let line = format!(
+        "{} eval --adapter out/adapter --data data 2>err | head -c 0; exit ${{PIPESTATUS[0]}}",
+        beft.display()
+    );
+    let status = std::process::Command::new("bash")
+        .current_dir(scratch.path(""))
+        .args(["-c", &line])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{}", scratch.read("err"));
 }

@@ -14,7 +14,7 @@ mod snapshot;
 mod term;
 mod term_set;
 
-pub use atomic::{write_atomic, write_dir_atomic};
+pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use encoding::{EncodedSet, Encoding};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};

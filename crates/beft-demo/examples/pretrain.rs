@@ -366,6 +366,7 @@ fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box
                 format!("{:#}\n", tokenizer_json()).into_bytes(),
             ),
         ],
+        &["config.json", "model.safetensors", "tokenizer.json"],
     )?;
     Ok(())
 }

@@ -9,8 +9,8 @@
 //! dev split never occur in the training split ([`labelled`]): that they are sentiment words, and
 //! of which kind, a model can know from pretraining only.
 
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use beft_core::write_dir_atomic;
 
@@ -29,13 +29,13 @@ pub const WEIGHTS: &[u8] = include_bytes!("../model/model.safetensors");
 /// The embedded model's `tokenizer.json`.
 pub const TOKENIZER: &[u8] = include_bytes!("../model/tokenizer.json");
 
-/// Writes the pretrained model to the folder `dir`, which is replaced if it exists.
+/// Writes the pretrained model to the folder `dir`. One that is there already stays.
 ///
 /// # Errors
 ///
-/// Any I/O error; `dir` is then as it was.
+/// When `dir` holds anything else, and any I/O error; `dir` is then as it was.
 pub fn write_model(dir: &Path) -> io::Result<()> {
-    write_dir_atomic(
+    place(
         dir,
         &[
             ("config.json", CONFIG.to_vec()),
@@ -45,14 +45,14 @@ pub fn write_model(dir: &Path) -> io::Result<()> {
     )
 }
 
-/// Writes the labelled task to the folder `dir`, which is replaced if it exists: `train.tsv` and
-/// `dev.tsv` with the columns `sentence` and `label`, as GLUE has them.
+/// Writes the labelled task to the folder `dir`: `train.tsv` and `dev.tsv` with the columns
+/// `sentence` and `label`, as GLUE has them. One that is there already stays.
 ///
 /// # Errors
 ///
-/// Any I/O error; `dir` is then as it was.
+/// When `dir` holds anything else, and any I/O error; `dir` is then as it was.
 pub fn write_data(dir: &Path) -> io::Result<()> {
-    write_dir_atomic(
+    place(
         dir,
         &[
             (
@@ -62,6 +62,17 @@ pub fn write_data(dir: &Path) -> io::Result<()> {
             ("dev.tsv", labelled::to_tsv(&labelled::dev()).into_bytes()),
         ],
     )
+}
+
+/// Writes the files unless they are there: never over files of somebody else's.
+fn place(dir: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
+    let same = |(name, content): &(&str, Vec<u8>)| {
+        fs::read(dir.join(name)).is_ok_and(|present| present == *content)
+    };
+    if dir.exists() && files.iter().all(same) {
+        return Ok(());
+    }
+    write_dir_atomic(dir, files, &[])
 }
 
 #[cfg(test)]
@@ -119,6 +130,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         write_data(&path).unwrap();
+        write_data(&path).unwrap();
+        fs::write(path.join("train.tsv"), "mine").unwrap();
+        assert!(write_data(&path).is_err());
+        assert_eq!(fs::read(path.join("train.tsv")).unwrap(), b"mine");
+        fs::remove_dir_all(&path).unwrap();
         write_data(&path).unwrap();
         let lines = |file| {
             std::fs::read_to_string(path.join(file))

@@ -52,12 +52,20 @@ pub enum Event<'a> {
 
 /// Training that had to stop: the loss, or a trained value, was no longer finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the training loss is not finite at step {step} of epoch {epoch}: lower the learning rate")]
+#[error("the training loss is not finite at step {step} of epoch {epoch}: {}", advice(*.epoch, *.step))]
 pub struct Failure {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Step within the epoch, from 1.
     pub step: usize,
+}
+
+fn advice(epoch: usize, step: usize) -> &'static str {
+    if (epoch, step) == (1, 1) {
+        "nothing was trained yet, so the model's weights or config are damaged"
+    } else {
+        "lower the learning rate"
+    }
 }
 
 /// The result of training.
@@ -101,7 +109,7 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         epochs: config.epochs,
     });
 
-    let mut epochs = Vec::with_capacity(config.epochs);
+    let mut epochs = Vec::new();
     let mut good = model.clone();
     for epoch in 1..=config.epochs {
         let order = epoch_order(data.len(), config.seed, epoch);

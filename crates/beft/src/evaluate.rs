@@ -62,7 +62,16 @@ pub fn open_tuned(
         .unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
     let (task, terms) = (text("task"), text("terms"));
 
-    let base = Base::open(model.unwrap_or(&adapter.base_model), max_length, device)?;
+    let base = match model {
+        Some(model) => Base::open(model, max_length, device)?,
+        None => Base::open(&adapter.base_model, max_length, device).map_err(|e| {
+            Error::Usage(format!(
+                "the adapter {} names `{}` as its base model, give another with --model: {e}",
+                adapter_dir.display(),
+                adapter.base_model
+            ))
+        })?,
+    };
     adapter.check_base(adapter_dir, &base.fingerprint())?;
     let (model, _) = base.classifier(classes, 0)?;
     let model = adapter.apply(model, &SEQUENCE_CLASSIFICATION_NAMES, adapter_dir)?;

@@ -60,20 +60,19 @@ pub struct TuneOutcome {
 }
 
 impl TuneOutcome {
-    /// Saves the adapter, then turns a divergence into an error that names where it was saved.
+    /// Saves the adapter to the folder `dir`. After a divergence the last good one goes to
+    /// `last-good` beside it instead, `dir` stays as it was, and the error says so.
     ///
     /// # Errors
     ///
     /// When the folder cannot be written, or training diverged.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        self.adapter.save(dir)?;
-        match self.failure {
-            Some(failure) => Err(Error::Diverged {
-                failure,
-                adapter: dir.to_owned(),
-            }),
-            None => Ok(()),
-        }
+        let Some(failure) = self.failure else {
+            return Ok(self.adapter.save(dir)?);
+        };
+        let adapter = dir.with_file_name("last-good");
+        self.adapter.save(&adapter)?;
+        Err(Error::Diverged { failure, adapter })
     }
 }
 

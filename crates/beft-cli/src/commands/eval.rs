@@ -9,7 +9,7 @@ use crate::progress::metrics;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if let Some(out) = &args.out {
-        check_file(out)?;
+        check_file(out, &args.data)?;
     }
     let (tuned, task) = open(&args.tuned)?;
     let labels = Some(tuned.labels.as_slice());

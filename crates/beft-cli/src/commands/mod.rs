@@ -10,6 +10,7 @@ pub(crate) mod tune;
 use std::path::Path;
 
 use anyhow::Result;
+use beft::checkpoint::Adapter;
 use beft::core::TermSet;
 use beft::tasks::Task;
 use beft::{Base, Settings, TaskData, TuneOptions, TuneOutcome, parse_device, settings};
@@ -41,9 +42,11 @@ impl Setup {
 
 /// Trains one term set, showing progress; outputs will go to `out`.
 fn train_terms(args: &TrainArgs, terms: &TermSet, out: &Path) -> Result<(Setup, TuneOutcome)> {
-    prepare_folder(out)?;
     let mut progress = Progress::new();
     let setup = setup(args, &progress)?;
+    terms.sites(setup.base.num_layers())?;
+    prepare_folder(out, &["results.json", "ranking.json"])?;
+    Adapter::check_target(&out.join("adapter"))?;
     progress.mode(terms.to_string());
     let outcome = beft::tune(&setup.base, &setup.data, terms, &setup.options, |event| {
         progress.train(event)

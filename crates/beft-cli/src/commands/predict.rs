@@ -19,7 +19,7 @@ const STANDARD: &str = "-";
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
     let to_stdout = args.out.as_os_str() == STANDARD;
     if !to_stdout {
-        check_file(&args.out)?;
+        check_file(&args.out, &args.data)?;
     }
     let (tuned, task) = open(&args.tuned)?;
     let examples = read(args, &task)?;

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use beft::checkpoint::Adapter;
 use beft::{RunEvent, RunOptions, RunOutcome, modes_table, ranking_table};
 
 use super::{Setup, setup};
@@ -9,13 +10,14 @@ use crate::output::{prepare_folder, print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    prepare_folder(&args.out)?;
     let mut progress = Progress::new();
     let Setup {
         base,
         data,
         options,
     } = setup(&args.train, &progress)?;
+    prepare_folder(&args.out, &["results.json", "report.md"])?;
+    Adapter::check_target(&args.out.join("adapter"))?;
     let options = RunOptions {
         tune: options,
         candidates: args.terms.clone(),

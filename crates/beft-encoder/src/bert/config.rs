@@ -47,6 +47,9 @@ pub struct BertConfig {
     pub position_embedding_type: String,
 }
 
+/// Far above any BERT: a config that asks for more is damaged.
+const MOST_LAYERS: usize = 1000;
+
 mod defaults {
     pub(super) fn hidden_act() -> String {
         "gelu".to_owned()
@@ -134,6 +137,13 @@ impl BertConfig {
                 "`hidden_size` {hidden} is not a multiple of `num_attention_heads` {heads}"
             ));
         }
+        if self.num_hidden_layers > MOST_LAYERS {
+            return Err(format!("`num_hidden_layers` is {}", self.num_hidden_layers));
+        }
+        let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
+        if !(positive(self.layer_norm_eps) && positive(self.initializer_range)) {
+            return Err("`layer_norm_eps` and `initializer_range` must be positive".to_owned());
+        }
         if self.hidden_act != "gelu" {
             return Err(format!(
                 "`hidden_act` is `{}`; `gelu` is implemented",
@@ -192,6 +202,9 @@ mod tests {
         assert!(wrong(|c| c.hidden_act = "relu".into()).contains("`relu`"));
         assert!(wrong(|c| c.position_embedding_type = "relative_key".into()).contains("absolute"));
         assert!(wrong(|c| c.hidden_dropout_prob = 1.0).contains("hidden_dropout_prob"));
+        assert!(wrong(|c| c.num_hidden_layers = 1 << 40).contains("num_hidden_layers"));
+        assert!(wrong(|c| c.initializer_range = f64::INFINITY).contains("initializer_range"));
+        assert!(wrong(|c| c.layer_norm_eps = -1.0).contains("layer_norm_eps"));
         assert!(wrong(|c| c.num_hidden_layers = 0).contains("num_hidden_layers"));
     }
 }
