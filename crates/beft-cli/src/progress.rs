@@ -19,8 +19,13 @@ impl Progress {
         } else {
             ProgressDrawTarget::hidden()
         };
+        let bar = ProgressBar::with_draw_target(None, target);
+        // Nothing is drawn before there is something to count.
+        if let Ok(style) = ProgressStyle::with_template("") {
+            bar.set_style(style);
+        }
         Self {
-            bar: ProgressBar::with_draw_target(None, target),
+            bar,
             mode: String::new(),
         }
     }

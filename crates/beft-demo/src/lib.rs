@@ -137,7 +137,7 @@ mod tests {
         fs::remove_dir_all(&path).unwrap();
         write_data(&path).unwrap();
         let lines = |file| {
-            std::fs::read_to_string(path.join(file))
+            fs::read_to_string(path.join(file))
                 .unwrap()
                 .lines()
                 .count()

@@ -24,8 +24,8 @@ impl TaskData {
     ///
     /// # Errors
     ///
-    /// When a file is missing or malformed (file and line are named), or `train_size` is 0 or
-    /// more than there is.
+    /// When a file is missing or malformed (file and line are named), only one of them has pairs,
+    /// or `train_size` is 0 or more than there is.
     pub fn load(
         task: &Task,
         data: &Path,
@@ -35,6 +35,14 @@ impl TaskData {
     ) -> Result<Self, Error> {
         let train = task.load(data, Split::Train, None)?;
         let dev = task.load(data, Split::Dev, Some(&train.labels))?;
+        let paired = |data: &Dataset| data.examples.iter().any(|e| e.text_pair.is_some());
+        if paired(&train) != paired(&dev) {
+            return Err(Error::Usage(format!(
+                "of {} and {} one has pairs of texts, the other single texts",
+                train.path.display(),
+                dev.path.display()
+            )));
+        }
         let available = train.examples.len();
         let size = train_size.unwrap_or(available);
         if size == 0 || size > available {

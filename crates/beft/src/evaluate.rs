@@ -51,15 +51,20 @@ pub fn open_tuned(
     let max_length = fact("max_length")
         .and_then(Value::as_u64)
         .map_or(128, |n| n as usize);
-    let labels: Vec<String> = fact("labels")
-        .and_then(Value::as_array)
-        .map(|list| {
-            list.iter()
-                .filter_map(|v| v.as_str().map(str::to_owned))
-                .collect()
-        })
-        .filter(|labels: &Vec<String>| labels.len() == classes)
-        .unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
+    let labels: Vec<String> = match fact("labels").and_then(Value::as_array) {
+        Some(names) => names
+            .iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect(),
+        None => (0..classes).map(|class| class.to_string()).collect(),
+    };
+    if labels.len() != classes {
+        return Err(Error::Usage(format!(
+            "adapter {}: beft.json names {} labels, the head has {classes} classes",
+            adapter_dir.display(),
+            labels.len()
+        )));
+    }
     let (task, terms) = (text("task"), text("terms"));
 
     let base = match model {
