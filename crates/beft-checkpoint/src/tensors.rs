@@ -71,6 +71,12 @@ impl TensorFiles {
         let mut number_of: BTreeMap<&str, usize> = BTreeMap::new();
         let mut shard_of = BTreeMap::new();
         for (name, file) in &parsed.weight_map {
+            if Path::new(file).file_name() != Some(file.as_ref()) {
+                return Err(CheckpointError::Config {
+                    path: index.to_owned(),
+                    reason: format!("`{file}` is no file name: shards lie beside the index"),
+                });
+            }
             let number = match number_of.get(file.as_str()) {
                 Some(number) => *number,
                 None => {
@@ -285,6 +291,10 @@ mod tests {
         .unwrap();
         let files = TensorFiles::open_sharded(&index).unwrap();
         assert_eq!(files.read("b").unwrap(), [2.0]);
+
+        fs::write(&index, r#"{"weight_map": {"a": "../m-1.safetensors"}}"#).unwrap();
+        let message = TensorFiles::open_sharded(&index).unwrap_err().to_string();
+        assert!(message.contains("no file name"), "{message}");
 
         fs::write(&index, r#"{"weight_map": {"c": "m-1.safetensors"}}"#).unwrap();
         let message = TensorFiles::open_sharded(&index).unwrap_err().to_string();

@@ -136,12 +136,7 @@ mod tests {
         assert_eq!(fs::read(path.join("train.tsv")).unwrap(), b"mine");
         fs::remove_dir_all(&path).unwrap();
         write_data(&path).unwrap();
-        let lines = |file| {
-            fs::read_to_string(path.join(file))
-                .unwrap()
-                .lines()
-                .count()
-        };
+        let lines = |file| fs::read_to_string(path.join(file)).unwrap().lines().count();
         assert_eq!(lines("train.tsv"), labelled::TRAIN_SIZE + 1);
         assert_eq!(lines("dev.tsv"), labelled::DEV_SIZE + 1);
     }
