@@ -12,8 +12,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Creates an output folder and makes sure that its `files` and an adapter can be written, before
-/// hours of work go in.
+/// Creates an output folder and makes sure that it and its `files` can be written.
 pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<()> {
     let unwritable = || format!("cannot write to the output folder {}", dir.display());
     fs::create_dir_all(dir).with_context(unwritable)?;

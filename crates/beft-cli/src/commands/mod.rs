@@ -40,13 +40,18 @@ impl Setup {
     }
 }
 
+/// Makes sure that `files` and an adapter can be written to `out`, before hours of work go in.
+fn prepare_output(out: &Path, files: &[&str]) -> Result<()> {
+    prepare_folder(out, files)?;
+    Ok(Adapter::check_target(&out.join("adapter"))?)
+}
+
 /// Trains one term set, showing progress; outputs will go to `out`.
 fn train_terms(args: &TrainArgs, terms: &TermSet, out: &Path) -> Result<(Setup, TuneOutcome)> {
     let mut progress = Progress::new();
     let setup = setup(args, &progress)?;
     terms.sites(setup.base.num_layers())?;
-    prepare_folder(out, &["results.json", "ranking.json"])?;
-    Adapter::check_target(&out.join("adapter"))?;
+    prepare_output(out, &["results.json", "ranking.json"])?;
     progress.mode(terms.to_string());
     let outcome = beft::tune(&setup.base, &setup.data, terms, &setup.options, |event| {
         progress.train(event)

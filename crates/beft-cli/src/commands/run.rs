@@ -1,12 +1,11 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft::checkpoint::Adapter;
 use beft::{RunEvent, RunOptions, RunOutcome, modes_table, ranking_table};
 
-use super::{Setup, setup};
+use super::{Setup, prepare_output, setup};
 use crate::args::RunArgs;
-use crate::output::{prepare_folder, print_table, say};
+use crate::output::{print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
@@ -16,8 +15,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         data,
         options,
     } = setup(&args.train, &progress)?;
-    prepare_folder(&args.out, &["results.json", "report.md"])?;
-    Adapter::check_target(&args.out.join("adapter"))?;
+    prepare_output(&args.out, &["results.json", "report.md"])?;
     let options = RunOptions {
         tune: options,
         candidates: args.terms.clone(),
