@@ -1,5 +1,6 @@
 //! Chores of the repository: `cargo xtask --help`.
 
+mod backends;
 mod python;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,30 @@ enum Task {
     /// Pretrain the demo's model and write it to crates/beft-demo/model.
     DemoModel {
         /// Passed on to the pretraining program (`--steps 50 --out DIR`).
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Prepare this machine for a backend: libtorch (tch), or a Vulkan driver. Can be repeated.
+    Setup {
+        /// The backend.
+        backend: backends::Setup,
+    },
+    /// Compare results with transformers on backends [default: flex and ndarray].
+    Parity {
+        /// A backend; can be given more than once.
+        #[arg(long = "backend", value_name = "NAME")]
+        backends: Vec<backends::Backend>,
+        /// Every backend that this machine can build and run.
+        #[arg(long, conflicts_with = "backends")]
+        all: bool,
+        /// Print every comparison.
+        #[arg(long)]
+        verbose: bool,
+    },
+    /// Build the programs that check a machine with an NVIDIA GPU (parity, then step times beside
+    /// PyTorch's), and run them if this is one.
+    GpuCheck {
+        /// Passed on to the programs (`--shapes base --steps 50`).
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -73,6 +98,13 @@ fn run(task: Task) -> Result<()> {
                 ])
                 .args(args),
         ),
+        Task::Setup { backend } => backends::setup(&root, backend),
+        Task::Parity {
+            backends,
+            all,
+            verbose,
+        } => backends::parity(&root, &backends, all, verbose),
+        Task::GpuCheck { args } => backends::gpu_check(&root, &args),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => python::script(
             &root,

@@ -39,6 +39,22 @@ pub(crate) fn setup(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The folder of the installed torch, which holds libtorch's headers and libraries.
+pub(crate) fn torch_dir(root: &Path) -> Result<PathBuf> {
+    let print = "import pathlib, torch; print(pathlib.Path(torch.__file__).parent)";
+    let output = Command::new(venv_python(root))
+        .args(["-c", print])
+        .output()
+        .context("cannot start the Python of .venv")?;
+    if !output.status.success() {
+        bail!(
+            "torch cannot be imported: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}
+
 /// Runs a script of `xtask/python` from the top of the repository.
 pub(crate) fn script(root: &Path, name: &str, args: &[&str]) -> Result<()> {
     let python = venv_python(root);

@@ -111,6 +111,26 @@ impl Adapter {
             .insert(FINGERPRINT.to_owned(), Value::String(fingerprint));
     }
 
+    /// Where the list of target modules and the biases do not agree, as PEFT would load them.
+    pub(crate) fn target_problem(&self) -> Option<String> {
+        let targets = &self.target_modules;
+        if let Some(module) = self
+            .deltas
+            .keys()
+            .find(|module| !targets.iter().any(|t| is_target(module, t)))
+        {
+            return Some(format!(
+                "target_modules {targets:?} leaves out `{module}`, which the weights file has a bias for"
+            ));
+        }
+        let empty = targets
+            .iter()
+            .find(|t| !self.deltas.keys().any(|module| is_target(module, t)))?;
+        Some(format!(
+            "the weights file has no bias for the target module `{empty}`"
+        ))
+    }
+
     /// Puts the adapter onto the base model in `module`; `path` is for messages.
     ///
     /// # Errors
@@ -214,21 +234,21 @@ fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
         .collect()
 }
 
-/// For each tuned module the shortest suffix of its name that no untuned linear module shares, as
-/// PEFT matches names (equal, or ending in `.suffix`).
+/// Whether PEFT takes a module for a target: its name is the suffix, or ends in `.suffix`.
+fn is_target(module: &str, suffix: &str) -> bool {
+    module
+        .strip_suffix(suffix)
+        .is_some_and(|head| head.is_empty() || head.ends_with('.'))
+}
+
+/// For each tuned module the shortest suffix of its name that no untuned linear module shares.
 fn target_modules(all: &[String], tuned: &BTreeMap<String, Vec<f32>>) -> Vec<String> {
-    let matches = |name: &str, suffix: &str| {
-        name == suffix
-            || name
-                .strip_suffix(suffix)
-                .is_some_and(|head| head.ends_with('.'))
-    };
     let mut suffixes = BTreeSet::new();
     for name in tuned.keys() {
         let starts = name.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
         let shortest = starts.map(|start| &name[start..]).find(|suffix| {
             all.iter()
-                .all(|n| !matches(n, suffix) || tuned.contains_key(n))
+                .all(|n| !is_target(n, suffix) || tuned.contains_key(n))
         });
         suffixes.insert(shortest.unwrap_or(name).to_owned());
     }

@@ -128,6 +128,8 @@ impl Adapter {
                 ),
             ));
         }
+        // One string instead of a list is a regular expression, which is PEFT's to check.
+        let listed = matches!(config.target_modules, Some(Value::Array(_)));
         let sidecar = dir.join(ADAPTER_SIDECAR);
         let mut adapter = Self {
             base_model: config.base_model_name_or_path.unwrap_or_default(),
@@ -170,6 +172,9 @@ impl Adapter {
                     ),
                 ));
             }
+        }
+        if listed && let Some(problem) = adapter.target_problem() {
+            return Err(fail(ADAPTER_CONFIG, problem));
         }
         let extra = dir.join(EXTRA_BIASES);
         if extra.is_file() {

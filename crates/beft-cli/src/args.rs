@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use beft::Precision;
 use beft::core::{BiasTerm, TermSet};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// The whole job on a tiny model and data set that are part of this program.
     Demo(DemoArgs),
+    /// List what this program can compute on, and what is missing for the rest.
+    Devices,
 }
 
 /// Where model and data are, and how to train. Defaults are the task's protocol values.
@@ -68,9 +71,12 @@ pub(crate) struct RecipeArgs {
     /// Decides the training subset, a new head, the order of examples and dropout.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u32,
-    /// What to compute on.
+    /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
+    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16 (tensor cores).
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Args)]
@@ -126,9 +132,12 @@ pub(crate) struct TunedArgs {
     /// Task [default: the one the adapter was trained on; text if it does not say]
     #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
-    /// What to compute on.
+    /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
+    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16 (tensor cores).
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Args)]

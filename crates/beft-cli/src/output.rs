@@ -1,5 +1,5 @@
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -12,9 +12,25 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// Output folders that a command made: those still empty at its end, because it failed, go away.
+#[must_use = "an empty folder stays only as long as this lives"]
+pub(crate) struct MadeFolders(Vec<PathBuf>);
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for dir in &self.0 {
+            // Removes empty folders only.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
 /// Creates an output folder and makes sure that it and its `files` can be written.
-pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<()> {
+pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> {
     let unwritable = || format!("cannot write to the output folder {}", dir.display());
+    let absent = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let made = dir.ancestors().take_while(absent).map(Path::to_owned);
+    let made = MadeFolders(made.collect());
     fs::create_dir_all(dir).with_context(unwritable)?;
     let probe = dir.join(format!(".probe.{}", std::process::id()));
     fs::write(&probe, b"").with_context(unwritable)?;
@@ -26,11 +42,11 @@ pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<()> {
     {
         bail!("cannot write {}: it is a folder", file.display());
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Makes sure that an output file can be written, without touching it, and that it is not `input`.
-pub(crate) fn check_file(path: &Path, input: &Path) -> Result<()> {
+pub(crate) fn check_file(path: &Path, input: &Path) -> Result<MadeFolders> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder", path.display());
     }
@@ -43,7 +59,7 @@ pub(crate) fn check_file(path: &Path, input: &Path) -> Result<()> {
     prepare_folder(parent.unwrap_or(Path::new(".")), &[])
 }
 
-/// Prints a Markdown table to standard output with its columns lined up.
+/// Prints a Markdown table to standard output with its columns lined up, numbers to the right.
 pub(crate) fn print_table(table: &str) {
     let rows: Vec<Vec<String>> = table
         .lines()
@@ -62,15 +78,17 @@ pub(crate) fn print_table(table: &str) {
             .map(|t| t.chars().count())
             .max()
     };
+    let number = |text: &String| text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let numeric = |c: usize| rows.iter().skip(1).filter_map(|r| r.get(c)).any(number);
     for row in &rows {
         let cells: Vec<String> = (0..columns)
             .map(|c| {
                 let text = row.get(c).map_or("", String::as_str);
                 let width = width(c).unwrap_or(0);
-                if c == 0 {
-                    format!("{text:<width$}")
-                } else {
+                if numeric(c) {
                     format!("{text:>width$}")
+                } else {
+                    format!("{text:<width$}")
                 }
             })
             .collect();

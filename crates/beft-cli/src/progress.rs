@@ -53,8 +53,10 @@ impl Progress {
                 epochs,
             } => {
                 self.line(&format!(
-                    "{}: {trainable} trained values, {epochs} epochs of {steps} steps",
-                    self.mode
+                    "{}: {trainable} trained values, {} of {}",
+                    self.mode,
+                    count(epochs, "epoch"),
+                    count(steps, "step")
                 ));
                 let style = ProgressStyle::with_template(
                     "  {prefix} [{bar:30}] {pos}/{len} steps, {eta} left {msg}",
@@ -103,6 +105,12 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// `1 epoch`, `16 epochs`
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// `, accuracy 0.8500, f1 0.8000`

@@ -16,12 +16,7 @@ fn message(scratch: &Scratch, more: &[&str]) -> String {
     let output = scratch.tune(more).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let out = scratch.path("out");
-    let left = if out.is_dir() {
-        scratch.list("out")
-    } else {
-        Vec::new()
-    };
-    assert!(left.is_empty(), "left behind: {left:?}");
+    assert!(!out.exists(), "left behind: {}", out.display());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!text.contains("panicked"), "{text}");
     let errors: Vec<&str> = text
@@ -192,10 +187,12 @@ fn labels_and_head_disagree() {
 #[test]
 fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     let scratch = Scratch::new();
-    let output = scratch.tune(&["--lr", "1e38"]).output().unwrap();
+    // One example a step: the values grow by the learning rate until they overflow.
+    let args = ["--lr", "1e37", "--batch-size", "1"];
+    let output = scratch.tune(&args).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("not finite at step 2 of epoch 1"), "{text}");
+    assert!(text.contains("not finite at step "), "{text}");
     assert!(
         text.contains("the last good adapter is in out/last-good"),
         "{text}"
@@ -203,6 +200,16 @@ fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     assert_eq!(scratch.list("out"), ["last-good"]);
     let eval = ["eval", "--adapter", "out/last-good", "--data", "data"];
     scratch.beft(&eval).assert().success();
+}
+
+#[test]
+fn a_loss_that_is_not_finite_at_once_leaves_nothing() {
+    let scratch = Scratch::new();
+    assert_says(
+        &scratch,
+        &["--lr", "1e38"],
+        &["not finite at step 2 of epoch 1", "nothing was saved"],
+    );
 }
 
 #[test]
@@ -267,7 +274,29 @@ fn adapters_that_do_not_fit() {
     let text = eval(&["--model", "other"]);
     assert!(text.contains("another base model (`model`"), "{text}");
 
+    let sidecar = scratch.read("out/adapter/beft.json");
+    scratch.write(
+        "out/adapter/beft.json",
+        &sidecar.replace("\"max_length\": ", "\"max_length\": -"),
+    );
+    assert!(eval(&[]).contains("beft.json says max_length -"));
+    scratch.write("out/adapter/beft.json", &sidecar);
+
     let config = scratch.read("out/adapter/adapter_config.json");
+    let targets = |from: &str, to: &str| {
+        scratch.write("out/adapter/adapter_config.json", &config.replace(from, to));
+        eval(&[])
+    };
+    let text = targets("\"value\"", "\"query\"");
+    assert!(
+        text.contains("leaves out `bert.encoder.layer.0.attention.self.value`"),
+        "{text}"
+    );
+    let text = targets("\"value\"", "\"value\", \"query\"");
+    assert!(
+        text.contains("no bias for the target module `query`"),
+        "{text}"
+    );
     scratch.write(
         "out/adapter/adapter_config.json",
         &config.replace("\"BEFT\"", "\"LORA\""),
@@ -275,6 +304,29 @@ fn adapters_that_do_not_fit() {
     assert!(eval(&[]).contains("peft_type is `LORA`"));
     fs::remove_file(scratch.path("out/adapter/adapter_config.json")).unwrap();
     assert!(eval(&[]).contains("adapter_config.json: no such file"));
+}
+
+#[test]
+fn single_texts_for_an_adapter_trained_on_pairs() {
+    let scratch = Scratch::new();
+    let single = scratch.read("data/dev.tsv");
+    for file in ["data/train.tsv", "data/dev.tsv"] {
+        let rows = scratch.read(file).replace('\t', "\tthe film\t");
+        scratch.write(file, &rows.replacen("the film", "text_pair", 1));
+    }
+    scratch.tune(&[]).assert().success();
+    scratch.write("single.tsv", &single);
+    for command in ["eval", "predict"] {
+        let on = |data: &str| {
+            let args = [command, "--adapter", "out/adapter", "--data", data];
+            scratch.beft(&args).output().unwrap()
+        };
+        let refused = on("single.tsv");
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(text.contains("trained on pairs of texts"), "{text}");
+        assert!(on("data/dev.tsv").status.success());
+    }
 }
 
 #[test]

@@ -9,6 +9,9 @@
 
 mod bert;
 
+pub use beft_checkpoint as checkpoint;
+pub use beft_core as core;
+pub use beft_nn as nn;
 pub use bert::{
     BertConfig, BertForMaskedLm, BertForSequenceClassification, BertModel, MASKED_LM_NAMES,
     SEQUENCE_CLASSIFICATION_NAMES,

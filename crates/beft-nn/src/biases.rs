@@ -2,7 +2,7 @@ use beft_core::BiasTerm;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::module::{layer_norm, linear};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
@@ -27,6 +27,11 @@ pub struct LayerBiases {
     pub m3: Param<Tensor<1>>,
     /// Second layer norm, `[hidden]`.
     pub ln2: Param<Tensor<1>>,
+}
+
+/// The float type of a float tensor's number type.
+fn float(dtype: DType) -> FloatDType {
+    dtype.into()
 }
 
 impl LayerBiases {
@@ -59,7 +64,8 @@ impl LayerBiases {
         }
     }
 
-    /// `x W + b` with the bias of `term`.
+    /// `x W + b` with the bias of `term`. A weight of lower [`Precision`](crate::Precision) is
+    /// multiplied in its own; the bias is added in that of `x`.
     ///
     /// # Shapes
     ///
@@ -67,7 +73,13 @@ impl LayerBiases {
     /// - weight: `[d_in, d_out]`
     /// - output: `[rows, d_out]`
     pub fn project(&self, term: BiasTerm, x: Tensor<2>, weight: &Param<Tensor<2>>) -> Tensor<2> {
-        linear(x, weight.val(), Some(self.get(term).val()))
+        let (weight, bias) = (weight.val(), self.get(term).val());
+        let (full, lower) = (x.dtype(), weight.dtype());
+        if full == lower {
+            return linear(x, weight, Some(bias));
+        }
+        let product = x.cast(float(lower)).matmul(weight).cast(float(full));
+        product + bias.unsqueeze()
     }
 
     /// `norm(x) * gamma + b` over the last axis, with the bias of `term`.

@@ -1,5 +1,7 @@
 //! What every architecture of `beft` shares.
 //!
+//! * [`gelu`]: with an exact gradient on every backend.
+//! * [`Precision`]: what frozen weights are kept in.
 //! * [`Batch`]: token ids on a device, with or without padding rows.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
@@ -7,12 +9,16 @@
 //!
 //! No backend is named here: a [`burn::tensor::Device`] chosen by the program decides.
 
+mod activation;
 mod batch;
 mod biases;
 mod model;
 mod params;
+mod precision;
 
+pub use activation::gelu;
 pub use batch::{Batch, Padding};
 pub use biases::LayerBiases;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
 pub use params::{ParamData, map_params, param_shapes, read_params};
+pub use precision::{Precision, PrecisionError};

@@ -25,6 +25,9 @@ pub trait BiasModel: Module {
     /// Where the biases outside the layers, and the head, are.
     fn bias_layout(&self) -> BiasLayout;
 
+    /// The parameter path of the layers, their common prefix (`bert.layers.`).
+    fn layers_path() -> &'static str;
+
     /// The parameter path of a site (`bert.layers.3.biases.v`).
     fn site_path(site: BiasSite) -> String;
 

@@ -2,16 +2,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, ModelDir};
-use beft_core::{EncodedSet, TermSet, TermSetError};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, TermSet, TermSetError};
 use beft_encoder::{BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES as NAMES};
-use beft_nn::{Batch, Padding, SequenceClassifier, map_params, read_params};
+use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params, snapshot};
+use beft_score::{Beft, Magnitude, ScoreError, Scorer};
 use beft_train::{TrainConfig, training_step, with_trainable};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::Expected;
+use crate::{Check, Expected, Tolerance, norm_error};
 
 /// A parity run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -22,84 +23,24 @@ pub enum ParityError {
     /// A term set does not fit.
     #[error(transparent)]
     Terms(#[from] TermSetError),
+    /// Biases that cannot be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A device that failed.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// A temporary folder cannot be written, or a file read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// A fixture lacks a tensor.
     #[error("the fixture has no usable tensor `{0}`")]
     Missing(String),
 }
 
-/// One comparison.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// What was compared: `logits`, `grad.bert.pooler.dense.bias`, ...
-    pub name: String,
-    /// The error found; see [`relative_error`], and [`norm_error`] for `step3`.
-    pub error: f64,
-    /// The largest error allowed.
-    pub tolerance: f64,
-}
-
-impl Check {
-    /// Whether the error is within the tolerance (a NaN is not).
-    pub fn passes(&self) -> bool {
-        self.error <= self.tolerance
-    }
-}
-
-/// `max |a - b| / max(|b|, 10 % of the largest |b|)`: relative element by element, except for
-/// elements far below the scale of their own tensor, where f32 sums cancel. (At 1 % PyTorch's own
-/// f32 gradients of MiniLM are 1.9e-4 off its f64 ones.) Infinite when lengths differ.
-pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
-    if actual.len() != expected.len() {
-        return f64::INFINITY;
-    }
-    let largest = expected
-        .iter()
-        .fold(0.0f64, |m, x| m.max(f64::from(x.abs())));
-    actual
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| {
-            let (a, b) = (f64::from(*a), f64::from(*b));
-            (a - b).abs() / b.abs().max(0.1 * largest).max(f64::MIN_POSITIVE)
-        })
-        .fold(0.0, |worst: f64, e| {
-            if worst.is_nan() || e.is_nan() {
-                f64::NAN
-            } else {
-                worst.max(e)
-            }
-        })
-}
-
-/// `|a - b| / |b|` in the Euclidean norm, for parameters after optimizer steps: AdamW divides by
-/// the gradient's own size, so single elements whose gradient cancels to almost nothing are noise
-/// (element by element, PyTorch's own f32 is 2.7e-4 off its f64 on MiniLM's pooler bias, which
-/// starts at 0). One wrong element still shows. Infinite when lengths differ.
-pub fn norm_error(actual: &[f32], expected: &[f32]) -> f64 {
-    if actual.len() != expected.len() {
-        return f64::INFINITY;
-    }
-    let square = |x: f64| x * x;
-    let pairs = actual
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (f64::from(*a), f64::from(*b)));
-    let difference: f64 = pairs.clone().map(|(a, b)| square(a - b)).sum();
-    let norm: f64 = pairs.map(|(_, b)| square(b)).sum();
-    (difference / norm.max(f64::MIN_POSITIVE)).sqrt()
-}
-
-/// f32 arithmetic in another order of operations than PyTorch's.
-const TOLERANCE: f64 = 1e-4;
-/// The key bias has gradient 0 up to rounding. AdamW turns that noise into updates of
-/// `lr * g / (|g| + 1e-6)`: a few percent of `lr` a step.
-const KEY_AFTER_STEPS: f64 = 1e-3;
-/// Bound of the key bias's gradient, relative to the largest gradient of the model.
-const KEY_GRADIENT: f64 = 1e-6;
-
-/// Compares a BERT classifier on `device` with the tensors in `expected`: logits and loss of every
-/// batch, gradients of all biases, and parameters and losses over three AdamW steps, for all
-/// biases and for the value bias alone. Dropout is off, as it was in the reference.
+/// Compares a model on `device` with the tensors in `expected`: logits and loss of every batch,
+/// gradients of all biases, parameters and losses over three AdamW steps (for all biases and for
+/// the value bias alone), and the scores that follow from those. Dropout is off, as it was in the
+/// reference.
 ///
 /// # Errors
 ///
@@ -108,54 +49,26 @@ pub fn check_encoder(
     model_dir: &Path,
     expected: &Expected,
     device: &Device,
+    tolerance: &Tolerance,
 ) -> Result<Vec<Check>, ParityError> {
     let batches = [expected.batch(0)?, expected.batch(1)?, expected.batch(2)?];
     let classes = expected.floats("batch0.logits")?.len() / batches[0].len();
     let model = load(model_dir, expected, classes, device)?;
-    let mut checks = Vec::new();
-    for (index, batch) in batches.iter().enumerate() {
-        for padding in [Padding::Packed, Padding::Longest] {
-            let (logits, loss) = forward(&model.valid(), batch, padding, device);
-            let want = expected.floats(&format!("batch{index}.logits"))?;
-            let actual: Vec<f32> = logits.into_data().iter().collect();
-            checks.push(check(
-                format!("batch{index}.logits ({padding:?})"),
-                &actual,
-                &want,
-            ));
-            let want = expected.floats(&format!("batch{index}.loss"))?;
-            let actual = [loss.into_scalar::<f32>()];
-            checks.push(check(
-                format!("batch{index}.loss ({padding:?})"),
-                &actual,
-                &want,
-            ));
-        }
-    }
-    gradients(&model, &batches[0], expected, device, &mut checks)?;
-    for (name, terms) in [
-        ("all", TermSet::all()),
-        ("v", TermSet::of([beft_core::BiasTerm::V])),
-    ] {
-        steps(
-            model.clone(),
-            name,
-            &terms,
-            &batches,
-            expected,
-            device,
-            &mut checks,
-        )?;
-    }
-    Ok(checks)
-}
-
-fn check(name: impl Into<String>, actual: &[f32], expected: &[f32]) -> Check {
-    Check {
-        name: name.into(),
-        error: relative_error(actual, expected),
-        tolerance: TOLERANCE,
-    }
+    let mut run = Run {
+        before: snapshot(&model),
+        model: tolerance.precision.apply(model),
+        batches,
+        expected,
+        device,
+        tolerance,
+        checks: Vec::new(),
+    };
+    run.logits()?;
+    run.gradients()?;
+    run.steps("v", &TermSet::of([BiasTerm::V]))?;
+    let after = run.steps("all", &TermSet::all())?;
+    run.scores(&after)?;
+    Ok(run.checks)
 }
 
 /// Loads the model without dropout (`freeze` switches it off; training sets gradients anew). The
@@ -192,6 +105,173 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
         .collect()
 }
 
+/// One model on one device, and what was found so far.
+struct Run<'a> {
+    model: BertForSequenceClassification,
+    before: BiasSnapshot,
+    batches: [EncodedSet; 3],
+    expected: &'a Expected,
+    device: &'a Device,
+    tolerance: &'a Tolerance,
+    checks: Vec<Check>,
+}
+
+impl Run<'_> {
+    /// Records a comparison with the expected tensor of this name.
+    fn compare(&mut self, what: String, name: &str, actual: &[f32]) -> Result<(), ParityError> {
+        let expected = self.expected.floats(name)?;
+        self.record(
+            what,
+            self.tolerance.measure(actual, &expected),
+            self.tolerance.values,
+        );
+        Ok(())
+    }
+
+    fn record(&mut self, name: String, error: f64, tolerance: f64) {
+        self.checks.push(Check {
+            name,
+            error,
+            tolerance,
+        });
+    }
+
+    fn logits(&mut self) -> Result<(), ParityError> {
+        let model = self.model.valid();
+        for index in 0..self.batches.len() {
+            for padding in [Padding::Packed, Padding::Longest] {
+                let (logits, loss) = forward(&model, &self.batches[index], padding, self.device);
+                let logits: Vec<f32> = logits.into_data().iter().collect();
+                let loss = [loss.into_scalar::<f32>()];
+                for (field, actual) in [("logits", logits.as_slice()), ("loss", &loss)] {
+                    let name = format!("batch{index}.{field}");
+                    self.compare(format!("{name} ({padding:?})"), &name, actual)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gradients(&mut self) -> Result<(), ParityError> {
+        let model = with_trainable(self.model.clone(), &TermSet::all())?;
+        let (_, loss) = forward(&model, &self.batches[0], Padding::Packed, self.device);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let mut reader = GradReader {
+            grads,
+            path: Vec::new(),
+            found: BTreeMap::new(),
+        };
+        model.visit(&mut reader);
+
+        let expected = self.expected;
+        let mut largest = 0.0f32;
+        for name in expected.with_prefix("grad.") {
+            largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
+        }
+        for name in expected.with_prefix("grad.") {
+            let path = NAMES.by_hf(name).map(|(_, path)| path).unwrap_or_default();
+            let actual = reader.found.remove(&path).unwrap_or_default();
+            let name = format!("grad.{name}");
+            if !path.ends_with(".biases.k") {
+                self.compare(name.clone(), &name, &actual)?;
+                continue;
+            }
+            // An absent gradient would pass as zero.
+            let error = match actual.as_slice() {
+                [] => f64::NAN,
+                values => f64::from(largest_of(values) / largest),
+            };
+            self.record(name, error, self.tolerance.key_gradient);
+        }
+        // Nothing else may have received a gradient.
+        let strays = reader.found.len() as f64;
+        self.record("gradients of frozen parameters".into(), strays, 0.0);
+        Ok(())
+    }
+
+    /// Three optimizer steps; the biases after them.
+    fn steps(&mut self, name: &str, terms: &TermSet) -> Result<BiasSnapshot, ParityError> {
+        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
+        let mut optimizer = config.optimizer();
+        let mut model = with_trainable(self.model.clone(), terms)?;
+        let mut losses = Vec::new();
+        for batch in &self.batches {
+            let chosen: Vec<usize> = (0..batch.len()).collect();
+            let (next, loss) =
+                training_step(model, batch, &chosen, &config, &mut optimizer, self.device);
+            model = next;
+            losses.push(loss as f32);
+        }
+        let full = format!("step.losses.{name}");
+        self.compare(full.clone(), &full, &losses)?;
+
+        let prefix = format!("step3.{name}.");
+        let mut values = read_params(&model, |_| true);
+        let expected = self.expected;
+        for hf in expected.with_prefix(&prefix) {
+            let (_, path) = NAMES
+                .by_hf(hf)
+                .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
+            let data = values
+                .remove(&path)
+                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+            let actual = match data.shape[..] {
+                [rows, columns] => transposed(&data.values, rows, columns),
+                _ => data.values,
+            };
+            let full = format!("{prefix}{hf}");
+            let error = norm_error(&actual, &expected.floats(&full)?);
+            let key = path.ends_with(".biases.k");
+            let tolerance = match key {
+                true => self.tolerance.key_after_steps,
+                false => self.tolerance.values,
+            };
+            self.record(full, error, tolerance);
+        }
+        Ok(snapshot(&model))
+    }
+
+    /// Scores of all sites but the key biases (whose change is noise) after three steps.
+    fn scores(&mut self, after: &BiasSnapshot) -> Result<(), ParityError> {
+        let sites = BiasSite::all(self.model.num_layers()).filter(|site| site.term != BiasTerm::K);
+        let mut wanted = BiasSnapshot::default();
+        for site in sites {
+            let path = BertForSequenceClassification::site_path(site);
+            let (_, name) = NAMES
+                .by_path(&path)
+                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+            wanted.insert(site, self.expected.floats(&format!("step3.all.{name}"))?);
+        }
+        let only = |snapshot: &BiasSnapshot| -> BiasSnapshot {
+            snapshot
+                .iter()
+                .filter(|(site, _)| wanted.get(*site).is_some())
+                .map(|(site, values)| (site, values.to_vec()))
+                .collect()
+        };
+        let (before, after) = (only(&self.before), only(after));
+        for scorer in [&Beft as &dyn Scorer, &Magnitude] {
+            let values = |after: &BiasSnapshot| -> Result<Vec<f32>, ParityError> {
+                let scores = scorer.score(&before, after)?;
+                Ok(before
+                    .iter()
+                    .filter_map(|(site, _)| scores.value(site))
+                    .map(|score| score as f32)
+                    .collect())
+            };
+            let (actual, expected) = (values(&after)?, values(&wanted)?);
+            let error = self.tolerance.measure(&actual, &expected);
+            let name = format!("scores.{}", scorer.name());
+            self.record(name, error, self.tolerance.values);
+        }
+        Ok(())
+    }
+}
+
+fn largest_of(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |m, x| m.max(x.abs()))
+}
+
 fn forward(
     model: &BertForSequenceClassification,
     data: &EncodedSet,
@@ -206,61 +286,6 @@ fn forward(
         .init(device)
         .forward(logits.clone(), targets);
     (logits, loss)
-}
-
-fn gradients(
-    model: &BertForSequenceClassification,
-    data: &EncodedSet,
-    expected: &Expected,
-    device: &Device,
-    checks: &mut Vec<Check>,
-) -> Result<(), ParityError> {
-    let model = with_trainable(model.clone(), &TermSet::all())?;
-    let (_, loss) = forward(&model, data, Padding::Packed, device);
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    let mut reader = GradReader {
-        grads,
-        path: Vec::new(),
-        found: BTreeMap::new(),
-    };
-    model.visit(&mut reader);
-
-    let mut largest = 0.0f32;
-    for name in expected.with_prefix("grad.") {
-        largest = expected
-            .floats(&format!("grad.{name}"))?
-            .iter()
-            .fold(largest, |m, x| m.max(x.abs()));
-    }
-    for name in expected.with_prefix("grad.") {
-        let path = NAMES.by_hf(name).map(|(_, path)| path).unwrap_or_default();
-        let actual = reader.found.remove(&path).unwrap_or_default();
-        let name = format!("grad.{name}");
-        if path.ends_with(".biases.k") {
-            let worst = actual.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-            // An absent gradient would pass as zero.
-            let error = if actual.is_empty() {
-                f64::NAN
-            } else {
-                f64::from(worst / largest)
-            };
-            checks.push(Check {
-                name,
-                error,
-                tolerance: KEY_GRADIENT,
-            });
-        } else {
-            checks.push(check(name.clone(), &actual, &expected.floats(&name)?));
-        }
-    }
-    // Nothing else may have received a gradient.
-    let strays = reader.found.len() as f64;
-    checks.push(Check {
-        name: "gradients of frozen parameters".into(),
-        error: strays,
-        tolerance: 0.0,
-    });
-    Ok(())
 }
 
 struct GradReader {
@@ -285,72 +310,5 @@ impl ModuleVisitor for GradReader {
             self.found
                 .insert(self.path.join("."), grad.into_data().iter().collect());
         }
-    }
-}
-
-fn steps(
-    model: BertForSequenceClassification,
-    name: &str,
-    terms: &TermSet,
-    batches: &[EncodedSet; 3],
-    expected: &Expected,
-    device: &Device,
-    checks: &mut Vec<Check>,
-) -> Result<(), ParityError> {
-    let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
-    let mut optimizer = config.optimizer();
-    let mut model = with_trainable(model, terms)?;
-    let mut losses = Vec::new();
-    for batch in batches {
-        let chosen: Vec<usize> = (0..batch.len()).collect();
-        let (next, loss) = training_step(model, batch, &chosen, &config, &mut optimizer, device);
-        model = next;
-        losses.push(loss as f32);
-    }
-    checks.push(check(
-        format!("step.losses.{name}"),
-        &losses,
-        &expected.floats(&format!("step.losses.{name}"))?,
-    ));
-    let prefix = format!("step3.{name}.");
-    let mut values = read_params(&model, |_| true);
-    for hf in expected.with_prefix(&prefix) {
-        let (_, path) = NAMES
-            .by_hf(hf)
-            .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
-        let data = values
-            .remove(&path)
-            .ok_or_else(|| ParityError::Missing(path.clone()))?;
-        let actual = match data.shape[..] {
-            [rows, columns] => transposed(&data.values, rows, columns),
-            _ => data.values,
-        };
-        let full = format!("{prefix}{hf}");
-        let error = norm_error(&actual, &expected.floats(&full)?);
-        let key = path.ends_with(".biases.k");
-        let tolerance = if key { KEY_AFTER_STEPS } else { TOLERANCE };
-        checks.push(Check {
-            name: full,
-            error,
-            tolerance,
-        });
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_measure_sees_what_it_should() {
-        assert_eq!(relative_error(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
-        assert!((relative_error(&[1.0, 2.2], &[1.0, 2.0]) - 0.1).abs() < 1e-6);
-        assert!(relative_error(&[1.0], &[1.0, 2.0]).is_infinite());
-        assert!(relative_error(&[f32::NAN, 2.0], &[1.0, 2.0]).is_nan());
-        assert!((norm_error(&[3.0, 4.5], &[3.0, 4.0]) - 0.1).abs() < 1e-6);
-        assert!(norm_error(&[f32::NAN], &[1.0]).is_nan());
-        // Noise around zero counts relative to the tensor's scale.
-        assert!(relative_error(&[100.0, 1e-9], &[100.0, 0.0]) < 1e-8);
     }
 }

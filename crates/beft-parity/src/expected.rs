@@ -1,17 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, TensorFiles};
 use beft_core::{EncodedSet, Encoding};
 use safetensors::SafeTensors;
 
 use crate::ParityError;
-
-/// The path of a committed fixture.
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
-}
 
 /// Tensors that a Python script stored.
 #[derive(Debug)]

@@ -1,12 +1,23 @@
 //! Parity with Hugging Face `transformers`: the same weights and inputs must give the same logits,
-//! loss, bias gradients and parameters after three optimizer steps.
+//! loss, bias gradients, parameters after three optimizer steps, and scores, on every backend.
 //!
-//! The expected tensors are made by `xtask/python/make_fixtures.py` (small random-weight models)
-//! and `xtask/python/check_minilm.py` (the real MiniLM); [`check_encoder`] compares any device's
-//! results with them.
+//! The expected tensors are made by `xtask/python/make_fixtures.py` (small random-weight models,
+//! embedded here) and `xtask/python/check_minilm.py` (the real MiniLM). A model joins the suite by
+//! its folder in `fixtures/`. The program of the same name runs the suite on the devices it is
+//! given; `cargo xtask parity` builds and starts it.
 
 mod checks;
 mod expected;
+mod fixtures;
+mod measure;
+mod suite;
+mod timing;
+mod tolerance;
 
-pub use checks::{Check, ParityError, check_encoder, norm_error, relative_error};
-pub use expected::{Expected, fixture};
+pub use checks::{ParityError, check_encoder};
+pub use expected::Expected;
+pub use fixtures::Fixtures;
+pub use measure::{Check, norm_error, relative_error};
+pub use suite::{ModelReport, Subject};
+pub use timing::{Shape, matmul_peak, step_seconds};
+pub use tolerance::Tolerance;

@@ -1,8 +1,8 @@
-//! Parity of BERT with Hugging Face transformers, and the identities of the method.
+//! The identities of the method, padding, adapters and the tokenizer, on the parity suite's model.
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, ModelDir, TextTokenizer};
 use beft_core::{BiasSite, BiasTerm, Encoding, TermSet};
@@ -10,50 +10,18 @@ use beft_encoder::{
     BertConfig, BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES as NAMES,
 };
 use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params};
-use beft_parity::{Expected, check_encoder, fixture, relative_error};
+use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, train, trainable_count};
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 
 type Bert = BertForSequenceClassification;
 
-fn assert_parity(model: &Path, expected: &Path) {
-    let expected = Expected::open(expected).unwrap();
-    let checks = check_encoder(model, &expected, &Device::flex()).unwrap();
-    let worst = checks
-        .iter()
-        .filter(|c| c.tolerance == 1e-4)
-        .fold(0.0f64, |m, c| m.max(c.error));
-    println!(
-        "{} comparisons, worst relative error {worst:.1e}",
-        checks.len()
-    );
-    let failed: Vec<_> = checks.iter().filter(|c| !c.passes()).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-    assert!(checks.len() > 60, "only {} comparisons", checks.len());
-}
-
-#[test]
-fn random_bert_equals_transformers() {
-    assert_parity(
-        &fixture("bert-tiny"),
-        &fixture("bert-tiny/expected.safetensors"),
-    );
-}
-
-/// The real MiniLM, where `cargo xtask fetch-minilm` put it and `check_minilm.py` described it.
-#[test]
-fn real_minilm_equals_transformers() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let expected = root.join("models/minilm-expected.safetensors");
-    if !expected.is_file() {
-        eprintln!(
-            "skipped: {} is absent (README, \"Real MiniLM\")",
-            expected.display()
-        );
-        return;
-    }
-    assert_parity(&root.join("models/minilm"), &expected);
+/// The folder of a committed fixture.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
 }
 
 fn tiny() -> Bert {

@@ -11,7 +11,7 @@
 //! through [`Scores::from_values`].
 //!
 //! ```
-//! use beft_core::{BiasSite, BiasSnapshot, BiasTerm::{K, Q, V}};
+//! use beft_score::core::{BiasSite, BiasSnapshot, BiasTerm::{K, Q, V}};
 //! use beft_score::{Beft, Scorer};
 //!
 //! # fn main() -> Result<(), beft_score::ScoreError> {
@@ -37,6 +37,7 @@ mod note;
 mod scorers;
 mod scores;
 
+pub use beft_core as core;
 pub use note::Note;
 pub use scorers::{Beft, Magnitude, ScoreError, Scorer};
 pub use scores::{Cell, RankedTerm, Scores};

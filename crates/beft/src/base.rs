@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::Encoding;
 use beft_encoder::{BertConfig, BertForSequenceClassification};
+use beft_nn::Precision;
 use burn::tensor::Device;
 
 use crate::Error;
@@ -17,6 +18,7 @@ pub struct Base {
     config: BertConfig,
     max_length: usize,
     device: Device,
+    precision: Precision,
     loaded: Mutex<Option<Loaded>>,
 }
 
@@ -58,8 +60,30 @@ impl Base {
             config,
             max_length,
             device: device.clone(),
+            precision: Precision::default(),
             loaded: Mutex::new(None),
         })
+    }
+
+    /// The same model with its frozen weight matrices in another precision.
+    ///
+    /// # Errors
+    ///
+    /// When the device cannot compute in it.
+    pub fn with_precision(mut self, precision: Precision) -> Result<Self, Error> {
+        if !self.device.supports_dtype(precision.dtype()) {
+            return Err(Error::Usage(format!(
+                "--precision {precision}: the device does not support it (`beft devices` lists what each supports)"
+            )));
+        }
+        self.precision = precision;
+        self.loaded = Mutex::new(None);
+        Ok(self)
+    }
+
+    /// What its frozen weight matrices are kept in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What the user called the model.
@@ -111,6 +135,7 @@ impl Base {
             seed,
             &self.device,
         )?;
+        let model = self.precision.apply(model);
         *slot = Some(Loaded {
             classes,
             seed,

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use beft_core::EncodedSet;
-use beft_tasks::{Dataset, Example, Split, Task, training_subset};
+use beft_tasks::{Example, Split, Task, training_subset};
 
 use crate::{Base, Error};
 
@@ -12,6 +12,8 @@ pub struct TaskData {
     pub task: Task,
     /// Class names, by class index.
     pub labels: Vec<String>,
+    /// Whether the inputs are pairs of texts.
+    pub text_pairs: bool,
     /// The training subset, in numpy's order (see [`training_subset`]).
     pub train: EncodedSet,
     /// The whole dev split.
@@ -35,8 +37,8 @@ impl TaskData {
     ) -> Result<Self, Error> {
         let train = task.load(data, Split::Train, None)?;
         let dev = task.load(data, Split::Dev, Some(&train.labels))?;
-        let paired = |data: &Dataset| data.examples.iter().any(|e| e.text_pair.is_some());
-        if paired(&train) != paired(&dev) {
+        let text_pairs = has_pairs(&train.examples);
+        if text_pairs != has_pairs(&dev.examples) {
             return Err(Error::Usage(format!(
                 "of {} and {} one has pairs of texts, the other single texts",
                 train.path.display(),
@@ -57,19 +59,20 @@ impl TaskData {
             .collect();
         Ok(Self {
             task: task.clone(),
+            text_pairs,
             train: encode(base, chosen)?,
-            dev: encode_labelled(base, &dev)?,
+            dev: encode(base, dev.examples.iter().collect())?,
             labels: train.labels,
         })
     }
 }
 
-/// Tokenises a labelled data set in its own order.
-pub(crate) fn encode_labelled(base: &Base, data: &Dataset) -> Result<EncodedSet, Error> {
-    encode(base, data.examples.iter().collect())
+/// Whether any example is a pair of texts.
+pub(crate) fn has_pairs(examples: &[Example]) -> bool {
+    examples.iter().any(|e| e.text_pair.is_some())
 }
 
-fn encode(base: &Base, examples: Vec<&Example>) -> Result<EncodedSet, Error> {
+pub(crate) fn encode(base: &Base, examples: Vec<&Example>) -> Result<EncodedSet, Error> {
     let texts = examples
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));

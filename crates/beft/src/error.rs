@@ -43,6 +43,9 @@ pub enum Error {
         /// Where the last good adapter was saved.
         adapter: PathBuf,
     },
+    /// Training that diverged before anything good was learned.
+    #[error("{0} (nothing was learned until then, so nothing was saved)")]
+    NothingGood(Failure),
     /// An output that cannot be written.
     #[error("cannot write {}: {source}", .path.display())]
     Write {

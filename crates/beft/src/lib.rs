@@ -29,8 +29,9 @@ mod run;
 mod tune;
 
 pub use base::Base;
+pub use beft_nn::Precision;
 pub use data::TaskData;
-pub use device::{DeviceError, compiled_devices, parse_device};
+pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use error::Error;
 pub use evaluate::{Evaluation, Tuned, evaluate, open_tuned};
 pub use heatmap::heatmap_svg;

@@ -16,14 +16,15 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
     };
     line(format!("# {} on {}\n", settings.model, settings.task));
     line(format!(
-        "{} training examples, {} dev examples, {} epochs of batches of {}, learning rate {:e}, seed {}, device {}.\n",
+        "{} training examples, {} dev examples, {} epochs of batches of {}, learning rate {:e}, seed {}, device {}, {}.\n",
         settings.train_size,
         settings.dev_size,
         settings.epochs,
         settings.batch_size,
         settings.learning_rate,
         settings.seed,
-        settings.device
+        settings.device,
+        settings.precision
     ));
     line(format!(
         "**{}** The pick has the highest BEFT score among the candidates; its adapter is in [`adapter/`](adapter/).\n",

@@ -57,6 +57,8 @@ pub struct Settings {
     pub max_length: usize,
     /// Device.
     pub device: String,
+    /// What the frozen weight matrices were kept in.
+    pub precision: String,
 }
 
 /// One mode: a term set that was trained.

@@ -145,6 +145,7 @@ pub fn settings(
         seed: tune.seed,
         max_length: base.max_length(),
         device: device.to_owned(),
+        precision: base.precision().to_string(),
     }
 }
 

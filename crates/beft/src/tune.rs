@@ -61,7 +61,8 @@ pub struct TuneOutcome {
 
 impl TuneOutcome {
     /// Saves the adapter to the folder `dir`. After a divergence the last good one goes to
-    /// `last-good` beside it instead, `dir` stays as it was, and the error says so.
+    /// `last-good` beside it instead, `dir` stays as it was, and the error says so. Nothing is
+    /// saved when nothing good was learned.
     ///
     /// # Errors
     ///
@@ -70,6 +71,10 @@ impl TuneOutcome {
         let Some(failure) = self.failure else {
             return Ok(self.adapter.save(dir)?);
         };
+        // The last good values are those before the last step with a finite loss.
+        if failure.epoch == 1 && failure.step <= 2 {
+            return Err(Error::NothingGood(failure));
+        }
         let adapter = dir.with_file_name("last-good");
         self.adapter.save(&adapter)?;
         Err(Error::Diverged { failure, adapter })
@@ -150,6 +155,7 @@ fn facts(
         "terms": terms.to_string(),
         "task": data.task.name,
         "labels": data.labels,
+        "text_pairs": data.text_pairs,
         "max_length": base.max_length(),
         "train_size": data.train.len(),
         "learning_rate": options.learning_rate,

@@ -13,7 +13,7 @@ const LEARNING_RATE: f64 = 5e-3;
 /// Writes the model and data that are part of this program, then does what `beft run` does on any
 /// other.
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
-    prepare_folder(&args.out, &[])?;
+    let _made = prepare_folder(&args.out, &[])?;
     let (model, data) = (args.out.join("model"), args.out.join("data"));
     beft_demo::write_model(&model).with_context(|| format!("cannot write {}", model.display()))?;
     beft_demo::write_data(&data).with_context(|| format!("cannot write {}", data.display()))?;
@@ -30,6 +30,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
                 batch_size: recipe.batch_size,
                 seed: recipe.seed,
                 device: recipe.device.clone(),
+                precision: recipe.precision,
             },
         },
         terms: BiasTerm::QKV.to_vec(),

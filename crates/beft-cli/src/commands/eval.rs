@@ -8,9 +8,8 @@ use crate::output::{check_file, say};
 use crate::progress::metrics;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
-    if let Some(out) = &args.out {
-        check_file(out, &args.data)?;
-    }
+    let out = args.out.as_ref();
+    let _made = out.map(|out| check_file(out, &args.data)).transpose()?;
     let (tuned, task) = open(&args.tuned)?;
     let labels = Some(tuned.labels.as_slice());
     let data = if args.data.is_dir() {
@@ -19,7 +18,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         task.load_file(&args.data, labels, true)?
     };
     let result = beft::evaluate(&tuned, &task, &data)?;
-    if let Some(out) = &args.out {
+    if let Some(out) = out {
         let record = json!({
             "model": tuned.base.name(),
             "adapter": args.tuned.adapter.display().to_string(),
@@ -42,7 +41,12 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
 /// The tuned model and the task: the one asked for, else the one it was trained on.
 pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
     let device = parse_device(&args.device)?;
-    let tuned = open_tuned(args.model.as_deref(), &args.adapter, &device)?;
+    let tuned = open_tuned(
+        args.model.as_deref(),
+        &args.adapter,
+        &device,
+        args.precision,
+    )?;
     let name = args
         .task
         .as_deref()

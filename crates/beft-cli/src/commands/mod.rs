@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub(crate) mod demo;
+pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod predict;
 pub(crate) mod rank;
@@ -16,7 +17,7 @@ use beft::tasks::Task;
 use beft::{Base, Settings, TaskData, TuneOptions, TuneOutcome, parse_device, settings};
 
 use crate::args::{RecipeArgs, TrainArgs};
-use crate::output::prepare_folder;
+use crate::output::{MadeFolders, prepare_folder};
 use crate::progress::Progress;
 
 /// What every training command needs, checked and loaded.
@@ -41,22 +42,29 @@ impl Setup {
 }
 
 /// Makes sure that `files` and an adapter can be written to `out`, before hours of work go in.
-fn prepare_output(out: &Path, files: &[&str]) -> Result<()> {
-    prepare_folder(out, files)?;
-    Ok(Adapter::check_target(&out.join("adapter"))?)
+fn prepare_output(out: &Path, files: &[&str]) -> Result<MadeFolders> {
+    let made = prepare_folder(out, files)?;
+    Adapter::check_target(&out.join("adapter"))?;
+    Ok(made)
 }
 
-/// Trains one term set, showing progress; outputs will go to `out`.
-fn train_terms(args: &TrainArgs, terms: &TermSet, out: &Path) -> Result<(Setup, TuneOutcome)> {
+/// Trains one term set, showing progress, and lets `save` write the results to `out`.
+fn train_terms(
+    args: &TrainArgs,
+    terms: &TermSet,
+    out: &Path,
+    save: impl FnOnce(&Setup, &TuneOutcome) -> Result<()>,
+) -> Result<()> {
     let mut progress = Progress::new();
     let setup = setup(args, &progress)?;
     terms.sites(setup.base.num_layers())?;
-    prepare_output(out, &["results.json", "ranking.json"])?;
+    let _made = prepare_output(out, &["results.json", "ranking.json"])?;
     progress.mode(terms.to_string());
     let outcome = beft::tune(&setup.base, &setup.data, terms, &setup.options, |event| {
         progress.train(event)
     })?;
-    Ok((setup, outcome))
+    progress.finish();
+    save(&setup, &outcome)
 }
 
 /// The task's protocol values with the command line's on top.
@@ -75,7 +83,8 @@ fn options(task: &Task, recipe: &RecipeArgs) -> TuneOptions {
 fn setup(args: &TrainArgs, progress: &Progress) -> Result<Setup> {
     let device = parse_device(&args.recipe.device)?;
     let task = Task::named(&args.task)?;
-    let base = Base::open(&args.model, task.defaults.max_length, &device)?;
+    let base = Base::open(&args.model, task.defaults.max_length, &device)?
+        .with_precision(args.recipe.precision)?;
     let data = load_data(&task, args, &base)?;
     let (_, report) = base.classifier(data.labels.len(), u64::from(args.recipe.seed))?;
     if !report.initialized.is_empty() {

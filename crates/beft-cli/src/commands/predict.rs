@@ -18,19 +18,14 @@ const STANDARD: &str = "-";
 
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
     let to_stdout = args.out.as_os_str() == STANDARD;
-    if !to_stdout {
-        check_file(&args.out, &args.data)?;
-    }
+    let _made = (!to_stdout)
+        .then(|| check_file(&args.out, &args.data))
+        .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
     let examples = read(args, &task)?;
-    let encodings = tuned.base.encode(
-        examples
-            .iter()
-            .map(|e| (e.text.as_str(), e.text_pair.as_deref())),
-    )?;
     let progress = Progress::new();
-    let bar = progress.inputs(encodings.len());
-    let scores = tuned.predict(&encodings, |done| bar.inc(done as u64));
+    let bar = progress.inputs(examples.len());
+    let scores = tuned.predict(&examples, |done| bar.inc(done as u64))?;
     progress.finish();
 
     let mut rows = Vec::new();

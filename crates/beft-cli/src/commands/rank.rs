@@ -1,8 +1,8 @@
 use anyhow::{Result, bail};
-use beft::{ranking_table, save_heatmaps, write_json};
+use beft::{TuneOutcome, ranking_table, save_heatmaps, write_json};
 use serde_json::json;
 
-use super::train_terms;
+use super::{Setup, train_terms};
 use crate::args::RankArgs;
 use crate::output::{print_table, say};
 
@@ -10,7 +10,12 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     if args.terms.is_frozen() {
         bail!("there is nothing to rank when no bias is trained: give --terms all, or a set");
     }
-    let (setup, outcome) = train_terms(&args.train, &args.terms, &args.out)?;
+    train_terms(&args.train, &args.terms, &args.out, |setup, outcome| {
+        save(args, setup, outcome)
+    })
+}
+
+fn save(args: &RankArgs, setup: &Setup, outcome: &TuneOutcome) -> Result<()> {
     if outcome.failure.is_some() {
         outcome.save(&args.out.join("adapter"))?;
     }

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         data,
         options,
     } = setup(&args.train, &progress)?;
-    prepare_output(&args.out, &["results.json", "report.md"])?;
+    let _made = prepare_output(&args.out, &["results.json", "report.md"])?;
     let options = RunOptions {
         tune: options,
         candidates: args.terms.clone(),

@@ -118,8 +118,13 @@ impl BiasModel for BertForSequenceClassification {
         }
     }
 
+    fn layers_path() -> &'static str {
+        "bert.layers."
+    }
+
     fn site_path(site: BiasSite) -> String {
-        format!("bert.layers.{}.biases.{}", site.layer, site.term)
+        let layers = Self::layers_path();
+        format!("{layers}{}.biases.{}", site.layer, site.term)
     }
 }
 

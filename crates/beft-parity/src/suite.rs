@@ -1,0 +1,76 @@
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+
+use crate::{Check, Expected, Fixtures, ParityError, Tolerance, check_encoder};
+
+/// What one model gave.
+#[derive(Debug)]
+pub struct ModelReport {
+    /// Its name.
+    pub model: String,
+    /// Every comparison.
+    pub checks: Vec<Check>,
+}
+
+impl ModelReport {
+    /// The comparisons that were not within their tolerance.
+    pub fn failed(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.passes())
+    }
+
+    /// The largest error of values that are not zero in exact arithmetic.
+    pub fn worst(&self, tolerance: &Tolerance) -> f64 {
+        let own = |check: &&Check| check.tolerance == tolerance.values;
+        let errors = self.checks.iter().filter(own).map(|check| check.error);
+        errors.fold(0.0, |worst, e| if e.is_nan() { e } else { worst.max(e) })
+    }
+}
+
+/// A model folder and the file that says what it must give.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Model folder in Hugging Face layout.
+    pub model: PathBuf,
+    /// Expected tensors.
+    pub expected: PathBuf,
+}
+
+impl Subject {
+    /// Every committed model fixture.
+    pub fn committed(fixtures: &Fixtures) -> Vec<Self> {
+        let subject = |model: PathBuf| Self {
+            expected: model.join("expected.safetensors"),
+            model,
+        };
+        fixtures.models().into_iter().map(subject).collect()
+    }
+
+    /// The real MiniLM, if `cargo xtask fetch-minilm` and `minilm-expected` have put it into
+    /// `models`.
+    pub fn minilm(models: &Path) -> Option<Self> {
+        let subject = Self {
+            model: models.join("minilm"),
+            expected: models.join("minilm-expected.safetensors"),
+        };
+        (subject.model.is_dir() && subject.expected.is_file()).then_some(subject)
+    }
+
+    /// Everything that can be compared on `device`.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read; a wrong result is a failed [`Check`].
+    pub fn check(
+        &self,
+        device: &Device,
+        tolerance: &Tolerance,
+    ) -> Result<ModelReport, ParityError> {
+        let name = self.model.file_name().unwrap_or_default();
+        let expected = Expected::open(&self.expected)?;
+        Ok(ModelReport {
+            model: name.to_string_lossy().into_owned(),
+            checks: check_encoder(&self.model, &expected, device, tolerance)?,
+        })
+    }
+}

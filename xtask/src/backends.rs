@@ -1,0 +1,244 @@
+//! What a backend needs on this machine, and the parity suite on every backend.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{cargo, execute, python};
+
+/// What can be set up.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Setup {
+    /// libtorch: a Python environment with the right torch, and the build settings for it.
+    Tch,
+    /// A Vulkan loader and driver: checks, and names the packages.
+    Vulkan,
+}
+
+/// A backend that the parity suite can be run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    Flex,
+    Ndarray,
+    Tch,
+    Cuda,
+    Vulkan,
+    Wgpu,
+    CubeclCpu,
+}
+
+impl Backend {
+    /// First word of its device strings.
+    fn device(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Tch => "tch",
+            Self::Cuda => "cuda",
+            Self::Vulkan => "vulkan",
+            Self::Wgpu => "wgpu",
+            Self::CubeclCpu => "cubecl-cpu",
+        }
+    }
+
+    /// The Cargo feature.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::CubeclCpu => "cpu",
+            other => other.device(),
+        }
+    }
+
+    /// What is missing to build and run it here.
+    fn missing(self, root: &Path) -> Option<String> {
+        match self {
+            Self::Flex | Self::Ndarray => None,
+            Self::Tch => (!torch_settings(root).is_file())
+                .then(|| "run `cargo xtask setup tch` first".to_owned()),
+            Self::Vulkan | Self::Wgpu => vulkan_missing(),
+            Self::Cuda => find_library("libcuda.so.1")
+                .is_none()
+                .then(|| "no NVIDIA driver (libcuda.so.1)".to_owned()),
+            // tracel-llvm-bundler fetches it in its build script.
+            Self::CubeclCpu => Some("its build downloads LLVM; name it to try".to_owned()),
+        }
+    }
+}
+
+/// Builds the parity program with the given backends (all that this machine can run when
+/// `backends` is empty and `all` is set; else the two that need nothing) and runs it on each.
+pub(crate) fn parity(root: &Path, backends: &[Backend], all: bool, verbose: bool) -> Result<()> {
+    let chosen: Vec<Backend> = if !backends.is_empty() {
+        backends.to_vec()
+    } else if all {
+        let known = Backend::value_variants();
+        known
+            .iter()
+            .copied()
+            .filter(|backend| match backend.missing(root) {
+                Some(reason) => {
+                    println!("left out: {} ({reason})", backend.device());
+                    false
+                }
+                None => true,
+            })
+            .collect()
+    } else {
+        vec![Backend::Flex, Backend::Ndarray]
+    };
+    for backend in &chosen {
+        // cubecl-cpu may be tried; it fails by itself where LLVM cannot be fetched.
+        if let Some(reason) = backend
+            .missing(root)
+            .filter(|_| *backend != Backend::CubeclCpu)
+        {
+            bail!("{}: {reason}", backend.device());
+        }
+    }
+    let features: Vec<&str> = chosen.iter().map(|b| b.feature()).collect();
+    let mut command = cargo(root);
+    command
+        .args(["run", "--quiet", "-p", "beft-parity", "--features"])
+        .arg(features.join(","))
+        .args(["--", "check"]);
+    for backend in &chosen {
+        command.args(["--device", backend.device()]);
+    }
+    if verbose {
+        command.arg("--verbose");
+    }
+    execute(&mut command)
+}
+
+/// What a program that is carried to a GPU machine may weigh.
+const LARGEST_PROGRAM: u64 = 60_000_000;
+
+/// Builds the programs that check a GPU machine, and runs them if this is one. Each is one file:
+/// fixtures inside, kernels compiled where it runs (the second one needs libtorch beside it).
+pub(crate) fn gpu_check(root: &Path, args: &[String]) -> Result<()> {
+    let out = root.join("target/gpu-check");
+    fs::create_dir_all(&out)?;
+    let mut built = vec![build_gpu(root, &out, "beft-gpu", "cuda,vulkan")?];
+    match Backend::Tch.missing(root) {
+        None => built.push(build_gpu(root, &out, "beft-gpu-tch", "tch")?),
+        Some(reason) => println!("left out: beft-gpu-tch ({reason})"),
+    }
+    if let Some(reason) = Backend::Cuda.missing(root) {
+        println!("not run here: {reason}");
+        println!("on a machine with an NVIDIA GPU: beft-gpu gpu");
+        return Ok(());
+    }
+    built
+        .iter()
+        .try_for_each(|program| execute(Command::new(program).arg("gpu").args(args)))
+}
+
+/// One program, stripped, checked for its size.
+fn build_gpu(root: &Path, out: &Path, name: &str, features: &str) -> Result<PathBuf> {
+    execute(
+        cargo(root)
+            .args([
+                "build",
+                "--profile",
+                "dist",
+                "-p",
+                "beft-parity",
+                "--features",
+            ])
+            .arg(features),
+    )?;
+    let program = out.join(name);
+    fs::copy(root.join("target/dist/beft-parity"), &program)?;
+    let size = fs::metadata(&program)?.len();
+    println!("{}: {:.1} MB", program.display(), size as f64 / 1e6);
+    if size > LARGEST_PROGRAM {
+        bail!("that is more than {} MB", LARGEST_PROGRAM / 1_000_000);
+    }
+    Ok(program)
+}
+
+/// Sets a backend up; does nothing where that is done.
+pub(crate) fn setup(root: &Path, what: Setup) -> Result<()> {
+    match what {
+        Setup::Tch => setup_tch(root),
+        Setup::Vulkan => match vulkan_missing() {
+            None => {
+                let drivers = vulkan_drivers();
+                let names: Vec<String> = drivers.iter().map(|p| p.display().to_string()).collect();
+                println!("ready: Vulkan loader and drivers {}", names.join(", "));
+                Ok(())
+            }
+            Some(reason) => bail!("{reason}"),
+        },
+    }
+}
+
+/// Where the build settings go; `.cargo/config.toml` includes the file if it is there.
+fn torch_settings(root: &Path) -> PathBuf {
+    root.join(".cargo/tch.toml")
+}
+
+/// Torch into `.venv`, and `LIBTORCH` for every build of this checkout: burn-tch compiles against
+/// it, and the build scripts of our programs put its `lib` into their run path.
+fn setup_tch(root: &Path) -> Result<()> {
+    python::setup(root)?;
+    let torch = python::torch_dir(root)?;
+    let settings = format!(
+        "# Written by `cargo xtask setup tch`; delete this file to undo.\n[env]\nLIBTORCH = {:?}\n",
+        torch.display().to_string()
+    );
+    let path = torch_settings(root);
+    if fs::read_to_string(&path).is_ok_and(|old| old == settings) {
+        println!(
+            "ready: {} already names {}",
+            path.display(),
+            torch.display()
+        );
+        return Ok(());
+    }
+    fs::write(&path, settings).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("ready: {} now names {}", path.display(), torch.display());
+    println!("build with: cargo build --release -p beft-cli --features tch");
+    Ok(())
+}
+
+/// What a Vulkan program would not find here.
+fn vulkan_missing() -> Option<String> {
+    let packages = "Debian, Ubuntu: apt install libvulkan1 mesa-vulkan-drivers; Fedora: dnf install vulkan-loader mesa-vulkan-drivers; NVIDIA's own driver brings one for its cards";
+    if find_library("libvulkan.so.1").is_none() {
+        Some(format!("no Vulkan loader (libvulkan.so.1). {packages}"))
+    } else if vulkan_drivers().is_empty() {
+        Some(format!("a Vulkan loader but no driver. {packages}"))
+    } else {
+        None
+    }
+}
+
+/// Driver manifests where the Vulkan loader looks on Linux.
+fn vulkan_drivers() -> Vec<PathBuf> {
+    [
+        "/etc/vulkan/icd.d",
+        "/usr/share/vulkan/icd.d",
+        "/usr/local/share/vulkan/icd.d",
+    ]
+    .into_iter()
+    .filter_map(|dir| fs::read_dir(dir).ok())
+    .flatten()
+    .filter_map(|entry| Some(entry.ok()?.path()))
+    .filter(|path| path.extension().is_some_and(|e| e == "json"))
+    .collect()
+}
+
+/// Where the dynamic linker finds a library, by its own cache.
+fn find_library(name: &str) -> Option<String> {
+    let output = ["ldconfig", "/sbin/ldconfig"]
+        .into_iter()
+        .find_map(|program| Command::new(program).arg("-p").output().ok())?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find(|line| line.trim_start().starts_with(name))
+        .map(|line| line.trim().to_owned())
+}

@@ -1,0 +1,113 @@
+//! Single crates from other programs: a crate outside this workspace compiles and runs with them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The top of this repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Makes a crate with these dependencies (lines of Cargo.toml) and this `main.rs` in a temporary
+/// folder, runs it and returns what it printed.
+fn run(name: &str, dependencies: &str, main: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let crates = root().join("crates");
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n[profile.dev]\ndebug = false\n",
+        dependencies.replace("CRATES", &crates.display().to_string())
+    );
+    fs::create_dir(dir.path().join("src")).unwrap();
+    fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(dir.path().join("src/main.rs"), main).unwrap();
+    // The versions that this workspace is tested with.
+    fs::copy(root().join("Cargo.lock"), dir.path().join("Cargo.lock")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet"])
+        .current_dir(dir.path())
+        // Kept between runs, apart from the workspace's own.
+        .env("CARGO_TARGET_DIR", root().join("target/external"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn scores_alone_need_no_tensor_library() {
+    let printed = run(
+        "uses-scores",
+        "beft-score = { path = \"CRATES/beft-score\" }",
+        r#"
+use beft_score::core::{BiasSite, BiasSnapshot, BiasTerm};
+use beft_score::{Beft, Scorer};
+
+fn main() {
+    let site = BiasSite::new(0, BiasTerm::V);
+    let before = BiasSnapshot::from_iter([(site, vec![1.0, 0.0])]);
+    let after = BiasSnapshot::from_iter([(site, vec![1.0, 3.0])]);
+    let scores = Beft.score(&before, &after).expect("equal shapes");
+    println!("{:.3}", scores.value(site).expect("scored"));
+}
+"#,
+    );
+    assert_eq!(printed.trim(), "0.900");
+    // And none was compiled.
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "beft-score", "--edges", "normal"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(
+        tree.contains("beft-core") && !tree.contains("burn"),
+        "{tree}"
+    );
+}
+
+#[test]
+fn an_encoder_is_trained_on_a_backend_of_the_users_choice() {
+    let printed = run(
+        "uses-encoder",
+        "beft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"ndarray\"] }",
+        r#"
+use beft_encoder::checkpoint::ModelDir;
+use beft_encoder::BertForSequenceClassification;
+use beft_train::core::{EncodedSet, Encoding, TermSet};
+use beft_train::{Metrics, TrainConfig, TrainError, train};
+use burn::tensor::Device;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    #[allow(deprecated)]
+    let device = Device::ndarray();
+    let dir = ModelDir::open("FIXTURE".as_ref())?;
+    let (model, _) = BertForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
+    let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3] });
+    let data = EncodedSet { encodings: inputs.collect(), labels: vec![0, 1, 2, 0, 1, 2, 0, 1] };
+    let config = TrainConfig::new("v".parse::<TermSet>()?, 1e-2, 3, 0);
+    let evaluate = |_: &_| Ok::<Metrics, TrainError>(Metrics::new());
+    let trained = train(model, &data, &config, evaluate, |_| ())?;
+    let loss = |epoch: usize| trained.epochs[epoch].train_loss;
+    println!("{} {}", trained.trainable, loss(2) < loss(0));
+    Ok(())
+}
+"#
+        .replace(
+            "FIXTURE",
+            &root()
+                .join("crates/beft-parity/fixtures/bert-tiny")
+                .display()
+                .to_string(),
+        )
+        .as_str(),
+    );
+    // Value biases, pooler bias and head of three layers, 32 wide, three classes.
+    assert_eq!(printed.trim(), format!("{} true", 3 * 32 + 32 + 3 * 32 + 3));
+}
