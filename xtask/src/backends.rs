@@ -27,7 +27,6 @@ pub(crate) enum Backend {
     Cuda,
     Vulkan,
     Wgpu,
-    CubeclCpu,
 }
 
 impl Backend {
@@ -40,15 +39,6 @@ impl Backend {
             Self::Cuda => "cuda",
             Self::Vulkan => "vulkan",
             Self::Wgpu => "wgpu",
-            Self::CubeclCpu => "cubecl-cpu",
-        }
-    }
-
-    /// The Cargo feature.
-    fn feature(self) -> &'static str {
-        match self {
-            Self::CubeclCpu => "cpu",
-            other => other.device(),
         }
     }
 
@@ -62,102 +52,140 @@ impl Backend {
             Self::Cuda => find_library("libcuda.so.1")
                 .is_none()
                 .then(|| "no NVIDIA driver (libcuda.so.1)".to_owned()),
-            // tracel-llvm-bundler fetches it in its build script.
-            Self::CubeclCpu => Some("its build downloads LLVM; name it to try".to_owned()),
         }
     }
 }
 
-/// Builds the parity program with the given backends (all that this machine can run when
-/// `backends` is empty and `all` is set; else the two that need nothing) and runs it on each.
-pub(crate) fn parity(root: &Path, backends: &[Backend], all: bool, verbose: bool) -> Result<()> {
-    let chosen: Vec<Backend> = if !backends.is_empty() {
-        backends.to_vec()
-    } else if all {
-        let known = Backend::value_variants();
-        known
-            .iter()
-            .copied()
-            .filter(|backend| match backend.missing(root) {
-                Some(reason) => {
-                    println!("left out: {} ({reason})", backend.device());
-                    false
-                }
-                None => true,
-            })
+/// A parity program: one file with the fixtures inside that can be carried to another machine.
+/// libtorch has its own, because a program with libtorch in it does not start without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    /// Pure Rust on the CPU, quickly built.
+    Plain,
+    /// Kernels are compiled where it runs.
+    Kernels,
+    /// libtorch.
+    Torch,
+}
+
+impl Program {
+    /// The programs that run these backends, each with its share of them.
+    fn all_for(backends: &[Backend]) -> Vec<(Self, Vec<Backend>)> {
+        let kernels = |b: &Backend| matches!(b, Backend::Cuda | Backend::Vulkan | Backend::Wgpu);
+        let (torch, other): (Vec<_>, Vec<_>) = backends.iter().copied().partition(|b| *b == Backend::Tch);
+        let first = if other.iter().any(kernels) {
+            Self::Kernels
+        } else {
+            Self::Plain
+        };
+        [(first, other), (Self::Torch, torch)]
+            .into_iter()
+            .filter(|(_, share)| !share.is_empty())
             .collect()
-    } else {
-        vec![Backend::Flex, Backend::Ndarray]
-    };
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "beft-parity-plain",
+            Self::Kernels => "beft-parity",
+            Self::Torch => "beft-parity-tch",
+        }
+    }
+
+    /// Cargo features, besides flex and ndarray. `cpu` is not among them: its build downloads LLVM
+    /// from outside the package registries.
+    fn features(self) -> &'static str {
+        match self {
+            Self::Plain => "flex,ndarray",
+            Self::Kernels => "cuda,vulkan",
+            Self::Torch => "tch",
+        }
+    }
+
+    /// Builds it, stripped, into `target/parity/`.
+    fn build(self, root: &Path) -> Result<PathBuf> {
+        execute(
+            cargo(root)
+                .args([
+                    "build",
+                    "--profile",
+                    "dist",
+                    "-p",
+                    "beft-parity",
+                    "--features",
+                ])
+                .arg(self.features()),
+        )?;
+        let out = root.join("target/parity");
+        fs::create_dir_all(&out)?;
+        let program = out.join(self.name());
+        fs::copy(root.join("target/dist/beft-parity"), &program)?;
+        Ok(program)
+    }
+}
+
+/// Runs the parity suite on the given backends; on all that this machine can run when `all` is
+/// set, on the two that need nothing when nothing is given.
+pub(crate) fn parity(root: &Path, backends: &[Backend], all: bool, verbose: bool) -> Result<()> {
+    let mut chosen = backends.to_vec();
+    if all {
+        for backend in Backend::value_variants() {
+            match backend.missing(root) {
+                Some(reason) => println!("left out: {} ({reason})", backend.device()),
+                None => chosen.push(*backend),
+            }
+        }
+    } else if chosen.is_empty() {
+        chosen = vec![Backend::Flex, Backend::Ndarray];
+    }
     for backend in &chosen {
-        // cubecl-cpu may be tried; it fails by itself where LLVM cannot be fetched.
-        if let Some(reason) = backend
-            .missing(root)
-            .filter(|_| *backend != Backend::CubeclCpu)
-        {
+        if let Some(reason) = backend.missing(root) {
             bail!("{}: {reason}", backend.device());
         }
     }
-    let features: Vec<&str> = chosen.iter().map(|b| b.feature()).collect();
-    let mut command = cargo(root);
-    command
-        .args(["run", "--quiet", "-p", "beft-parity", "--features"])
-        .arg(features.join(","))
-        .args(["--", "check"]);
-    for backend in &chosen {
-        command.args(["--device", backend.device()]);
+    for (program, share) in Program::all_for(&chosen) {
+        let mut command = Command::new(program.build(root)?);
+        command.current_dir(root).arg("check");
+        for backend in share {
+            command.args(["--device", backend.device()]);
+        }
+        if verbose {
+            command.arg("--verbose");
+        }
+        execute(&mut command)?;
     }
-    if verbose {
-        command.arg("--verbose");
-    }
-    execute(&mut command)
+    Ok(())
 }
 
 /// What a program that is carried to a GPU machine may weigh.
 const LARGEST_PROGRAM: u64 = 60_000_000;
 
-/// Builds the programs that check a GPU machine, and runs them if this is one. Each is one file:
-/// fixtures inside, kernels compiled where it runs (the second one needs libtorch beside it).
+/// Builds both programs, checks their size, and runs them if this machine has an NVIDIA GPU.
 pub(crate) fn gpu_check(root: &Path, args: &[String]) -> Result<()> {
-    let out = root.join("target/gpu-check");
-    fs::create_dir_all(&out)?;
-    let mut built = vec![build_gpu(root, &out, "beft-gpu", "cuda,vulkan")?];
-    match Backend::Tch.missing(root) {
-        None => built.push(build_gpu(root, &out, "beft-gpu-tch", "tch")?),
-        Some(reason) => println!("left out: beft-gpu-tch ({reason})"),
+    let mut built = Vec::new();
+    for program in [Program::Kernels, Program::Torch] {
+        if program == Program::Torch
+            && let Some(reason) = Backend::Tch.missing(root)
+        {
+            println!("left out: {} ({reason})", program.name());
+            continue;
+        }
+        let path = program.build(root)?;
+        let size = fs::metadata(&path)?.len();
+        println!("{}: {:.1} MB", path.display(), size as f64 / 1e6);
+        if size > LARGEST_PROGRAM {
+            bail!("that is more than {} MB", LARGEST_PROGRAM / 1_000_000);
+        }
+        built.push(path);
     }
     if let Some(reason) = Backend::Cuda.missing(root) {
         println!("not run here: {reason}");
-        println!("on a machine with an NVIDIA GPU: beft-gpu gpu");
+        println!("on a machine with an NVIDIA GPU: beft-parity gpu");
         return Ok(());
     }
     built
         .iter()
         .try_for_each(|program| execute(Command::new(program).arg("gpu").args(args)))
-}
-
-/// One program, stripped, checked for its size.
-fn build_gpu(root: &Path, out: &Path, name: &str, features: &str) -> Result<PathBuf> {
-    execute(
-        cargo(root)
-            .args([
-                "build",
-                "--profile",
-                "dist",
-                "-p",
-                "beft-parity",
-                "--features",
-            ])
-            .arg(features),
-    )?;
-    let program = out.join(name);
-    fs::copy(root.join("target/dist/beft-parity"), &program)?;
-    let size = fs::metadata(&program)?.len();
-    println!("{}: {:.1} MB", program.display(), size as f64 / 1e6);
-    if size > LARGEST_PROGRAM {
-        bail!("that is more than {} MB", LARGEST_PROGRAM / 1_000_000);
-    }
-    Ok(program)
 }
 
 /// Sets a backend up; does nothing where that is done.

@@ -172,10 +172,8 @@ fn peft_roundtrip(root: &Path, base: &Path, adapter: &Path, inputs: &Path) -> Re
 
 /// The top of the repository.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .components()
-        .collect()
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
 }
 
 fn cargo(root: &Path) -> Command {
