@@ -56,11 +56,11 @@ impl Backend {
     }
 }
 
-/// A parity program: one file with the fixtures inside that can be carried to another machine.
-/// libtorch has its own, because a program with libtorch in it does not start without.
+/// A parity program: one file with the fixtures inside that can be carried to another machine. There
+/// are three, to keep each quick to build, and because one with libtorch does not start without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
-    /// Pure Rust on the CPU, quickly built.
+    /// Pure Rust on the CPU.
     Plain,
     /// Kernels are compiled where it runs.
     Kernels,
@@ -69,19 +69,15 @@ enum Program {
 }
 
 impl Program {
-    /// The programs that run these backends, each with its share of them.
-    fn all_for(backends: &[Backend]) -> Vec<(Self, Vec<Backend>)> {
-        let kernels = |b: &Backend| matches!(b, Backend::Cuda | Backend::Vulkan | Backend::Wgpu);
-        let (torch, other): (Vec<_>, Vec<_>) = backends.iter().copied().partition(|b| *b == Backend::Tch);
-        let first = if other.iter().any(kernels) {
-            Self::Kernels
-        } else {
-            Self::Plain
-        };
-        [(first, other), (Self::Torch, torch)]
-            .into_iter()
-            .filter(|(_, share)| !share.is_empty())
-            .collect()
+    const ALL: [Self; 3] = [Self::Plain, Self::Kernels, Self::Torch];
+
+    /// The one that holds a backend.
+    fn of(backend: Backend) -> Self {
+        match backend {
+            Backend::Flex | Backend::Ndarray => Self::Plain,
+            Backend::Cuda | Backend::Vulkan | Backend::Wgpu => Self::Kernels,
+            Backend::Tch => Self::Torch,
+        }
     }
 
     fn name(self) -> &'static str {
@@ -92,8 +88,6 @@ impl Program {
         }
     }
 
-    /// Cargo features, besides flex and ndarray. `cpu` is not among them: its build downloads LLVM
-    /// from outside the package registries.
     fn features(self) -> &'static str {
         match self {
             Self::Plain => "flex,ndarray",
@@ -106,15 +100,8 @@ impl Program {
     fn build(self, root: &Path) -> Result<PathBuf> {
         execute(
             cargo(root)
-                .args([
-                    "build",
-                    "--profile",
-                    "dist",
-                    "-p",
-                    "beft-parity",
-                    "--features",
-                ])
-                .arg(self.features()),
+                .args(["build", "--profile", "dist", "-p", "beft-parity"])
+                .args(["--no-default-features", "--features", self.features()]),
         )?;
         let out = root.join("target/parity");
         fs::create_dir_all(&out)?;
@@ -143,12 +130,16 @@ pub(crate) fn parity(root: &Path, backends: &[Backend], all: bool, verbose: bool
             bail!("{}: {reason}", backend.device());
         }
     }
-    for (program, share) in Program::all_for(&chosen) {
-        let mut command = Command::new(program.build(root)?);
-        command.current_dir(root).arg("check");
-        for backend in share {
-            command.args(["--device", backend.device()]);
+    for program in Program::ALL {
+        let share = chosen
+            .iter()
+            .filter(|backend| Program::of(**backend) == program);
+        let devices: Vec<&str> = share.flat_map(|b| ["--device", b.device()]).collect();
+        if devices.is_empty() {
+            continue;
         }
+        let mut command = Command::new(program.build(root)?);
+        command.current_dir(root).arg("check").args(devices);
         if verbose {
             command.arg("--verbose");
         }
