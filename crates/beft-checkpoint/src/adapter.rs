@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_nn::{ParamData, map_params, param_shapes, read_params};
+use beft_core::TermSet;
+use beft_nn::{BiasModel, ParamData, map_params, param_shapes, read_params};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use serde_json::{Map, Value};
@@ -131,12 +132,60 @@ impl Adapter {
         ))
     }
 
+    /// What should be among the parameters `new` of this adapter, and is not; or should not be.
+    fn missing_part<M: BiasModel, T>(
+        &self,
+        module: &M,
+        table: &NameTable,
+        new: &BTreeMap<String, T>,
+    ) -> Option<String> {
+        let hf = |path: &str| {
+            let name = table.by_path(path).map(|(_, name)| name);
+            name.unwrap_or_else(|| path.to_owned())
+        };
+        let head = module.bias_layout().head.iter();
+        if let Some(path) = head
+            .filter(|_| !self.head.is_empty())
+            .find(|p| !new.contains_key(**p))
+        {
+            return Some(format!("tensor `{}` of the head is missing", hf(path)));
+        }
+        let linear = linear_modules(module, table);
+        let untuned = linear.iter().find(|name| {
+            let target = self.target_modules.iter().any(|t| is_target(name, t));
+            target && !self.deltas.contains_key(*name)
+        });
+        if let Some(name) = untuned {
+            return Some(format!(
+                "the bias of `{name}` is missing, which target_modules {:?} names",
+                self.target_modules
+            ));
+        }
+        let terms = self.facts.get("terms")?.as_str()?;
+        let paths = match terms.parse::<TermSet>().map(|t| module.trainable_paths(&t)) {
+            Ok(Ok(paths)) => paths,
+            Ok(Err(error)) | Err(error) => return Some(format!("its terms `{terms}`: {error}")),
+        };
+        if let Some(path) = paths.iter().find(|path| !new.contains_key(*path)) {
+            return Some(format!(
+                "it was trained for the terms `{terms}`, but tensor `{}` is missing",
+                hf(path)
+            ));
+        }
+        let stray = new.keys().find(|path| !paths.contains(path))?;
+        Some(format!(
+            "tensor `{}` is not part of its terms `{terms}`",
+            hf(stray)
+        ))
+    }
+
     /// Puts the adapter onto the base model in `module`; `path` is for messages.
     ///
     /// # Errors
     ///
-    /// When a tensor has no place in the model, or another length.
-    pub fn apply<M: Module>(
+    /// When a tensor has no place in the model, or another length, or something is missing that the
+    /// adapter's own config, term set or head calls for.
+    pub fn apply<M: BiasModel>(
         &self,
         module: M,
         table: &NameTable,
@@ -163,6 +212,9 @@ impl Adapter {
             new.insert(param, (false, tensor.module_values(stored)));
         }
 
+        if let Some(problem) = self.missing_part(&module, table, &new) {
+            return Err(fail(problem));
+        }
         let present = read_params(&module, |p| new.contains_key(p));
         if let Some(absent) = new.keys().find(|p| !present.contains_key(*p)) {
             return Err(fail(format!(

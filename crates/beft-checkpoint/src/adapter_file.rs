@@ -45,6 +45,8 @@ struct PeftConfig {
     #[serde(default)]
     base_model_name_or_path: Option<String>,
     #[serde(default)]
+    task_type: Option<String>,
+    #[serde(default)]
     target_modules: Option<Value>,
 }
 
@@ -108,6 +110,14 @@ impl Adapter {
         check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
     }
 
+    /// Removes the adapter folder `dir` if it is one and holds nothing else.
+    pub fn remove(dir: &Path) {
+        if dir.join(ADAPTER_CONFIG).is_file() && Self::check_target(dir).is_ok() {
+            // What cannot be removed stays, and harms nothing.
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+
     /// Reads an adapter folder written by [`save`](Self::save) or by PEFT's `save_pretrained`.
     ///
     /// # Errors
@@ -127,6 +137,18 @@ impl Adapter {
                     config.peft_type
                 ),
             ));
+        }
+        if let Some(kind) = config.task_type.filter(|kind| kind != "SEQ_CLS") {
+            return Err(fail(
+                ADAPTER_CONFIG,
+                format!("task_type is `{kind}`; adapters for SEQ_CLS can be used"),
+            ));
+        }
+        if let Some(targets) = &config.target_modules
+            && !(targets.is_null() || targets.is_array() || targets.is_string())
+        {
+            let reason = format!("target_modules is {targets}; it must be a list of names");
+            return Err(fail(ADAPTER_CONFIG, reason));
         }
         // One string instead of a list is a regular expression, which is PEFT's to check.
         let listed = matches!(config.target_modules, Some(Value::Array(_)));

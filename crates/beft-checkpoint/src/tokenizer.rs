@@ -1,7 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use beft_core::Encoding;
-use tokenizers::{Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{
+    PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
 
 use crate::CheckpointError;
 
@@ -63,6 +65,12 @@ impl TextTokenizer {
             .into_values()
             .max()
             .map_or(0, |id| id as usize + 1)
+    }
+
+    /// How many special tokens it adds to a single text.
+    pub fn special_tokens(&self) -> usize {
+        let processor = self.tokenizer.get_post_processor();
+        processor.map_or(0, |p| p.added_tokens(false))
     }
 
     /// The id of a token, if it is in the vocabulary.

@@ -28,6 +28,9 @@ impl Drop for MadeFolders {
 /// Creates an output folder and makes sure that it and its `files` can be written.
 pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> {
     let unwritable = || format!("cannot write to the output folder {}", dir.display());
+    if let Some(file) = dir.ancestors().find(|path| path.is_file()) {
+        bail!("{}: {} is a file", unwritable(), file.display());
+    }
     let absent = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
     let made = dir.ancestors().take_while(absent).map(Path::to_owned);
     let made = MadeFolders(made.collect());
@@ -45,18 +48,27 @@ pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> 
     Ok(made)
 }
 
-/// Makes sure that an output file can be written, without touching it, and that it is not `input`.
-pub(crate) fn check_file(path: &Path, input: &Path) -> Result<MadeFolders> {
+/// Makes sure that an output file can be written, without touching it, and that it is neither one
+/// of the `inputs`, nor in a folder among them, nor in a model folder.
+pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder", path.display());
     }
-    if let (Ok(output), Ok(input)) = (path.canonicalize(), input.canonicalize())
-        && output == input
-    {
-        bail!("{} is the input; give another --out", path.display());
-    }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    prepare_folder(parent.unwrap_or(Path::new(".")), &[])
+    let parent = parent.unwrap_or(Path::new("."));
+    if parent.join("config.json").is_file() && parent.join("tokenizer.json").is_file() {
+        bail!("{} is a model folder; give another --out", parent.display());
+    }
+    if let Ok(output) = path.canonicalize() {
+        let taken = inputs
+            .iter()
+            .filter_map(|input| input.canonicalize().ok())
+            .any(|input| output == input || (input.is_dir() && output.parent() == Some(&input)));
+        if taken {
+            bail!("{} is an input; give another --out", path.display());
+        }
+    }
+    prepare_folder(parent, &[])
 }
 
 /// Prints a Markdown table to standard output with its columns lined up, numbers to the right.

@@ -70,14 +70,14 @@ impl Progress {
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
             Event::Step { loss, .. } => {
-                self.bar.set_message(format!("loss {loss:.4}"));
+                self.bar.set_message(format!("loss {}", loss_text(loss)));
                 self.bar.inc(1);
             }
             Event::Epoch(record) => self.line(&format!(
-                "  {} epoch {}: loss {:.4}{}",
+                "  {} epoch {}: loss {}{}",
                 self.mode,
                 record.epoch,
-                record.train_loss,
+                loss_text(record.train_loss),
                 metrics(&record.metrics)
             )),
         }
@@ -104,6 +104,14 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+fn loss_text(loss: f64) -> String {
+    if loss < 1e4 {
+        format!("{loss:.4}")
+    } else {
+        format!("{loss:.1e}")
     }
 }
 

@@ -34,14 +34,15 @@ fn assert_says(scratch: &Scratch, more: &[&str], parts: &[&str]) {
     }
 }
 
-/// Rewrites the model's weights without `drop`, and with `reshape` given another shape.
-fn rewrite_weights(scratch: &Scratch, drop: &str, reshape: Option<(&str, &[usize])>) {
-    let path = scratch.path("model/model.safetensors");
+/// Rewrites a tensor file without the names that contain `drop`, and with `reshape` given another
+/// shape.
+fn rewrite(scratch: &Scratch, file: &str, drop: &str, reshape: Option<(&str, &[usize])>) {
+    let path = scratch.path(file);
     let bytes = fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let views: Vec<(String, TensorView<'_>)> = tensors
         .iter()
-        .filter(|(name, _)| *name != drop)
+        .filter(|(name, _)| drop.is_empty() || !name.contains(drop))
         .map(|(name, view)| {
             let shape = match reshape {
                 Some((other, shape)) if other == name => shape.to_vec(),
@@ -104,8 +105,9 @@ fn damaged_config() {
 fn tensors_that_do_not_fit() {
     let value = "bert.encoder.layer.1.attention.self.value.bias";
     let scratch = Scratch::new();
-    rewrite_weights(
+    rewrite(
         &scratch,
+        "model/model.safetensors",
         value,
         Some(("bert.pooler.dense.weight", &[16, 64])),
     );
@@ -159,12 +161,18 @@ fn settings_that_make_no_sense() {
         &["--train-size", "25"],
         &["--train-size 25", "24 examples"],
     );
-    assert_says(&scratch, &["--train-size", "0"], &["--train-size 0"]);
-    assert_says(&scratch, &["--lr", "0"], &["learning rate"]);
+    for wrong in ["0", "-1", "nan", "inf", "1e39"] {
+        assert_says(&scratch, &["--lr", wrong], &["--lr", "positive and finite"]);
+    }
     assert_says(&scratch, &["--terms", "v@1-3"], &["layer 3", "3 layers"]);
     assert_says(&scratch, &["--device", "tpu"], &["`tpu`", "flex"]);
     assert_says(&scratch, &["--task", "sst3"], &["`sst3`", "sst2"]);
-    for wrong in [["--terms", "w"], ["--epochs", "0"], ["--batch-size", "0"]] {
+    for wrong in [
+        ["--terms", "w"],
+        ["--epochs", "0"],
+        ["--batch-size", "0"],
+        ["--train-size", "0"],
+    ] {
         scratch.tune(&wrong).assert().code(2);
     }
 }
@@ -200,6 +208,9 @@ fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     assert_eq!(scratch.list("out"), ["last-good"]);
     let eval = ["eval", "--adapter", "out/last-good", "--data", "data"];
     scratch.beft(&eval).assert().success();
+    // A good run into the same folder takes it away.
+    scratch.tune(&[]).assert().success();
+    assert_eq!(scratch.list("out"), ["adapter", "results.json"]);
 }
 
 #[test]
@@ -282,6 +293,31 @@ fn adapters_that_do_not_fit() {
     assert!(eval(&[]).contains("beft.json says max_length -"));
     scratch.write("out/adapter/beft.json", &sidecar);
 
+    // One bias of three, or half the head, is missing; or it is said to be another term's.
+    let weights = fs::read(scratch.path("out/adapter/adapter_model.safetensors")).unwrap();
+    for gone in [
+        "bert.encoder.layer.1.attention.self.value",
+        "classifier.weight",
+    ] {
+        rewrite(
+            &scratch,
+            "out/adapter/adapter_model.safetensors",
+            gone,
+            None,
+        );
+        let text = eval(&[]);
+        assert!(text.contains(gone) && text.contains("missing"), "{text}");
+        fs::write(
+            scratch.path("out/adapter/adapter_model.safetensors"),
+            &weights,
+        )
+        .unwrap();
+    }
+    let terms = sidecar.replace("\"terms\": \"v\"", "\"terms\": \"v@0\"");
+    scratch.write("out/adapter/beft.json", &terms);
+    assert!(eval(&[]).contains("is not part of its terms `v@0`"));
+    scratch.write("out/adapter/beft.json", &sidecar);
+
     let config = scratch.read("out/adapter/adapter_config.json");
     let targets = |from: &str, to: &str| {
         scratch.write("out/adapter/adapter_config.json", &config.replace(from, to));
@@ -358,6 +394,20 @@ fn nothing_of_the_users_is_replaced() {
     ];
     scratch.beft(&predict).assert().code(2);
     assert_eq!(scratch.read("in.txt"), "good film\n");
+    for file in ["out/adapter/config.json", "good/adapter/beft.json"] {
+        let before = scratch.read(file);
+        let eval = [
+            "eval",
+            "--adapter",
+            "good/adapter",
+            "--data",
+            "data",
+            "--out",
+            file,
+        ];
+        scratch.beft(&eval).assert().code(2);
+        assert_eq!(scratch.read(file), before);
+    }
 
     scratch.write("demo/data/train.tsv", "mine\n");
     scratch.beft(&["demo", "--out", "demo"]).assert().code(2);

@@ -136,8 +136,19 @@ impl Task {
             labels: label_use,
         };
         let mut index = LabelIndex::new(known);
-        let mut examples = Vec::new();
+        let mut examples: Vec<Example> = Vec::new();
         source.read(bytes, format, &mut |row| {
+            let pair = row.pair.is_some();
+            if examples
+                .first()
+                .is_some_and(|first| first.text_pair.is_some() != pair)
+            {
+                return Err(DataError::MixedPairs {
+                    path: path.to_owned(),
+                    line: row.line,
+                    pair,
+                });
+            }
             let label = row
                 .label
                 .map(|label| index.index(&label, path, row.line))
@@ -172,6 +183,24 @@ mod tests {
 
     fn text_task() -> Task {
         Task::named("text").unwrap()
+    }
+
+    #[test]
+    fn rows_that_contradict_each_other() {
+        let read = |format, content: &str| {
+            let name = Path::new("in.file");
+            let read = text_task().read_inputs(content.as_bytes(), name, format);
+            read.unwrap_err().to_string()
+        };
+        let mixed = "{\"text\": \"a\", \"text_pair\": \"b\"}\n{\"text\": \"c\"}\n";
+        assert_eq!(
+            read(InputFormat::Jsonl, mixed),
+            "in.file:2: no second text, unlike the rows before: give every row a pair, or none"
+        );
+        assert_eq!(
+            read(InputFormat::Tsv, "text\ttext\na\tb\n"),
+            "in.file:1: column `text` is there twice: rename one"
+        );
     }
 
     #[test]

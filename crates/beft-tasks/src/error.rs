@@ -86,6 +86,29 @@ pub enum DataError {
         /// The columns that are there.
         found: Vec<String>,
     },
+    /// A column that the header names twice.
+    #[error("{}:{line}: column {} is there twice: rename one", .path.display(), quoted(.column))]
+    DuplicateColumn {
+        /// The file.
+        path: PathBuf,
+        /// Line of the header.
+        line: usize,
+        /// The column.
+        column: String,
+    },
+    /// A single text among pairs, or the other way round.
+    #[error(
+        "{}:{line}: {} text, unlike the rows before: give every row a pair, or none",
+        .path.display(), if *.pair { "a second" } else { "no second" }
+    )]
+    MixedPairs {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// Whether this row is a pair.
+        pair: bool,
+    },
     /// A row longer or shorter than the header.
     #[error(
         "{}:{line}: found {found} columns, expected {expected} as in the header: \

@@ -52,6 +52,13 @@ impl Base {
                 config.vocab_size
             )));
         }
+        // BERT reads the first token's state, which must be [CLS].
+        if tokenizer.special_tokens() < 2 {
+            return Err(Error::Usage(format!(
+                "{}/tokenizer.json adds no [CLS] and [SEP] to texts (its post_processor); the model needs them",
+                dir.path().display()
+            )));
+        }
         let files = dir.tensors()?;
         Ok(Self {
             dir,

@@ -76,6 +76,16 @@ pub fn open_tuned(
             .collect(),
         None => (0..classes).map(|class| class.to_string()).collect(),
     };
+    if let Some(twice) = labels
+        .iter()
+        .enumerate()
+        .find_map(|(i, label)| labels[..i].contains(label).then_some(label))
+    {
+        return Err(Error::Usage(format!(
+            "adapter {}: beft.json names the label `{twice}` twice",
+            adapter_dir.display()
+        )));
+    }
     if labels.len() != classes {
         return Err(Error::Usage(format!(
             "adapter {}: beft.json names {} labels, the head has {classes} classes",

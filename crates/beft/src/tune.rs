@@ -60,6 +60,18 @@ pub struct TuneOutcome {
 }
 
 impl TuneOutcome {
+    /// What the user must hear about a training that came to its end: a loss far above that of
+    /// guessing one of `classes` says that it went wrong.
+    pub fn warning(&self, classes: usize) -> Option<String> {
+        let loss = self.epochs.last()?.train_loss;
+        let guessing = (classes.max(2) as f64).ln();
+        (loss > 10.0 * guessing).then(|| {
+            format!(
+                "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
+            )
+        })
+    }
+
     /// Saves the adapter to the folder `dir`. After a divergence the last good one goes to
     /// `last-good` beside it instead, `dir` stays as it was, and the error says so. Nothing is
     /// saved when nothing good was learned.
@@ -69,17 +81,23 @@ impl TuneOutcome {
     /// When the folder cannot be written, or training diverged.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         let Some(failure) = self.failure else {
-            return Ok(self.adapter.save(dir)?);
+            self.adapter.save(dir)?;
+            // What an earlier run that failed left there is not this run's.
+            Adapter::remove(&dir.with_file_name(LAST_GOOD));
+            return Ok(());
         };
         // The last good values are those before the last step with a finite loss.
         if failure.epoch == 1 && failure.step <= 2 {
             return Err(Error::NothingGood(failure));
         }
-        let adapter = dir.with_file_name("last-good");
+        let adapter = dir.with_file_name(LAST_GOOD);
         self.adapter.save(&adapter)?;
         Err(Error::Diverged { failure, adapter })
     }
 }
+
+/// Name of the folder with the last good adapter of a run that failed.
+const LAST_GOOD: &str = "last-good";
 
 /// Inputs per batch where no gradients are needed.
 pub(crate) const EVAL_BATCH: usize = 64;

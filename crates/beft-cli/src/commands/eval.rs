@@ -9,7 +9,9 @@ use crate::progress::metrics;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     let out = args.out.as_ref();
-    let _made = out.map(|out| check_file(out, &args.data)).transpose()?;
+    let _made = out
+        .map(|out| check_file(out, &[&args.data, &args.tuned.adapter]))
+        .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
     let labels = Some(tuned.labels.as_slice());
     let data = if args.data.is_dir() {

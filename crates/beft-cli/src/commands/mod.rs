@@ -64,6 +64,9 @@ fn train_terms(
         progress.train(event)
     })?;
     progress.finish();
+    if let Some(warning) = outcome.warning(setup.data.labels.len()) {
+        eprintln!("warning: {warning}");
+    }
     save(&setup, &outcome)
 }
 
@@ -108,7 +111,8 @@ fn setup(args: &TrainArgs, progress: &Progress) -> Result<Setup> {
 }
 
 fn load_data(task: &Task, args: &TrainArgs, base: &Base) -> Result<TaskData> {
-    let train_size = args.recipe.train_size.or(task.defaults.train_size);
+    let train_size = args.recipe.train_size.map(|n| n as usize);
+    let train_size = train_size.or(task.defaults.train_size);
     Ok(TaskData::load(
         task,
         &args.data,

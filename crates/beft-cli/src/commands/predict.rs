@@ -19,7 +19,7 @@ const STANDARD: &str = "-";
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
     let to_stdout = args.out.as_os_str() == STANDARD;
     let _made = (!to_stdout)
-        .then(|| check_file(&args.out, &args.data))
+        .then(|| check_file(&args.out, &[&args.data, &args.tuned.adapter]))
         .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
     let examples = read(args, &task)?;
@@ -55,6 +55,9 @@ fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
         let name = Path::new("standard input");
         let format = format.unwrap_or(InputFormat::Lines);
         return Ok(task.read_inputs(stdin().lock(), name, format)?);
+    }
+    if args.data.is_dir() {
+        bail!("{} is a folder: give one file", args.data.display());
     }
     let Some(format) = format.or_else(|| InputFormat::of_path(&args.data)) else {
         bail!(

@@ -42,6 +42,9 @@ pub struct BertConfig {
     /// Standard deviation of newly initialised weights.
     #[serde(default = "defaults::initializer_range")]
     pub initializer_range: f64,
+    /// Whether attention is causal; not implemented.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_decoder: bool,
     /// Kind of position embedding; `absolute` is implemented.
     #[serde(default = "defaults::position_embedding_type")]
     pub position_embedding_type: String,
@@ -91,6 +94,7 @@ impl BertConfig {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             initializer_range: 0.02,
+            is_decoder: false,
             position_embedding_type: defaults::position_embedding_type(),
         }
     }
@@ -149,6 +153,9 @@ impl BertConfig {
                 "`hidden_act` is `{}`; `gelu` is implemented",
                 self.hidden_act
             ));
+        }
+        if self.is_decoder {
+            return Err("`is_decoder` is true; an encoder is implemented".to_owned());
         }
         if self.position_embedding_type != "absolute" {
             return Err(format!(

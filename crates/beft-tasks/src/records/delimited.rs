@@ -27,6 +27,16 @@ impl Columns {
         };
 
         let task = source.task;
+        let wanted = task.text_columns.iter().chain(&task.pair_column);
+        for name in wanted.chain([&task.label_column]) {
+            if header.iter().filter(|column| *column == name).count() > 1 {
+                return Err(DataError::DuplicateColumn {
+                    path: source.path.to_owned(),
+                    line,
+                    column: name.clone(),
+                });
+            }
+        }
         let text = task.text_columns.iter().find_map(position);
         let pair = task.pair_column.as_ref().and_then(position);
         if let (Some(name), None, true) = (&task.pair_column, pair, task.pair_required) {
