@@ -46,7 +46,7 @@ def load(folder: Path, seed: int) -> PreTrainedModel:
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=2, attn_implementation="eager", dtype=torch.float32
     )
-    head = [(name, parameter) for name, parameter in model.named_parameters() if name in HEAD]
+    head = [(name, parameter) for name, parameter in model.named_parameters() if name.startswith(HEAD)]
     randomize(head, seed, lambda name: 0.1)
     return model.eval()
 
@@ -72,7 +72,7 @@ def main() -> None:
     batches = [encode(tokenizer, rows) for rows in BATCHES]
     values = expected(model, batches)
     parameters = dict(model.named_parameters())
-    save({**values, **{name: parameters[name] for name in HEAD}}, args.out)
+    save({**values, **{name: p for name, p in parameters.items() if name.startswith(HEAD)}}, args.out)
     report(model, batches, values)
 
 

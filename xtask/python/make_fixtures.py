@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import warnings
 from pathlib import Path
@@ -22,8 +23,15 @@ import scipy.stats
 import torch
 from sklearn import metrics
 from peft import BeftConfig, get_peft_model
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import nn
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from reference import Batch, expected, inputs_of, randomize, report, save
 
@@ -70,6 +78,53 @@ def write_model(folder: Path, vocab_size: int) -> BertForSequenceClassification:
     return model
 
 
+def write_byte_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """RoBERTa's kind of tokenizer: byte-level BPE, `<s> a </s></s> b </s>`, one segment."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=340, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    ids = {token: tokenizer.token_to_id(token) for token in special}
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", ids["</s>"]), ("<s>", ids["<s>"]), True, False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special))
+    options = {**names, "cls_token": "<s>", "sep_token": "</s>"}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "RobertaTokenizerFast", **options})
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_input_names=inputs, **options)
+
+
+def write_roberta(folder: Path, vocab_size: int) -> RobertaForSequenceClassification:
+    """The same size as the BERT, with what RoBERTa has of its own."""
+    config = RobertaConfig(
+        vocab_size=vocab_size, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=50, type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2, num_labels=3,
+        layer_norm_eps=1e-5, attn_implementation="eager",
+    )  # fmt: skip
+    model = RobertaForSequenceClassification(config).eval()
+    scales = {"classifier.out_proj.weight": 0.5, "classifier.out_proj.bias": 0.1}
+    std = lambda name: scales.get(name, 0.1 if name.endswith("bias") else 0.15)  # noqa: E731
+    randomize(model.named_parameters(), seed=20251, std=std)
+    model.save_pretrained(folder, safe_serialization=True)
+    return model
+
+
+def write_expected(model: nn.Module, tokenizer: PreTrainedTokenizerFast, folder: Path) -> list[Batch]:
+    """The batches, and what the model gives for them."""
+    batches = make_batches(tokenizer)
+    with torch.no_grad():  # labels the model agrees with: a gradient norm below 1, which clipping leaves alone
+        batches[-1]["labels"] = model(**inputs_of(batches[-1])).logits.argmax(-1)
+    values = expected(model, batches)
+    save(values, folder / "expected.safetensors")
+    report(model, batches, values)
+    write_json(folder / "text.json", text_cases(tokenizer))
+    return batches
+
+
 def make_batches(tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
     """Three batches of four: single texts and pairs, lengths that differ inside each batch."""
     rng = random.Random(7)
@@ -102,6 +157,20 @@ def text_cases(tokenizer: PreTrainedTokenizerFast) -> list[dict[str, Any]]:
         ids = {name: out[name] for name in ("input_ids", "token_type_ids")}
         rows.append({"text": text, "text_pair": pair, **ids})
     return rows
+
+
+class Evil:
+    """Unpickling this runs a command, as a malicious checkpoint would."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, ("touch beft-was-here",))
+
+
+def write_pickles(model: nn.Module, folder: Path) -> None:
+    """The weights as older checkpoints have them, and a file that attacks whoever unpickles it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    torch.save({"weight": torch.zeros(2), "evil": Evil()}, folder / "evil.bin")
 
 
 def write_adapter(base: Path, folder: Path, batches: list[Batch], targets: list[str]) -> None:
@@ -187,13 +256,12 @@ def main() -> None:
     base.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(base)
     model = write_model(base, len(tokenizer))
-    batches = make_batches(tokenizer)
-    with torch.no_grad():  # labels the model agrees with: a gradient norm below 1, which clipping leaves alone
-        batches[-1]["labels"] = model(**inputs_of(batches[-1])).logits.argmax(-1)
-    values = expected(model, batches)
-    save(values, base / "expected.safetensors")
-    report(model, batches, values)
-    write_json(base / "text.json", text_cases(tokenizer))
+    batches = write_expected(model, tokenizer, base)
+    write_pickles(model, args.out / "bert-tiny-pickle")
+    roberta = args.out / "roberta-tiny"
+    roberta.mkdir(parents=True, exist_ok=True)
+    tokenizer = write_byte_tokenizer(roberta)
+    write_expected(write_roberta(roberta, len(tokenizer)), tokenizer, roberta)
     write_adapter(base, args.out / "bert-tiny-peft", batches, ["value"])
     write_adapter(base, args.out / "bert-tiny-peft-pooler", batches, ["value", "pooler.dense"])
     write_json(args.crates / "beft-tasks/tests/fixtures/permutation.json", permutations())

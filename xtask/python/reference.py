@@ -29,7 +29,7 @@ TERMS: dict[str, str] = {
     "ln2": "output.LayerNorm.bias",
 }
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-HEAD = ("classifier.weight", "classifier.bias")
+HEAD = "classifier."
 
 
 def term_of(name: str) -> str | None:
@@ -43,14 +43,14 @@ def trainable_names(model: nn.Module, mode: str) -> list[str]:
     """Parameters trained in `mode`: `frozen`, `all`, or terms joined by `+` such as `v` or `q+v`."""
     names = [name for name, _ in model.named_parameters()]
     if mode == "all":
-        return [n for n in names if n.endswith("bias") or n in HEAD]
+        return [n for n in names if n.endswith("bias") or n.startswith(HEAD)]
     terms = set() if mode == "frozen" else set(mode.split("+"))
     if unknown := terms - TERMS.keys():
         raise ValueError(f"unknown bias terms {sorted(unknown)}, choose from {list(TERMS)}")
     return [
         n
         for n in names
-        if n in HEAD or term_of(n) in terms or (terms and n.endswith("pooler.dense.bias"))
+        if n.startswith(HEAD) or term_of(n) in terms or (terms and n.endswith("pooler.dense.bias"))
     ]
 
 
@@ -96,6 +96,21 @@ def adamw_steps(model: nn.Module, batches: list[Batch], mode: str) -> dict[str, 
     return out | {f"step.losses.{mode}": torch.stack(losses), f"grad_norm.{mode}": torch.stack(norms)}
 
 
+def fisher(model: nn.Module, batches: list[Batch]) -> dict[str, Tensor]:
+    """Empirical Fisher information of every trained parameter: mean square of the clipped gradient, mean over batches."""
+    model = copy.deepcopy(model).eval()
+    trained = set_trainable(model, "all")
+    sums = {name: torch.zeros(()).double() for name in trained}
+    for batch in batches:
+        model.zero_grad()
+        model(**batch).loss.backward()
+        nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        for name, parameter in trained.items():
+            sums[name] += parameter.grad.square().mean()
+    names = [name for name in trained if term_of(name) not in (None, "k")]
+    return {"fisher": torch.stack([sums[name] / len(batches) for name in names])}
+
+
 def expected(model: nn.Module, batches: list[Batch], modes: tuple[str, ...] = ("all", "v")) -> dict[str, Tensor]:
     """Inputs, logits, losses, gradients of the first batch and parameters after the AdamW steps."""
     exact = copy.deepcopy(model).double().eval()
@@ -108,6 +123,7 @@ def expected(model: nn.Module, batches: list[Batch], modes: tuple[str, ...] = ("
         out |= {f"batch{i}.logits": result.logits, f"batch{i}.loss": result.loss.reshape(1)}
     exact(**batches[0]).loss.backward()
     out |= {f"grad.{name}": parameter.grad for name, parameter in trained.items()}
+    out |= fisher(exact, batches)
     for mode in modes:
         out |= adamw_steps(exact, batches, mode)
     return out

@@ -57,25 +57,29 @@ impl Backend {
 }
 
 /// A parity program: one file with the fixtures inside that can be carried to another machine. There
-/// are three, to keep each quick to build, and because one with libtorch does not start without it.
+/// are several, to keep each quick to build, because one with libtorch does not start without it, and
+/// because the build of `cuda` downloads LLVM (tracel-llvm-bundler), which not every machine can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
     /// Pure Rust on the CPU.
     Plain,
-    /// Kernels are compiled where it runs.
+    /// Kernels are compiled where it runs, through Vulkan.
+    Vulkan,
+    /// The same, through CUDA as well.
     Kernels,
     /// libtorch.
     Torch,
 }
 
 impl Program {
-    const ALL: [Self; 3] = [Self::Plain, Self::Kernels, Self::Torch];
+    const ALL: [Self; 4] = [Self::Plain, Self::Vulkan, Self::Kernels, Self::Torch];
 
     /// The one that holds a backend.
     fn of(backend: Backend) -> Self {
         match backend {
             Backend::Flex | Backend::Ndarray => Self::Plain,
-            Backend::Cuda | Backend::Vulkan | Backend::Wgpu => Self::Kernels,
+            Backend::Vulkan | Backend::Wgpu => Self::Vulkan,
+            Backend::Cuda => Self::Kernels,
             Backend::Tch => Self::Torch,
         }
     }
@@ -83,6 +87,7 @@ impl Program {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "beft-parity-plain",
+            Self::Vulkan => "beft-parity-vulkan",
             Self::Kernels => "beft-parity",
             Self::Torch => "beft-parity-tch",
         }
@@ -91,6 +96,7 @@ impl Program {
     fn features(self) -> &'static str {
         match self {
             Self::Plain => "flex,ndarray",
+            Self::Vulkan => "vulkan",
             Self::Kernels => "cuda,vulkan",
             Self::Torch => "tch",
         }

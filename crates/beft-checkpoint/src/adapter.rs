@@ -19,9 +19,20 @@ pub struct HeadTensor {
     pub values: Vec<f32>,
 }
 
+/// The two factors of a LoRA update as PEFT stores them: the weight `[out, in]` of a linear module
+/// changes by `alpha / rank * b a`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraFactors {
+    /// `[rank, in]`.
+    pub a: HeadTensor,
+    /// `[out, rank]`.
+    pub b: HeadTensor,
+}
+
 /// Trained biases and head, apart from the frozen backbone, under Hugging Face names.
 ///
-/// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's BEFT tuner.
+/// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's BEFT tuner, or of its
+/// LoRA tuner where [`lora`](Self::lora) is not empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Adapter {
     /// The base model as the user named it.
@@ -33,6 +44,10 @@ pub struct Adapter {
     pub target_modules: Vec<String>,
     /// Biases that PEFT's tuner cannot hold (layer norms), as absolute values by parameter name.
     pub extra: BTreeMap<String, Vec<f32>>,
+    /// LoRA updates by module name; an adapter has these or biases.
+    pub lora: BTreeMap<String, LoraFactors>,
+    /// LoRA updates are scaled by this number over their rank.
+    pub lora_alpha: f64,
     /// The task head, by parameter name (`classifier.weight`).
     pub head: BTreeMap<String, HeadTensor>,
     /// Facts of our own, kept in the sidecar: terms, seed, labels, the base's fingerprint.
@@ -58,6 +73,18 @@ impl Adapter {
     ) -> Self {
         let mut adapter = Self::default();
         for (path, data) in trained {
+            if let Some((weight, factor)) = path.split_once(LORA) {
+                let name = table.by_path(weight).map(|(_, name)| name);
+                let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
+                let factors = adapter.lora.entry(module.unwrap_or_default());
+                let factors = factors.or_insert_with(LoraFactors::empty);
+                let tensor = HeadTensor::from_param(data, Stored::Transposed);
+                match factor {
+                    "a" => factors.a = tensor,
+                    _ => factors.b = tensor,
+                }
+                continue;
+            }
             let (row, name) = table
                 .by_path(path)
                 .expect("trained parameters are in the table");
@@ -78,13 +105,16 @@ impl Adapter {
                 adapter.extra.insert(name, data.values.clone());
             }
         }
-        adapter.target_modules = target_modules(&linear_modules(module, table), &adapter.deltas);
+        let tuned: BTreeSet<&String> = adapter.deltas.keys().chain(adapter.lora.keys()).collect();
+        adapter.target_modules = target_modules(&linear_modules(module, table), &tuned);
         adapter
     }
 
-    /// Number of classes of the stored head.
+    /// Number of classes of the stored head (BERT's has one layer, RoBERTa's two).
     pub fn num_classes(&self) -> Option<usize> {
-        Some(self.head.get("classifier.bias")?.values.len())
+        let bias = ["classifier.out_proj.bias", "classifier.bias"];
+        let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
+        Some(bias.values.len())
     }
 
     /// Refuses a base model other than the one the adapter was trained on, as far as the adapter
@@ -112,23 +142,27 @@ impl Adapter {
             .insert(FINGERPRINT.to_owned(), Value::String(fingerprint));
     }
 
+    /// The modules that are tuned.
+    fn modules(&self) -> impl Iterator<Item = &String> {
+        self.deltas.keys().chain(self.lora.keys())
+    }
+
     /// Where the list of target modules and the biases do not agree, as PEFT would load them.
     pub(crate) fn target_problem(&self) -> Option<String> {
         let targets = &self.target_modules;
         if let Some(module) = self
-            .deltas
-            .keys()
+            .modules()
             .find(|module| !targets.iter().any(|t| is_target(module, t)))
         {
             return Some(format!(
-                "target_modules {targets:?} leaves out `{module}`, which the weights file has a bias for"
+                "target_modules {targets:?} leaves out `{module}`, which the weights file has values for"
             ));
         }
         let empty = targets
             .iter()
-            .find(|t| !self.deltas.keys().any(|module| is_target(module, t)))?;
+            .find(|t| !self.modules().any(|module| is_target(module, t)))?;
         Some(format!(
-            "the weights file has no bias for the target module `{empty}`"
+            "the weights file has nothing for the target module `{empty}`"
         ))
     }
 
@@ -153,15 +187,18 @@ impl Adapter {
         let linear = linear_modules(module, table);
         let untuned = linear.iter().find(|name| {
             let target = self.target_modules.iter().any(|t| is_target(name, t));
-            target && !self.deltas.contains_key(*name)
+            target && !self.deltas.contains_key(*name) && !self.lora.contains_key(*name)
         });
         if let Some(name) = untuned {
             return Some(format!(
-                "the bias of `{name}` is missing, which target_modules {:?} names",
+                "the part for `{name}` is missing, which target_modules {:?} names",
                 self.target_modules
             ));
         }
         let terms = self.facts.get("terms")?.as_str()?;
+        if !self.lora.is_empty() {
+            return None;
+        }
         let paths = match terms.parse::<TermSet>().map(|t| module.trainable_paths(&t)) {
             Ok(Ok(paths)) => paths,
             Ok(Err(error)) | Err(error) => return Some(format!("its terms `{terms}`: {error}")),
@@ -201,6 +238,12 @@ impl Adapter {
             })
         };
         let mut new: BTreeMap<String, (bool, Vec<f32>)> = BTreeMap::new();
+        for (linear, factors) in &self.lora {
+            let change = factors.change(self.lora_alpha).ok_or_else(|| {
+                fail(format!("the LoRA factors of `{linear}` do not fit each other"))
+            })?;
+            new.insert(path_of(&format!("{linear}.weight"))?.1, (true, change));
+        }
         for (linear, delta) in &self.deltas {
             new.insert(path_of(&format!("{linear}.bias"))?.1, (true, delta.clone()));
         }
@@ -247,8 +290,47 @@ impl Adapter {
     }
 }
 
+/// What burn puts between a weight's path and its LoRA factors `a` and `b`.
+const LORA: &str = ".lora.";
+
+impl LoraFactors {
+    pub(crate) fn empty() -> Self {
+        let none = || HeadTensor {
+            shape: vec![0, 0],
+            values: Vec::new(),
+        };
+        Self {
+            a: none(),
+            b: none(),
+        }
+    }
+
+    /// The change of the weight as modules hold it, `[in, out]`; `None` where the shapes do not fit.
+    fn change(&self, alpha: f64) -> Option<Vec<f32>> {
+        let (&[rank, d_in], &[d_out, rank_b]) = (self.a.shape.as_slice(), self.b.shape.as_slice())
+        else {
+            return None;
+        };
+        let whole = self.a.values.len() == rank * d_in && self.b.values.len() == d_out * rank;
+        if rank != rank_b || rank == 0 || !whole {
+            return None;
+        }
+        let scale = (alpha / rank as f64) as f32;
+        let mut change = vec![0.0; d_in * d_out];
+        for r in 0..rank {
+            for i in 0..d_in {
+                let a = scale * self.a.values[r * d_in + i];
+                for (o, cell) in change[i * d_out..(i + 1) * d_out].iter_mut().enumerate() {
+                    *cell += a * self.b.values[o * rank + r];
+                }
+            }
+        }
+        Some(change)
+    }
+}
+
 impl HeadTensor {
-    fn from_param(data: &ParamData, stored: Stored) -> Self {
+    pub(crate) fn from_param(data: &ParamData, stored: Stored) -> Self {
         match (stored, data.shape.as_slice()) {
             (Stored::Transposed, &[rows, columns]) => Self {
                 shape: vec![columns, rows],
@@ -294,15 +376,15 @@ fn is_target(module: &str, suffix: &str) -> bool {
 }
 
 /// For each tuned module the shortest suffix of its name that no untuned linear module shares.
-fn target_modules(all: &[String], tuned: &BTreeMap<String, Vec<f32>>) -> Vec<String> {
+fn target_modules(all: &[String], tuned: &BTreeSet<&String>) -> Vec<String> {
     let mut suffixes = BTreeSet::new();
-    for name in tuned.keys() {
+    for name in tuned {
         let starts = name.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
         let shortest = starts.map(|start| &name[start..]).find(|suffix| {
             all.iter()
-                .all(|n| !is_target(n, suffix) || tuned.contains_key(n))
+                .all(|n| !is_target(n, suffix) || tuned.contains(n))
         });
-        suffixes.insert(shortest.unwrap_or(name).to_owned());
+        suffixes.insert(shortest.unwrap_or(name.as_str()).to_owned());
     }
     suffixes.into_iter().collect()
 }

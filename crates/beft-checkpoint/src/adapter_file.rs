@@ -1,5 +1,5 @@
 //! Adapters on disk: `adapter_config.json` and `adapter_model.safetensors` as PEFT's
-//! `src/peft/tuners/beft` reads and writes them, `beft.json` beside them for facts of our own
+//! `src/peft/tuners/{beft,lora}` read and write them, `beft.json` beside them for facts of our own
 //! (PEFT drops keys it does not know), and `extra_biases.safetensors` for what its tuner cannot
 //! hold.
 
@@ -13,7 +13,7 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Adapter, CheckpointError, HeadTensor, TensorFiles};
+use crate::{Adapter, CheckpointError, HeadTensor, LoraFactors, TensorFiles};
 
 /// PEFT's config file.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -38,6 +38,8 @@ const PEFT_VERSION: &str = "0.21.2";
 /// PEFT wraps the model twice; the backbone's own names follow.
 const WRAPPERS: &str = "base_model.model.";
 const DELTA: &str = ".beft_bias";
+const LORA_A: &str = ".lora_A.weight";
+const LORA_B: &str = ".lora_B.weight";
 
 #[derive(Deserialize)]
 struct PeftConfig {
@@ -48,6 +50,12 @@ struct PeftConfig {
     task_type: Option<String>,
     #[serde(default)]
     target_modules: Option<Value>,
+    #[serde(default)]
+    lora_alpha: Option<f64>,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    use_dora: bool,
 }
 
 impl Adapter {
@@ -58,11 +66,10 @@ impl Adapter {
     ///
     /// When the folder cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), CheckpointError> {
-        let config = json!({
+        let mut config = json!({
             "auto_mapping": null,
             "base_model_name_or_path": self.base_model,
             "inference_mode": true,
-            "init_weights": true,
             "modules_to_save": ["classifier", "score"],
             "peft_type": "BEFT",
             "peft_version": PEFT_VERSION,
@@ -70,6 +77,16 @@ impl Adapter {
             "target_modules": self.target_modules,
             "task_type": "SEQ_CLS",
         });
+        match self.lora.values().next() {
+            None => config["init_weights"] = json!(true),
+            Some(factors) => {
+                config["peft_type"] = json!("LORA");
+                config["r"] = json!(factors.a.shape[0]);
+                config["lora_alpha"] = json!(self.lora_alpha);
+                config["lora_dropout"] = json!(0.0);
+                config["bias"] = json!("none");
+            }
+        }
         let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
         for (module, delta) in &self.deltas {
             tensors.push((
@@ -77,6 +94,12 @@ impl Adapter {
                 vec![1, delta.len()],
                 delta,
             ));
+        }
+        for (module, factors) in &self.lora {
+            for (suffix, tensor) in [(LORA_A, &factors.a), (LORA_B, &factors.b)] {
+                let name = format!("{WRAPPERS}{module}{suffix}");
+                tensors.push((name, tensor.shape.clone(), &tensor.values));
+            }
         }
         for (name, tensor) in &self.head {
             tensors.push((
@@ -129,14 +152,18 @@ impl Adapter {
             path: dir.join(file),
             reason,
         };
-        if config.peft_type != "BEFT" {
+        if !["BEFT", "LORA"].contains(&config.peft_type.as_str()) {
             return Err(fail(
                 ADAPTER_CONFIG,
                 format!(
-                    "peft_type is `{}`; only BEFT adapters (trained biases) can be used",
+                    "peft_type is `{}`; BEFT adapters (trained biases) and LORA adapters can be used",
                     config.peft_type
                 ),
             ));
+        }
+        if config.use_rslora || config.use_dora {
+            let reason = "use_rslora and use_dora are not implemented".to_owned();
+            return Err(fail(ADAPTER_CONFIG, reason));
         }
         if let Some(kind) = config.task_type.filter(|kind| kind != "SEQ_CLS") {
             return Err(fail(
@@ -156,6 +183,11 @@ impl Adapter {
         let mut adapter = Self {
             base_model: config.base_model_name_or_path.unwrap_or_default(),
             target_modules: suffixes(config.target_modules),
+            lora_alpha: match config.peft_type.as_str() {
+                // PEFT's default.
+                "LORA" => config.lora_alpha.unwrap_or(8.0),
+                _ => 0.0,
+            },
             facts: if sidecar.is_file() {
                 read_json(&sidecar)?
             } else {
@@ -182,6 +214,12 @@ impl Adapter {
                     ));
                 }
                 adapter.deltas.insert(module.to_owned(), values);
+            } else if let Some(module) = name.strip_suffix(LORA_A) {
+                let factors = adapter.lora.entry(module.to_owned());
+                factors.or_insert_with(LoraFactors::empty).a = HeadTensor { shape, values };
+            } else if let Some(module) = name.strip_suffix(LORA_B) {
+                let factors = adapter.lora.entry(module.to_owned());
+                factors.or_insert_with(LoraFactors::empty).b = HeadTensor { shape, values };
             } else if name.starts_with("classifier.") {
                 adapter
                     .head
@@ -190,7 +228,7 @@ impl Adapter {
                 return Err(fail(
                     ADAPTER_WEIGHTS,
                     format!(
-                        "tensor `{full}` is neither a bias (`...{DELTA}`) nor part of the classifier"
+                        "tensor `{full}` is neither a bias (`...{DELTA}`) nor a LoRA factor nor part of the classifier"
                     ),
                 ));
             }
@@ -287,6 +325,8 @@ mod tests {
                 },
             )]
             .into(),
+            lora: BTreeMap::new(),
+            lora_alpha: 0.0,
             facts: [("terms".to_owned(), json!("v"))].into_iter().collect(),
         }
     }

@@ -7,14 +7,6 @@ use crate::TensorProblem;
 /// to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The model is neither a folder nor in the local cache.
-    #[error("model `{name}` not found: there is no such folder, and the Hugging Face cache {} has no snapshot of it; give the path of a folder with config.json, model.safetensors and tokenizer.json", .cache.display())]
-    ModelNotFound {
-        /// As the user wrote it.
-        name: String,
-        /// The cache that was searched.
-        cache: PathBuf,
-    },
     /// A file of the folder is missing.
     #[error("{} is missing: a model folder needs {needed}", .path.display())]
     MissingFile {

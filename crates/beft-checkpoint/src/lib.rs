@@ -1,12 +1,13 @@
 //! Checkpoints in Hugging Face layout.
 //!
-//! * [`ModelDir`]: a folder with `config.json`, `model.safetensors` (or its sharded index) and
-//!   `tokenizer.json`, found from a path or in the local Hugging Face cache.
-//! * [`TensorFiles`]: the memory-mapped tensors of such a folder, by name.
+//! * [`ModelDir`]: a folder with `config.json`, `model.safetensors` (or its sharded index, or `pytorch_model.bin`) and
+//!   `tokenizer.json`.
+//! * [`TensorFiles`]: the tensors of such a folder, by name.
 //! * [`NameTable`]: one declarative table per architecture maps parameter paths to tensor names;
 //!   [`load_module`] fills a module through it and reports what is missing, extra or misshapen.
 //! * [`TextTokenizer`]: texts and pairs to [`beft_core::Encoding`]s.
-//! * [`Adapter`]: trained biases on disk, in the layout of HF PEFT's BEFT tuner.
+//! * [`Adapter`]: trained biases on disk, in the layout of HF PEFT's BEFT or LoRA tuner;
+//!   [`save_model`] writes a whole model.
 
 mod adapter;
 mod adapter_file;
@@ -14,16 +15,19 @@ mod error;
 mod load;
 mod model_dir;
 mod names;
+mod save;
+mod shard;
 mod tensors;
 #[cfg(test)]
 mod test_files;
 mod tokenizer;
 
-pub use adapter::{Adapter, HeadTensor};
+pub use adapter::{Adapter, HeadTensor, LoraFactors};
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
 pub use error::CheckpointError;
 pub use load::{LoadReport, TensorProblem, load_module};
 pub use model_dir::ModelDir;
 pub use names::{NameTable, Stored, TensorName};
+pub use save::{check_model_target, save_model};
 pub use tensors::TensorFiles;
 pub use tokenizer::TextTokenizer;

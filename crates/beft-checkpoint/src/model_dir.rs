@@ -13,33 +13,9 @@ pub struct ModelDir {
     name: String,
 }
 
-const NEEDED: &str = "config.json, model.safetensors (or model.safetensors.index.json with its shards) and tokenizer.json";
+const NEEDED: &str = "config.json, model.safetensors (or pytorch_model.bin, or an index with its shards) and tokenizer.json";
 
 impl ModelDir {
-    /// Finds a model: a folder of that path, or else the snapshot of a repository (`org/name`, or
-    /// a bare name) in the local Hugging Face cache (`HF_HUB_CACHE`, `HF_HOME/hub`,
-    /// `~/.cache/huggingface/hub`).
-    ///
-    /// # Errors
-    ///
-    /// When neither exists, or the folder has no `config.json`.
-    pub fn find(name: &str) -> Result<Self, CheckpointError> {
-        let path = PathBuf::from(name);
-        if path.is_dir() {
-            return Self::open(&path);
-        }
-        let cache = hub_cache();
-        let snapshot =
-            cached_snapshot(&cache, name).ok_or_else(|| CheckpointError::ModelNotFound {
-                name: name.to_owned(),
-                cache,
-            })?;
-        Ok(Self {
-            name: name.to_owned(),
-            ..Self::open(&snapshot)?
-        })
-    }
-
     /// Opens a folder.
     ///
     /// # Errors
@@ -52,6 +28,14 @@ impl ModelDir {
         };
         dir.existing("config.json")?;
         Ok(dir)
+    }
+
+    /// The same folder under the name that the user knows the model by.
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self
+        }
     }
 
     /// The folder.
@@ -106,9 +90,15 @@ impl ModelDir {
     ///
     /// When there are none, or they are damaged.
     pub fn tensors(&self) -> Result<TensorFiles, CheckpointError> {
-        let index = self.path.join("model.safetensors.index.json");
-        if index.is_file() {
-            return TensorFiles::open_sharded(&index);
+        for stem in ["model.safetensors", "pytorch_model.bin"] {
+            let index = self.path.join(format!("{stem}.index.json"));
+            if index.is_file() {
+                return TensorFiles::open_sharded(&index);
+            }
+            let file = self.path.join(stem);
+            if file.is_file() {
+                return TensorFiles::open(&file);
+            }
         }
         TensorFiles::open(&self.existing("model.safetensors")?)
     }
@@ -135,41 +125,9 @@ impl ModelDir {
     }
 }
 
-fn hub_cache() -> PathBuf {
-    let var = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    var("HF_HUB_CACHE")
-        .or_else(|| var("HF_HOME").map(|home| home.join("hub")))
-        .or_else(|| var("HOME").map(|home| home.join(".cache/huggingface/hub")))
-        .unwrap_or_else(|| PathBuf::from(".cache/huggingface/hub"))
-}
-
-/// `models--org--name/refs/main` names the snapshot folder.
-fn cached_snapshot(cache: &Path, name: &str) -> Option<PathBuf> {
-    let repository = cache.join(format!("models--{}", name.replace('/', "--")));
-    let revision = fs::read_to_string(repository.join("refs/main")).ok()?;
-    let snapshot = repository.join("snapshots").join(revision.trim());
-    snapshot.is_dir().then_some(snapshot)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_a_snapshot_in_the_cache() {
-        let cache = tempfile::tempdir().unwrap();
-        let repository = cache.path().join("models--org--name");
-        let snapshot = repository.join("snapshots/abc");
-        fs::create_dir_all(&snapshot).unwrap();
-        fs::create_dir_all(repository.join("refs")).unwrap();
-        fs::write(repository.join("refs/main"), "abc\n").unwrap();
-        assert_eq!(cached_snapshot(cache.path(), "org/name"), Some(snapshot));
-        assert_eq!(cached_snapshot(cache.path(), "org/other"), None);
-    }
 
     #[test]
     fn errors_name_the_missing_file() {
@@ -198,7 +156,5 @@ mod tests {
         );
         let message = model.tokenizer(8).unwrap_err().to_string();
         assert!(message.contains("tokenizer.json is missing"), "{message}");
-        let message = ModelDir::find("no/such-model").unwrap_err().to_string();
-        assert!(message.contains("no/such-model"), "{message}");
     }
 }

@@ -1,17 +1,16 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use memmap2::Mmap;
-use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::CheckpointError;
+use crate::shard::{Info, Shard};
 
-/// The tensors of one or more safetensors files, memory-mapped: nothing is read until asked for.
+/// The tensors of one or more safetensors or PyTorch files: nothing is read until asked for.
 #[derive(Debug)]
 pub struct TensorFiles {
     path: PathBuf,
@@ -19,34 +18,22 @@ pub struct TensorFiles {
     shard_of: BTreeMap<String, usize>,
 }
 
-#[derive(Debug)]
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
-    data_start: usize,
-    metadata: Metadata,
-}
-
-/// `model.safetensors.index.json`, as `save_pretrained` writes it.
+/// `model.safetensors.index.json`, `pytorch_model.bin.index.json`, as `save_pretrained` writes them.
 #[derive(Deserialize)]
 struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
 impl TensorFiles {
-    /// Opens one `.safetensors` file.
+    /// Opens one `.safetensors` file, or a `.bin`, `.pt` or `.pth` that PyTorch wrote (read by a
+    /// reader that executes no pickle code).
     ///
     /// # Errors
     ///
     /// When it cannot be read, or is truncated or malformed.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let shard = Shard::open(path)?;
-        let shard_of = shard
-            .metadata
-            .tensors()
-            .into_keys()
-            .map(|name| (name, 0))
-            .collect();
+        let shard_of = shard.names().into_iter().map(|name| (name, 0)).collect();
         Ok(Self {
             path: path.to_owned(),
             shards: vec![shard],
@@ -54,7 +41,7 @@ impl TensorFiles {
         })
     }
 
-    /// Opens all files named in a `model.safetensors.index.json`.
+    /// Opens all files named in an index (`model.safetensors.index.json`).
     ///
     /// # Errors
     ///
@@ -86,9 +73,9 @@ impl TensorFiles {
                 }
             };
             let shard = &shards[number];
-            if shard.metadata.info(name).is_none() {
+            if shard.info(name).is_none() {
                 return Err(CheckpointError::BadTensorFile {
-                    path: shard.path.clone(),
+                    path: shard.path().to_owned(),
                     reason: format!("the index {} says it holds `{name}`", index.display()),
                 });
             }
@@ -118,7 +105,7 @@ impl TensorFiles {
 
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        Some(&self.entry(name)?.1.shape)
+        Some(self.entry(name)?.1.shape)
     }
 
     /// The values of a tensor as `f32`; `f32`, `f16` and `bf16` can be read.
@@ -131,10 +118,9 @@ impl TensorFiles {
             path: self.path.clone(),
             reason,
         };
-        let (shard, info) = self
-            .entry(name)
-            .ok_or_else(|| bad(format!("it holds no tensor `{name}`")))?;
-        let bytes = shard.bytes(info);
+        let missing = || bad(format!("it holds no tensor `{name}`"));
+        let (shard, info) = self.entry(name).ok_or_else(missing)?;
+        let bytes = shard.bytes(name)?.ok_or_else(missing)?;
         Ok(match info.dtype {
             Dtype::F32 => bytes
                 .as_chunks::<4>()
@@ -156,7 +142,7 @@ impl TensorFiles {
                 .collect(),
             other => {
                 return Err(CheckpointError::Config {
-                    path: shard.path.clone(),
+                    path: shard.path().to_owned(),
                     reason: format!(
                         "tensor `{name}` has type {other:?}; F32, F16 and BF16 can be read"
                     ),
@@ -172,8 +158,10 @@ impl TensorFiles {
         for name in self.names() {
             if let Some((shard, info)) = self.entry(name) {
                 hash.update(format!("{name}:{:?}:{:?};", info.dtype, info.shape));
-                let bytes = shard.bytes(info);
-                hash.update(&bytes[..bytes.len().min(64)]);
+                // What cannot be read is reported when it is needed.
+                if let Ok(Some(bytes)) = shard.bytes(name) {
+                    hash.update(&bytes[..bytes.len().min(64)]);
+                }
             }
         }
         hash.finalize()
@@ -183,44 +171,9 @@ impl TensorFiles {
             .collect()
     }
 
-    fn entry(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+    fn entry(&self, name: &str) -> Option<(&Shard, Info<'_>)> {
         let shard = &self.shards[*self.shard_of.get(name)?];
-        Some((shard, shard.metadata.info(name)?))
-    }
-}
-
-impl Shard {
-    fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let file = File::open(path).map_err(CheckpointError::io("read", path))?;
-        // SAFETY: the map is read-only and private to this value. As with any reader of a mapped
-        // checkpoint, another process truncating the file meanwhile is outside our control.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(CheckpointError::io("read", path))?;
-        let bad = |reason: String| CheckpointError::BadTensorFile {
-            path: path.to_owned(),
-            reason,
-        };
-        let (header, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
-        let data_start = header + 8;
-        let expected = data_start + metadata.data_len();
-        if map.len() != expected {
-            return Err(bad(format!(
-                "it has {} bytes, its header says {expected}",
-                map.len()
-            )));
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            map,
-            data_start,
-            metadata,
-        })
-    }
-
-    fn bytes(&self, info: &TensorInfo) -> &[u8] {
-        let (start, end) = info.data_offsets;
-        &self.map[self.data_start + start..self.data_start + end]
+        Some((shard, shard.info(name)?))
     }
 }
 

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use beft::Precision;
-use beft::core::{BiasTerm, TermSet};
+use beft::core::{BiasTerm, Mode, TermSet};
+use beft::score::{ScorerKind, UnknownScorer};
+use beft::tasks::Regime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Bias-efficient fine-tuning: find the bias worth training, train only that, show that it was
@@ -22,14 +24,22 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// The whole job: rank the biases, pick the best of q, k, v, tune it, compare, report.
     Run(RunArgs),
-    /// Train all biases and rank the terms by how much they changed.
+    /// Score the biases (by default: train all of them, and see how they changed) and rank the terms.
     Rank(RankArgs),
-    /// Train the chosen biases and the head; write an adapter.
+    /// Train the chosen biases (or what they are compared with) and the head; write an adapter.
     Tune(TuneArgs),
-    /// Evaluate an adapter on labelled data.
+    /// Evaluate an adapter or a tuned model on labelled data.
     Eval(EvalArgs),
-    /// Predict labels of texts with an adapter; JSON lines out.
+    /// Predict labels of texts with an adapter or a tuned model; JSON lines or GLUE files out.
     Predict(PredictArgs),
+    /// Print which rows of the training file a run learns from, one number a line.
+    Sample(SampleArgs),
+    /// Many trainings side by side: models x tasks x regimes x modes x seeds, with significance and
+    /// which scorer picked right. Can be stopped and gone on with.
+    Compare(CompareArgs),
+    /// One training of a comparison, in a process of its own.
+    #[command(hide = true)]
+    CompareCell(CompareCellArgs),
     /// The whole job on a tiny model and data set that are part of this program.
     Demo(DemoArgs),
     /// List what this program can compute on, and what is missing for the rest.
@@ -40,32 +50,44 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// Model folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json), or
-    /// the name of a model in the local Hugging Face cache.
+    /// the name of a model in the Hugging Face cache or on the hub (bert-base-cased).
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: String,
-    /// Task: sst2, or text for your own data (columns text[, text_pair], label).
-    #[arg(long, value_name = "TASK")]
-    pub(crate) task: String,
-    /// Folder with train.tsv and dev.tsv (.csv and .jsonl can be read too).
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Size of the training subset by the protocol's name [default: low]
+    #[arg(long, value_name = "low|medium|high", conflicts_with = "train_size")]
+    pub(crate) regime: Option<Regime>,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+}
+
+/// Where a task's data are.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Task: a GLUE or SuperGLUE one (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli, boolq, cb,
+    /// wic), text for your own data (columns text[, text_pair], label), or a .toml file.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: String,
+    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .parquet) [default: the task's data
+    /// set in the Hugging Face cache, or from the hub]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RecipeArgs {
     /// Number of training examples, the first of numpy's permutation by the seed [default: the
-    /// task's low-data size; 1000 for sst2, all for text]
+    /// task's low-data size; all for text]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) train_size: Option<u32>,
-    /// Passes over the training examples [default: the task's; 16 for sst2 and text]
+    /// Passes over the training examples [default: the task's, 16 to 60]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
-    /// Learning rate, constant [default: the task's; 4e-4 for sst2 and text]
+    /// Learning rate, constant [default: the task's, 1e-4 to 1e-3; 1e-5 for full fine-tuning]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
-    /// Examples per step [default: the task's; 16 for sst2 and text]
+    /// Examples per step [default: the task's, 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
     /// Decides the training subset, a new head, the order of examples and dropout.
@@ -91,9 +113,31 @@ pub(crate) struct RunArgs {
         default_value = "q,k,v"
     )]
     pub(crate) terms: Vec<BiasTerm>,
+    #[command(flatten)]
+    pub(crate) scorers: ScorerArgs,
+    /// Go on with a run that was interrupted, from its last finished epoch.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Output folder: report.md, results.json, heatmaps, adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-run")]
     pub(crate) out: PathBuf,
+}
+
+/// How biases are scored.
+#[derive(Debug, Args)]
+pub(crate) struct ScorerArgs {
+    /// Scores to compute: all, or some of beft, magnitude, angle, l2 (these train first), fisher,
+    /// gradnorm, random. BEFT's decides where it is among them, else the first.
+    #[arg(long, value_name = "SCORERS", default_value = "beft,magnitude", value_parser = scorers)]
+    pub(crate) scorer: Scorers,
+}
+
+/// A list of scorers; a type of its own, since clap would take a `Vec` for a repeated flag.
+#[derive(Clone, Debug)]
+pub(crate) struct Scorers(pub(crate) Vec<ScorerKind>);
+
+fn scorers(list: &str) -> Result<Scorers, UnknownScorer> {
+    ScorerKind::parse_list(list).map(Scorers)
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +147,8 @@ pub(crate) struct RankArgs {
     /// The biases to train and rank: all, q,k,v, v@0-5, ...
     #[arg(long, value_name = "TERMS", default_value = "all")]
     pub(crate) terms: TermSet,
+    #[command(flatten)]
+    pub(crate) scorers: ScorerArgs,
     /// Output folder: ranking.json and heatmaps.
     #[arg(long, value_name = "DIR", default_value = "beft-rank")]
     pub(crate) out: PathBuf,
@@ -112,24 +158,69 @@ pub(crate) struct RankArgs {
 pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
-    /// The biases to train: v, q,k,v, v@6-11, all, or frozen (the head alone).
-    #[arg(long, value_name = "TERMS", default_value = "v")]
-    pub(crate) terms: TermSet,
-    /// Output folder: adapter/ in HF PEFT's BEFT layout, and results.json.
+    /// What to train beside the head: biases (v; q,k,v; v@6-11; all; frozen for none), or what they
+    /// are compared with: full, random, random-lines, lora-q, lora-k, lora-v, lora-qkv.
+    #[arg(long, value_name = "TERMS", default_value = "v", visible_alias = "mode")]
+    pub(crate) terms: Mode,
+    /// Rank of LoRA's update.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lora_rank: u32,
+    /// LoRA's update is scaled by this over its rank.
+    #[arg(long, value_name = "X", default_value_t = 16.0)]
+    pub(crate) lora_alpha: f64,
+    /// Entries that random trains [default: the paper's number for base and large models, else as
+    /// many as there are biases]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) random_entries: Option<u32>,
+    /// Which epoch to keep: the last, or the best by the task's main metric on the dev split.
+    #[arg(long, value_name = "EPOCH", default_value = "last")]
+    pub(crate) keep: Keep,
+    /// Stop after this many epochs without a better one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) patience: Option<u32>,
+    /// Go on with a training that was interrupted, from its last finished epoch.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Output folder: adapter/ in HF PEFT's BEFT or LoRA layout (tuned-model/ for full and random), and
+    /// results.json.
     #[arg(long, value_name = "DIR", default_value = "beft-tune")]
     pub(crate) out: PathBuf,
 }
 
-/// The model to use: an adapter on its base.
+/// Which epoch's model is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    Last,
+    Best,
+}
+
+/// The rows of a training subset.
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Number of training examples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) train_size: Option<u32>,
+    /// The same by the protocol's name [default: low]
+    #[arg(long, value_name = "low|medium|high", conflicts_with = "train_size")]
+    pub(crate) regime: Option<Regime>,
+    /// Seed of numpy's permutation.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
+}
+
+/// The model to use: an adapter on its base, or a tuned model.
 #[derive(Debug, Args)]
 pub(crate) struct TunedArgs {
-    /// Adapter folder, written by `beft tune` or by HF PEFT.
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT or LoRA).
     #[arg(long, value_name = "DIR")]
-    pub(crate) adapter: PathBuf,
-    /// Base model folder or name [default: the one the adapter names]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Base model folder or name [default: the one the adapter names]; without --adapter a tuned
+    /// model's folder.
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: Option<String>,
-    /// Task [default: the one the adapter was trained on; text if it does not say]
+    /// Task, as in tune [default: the one it was trained on; text if it does not say]
     #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
     /// What to compute on; `beft devices` lists what there is.
@@ -156,15 +247,99 @@ pub(crate) struct EvalArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) tuned: TunedArgs,
-    /// Texts: a file, or - for standard input.
-    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    /// Texts: a file, - for standard input, or a folder with --split.
+    #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
     pub(crate) data: PathBuf,
+    /// Which split of the folder --data to read.
+    #[arg(long, value_name = "SPLIT")]
+    pub(crate) split: Option<SplitName>,
     /// Format of the texts [default: by the file's extension; lines for standard input]
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
-    /// Where the JSON lines go: a file, or - for standard output.
-    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) input_format: Option<Format>,
+    /// What to write: jsonl, or glue for the GLUE server's files (with --split; --out is a folder).
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    pub(crate) format: OutputFormat,
+    /// Where it goes: a file, or - for standard output; for glue a folder.
+    #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What to compare, in TOML: models, [[tasks]], regimes, modes, seeds, [mode.full] lr = ...
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "task", "mode"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Model folder or name; can be given more than once.
+    #[arg(long, value_name = "DIR|NAME", required_unless_present = "file")]
+    pub(crate) model: Vec<String>,
+    /// Task with its data folder, sst2=data/SST-2, or without, from the hub; can be given more than
+    /// once.
+    #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data, required_unless_present = "file")]
+    pub(crate) task: Vec<(String, Option<PathBuf>)>,
+    /// Size of the training subset: low, medium, high; can be given more than once.
+    #[arg(long, value_name = "NAME", default_value = "low", conflicts_with = "file")]
+    pub(crate) regime: Vec<String>,
+    /// What is trained, as in tune --terms; can be given more than once.
+    #[arg(long, value_name = "MODE", default_values = ["frozen", "q", "k", "v", "all"])]
+    pub(crate) mode: Vec<String>,
+    /// Seeds, separated by commas.
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "0", conflicts_with = "file")]
+    pub(crate) seeds: Vec<u32>,
+    /// Scores to compute where all biases are trained, as in rank.
+    #[arg(long, value_name = "SCORERS", default_value = "all", conflicts_with = "file")]
+    pub(crate) scorer: String,
+    /// Number of training examples, instead of the regime's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) train_size: Option<u32>,
+    /// Passes over the training examples [default: the tasks']
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) epochs: Option<u32>,
+    /// Learning rate of everything but full fine-tuning [default: the tasks']
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, conflicts_with = "file")]
+    pub(crate) lr: Option<f64>,
+    /// Examples per step [default: the tasks']
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) batch_size: Option<u32>,
+    /// Evaluate on at most so many dev examples of each split.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Also write samples_<task>_<mode>.jsonl: every dev example with what each seed's model said.
+    #[arg(long, alias = "log_samples")]
+    pub(crate) log_samples: bool,
+    /// Trainings at once [default: one per core on a CPU, one on a GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+    /// What to compute on; `beft devices` lists what there is.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+    /// Output folder: compare.md, compare.csv, curves, heatmaps, results_<time>.json, cells/.
+    #[arg(long, value_name = "DIR", default_value = "beft-compare")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareCellArgs {
+    /// Settings of the cell, as JSON.
+    pub(crate) cell: PathBuf,
+    /// Journal folder.
+    pub(crate) journal: PathBuf,
+    /// Name in the journal.
+    pub(crate) key: String,
+}
+
+/// `sst2`, `sst2=data/SST-2`
+fn task_with_data(text: &str) -> Result<(String, Option<PathBuf>), String> {
+    let (task, data) = match text.split_once('=') {
+        Some((task, data)) => (task, Some(data)),
+        None => (text, None),
+    };
+    if task.is_empty() || data == Some("") {
+        return Err("write TASK or TASK=DIR, such as sst2=data/SST-2".to_owned());
+    }
+    Ok((task.to_owned(), data.map(PathBuf::from)))
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +358,23 @@ fn learning_rate(text: &str) -> Result<f64, String> {
     usable
         .then_some(rate)
         .ok_or_else(|| "it must be positive and finite".to_owned())
+}
+
+/// What `predict` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// One JSON object a line: index, label, logits.
+    Jsonl,
+    /// `index<TAB>prediction` files under the names that the GLUE server expects.
+    Glue,
+}
+
+/// A split of a task's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Dev,
+    Test,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

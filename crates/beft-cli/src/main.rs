@@ -18,6 +18,9 @@ fn main() -> ExitCode {
         Command::Tune(args) => commands::tune::tune(&args),
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Predict(args) => commands::predict::predict(&args),
+        Command::Sample(args) => commands::sample::sample(&args),
+        Command::Compare(args) => commands::compare::compare(&args),
+        Command::CompareCell(args) => commands::compare::cell(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
         Command::Devices => {

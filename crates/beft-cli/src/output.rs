@@ -107,3 +107,19 @@ pub(crate) fn print_table(table: &str) {
         say!("  {}", cells.join("  ").trim_end());
     }
 }
+
+/// Prints Markdown to standard output with the columns of its tables lined up.
+pub(crate) fn print_markdown(text: &str) {
+    let mut table = String::new();
+    for line in text.lines().chain([""]) {
+        if line.starts_with('|') {
+            table.push_str(line);
+            table.push('\n');
+            continue;
+        }
+        if !table.is_empty() {
+            print_table(&std::mem::take(&mut table));
+        }
+        say!("{}", line.trim_start_matches("## "));
+    }
+}

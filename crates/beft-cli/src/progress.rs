@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -49,14 +50,21 @@ impl Progress {
         match event {
             Event::Started {
                 trainable,
+                parameters,
                 steps,
                 epochs,
+                done,
             } => {
                 self.line(&format!(
-                    "{}: {trainable} trained values, {} of {}",
+                    "{}: {trainable} trained values ({}), {} of {}{}",
                     self.mode,
+                    share(trainable as f64 / parameters as f64),
                     count(epochs, "epoch"),
-                    count(steps, "step")
+                    count(steps, "step"),
+                    match done {
+                        0 => String::new(),
+                        _ => format!(", going on after epoch {done}"),
+                    }
                 ));
                 let style = ProgressStyle::with_template(
                     "  {prefix} [{bar:30}] {pos}/{len} steps, {eta} left {msg}",
@@ -66,6 +74,7 @@ impl Progress {
                 }
                 self.bar.reset();
                 self.bar.set_length((steps * epochs) as u64);
+                self.bar.set_position((steps * done) as u64);
                 self.bar.set_prefix(self.mode.clone());
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
@@ -81,6 +90,15 @@ impl Progress {
                 metrics(&record.metrics)
             )),
         }
+    }
+
+    /// A sign of life where the length is not known.
+    pub(crate) fn pulse(&self, text: &str) {
+        if let Ok(style) = ProgressStyle::with_template("  {msg} {pos}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(text.to_owned());
+        self.bar.inc(1);
     }
 
     /// A bar over `len` inputs, for evaluation and prediction.
@@ -115,6 +133,13 @@ fn loss_text(loss: f64) -> String {
     }
 }
 
+/// `0.011 %`
+pub(crate) fn share(share: f64) -> String {
+    let percent = 100.0 * share;
+    let digits = if percent < 1.0 { 3 } else { 1 };
+    format!("{percent:.digits$} %")
+}
+
 /// `1 epoch`, `16 epochs`
 fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -127,4 +152,104 @@ pub(crate) fn metrics(metrics: &Metrics) -> String {
         .iter()
         .map(|(name, value)| format!(", {name} {value:.4}"))
         .collect()
+}
+
+/// Progress of many trainings in processes of their own: a bar on a terminal, else a line each.
+pub(crate) struct CellsProgress {
+    bar: ProgressBar,
+}
+
+impl CellsProgress {
+    /// `done` of `len` are finished already.
+    pub(crate) fn new(len: usize, done: usize) -> Self {
+        let target = match std::io::stderr().is_terminal() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(len as u64), target);
+        if let Ok(style) =
+            ProgressStyle::with_template("[{bar:30}] {pos}/{len} trainings, {elapsed} {msg}")
+        {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_position(done as u64);
+        let progress = Self { bar };
+        if done > 0 {
+            progress.line(&format!("{done} of {len} trainings were finished before"));
+        }
+        progress
+    }
+
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// A training has taken some steps.
+    pub(crate) fn step(&self, name: &str, step: &str) {
+        self.bar.set_message(format!("{name}: {step}"));
+    }
+
+    /// A training is finished.
+    pub(crate) fn finished(&self, name: &str, result: &str) {
+        self.bar.inc(1);
+        let (done, len) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        self.line(&format!("[{done}/{len}] {name}: {result}"));
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Bars of files that are downloaded, on a terminal; else a line each.
+pub(crate) struct Downloads {
+    bar: ProgressBar,
+    file: RefCell<String>,
+}
+
+impl Downloads {
+    /// Nothing is drawn before there is something to download.
+    pub(crate) fn new() -> Self {
+        let target = match std::io::stderr().is_terminal() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template(
+            "{msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+        ) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self {
+            bar,
+            file: RefCell::default(),
+        }
+    }
+
+    /// Shows how far a file is.
+    pub(crate) fn show(&self, progress: &beft::hub::Progress<'_>) {
+        if *self.file.borrow() != progress.file {
+            progress.file.clone_into(&mut self.file.borrow_mut());
+            if self.bar.is_hidden() {
+                eprintln!("downloading {}", progress.file);
+            }
+            self.bar.reset();
+            self.bar.set_message(progress.file.to_owned());
+        }
+        if let Some(total) = progress.total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(progress.done);
+    }
+}
+
+impl Drop for Downloads {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }

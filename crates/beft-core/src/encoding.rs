@@ -19,13 +19,45 @@ impl Encoding {
     }
 }
 
-/// Tokenised inputs with their class labels, index by index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a model is to say of each input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Class indices.
+    Classes(Vec<usize>),
+    /// Values of a regression task.
+    Values(Vec<f32>),
+}
+
+impl Targets {
+    /// Number of inputs.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(classes) => classes.len(),
+            Self::Values(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no input.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first `len` of them.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Classes(classes) => classes.truncate(len),
+            Self::Values(values) => values.truncate(len),
+        }
+    }
+}
+
+/// Tokenised inputs with what is to be said of them, index by index.
+#[derive(Clone, Debug, PartialEq)]
 pub struct EncodedSet {
     /// The inputs.
     pub encodings: Vec<Encoding>,
-    /// The class of each input; as long as `encodings`.
-    pub labels: Vec<usize>,
+    /// The target of each input; as long as `encodings`.
+    pub targets: Targets,
 }
 
 impl EncodedSet {

@@ -23,7 +23,7 @@ use beft_core::Encoding;
 use beft_demo::corpus::Corpus;
 use beft_demo::vocab::{SPECIAL, function_words, tokenizer_json, vocabulary};
 use beft_demo::words::{Half, Role, Sentiment, sentiment_words};
-use beft_encoder::{BertConfig, BertForMaskedLm, MASKED_LM_NAMES, SEQUENCE_CLASSIFICATION_NAMES};
+use beft_encoder::{EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES, BERT_NAMES};
 use beft_nn::{Batch, Padding, map_params, read_params};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pieces = vocabulary();
     let config = config(pieces.len());
     // A model this small, on text that never repeats, does not overfit: dropout is for fine-tuning.
-    let no_dropout = BertConfig {
+    let no_dropout = EncoderConfig {
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
         ..config.clone()
@@ -111,15 +111,15 @@ fn arguments() -> Result<(usize, PathBuf), Box<dyn Error>> {
     Ok((steps, out))
 }
 
-fn config(vocab_size: usize) -> BertConfig {
-    BertConfig {
+fn config(vocab_size: usize) -> EncoderConfig {
+    EncoderConfig {
         vocab_size,
         hidden_size: 128,
         num_hidden_layers: 3,
         num_attention_heads: 4,
         intermediate_size: 256,
         max_position_embeddings: 64,
-        ..BertConfig::base_cased()
+        ..EncoderConfig::base_cased()
     }
 }
 
@@ -136,7 +136,7 @@ fn learning_rate(step: usize, steps: usize) -> f64 {
 /// BERT with both heads of its pretraining.
 #[derive(Module, Debug)]
 struct Pretraining {
-    lm: BertForMaskedLm,
+    lm: EncoderForMaskedLm,
     pooler_weight: Param<Tensor<2>>,
     pooler_bias: Param<Tensor<1>>,
     /// From the pooled vector to words. Not saved: nothing after pretraining needs it.
@@ -145,12 +145,12 @@ struct Pretraining {
 }
 
 impl Pretraining {
-    fn init(config: &BertConfig, device: &Device) -> Self {
+    fn init(config: &EncoderConfig, device: &Device) -> Self {
         let hidden = config.hidden_size;
         let zeros = |len| Initializer::Zeros.init([len], device);
         let matrix = |shape: [usize; 2]| Initializer::Zeros.init(shape, device);
         let model = Self {
-            lm: BertForMaskedLm::init(config, device),
+            lm: EncoderForMaskedLm::init(config, device),
             pooler_weight: matrix([hidden, hidden]),
             pooler_bias: zeros(hidden),
             words_weight: matrix([hidden, config.vocab_size]),
@@ -173,7 +173,7 @@ impl Pretraining {
     /// Scores of word pieces: at the masked rows, and for the other half of each document.
     fn forward(&self, sample: &Sample) -> (Tensor<2>, Tensor<2>) {
         let (lm, batch) = (&self.lm, &sample.batch);
-        let hidden = lm.bert.forward(batch);
+        let hidden = lm.encoder.forward(batch);
         let first = batch.first_tokens(hidden.clone());
         let pooled = linear(
             first,
@@ -327,7 +327,7 @@ fn evaluate(
 }
 
 /// Writes the three files under HF's names.
-fn write(model: &Pretraining, config: &BertConfig, out: &Path) -> Result<(), Box<dyn Error>> {
+fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), Box<dyn Error>> {
     let mut tensors = BTreeMap::new();
     for (path, data) in read_params(model, |path| !path.starts_with("words_")) {
         let (name, stored) = hf_name(&path).ok_or_else(|| format!("no HF name for {path}"))?;
@@ -378,7 +378,7 @@ fn hf_name(path: &str) -> Option<(String, Stored)> {
         _ => {}
     }
     let path = path.strip_prefix("lm.")?;
-    let (row, name) = SEQUENCE_CLASSIFICATION_NAMES
+    let (row, name) = BERT_NAMES
         .by_path(path)
         .or_else(|| MASKED_LM_NAMES.by_path(path))?;
     Some((name, row.stored))

@@ -79,7 +79,7 @@ fn place(dir: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
 mod tests {
     use super::*;
     use beft_checkpoint::ModelDir;
-    use beft_encoder::{BertConfig, BertForSequenceClassification};
+    use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
     use beft_nn::{Batch, Padding, SequenceClassifier};
     use burn::tensor::Device;
 
@@ -100,7 +100,7 @@ mod tests {
         let path = folder.path().join("model");
         write_model(&path).unwrap();
         let dir = ModelDir::open(&path).unwrap();
-        let config = BertConfig::load(&dir).unwrap();
+        let config = EncoderConfig::load(&dir).unwrap();
         let tokenizer = dir.tokenizer(config.max_position_embeddings).unwrap();
         assert_eq!(tokenizer.vocab_size(), config.vocab_size);
         let example = &labelled::dev()[0];
@@ -113,7 +113,7 @@ mod tests {
         let device = Device::flex();
         let files = dir.tensors().unwrap();
         let (model, report) =
-            BertForSequenceClassification::load(&dir, &files, 2, 0, &device).unwrap();
+            EncoderForSequenceClassification::load(&dir, &files, 2, 0, &device).unwrap();
         // The pooler is pretrained: only the head is new.
         assert_eq!(report.initialized, ["classifier.weight", "classifier.bias"]);
         assert!(report.unused.is_empty(), "{:?}", report.unused);

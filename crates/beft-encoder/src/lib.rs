@@ -1,21 +1,28 @@
 //! Encoder models, computed exactly as Hugging Face `transformers` computes them, with their
 //! biases within reach.
 //!
-//! * [`BertForSequenceClassification`]: BERT with pooler and classification head.
-//! * [`BertForMaskedLm`]: the same backbone with the masked-language-modelling head.
+//! * [`EncoderForSequenceClassification`]: BERT or RoBERTa (`model_type` in config.json decides)
+//!   with classification head.
+//! * [`EncoderForMaskedLm`]: BERT with the masked-language-modelling head.
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know
 //! nothing of training or tasks.
 
-mod bert;
+mod architecture;
+mod backbone;
+mod classifier;
+mod config;
+mod embeddings;
+mod layer;
+mod masked_lm;
+mod names;
 
+pub use architecture::Architecture;
+pub use backbone::EncoderModel;
 pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
 pub use beft_nn as nn;
-pub use bert::{
-    BertConfig, BertForMaskedLm, BertForSequenceClassification, BertModel, MASKED_LM_NAMES,
-    SEQUENCE_CLASSIFICATION_NAMES,
-};
-
-/// The `model_type`s of config.json that this crate implements.
-pub const SUPPORTED: &[&str] = &["bert"];
+pub use classifier::EncoderForSequenceClassification;
+pub use config::EncoderConfig;
+pub use masked_lm::EncoderForMaskedLm;
+pub use names::{BERT_NAMES, MASKED_LM_NAMES, ROBERTA_NAMES};

@@ -2,6 +2,8 @@
 
 mod metrics;
 mod predict;
+mod significance;
 
 pub use metrics::*;
 pub use predict::{argmax, predict};
+pub use significance::*;

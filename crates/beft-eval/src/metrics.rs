@@ -30,6 +30,21 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
     }
 }
 
+/// A correlation of predicted with true values; `None` for any other metric, and where it is
+/// undefined (see [`pearson`]).
+///
+/// # Panics
+///
+/// When the two slices differ in length.
+pub fn compute_values(metric: Metric, values: &[f64], predictions: &[f64]) -> Option<f64> {
+    check_lengths(values.len(), predictions.len());
+    match metric {
+        Metric::Pearson => pearson(values, predictions),
+        Metric::Spearman => spearman(values, predictions),
+        _ => None,
+    }
+}
+
 /// Share of predictions that equal the label, 0 to 1; 0 without any example.
 ///
 /// # Panics

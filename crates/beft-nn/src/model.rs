@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use beft_core::{BiasSite, BiasSnapshot, TermSet, TermSetError};
+use beft_core::{BiasSite, BiasTerm, BiasSnapshot, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -25,11 +25,15 @@ pub trait BiasModel: Module {
     /// Where the biases outside the layers, and the head, are.
     fn bias_layout(&self) -> BiasLayout;
 
-    /// The parameter path of the layers, their common prefix (`bert.layers.`).
+    /// The parameter path of the layers, their common prefix (`encoder.layers.`).
     fn layers_path() -> &'static str;
 
-    /// The parameter path of a site (`bert.layers.3.biases.v`).
+    /// The parameter path of a site (`encoder.layers.3.biases.v`).
     fn site_path(site: BiasSite) -> String;
+
+    /// The parameter path of the projection weight that the bias of `term` belongs to, in a layer;
+    /// `None` for a norm's.
+    fn weight_path(layer: usize, term: BiasTerm) -> Option<String>;
 
     /// The paths of everything that is trained for `terms`: the sites, the biases that go with
     /// them, and the head (paper, section 4).

@@ -2,15 +2,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, ModelDir};
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, TermSet, TermSetError};
-use beft_encoder::{BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES as NAMES};
+use beft_core::{
+    BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Targets, TermSet, TermSetError,
+};
+use beft_encoder::EncoderForSequenceClassification;
 use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params, snapshot};
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
-use beft_train::{TrainConfig, training_step, with_trainable};
+use beft_train::{
+    GradMasks, TrainConfig, TrainError, batch_loss, fisher, training_step, with_trainable,
+};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Check, Expected, Tolerance, norm_error};
 
@@ -23,6 +26,9 @@ pub enum ParityError {
     /// A term set does not fit.
     #[error(transparent)]
     Terms(#[from] TermSetError),
+    /// Training that cannot start.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// Biases that cannot be scored.
     #[error(transparent)]
     Score(#[from] ScoreError),
@@ -38,7 +44,7 @@ pub enum ParityError {
 }
 
 /// Compares a model on `device` with the tensors in `expected`: logits and loss of every batch,
-/// gradients of all biases, parameters and losses over three AdamW steps (for all biases and for
+/// gradients and Fisher information of all biases, parameters and losses over three AdamW steps (for all biases and for
 /// the value bias alone), and the scores that follow from those. Dropout is off, as it was in the
 /// reference.
 ///
@@ -65,6 +71,7 @@ pub fn check_encoder(
     };
     run.logits()?;
     run.gradients()?;
+    run.fisher()?;
     run.steps("v", &TermSet::of([BiasTerm::V]))?;
     let after = run.steps("all", &TermSet::all())?;
     run.scores(&after)?;
@@ -78,10 +85,10 @@ fn load(
     expected: &Expected,
     classes: usize,
     device: &Device,
-) -> Result<BertForSequenceClassification, ParityError> {
+) -> Result<EncoderForSequenceClassification, ParityError> {
     let dir = ModelDir::open(dir)?;
     let (model, _) =
-        BertForSequenceClassification::load(&dir, &dir.tensors()?, classes, 0, device)?;
+        EncoderForSequenceClassification::load(&dir, &dir.tensors()?, classes, 0, device)?;
     let mut head = BTreeMap::new();
     for name in ["classifier.weight", "classifier.bias"] {
         if expected.contains(name) {
@@ -107,7 +114,7 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 /// One model on one device, and what was found so far.
 struct Run<'a> {
-    model: BertForSequenceClassification,
+    model: EncoderForSequenceClassification,
     before: BiasSnapshot,
     batches: [EncodedSet; 3],
     expected: &'a Expected,
@@ -169,7 +176,7 @@ impl Run<'_> {
             largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
         }
         for name in expected.with_prefix("grad.") {
-            let path = NAMES.by_hf(name).map(|(_, path)| path).unwrap_or_default();
+            let path = model.names().by_hf(name).map(|(_, path)| path).unwrap_or_default();
             let actual = reader.found.remove(&path).unwrap_or_default();
             let name = format!("grad.{name}");
             if !path.ends_with(".biases.k") {
@@ -189,16 +196,42 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The Fisher information of the layers' biases but the keys', over all batches.
+    fn fisher(&mut self) -> Result<(), ParityError> {
+        let mut all = EncodedSet {
+            encodings: Vec::new(),
+            targets: Targets::Classes(Vec::new()),
+        };
+        for batch in &self.batches {
+            all.encodings.extend_from_slice(&batch.encodings);
+            if let (Targets::Classes(all), Targets::Classes(more)) =
+                (&mut all.targets, &batch.targets)
+            {
+                all.extend_from_slice(more);
+            }
+        }
+        let size = self.batches[0].len();
+        let model = self.model.clone();
+        let found = fisher(model, &all, size, 1.0, Padding::Packed, || ())?;
+        let values: Vec<f32> = found
+            .into_iter()
+            .filter(|(site, _)| site.term != BiasTerm::K)
+            .map(|(_, value)| value as f32)
+            .collect();
+        self.compare("scores.fisher".to_owned(), "fisher", &values)
+    }
+
     /// Three optimizer steps; the biases after them.
     fn steps(&mut self, name: &str, terms: &TermSet) -> Result<BiasSnapshot, ParityError> {
         let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
         let mut optimizer = config.optimizer();
         let mut model = with_trainable(self.model.clone(), terms)?;
+        let masks = GradMasks::default();
         let mut losses = Vec::new();
         for batch in &self.batches {
             let chosen: Vec<usize> = (0..batch.len()).collect();
             let (next, loss) =
-                training_step(model, batch, &chosen, &config, &mut optimizer, self.device);
+                training_step(model, &masks, batch, &chosen, &config, &mut optimizer);
             model = next;
             losses.push(loss as f32);
         }
@@ -209,7 +242,7 @@ impl Run<'_> {
         let mut values = read_params(&model, |_| true);
         let expected = self.expected;
         for hf in expected.with_prefix(&prefix) {
-            let (_, path) = NAMES
+            let (_, path) = self.model.names()
                 .by_hf(hf)
                 .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
             let data = values
@@ -236,8 +269,8 @@ impl Run<'_> {
         let sites = BiasSite::all(self.model.num_layers()).filter(|site| site.term != BiasTerm::K);
         let mut wanted = BiasSnapshot::default();
         for site in sites {
-            let path = BertForSequenceClassification::site_path(site);
-            let (_, name) = NAMES
+            let path = EncoderForSequenceClassification::site_path(site);
+            let (_, name) = self.model.names()
                 .by_path(&path)
                 .ok_or_else(|| ParityError::Missing(path.clone()))?;
             wanted.insert(site, self.expected.floats(&format!("step3.all.{name}"))?);
@@ -273,18 +306,14 @@ fn largest_of(values: &[f32]) -> f32 {
 }
 
 fn forward(
-    model: &BertForSequenceClassification,
+    model: &EncoderForSequenceClassification,
     data: &EncodedSet,
     padding: Padding,
     device: &Device,
 ) -> (Tensor<2>, Tensor<1>) {
-    let batch = Batch::new(&data.encodings, padding, device);
-    let labels: Vec<i64> = data.labels.iter().map(|l| *l as i64).collect();
-    let targets = Tensor::<1, Int>::from_data(TensorData::new(labels, [data.len()]), device);
-    let logits = model.forward(&batch);
-    let loss = CrossEntropyLossConfig::new()
-        .init(device)
-        .forward(logits.clone(), targets);
+    let logits = model.forward(&Batch::new(&data.encodings, padding, device));
+    let chosen: Vec<usize> = (0..data.len()).collect();
+    let loss = batch_loss(model, data, &chosen, padding, device);
     (logits, loss)
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, TensorFiles};
-use beft_core::{EncodedSet, Encoding};
+use beft_core::{EncodedSet, Encoding, Targets};
 use safetensors::SafeTensors;
 
 use crate::ParityError;
@@ -82,7 +82,7 @@ impl Expected {
             .collect();
         Ok(EncodedSet {
             encodings,
-            labels: labels.iter().map(|l| *l as usize).collect(),
+            targets: Targets::Classes(labels.iter().map(|l| *l as usize).collect()),
         })
     }
 

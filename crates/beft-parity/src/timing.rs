@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use beft_core::{BiasTerm, EncodedSet, Encoding, TermSet};
-use beft_encoder::{BertConfig, BertForSequenceClassification};
+use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
-use beft_train::{TrainConfig, training_step, with_trainable};
+use beft_train::{GradMasks, TrainConfig, training_step, with_trainable};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
 use crate::ParityError;
@@ -65,13 +65,13 @@ impl Shape {
         2.0 * tokens * self.layers as f64 * (linear + attention)
     }
 
-    fn config(&self) -> BertConfig {
-        BertConfig {
+    fn config(&self) -> EncoderConfig {
+        EncoderConfig {
             num_hidden_layers: self.layers,
             hidden_size: self.hidden,
             num_attention_heads: self.heads,
             intermediate_size: 4 * self.hidden,
-            ..BertConfig::base_cased()
+            ..EncoderConfig::base_cased()
         }
     }
 
@@ -85,7 +85,7 @@ impl Shape {
                     type_ids: vec![0; self.length],
                 })
                 .collect(),
-            labels: (0..self.batch).map(|i| i % 2).collect(),
+            targets: Targets::Classes((0..self.batch).map(|i| i % 2).collect()),
         }
     }
 }
@@ -102,9 +102,11 @@ pub fn step_seconds(
     steps: usize,
     device: &Device,
 ) -> Result<f64, ParityError> {
-    let config = TrainConfig::new(TermSet::of([BiasTerm::V]), 1e-4, 1, 0);
-    let model = BertForSequenceClassification::init(&shape.config(), 2, device);
-    let mut model = with_trainable(precision.apply(model), &config.terms)?;
+    let terms = TermSet::of([BiasTerm::V]);
+    let config = TrainConfig::new(terms.clone(), 1e-4, 1, 0);
+    let masks = GradMasks::default();
+    let model = EncoderForSequenceClassification::init(&shape.config(), 2, device);
+    let mut model = with_trainable(precision.apply(model), &terms)?;
     let mut optimizer = config.optimizer();
     let data = shape.data();
     let chosen: Vec<usize> = (0..data.len()).collect();
@@ -112,7 +114,7 @@ pub fn step_seconds(
     // Kernels are compiled and tuned in the first steps.
     for step in 0..steps + WARM_UP {
         let begin = Instant::now();
-        (model, _) = training_step(model, &data, &chosen, &config, &mut optimizer, device);
+        (model, _) = training_step(model, &masks, &data, &chosen, &config, &mut optimizer);
         sync(device)?;
         if step >= WARM_UP {
             seconds.push(begin.elapsed().as_secs_f64());

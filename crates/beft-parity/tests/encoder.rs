@@ -2,20 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{Adapter, ModelDir, TextTokenizer};
-use beft_core::{BiasSite, BiasTerm, Encoding, TermSet};
+use beft_checkpoint::{Adapter, ModelDir, TensorFiles, TextTokenizer};
+use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
 use beft_encoder::{
-    BertConfig, BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES as NAMES,
+    Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
 };
-use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params};
+use beft_nn::{
+    Batch, BiasModel, Padding, ParamData, SequenceClassifier, map_params, read_params,
+};
 use beft_parity::{Expected, relative_error};
-use beft_train::{TrainConfig, train, trainable_count};
+use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 
-type Bert = BertForSequenceClassification;
+type Bert = EncoderForSequenceClassification;
 
 /// The folder of a committed fixture.
 fn fixture(name: &str) -> PathBuf {
@@ -25,14 +28,22 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn tiny() -> Bert {
-    let dir = ModelDir::open(&fixture("bert-tiny")).unwrap();
+    load("bert-tiny")
+}
+
+fn load(name: &str) -> Bert {
+    let dir = ModelDir::open(&fixture(name)).unwrap();
     Bert::load(&dir, &dir.tensors().unwrap(), 3, 0, &Device::flex())
         .unwrap()
         .0
 }
 
 fn inputs() -> Vec<Encoding> {
-    let expected = Expected::open(&fixture("bert-tiny/expected.safetensors")).unwrap();
+    inputs_of("bert-tiny")
+}
+
+fn inputs_of(name: &str) -> Vec<Encoding> {
+    let expected = Expected::open(&fixture(name).join("expected.safetensors")).unwrap();
     (0..3)
         .flat_map(|i| expected.batch(i).unwrap().encodings)
         .collect()
@@ -50,18 +61,23 @@ fn max_difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn padding_changes_no_logit() {
-    let (model, inputs) = (tiny(), inputs());
-    let packed = logits(&model, &inputs, Padding::Packed);
+    for name in ["bert-tiny", "roberta-tiny"] {
+        padding_changes_no_logit_of(&load(name), &inputs_of(name));
+    }
+}
+
+fn padding_changes_no_logit_of(model: &Bert, inputs: &[Encoding]) {
+    let packed = logits(model, inputs, Padding::Packed);
     for padding in [Padding::Longest, Padding::To(32), Padding::To(40)] {
-        let difference = max_difference(&packed, &logits(&model, &inputs, padding));
+        let difference = max_difference(&packed, &logits(model, inputs, padding));
         assert!(difference < 1e-5, "{padding:?}: {difference}");
     }
     // Sorted and cut into batches by `predict`, and one by one.
-    let sorted: Vec<f32> = beft_eval::predict(&model, &inputs, 5, Padding::Packed, |_| ()).concat();
+    let sorted: Vec<f32> = beft_eval::predict(model, inputs, 5, Padding::Packed, |_| ()).concat();
     assert!(max_difference(&packed, &sorted) < 1e-5);
     let single: Vec<f32> = inputs
         .iter()
-        .flat_map(|input| logits(&model, std::slice::from_ref(input), Padding::To(24)))
+        .flat_map(|input| logits(model, std::slice::from_ref(input), Padding::To(24)))
         .collect();
     assert!(max_difference(&packed, &single) < 1e-5);
 }
@@ -85,10 +101,10 @@ fn key_bias_does_not_matter() {
 fn value_bias_shifts_attention_by_itself() {
     let model = tiny();
     let batch = Batch::new(&inputs(), Padding::Packed, &Device::flex());
-    let x = model.bert.embeddings.forward(&batch);
-    let before = model.bert.layers[1].attend(x.clone(), &batch);
+    let x = model.encoder.embeddings.forward(&batch);
+    let before = model.encoder.layers[1].attend(x.clone(), &batch);
     let shift = |i: usize| 0.1 * (i as f32 - 15.5);
-    let b_v = &read_params(&model, |p| p == "bert.layers.1.biases.v")["bert.layers.1.biases.v"];
+    let b_v = &read_params(&model, |p| p == "encoder.layers.1.biases.v")["encoder.layers.1.biases.v"];
     let moved_bias: Vec<f32> = b_v
         .values
         .iter()
@@ -96,10 +112,10 @@ fn value_bias_shifts_attention_by_itself() {
         .map(|(i, b)| b + shift(i))
         .collect();
     let moved = map_params(model.clone(), |path, shape| {
-        (path == "bert.layers.1.biases.v")
+        (path == "encoder.layers.1.biases.v")
             .then(|| TensorData::new(moved_bias.clone(), shape.to_vec()))
     });
-    let after = moved.bert.layers[1].attend(x, &batch);
+    let after = moved.encoder.layers[1].attend(x, &batch);
     let change: Vec<f32> = (after - before).into_data().iter().collect();
     for (index, change) in change.iter().enumerate() {
         assert!(
@@ -111,7 +127,7 @@ fn value_bias_shifts_attention_by_itself() {
 
 #[test]
 fn trainable_counts_of_bert_base() {
-    let model = Bert::init(&BertConfig::base_cased(), 2, &Device::flex());
+    let model = Bert::init(&EncoderConfig::base_cased(), 2, &Device::flex());
     let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
     assert_eq!(count("all"), 104_450);
     for term in ["q", "k", "v"] {
@@ -121,50 +137,172 @@ fn trainable_counts_of_bert_base() {
     assert_eq!(count("v@6-11"), 1_538 + 768 + 6 * 768);
 }
 
+/// RoBERTa's head has a dense layer of its own, trained always.
+#[test]
+fn trainable_counts_of_roberta_base() {
+    let config = EncoderConfig {
+        model_type: Architecture::Roberta,
+        vocab_size: 50_265,
+        max_position_embeddings: 514,
+        type_vocab_size: 1,
+        ..EncoderConfig::base_cased()
+    };
+    assert_eq!(config.max_tokens(), 512);
+    let model = Bert::init(&config, 2, &Device::flex());
+    let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
+    let head = 768 * 768 + 768 + 1_538;
+    assert_eq!(count("frozen"), head);
+    assert_eq!(count("v"), head + 12 * 768);
+    assert_eq!(count("all"), head + 768 + 12 * (7 * 768 + 3_072));
+}
+
 /// Every trained tensor moves, and nothing else does, bit for bit.
 #[test]
 fn only_the_chosen_parameters_change() {
-    let expected = Expected::open(&fixture("bert-tiny/expected.safetensors")).unwrap();
-    let data = expected.batch(0).unwrap();
-    for written in ["frozen", "q", "k", "v", "m1,ln1", "m2,m3,ln2", "v@1", "all"] {
-        let terms: TermSet = written.parse().unwrap();
-        let model = tiny();
-        let before = read_params(&model, |_| true);
-        let trained = model.trainable_paths(&terms).unwrap();
-        let config = TrainConfig::new(terms, 1e-3, 2, 0);
-        let result = train(
-            model,
-            &data,
-            &config,
-            |_| Ok::<_, beft_train::TrainError>(Default::default()),
-            |_| (),
-        )
-        .unwrap();
-        assert!(result.failure.is_none());
-        let mut moved = 0;
-        for (path, after) in read_params(&result.model, |_| true) {
-            if !trained.contains(&path) {
-                assert_eq!(
-                    after, before[&path],
-                    "{path} moved while training {written}"
-                );
-            } else if !path.ends_with(".biases.k") {
-                assert_ne!(
-                    after, before[&path],
-                    "{path} did not move while training {written}"
-                );
+    for name in ["bert-tiny", "roberta-tiny"] {
+        for written in [
+            "frozen", "q", "k", "v", "m1,ln1", "m2,m3,ln2", "v@1", "all", "full",
+        ] {
+            let (before, after, trained, trainable) = trained(name, written);
+            let mut moved = 0;
+            for (path, after) in after {
+                // The second segment of a BERT occurs in these inputs, other rows of tables may not.
+                let before = &before[&path];
+                if !trained.contains(&path) {
+                    assert_eq!(&after, before, "{path} moved while training {written}");
+                } else if !path.ends_with(".biases.k") {
+                    assert_ne!(&after, before, "{path} is not trained by {written}");
+                }
+                moved += usize::from(trained.contains(&path)) * after.values.len();
             }
-            moved += usize::from(trained.contains(&path)) * after.values.len();
+            assert_eq!(moved, trainable, "{name} {written}");
         }
-        assert_eq!(moved, result.trainable, "{written}");
+    }
+}
+
+/// What a training changed: values before and after by path, what was trained, how many values.
+fn trained(
+    name: &str,
+    written: &str,
+) -> (
+    BTreeMap<String, ParamData>,
+    BTreeMap<String, ParamData>,
+    Vec<String>,
+    usize,
+) {
+    let mode: Mode = written.parse().unwrap();
+    let path = fixture(name).join("expected.safetensors");
+    let data = Expected::open(&path).unwrap().batch(0).unwrap();
+    let model = load(name);
+    let before = read_params(&model, |_| true);
+    let config = TrainConfig::new(mode, 1e-3, 2, 0);
+    let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
+    let result = train(model, &data, &config, evaluate, |_| ()).unwrap();
+    assert!(result.failure.is_none());
+    let after = read_params(&result.model, |_| true);
+    (before, after, result.paths, result.trainable)
+}
+
+/// Of a masked tensor, the entries of the mask move and no other.
+#[test]
+fn random_masks_train_their_entries_alone() {
+    let head = 3 * 32 + 3;
+    // Every bias of the model: 3 layers of 7 x 32 + 64, the pooler's, the embeddings'.
+    let biases = 3 * (7 * 32 + 64) + 2 * 32;
+    for (written, expected) in [("random", biases), ("random-lines", 0)] {
+        let (before, after, _, trainable) = trained("bert-tiny", written);
+        let mut moved = 0;
+        for (path, after) in &after {
+            let pairs = after.values.iter().zip(&before[path].values);
+            let count = pairs.filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+            moved += count;
+            if written == "random-lines" && before[path].shape.len() == 2 && count > 0 {
+                let line = path.starts_with("encoder.layers.") && before[path].shape.contains(&count);
+                assert!(line || path == "classifier.weight", "{path}: {count}");
+            }
+        }
+        if expected > 0 {
+            assert_eq!(trainable, head + expected);
+        }
+        // Rows of words that do not occur, and key biases, have no gradient.
+        assert!(moved <= trainable && moved > trainable / 2, "{written}: {moved} of {trainable}");
+    }
+}
+
+/// LoRA trains its factors and the head; the weights beside them stay, and what is saved in PEFT's
+/// layout gives the trained model's logits when it is loaded onto the base.
+#[test]
+fn lora_trains_factors_and_round_trips() {
+    let (before, after, paths, trainable) = trained("bert-tiny", "lora-qv");
+    assert_eq!(trainable, 3 * 32 + 3 + 2 * 3 * 2 * 8 * 32);
+    for (path, values) in &before {
+        let same = *values == after[path];
+        assert_eq!(same, !path.starts_with("classifier."), "{path}");
+    }
+    assert_eq!(after.len(), before.len() + 2 * 2 * 3);
+    assert!(paths.contains(&"encoder.layers.2.value.lora.b".to_owned()));
+
+    let data = Expected::open(&fixture("bert-tiny/expected.safetensors"));
+    let data = data.unwrap().batch(0).unwrap();
+    let config = TrainConfig::new("lora-v".parse::<Mode>().unwrap(), 1e-2, 4, 0);
+    let untrained = prepare(tiny(), &config).unwrap().model;
+    let start = logits(&untrained, &data.encodings, Padding::Packed);
+    let plain = logits(&tiny(), &data.encodings, Padding::Packed);
+    assert!(max_difference(&start, &plain) < 1e-6, "LoRA begins at no change");
+    let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
+    let tuned = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
+    let wanted = |path: &str| tuned.paths.iter().any(|p| p == path);
+    let values = read_params(&tuned.model, wanted);
+    let head = tuned.model.bias_layout().head;
+    let mut adapter = Adapter::between(&tuned.model, &NAMES, &values, &values, head);
+    adapter.lora_alpha = config.lora_alpha;
+    assert_eq!(adapter.target_modules, ["value"]);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("adapter");
+    adapter.save(&dir).unwrap();
+    let loaded = Adapter::load(&dir).unwrap();
+    let loaded = loaded.apply(tiny(), &NAMES, &dir).unwrap();
+    let expected = logits(&tuned.model, &data.encodings, Padding::Packed);
+    let actual = logits(&loaded, &data.encodings, Padding::Packed);
+    assert!(max_difference(&expected, &actual) < 1e-5);
+    assert!(max_difference(&expected, &plain) > 0.1, "it must matter");
+}
+
+/// Weights that `torch.save` wrote are those of the safetensors file.
+#[test]
+fn pickled_weights_are_the_same() {
+    let (plain, pickled) = (fixture("bert-tiny"), fixture("bert-tiny-pickle"));
+    let plain = TensorFiles::open(&plain.join("model.safetensors")).unwrap();
+    let pickled = TensorFiles::open(&pickled.join("pytorch_model.bin")).unwrap();
+    assert!(plain.names().all(|name| pickled.contains(name)));
+    for name in plain.names() {
+        assert_eq!(pickled.shape(name), plain.shape(name), "{name}");
+        assert_eq!(pickled.read(name).unwrap(), plain.read(name).unwrap(), "{name}");
+    }
+}
+
+/// A file that would run a command in Python is refused, and runs none.
+#[test]
+fn pickles_are_not_executed() {
+    let evil = fixture("bert-tiny-pickle/evil.bin");
+    let error = TensorFiles::open(&evil).unwrap_err().to_string();
+    assert!(error.contains("evil.bin"), "{error}");
+    for folder in [".", env!("CARGO_MANIFEST_DIR")] {
+        assert!(!Path::new(folder).join("beft-was-here").exists());
     }
 }
 
 #[test]
-fn tokenizer_equals_the_hf_fast_tokenizer() {
-    let text = std::fs::read_to_string(fixture("bert-tiny/text.json")).unwrap();
+fn tokenizers_equal_the_hf_fast_tokenizers() {
+    for name in ["bert-tiny", "roberta-tiny"] {
+        tokenizer_equals(name);
+    }
+}
+
+fn tokenizer_equals(name: &str) {
+    let text = std::fs::read_to_string(fixture(name).join("text.json")).unwrap();
     let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    let tokenizer = TextTokenizer::open(&fixture("bert-tiny/tokenizer.json"), 16).unwrap();
+    let tokenizer = TextTokenizer::open(&fixture(name).join("tokenizer.json"), 16).unwrap();
     assert!(cases.len() >= 10);
     for case in &cases {
         let field = |name: &str| case[name].as_str();
@@ -233,7 +371,7 @@ fn adapters_round_trip() {
         let wanted = |path: &str| paths.iter().any(|p| p == path);
         let before = read_params(&model, wanted);
         let config = TrainConfig::new(terms, 1e-2, 3, 0);
-        let evaluate = |_: &Bert| Ok::<_, beft_train::TrainError>(Default::default());
+        let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
         let trained = train(model, &data, &config, evaluate, |_| ())
             .unwrap()
             .model;
@@ -277,13 +415,13 @@ fn dropout_acts_in_training_whatever_is_trained() {
             let values: Vec<f32> = embedded.into_data().iter().collect();
             values.iter().filter(|x| **x == 0.0).count() as f64 / values.len() as f64
         };
-        let zeros = share_of_zeros(model.bert.embeddings.forward(&batch));
+        let zeros = share_of_zeros(model.encoder.embeddings.forward(&batch));
         assert!((0.08..0.12).contains(&zeros), "{written}: {zeros}");
-        let zeros = share_of_zeros(model.valid().bert.embeddings.forward(&batch));
+        let zeros = share_of_zeros(model.valid().encoder.embeddings.forward(&batch));
         assert_eq!(zeros, 0.0, "{written}");
         // Attention weights have their own: with one layer's alone, passes still differ.
-        let layer = &model.bert.layers[0];
-        let x = model.valid().bert.embeddings.forward(&batch).autodiff();
+        let layer = &model.encoder.layers[0];
+        let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
         let pass = || -> Vec<f32> { layer.attend(x.clone(), &batch).into_data().iter().collect() };
         assert_ne!(pass(), pass(), "{written}");
     }

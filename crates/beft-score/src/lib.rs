@@ -1,13 +1,14 @@
 //! Which bias term matters: importance scores from the biases before and after fine-tuning.
 //!
 //! * [`Scorer`]: computes one number per layer and term from two snapshots; [`Beft`] is the paper's
-//!   score (BEFT, arXiv 2509.15974), [`Magnitude`] its simplest competitor.
+//!   score (BEFT, arXiv 2509.15974); [`Magnitude`], [`Angle`] and [`L2`] are its competitors.
+//! * [`ScorerKind`]: all scores by name, with what each needs.
 //! * [`Scores`]: those numbers, the mean of each term over the layers, the ranking and the
 //!   recommended term, the best of q, k and v.
 //! * [`Note`]: what a reader must know about a number, such as an undefined angle.
 //! * [`RankedTerm`]: the form in which a ranking is written to JSON.
 //!
-//! Scores that need gradients, such as Fisher's, are computed elsewhere and stored in a [`Scores`]
+//! Scores that need gradients (Fisher, gradient norm) are computed elsewhere and stored in a [`Scores`]
 //! through [`Scores::from_values`].
 //!
 //! ```
@@ -33,11 +34,13 @@
 //! # }
 //! ```
 
+mod kind;
 mod note;
 mod scorers;
 mod scores;
 
 pub use beft_core as core;
+pub use kind::{Needs, ScorerKind, UnknownScorer};
 pub use note::Note;
-pub use scorers::{Beft, Magnitude, ScoreError, Scorer};
+pub use scorers::{Angle, Beft, L2, Magnitude, ScoreError, Scorer, random};
 pub use scores::{Cell, RankedTerm, Scores};

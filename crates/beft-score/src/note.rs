@@ -18,6 +18,8 @@ pub enum Note {
         /// The angle between the bias before and after, in degrees (90 to 180).
         degrees: f64,
     },
+    /// The bias was or is all zeros: there is no angle.
+    NoAngle,
     /// The computed score is NaN or infinite: there is no score.
     NotFinite,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Note {
             Self::ZeroBefore => f.write_str("all zeros before, angle undefined"),
             Self::ZeroAfter => f.write_str("all zeros after, angle undefined"),
             Self::BothZero => f.write_str("all zeros before and after, score undefined"),
+            Self::NoAngle => f.write_str("all zeros before or after, angle undefined"),
             // One decimal would print "90.0° is over 90°".
             Self::Obtuse { degrees } if *degrees < 90.05 => f.write_str("angle is just over 90°"),
             Self::Obtuse { degrees } => write!(f, "angle {degrees:.1}° is over 90°"),

@@ -1,5 +1,8 @@
 use beft_core::{BiasSite, BiasSnapshot, SnapshotError};
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use crate::{Cell, Note, Scores};
 
 /// An importance score computed from the change of each bias.
@@ -96,6 +99,70 @@ fn score_each(
     Ok(Scores::new(name, cells.collect::<Result<_, _>>()?))
 }
 
+/// The angle by which a bias turned, in degrees, 0 to 180. Undefined for a bias of zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Angle;
+
+impl Scorer for Angle {
+    fn name(&self) -> &'static str {
+        "angle"
+    }
+
+    fn score(&self, before: &BiasSnapshot, after: &BiasSnapshot) -> Result<Scores, ScoreError> {
+        score_each(self.name(), before, after, |b0, b1| {
+            match degrees(b0, b1) {
+                Some(degrees) => Cell::of(degrees),
+                None => Cell {
+                    value: None,
+                    note: Some(Note::NoAngle),
+                },
+            }
+        })
+    }
+}
+
+/// The Euclidean length of the change, `|b1 - b0|`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct L2;
+
+impl Scorer for L2 {
+    fn name(&self) -> &'static str {
+        "l2"
+    }
+
+    fn score(&self, before: &BiasSnapshot, after: &BiasSnapshot) -> Result<Scores, ScoreError> {
+        score_each(self.name(), before, after, |b0, b1| {
+            let squares = pairs(b0, b1).map(|(x0, x1)| (x1 - x0).powi(2));
+            Cell::of(squares.sum::<f64>().sqrt())
+        })
+    }
+}
+
+/// Numbers drawn at random from 0 to 1: what a score must beat.
+pub fn random(sites: impl IntoIterator<Item = BiasSite>, seed: u64) -> Scores {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    Scores::from_values("random", sites.into_iter().map(|site| (site, draw())))
+}
+
+/// The angle between two biases in degrees; `None` if one is all zeros.
+fn degrees(b0: &[f32], b1: &[f32]) -> Option<f64> {
+    let dot = |a, b| pairs(a, b).map(|(x, y)| x * y).sum::<f64>();
+    let (before, after) = (dot(b0, b0).sqrt(), dot(b1, b1).sqrt());
+    if before == 0.0 || after == 0.0 {
+        return None;
+    }
+    // Kahan's form, exact for small angles where the cosine is not.
+    let unit = |scale: f64, x: f64| x / scale;
+    let (mut sum, mut difference) = (0.0, 0.0);
+    for (x, y) in pairs(b0, b1) {
+        let (x, y) = (unit(before, x), unit(after, y));
+        sum += (x + y).powi(2);
+        difference += (x - y).powi(2);
+    }
+    Some((2.0 * difference.sqrt().atan2(sum.sqrt())).to_degrees())
+}
+
 fn beft_cell(b0: &[f32], b1: &[f32]) -> Cell {
     // Squares of f32 neither overflow nor vanish in f64, so zero means all zeros.
     let dot = |a, b| pairs(a, b).map(|(x, y)| x * y).sum::<f64>();
@@ -124,12 +191,10 @@ fn beft_cell(b0: &[f32], b1: &[f32]) -> Cell {
     };
     let change: f64 = pairs(longer, shorter).map(|(a, b)| a * (a - b)).sum();
     let value = (change / square).max(0.0);
-    let note = (product < 0.0).then(|| Note::Obtuse {
-        degrees: (product / (before * after).sqrt())
-            .max(-1.0)
-            .acos()
-            .to_degrees(),
-    });
+    let note = (product < 0.0)
+        .then(|| degrees(b0, b1))
+        .flatten()
+        .map(|degrees| Note::Obtuse { degrees });
     Cell {
         value: Some(value),
         note,
@@ -239,6 +304,33 @@ mod tests {
         // The sum is over f32's range.
         let sum = 2.0 * f64::from(f32::MAX);
         assert_eq!(magnitude(&[f32::MAX], &[f32::MIN]), Cell::of(sum));
+    }
+
+    #[test]
+    fn angle_and_l2_by_hand() {
+        let angle = |b0: &[f32], b1: &[f32]| cell(&Angle, b0, b1);
+        let close = |cell: Cell, expected: f64| {
+            assert!((cell.value.unwrap() - expected).abs() < 1e-12, "{cell:?}");
+        };
+        close(angle(&[1.0, 0.0], &[0.0, 3.0]), 90.0);
+        close(angle(&[1.0, 1.0], &[2.0, 0.0]), 45.0);
+        close(angle(&[1.0, -2.0], &[-1.0, 2.0]), 180.0);
+        close(angle(&[0.3, 0.7], &[0.6, 1.4]), 0.0);
+        // The cosine of this angle rounds to 1.
+        close(angle(&[1.0, 0.0], &[1.0, 1e-9]), 1e-9f64.to_degrees());
+        assert_eq!(angle(&[0.0], &[1.0]).note, Some(Note::NoAngle));
+        assert_eq!(cell(&L2, &[1.0, 2.0], &[4.0, 6.0]), Cell::of(5.0));
+    }
+
+    #[test]
+    fn random_scores_follow_the_seed() {
+        let sites = || [SITE, BiasSite::new(0, K), BiasSite::new(3, V)];
+        let scores = random(sites(), 1);
+        assert_eq!(scores, random(sites(), 1));
+        assert_ne!(scores, random(sites(), 2));
+        let values: Vec<f64> = sites().map(|s| scores.value(s).unwrap()).into();
+        assert!(values.iter().all(|x| (0.0..1.0).contains(x)));
+        assert!(values[0] != values[1] && values[1] != values[2]);
     }
 
     #[test]

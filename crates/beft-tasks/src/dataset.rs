@@ -3,37 +3,44 @@ use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
-use crate::labels::LabelIndex;
-use crate::records::{LabelUse, Source};
-use crate::{DataError, InputFormat, Split, Task};
+use crate::labels::LabelReader;
+use crate::records::{LabelUse, Row, Source};
+use crate::{DataError, InputFormat, Label, Split, Task};
 
 /// One text, or a pair of texts, and its label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// The text, with the spaces that the file has.
     pub text: String,
     /// The second text of a pair.
     pub text_pair: Option<String>,
-    /// Index into [`Dataset::labels`]; `None` where labels are not read.
-    pub label: Option<usize>,
-    /// Line of the file on which the example begins, from 1.
+    /// A class is an index into [`Dataset::labels`]; `None` where labels are not read, and on rows
+    /// of a test file that have none.
+    pub label: Option<Label>,
+    /// Line of the file on which the example begins, or its row in a Parquet file, from 1.
     pub line: usize,
 }
 
-/// The examples of one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The examples of one file, or of one Parquet file in parts.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// The file.
+    /// The file; of several parts the first.
     pub path: PathBuf,
-    /// The label set in index order; empty when none is known and no labels are read.
+    /// The label set in index order; empty when none is known and no labels are read, and for
+    /// [`TaskKind::Regression`](crate::TaskKind::Regression).
     pub labels: Vec<String>,
+    /// Lines (or rows) passed over because they have no label or a wrong number of columns, where
+    /// the task allows it: see [`Task::no_label`] and [`Task::skip_malformed`].
+    pub skipped: Vec<usize>,
     /// The examples in file order, at least one.
     pub examples: Vec<Example>,
 }
 
 impl Task {
-    /// Reads the file of `split` in the folder `data`: the first of `train.{tsv,csv,jsonl}`, of
-    /// `{dev,val,validation}.{tsv,csv,jsonl}` or of `test.{tsv,csv,jsonl}`.
+    /// Reads the file of `split` in the folder `data`: the first of `train.{tsv,csv,jsonl,parquet}`,
+    /// of `{dev,val,validation}.*` or of `test.*`; with mismatched splits, of
+    /// `{dev,validation}_{matched,mismatched}.*` and so on; unless [`Task::files`] names it.
+    /// Parquet may be in parts as the hub has it, such as `train-00000-of-00002.parquet`.
     ///
     /// `labels` is the label set to use, which for another split than the training split has to be
     /// that of the training file. Without it the task's own set is used, or else the set of labels
@@ -49,10 +56,19 @@ impl Task {
         labels: Option<&[String]>,
     ) -> Result<Dataset, DataError> {
         let label_use = match split {
-            Split::Train | Split::Dev => LabelUse::Required,
-            Split::Test => LabelUse::IfPresent,
+            Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
+            Split::Test | Split::TestMismatched => LabelUse::IfPresent,
         };
-        self.load_path(&split.find_in(data)?, labels, label_use)
+        self.load_paths(&split.find_in(data, self)?, labels, label_use)
+    }
+
+    /// The files that [`Task::load`] reads for a split: one, or the parts of a Parquet file.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+        split.find_in(data, self)
     }
 
     /// Reads one file, of the format that its extension tells.
@@ -74,7 +90,7 @@ impl Task {
         } else {
             LabelUse::Ignored
         };
-        self.load_path(path, labels, label_use)
+        self.load_paths(&[path.to_owned()], labels, label_use)
     }
 
     /// Reads inputs to predict from `reader`, such as standard input; a label column is ignored.
@@ -93,80 +109,117 @@ impl Task {
         reader
             .read_to_end(&mut bytes)
             .map_err(|reason| unreadable(name, reason))?;
-        let (_, examples) = self.parse(name, &bytes, format, None, LabelUse::Ignored)?;
-        Ok(examples)
+        let mut reading = Reading::new(self, None, LabelUse::Ignored);
+        reading.read(name, &bytes, format)?;
+        Ok(reading.finish(name)?.examples)
     }
 
-    fn load_path(
+    fn load_paths(
         &self,
-        path: &Path,
+        paths: &[PathBuf],
         labels: Option<&[String]>,
         label_use: LabelUse,
     ) -> Result<Dataset, DataError> {
-        // Reading comes first: a wrong path is worse news than a wrong extension.
-        let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
-        let format = match InputFormat::of_path(path) {
-            Some(InputFormat::Lines) if label_use != LabelUse::Ignored => None,
-            format => format,
-        };
-        let format = format.ok_or_else(|| DataError::UnknownExtension {
-            path: path.to_owned(),
-        })?;
-        let known = labels.or(self.labels.as_deref());
-        let (labels, examples) = self.parse(path, &bytes, format, known, label_use)?;
-        Ok(Dataset {
-            path: path.to_owned(),
-            labels,
-            examples,
-        })
-    }
-
-    /// The label set and the examples of a file's bytes.
-    fn parse(
-        &self,
-        path: &Path,
-        bytes: &[u8],
-        format: InputFormat,
-        known: Option<&[String]>,
-        label_use: LabelUse,
-    ) -> Result<(Vec<String>, Vec<Example>), DataError> {
-        let source = Source {
-            task: self,
-            path,
-            labels: label_use,
-        };
-        let mut index = LabelIndex::new(known);
-        let mut examples: Vec<Example> = Vec::new();
-        source.read(bytes, format, &mut |row| {
-            let pair = row.pair.is_some();
-            if examples
-                .first()
-                .is_some_and(|first| first.text_pair.is_some() != pair)
-            {
-                return Err(DataError::MixedPairs {
-                    path: path.to_owned(),
-                    line: row.line,
-                    pair,
-                });
-            }
-            let label = row
-                .label
-                .map(|label| index.index(&label, path, row.line))
-                .transpose()?;
-            examples.push(Example {
-                text: row.text.into_owned(),
-                text_pair: row.pair.map(Cow::into_owned),
-                label,
-                line: row.line,
-            });
-            Ok(())
-        })?;
-        let labels = index.finish(&mut examples, path)?;
-        Ok((labels, examples))
+        let mut reading = Reading::new(self, labels, label_use);
+        for path in paths {
+            // Reading comes first: a wrong path is worse news than a wrong extension.
+            let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+            let format = match InputFormat::of_path(path) {
+                Some(InputFormat::Lines) if label_use != LabelUse::Ignored => None,
+                format => format,
+            };
+            let format = format.ok_or_else(|| DataError::UnknownExtension {
+                path: path.to_owned(),
+            })?;
+            reading.read(path, &bytes, format)?;
+        }
+        let first = paths.first().map(PathBuf::as_path);
+        reading.finish(first.unwrap_or(Path::new("")))
     }
 }
 
-fn unreadable(path: &Path, reason: io::Error) -> DataError {
+/// What has been read so far.
+struct Reading<'t> {
+    task: &'t Task,
+    label_use: LabelUse,
+    labels: LabelReader,
+    examples: Vec<Example>,
+    skipped: Vec<usize>,
+}
+
+impl<'t> Reading<'t> {
+    fn new(task: &'t Task, known: Option<&[String]>, label_use: LabelUse) -> Self {
+        Self {
+            task,
+            label_use,
+            labels: LabelReader::new(task, known),
+            examples: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, path: &Path, bytes: &[u8], format: InputFormat) -> Result<(), DataError> {
+        let source = Source {
+            task: self.task,
+            path,
+            labels: self.label_use,
+        };
+        // Nothing is passed over in inputs: predictions have to stand beside them.
+        let needed = self.label_use == LabelUse::Required;
+        source.read(bytes, format, &mut |row| match row {
+            Ok(row) if needed && row.label.is_none() => {
+                self.skipped.push(row.at.number());
+                Ok(())
+            }
+            Ok(row) => self.add(path, row),
+            Err(DataError::ColumnCount { line, .. }) if needed && self.task.skip_malformed => {
+                self.skipped.push(line);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    fn add(&mut self, path: &Path, row: Row<'_>) -> Result<(), DataError> {
+        let pair = row.pair.is_some();
+        let first = self.examples.first();
+        if first.is_some_and(|first| first.text_pair.is_some() != pair) {
+            return Err(DataError::MixedPairs {
+                path: path.to_owned(),
+                at: row.at,
+                pair,
+            });
+        }
+        let label = row
+            .label
+            .map(|label| self.labels.read(&label, path, row.at));
+        self.examples.push(Example {
+            text: row.text.into_owned(),
+            text_pair: row.pair.map(Cow::into_owned),
+            label: label.transpose()?,
+            line: row.at.number(),
+        });
+        Ok(())
+    }
+
+    fn finish(mut self, path: &Path) -> Result<Dataset, DataError> {
+        let path = path.to_owned();
+        match (self.examples.len(), self.skipped.len()) {
+            (0, 0) => return Err(DataError::Empty { path }),
+            (0, rows) => return Err(DataError::AllSkipped { path, rows }),
+            _ => {}
+        }
+        let labels = self.labels.finish(&mut self.examples, &path)?;
+        Ok(Dataset {
+            path,
+            labels,
+            skipped: self.skipped,
+            examples: self.examples,
+        })
+    }
+}
+
+pub(crate) fn unreadable(path: &Path, reason: io::Error) -> DataError {
     let path = path.to_owned();
     if path.is_dir() {
         DataError::IsFolder { path }
@@ -238,7 +291,7 @@ mod tests {
                     .map(|((label, text), line)| Example {
                         text: text.to_owned(),
                         text_pair: None,
-                        label: Some(label),
+                        label: Some(Label::Class(label)),
                         line,
                     })
                     .collect::<Vec<_>>())
@@ -264,7 +317,7 @@ mod tests {
         let labels = Some(train.labels.as_slice());
         let dev = task.load(dir.path(), Split::Dev, labels).unwrap();
         assert_eq!(dev.labels, ["no", "yes"]);
-        assert_eq!(dev.examples[0].label, Some(1));
+        assert_eq!(dev.examples[0].label, Some(Label::Class(1)));
         let test = task.load(dir.path(), Split::Test, labels).unwrap();
         assert_eq!((test.examples[0].label, test.labels.len()), (None, 2));
 
@@ -290,7 +343,7 @@ mod tests {
         fs::write(&path, "sentence\tlabel\nfine \t1\n").unwrap();
         let data = task.load_file(&path, None, true).unwrap();
         assert_eq!(data.labels, ["0", "1"]);
-        assert_eq!(data.examples[0].label, Some(1));
+        assert_eq!(data.examples[0].label, Some(Label::Class(1)));
         assert_eq!(data.examples[0].text, "fine ");
         fs::write(&path, "sentence\tlabel\nfine \t-1\n").unwrap();
         let error = task.load_file(&path, None, true).unwrap_err();
@@ -318,7 +371,7 @@ mod tests {
         let path = dir.path().join("data.xlsx");
         fs::write(&path, "").unwrap();
         let rest = "the file name does not tell the format: \
-                    rename the file to end in .tsv, .csv or .jsonl";
+                    rename the file to end in .tsv, .csv, .jsonl or .parquet";
         assert_eq!(message(&path), format!("{}: {rest}", path.display()));
 
         let path = dir.path().join("data.txt");

@@ -1,9 +1,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Split;
+use crate::{Place, Split};
 
-/// Data that cannot be read. Lines count from 1, as an editor shows them.
+/// Data that cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// Neither a file nor a folder.
@@ -34,6 +34,17 @@ pub enum DataError {
         /// File names looked for.
         looked_for: Vec<String>,
     },
+    /// A Parquet file in parts, of which one is missing.
+    #[error(
+        "{}: no such file, but there are others of its {count} parts: fetch all of them",
+        .path.display()
+    )]
+    MissingShard {
+        /// The part that is missing.
+        path: PathBuf,
+        /// How many parts there should be.
+        count: usize,
+    },
     /// A file that the system does not let us read.
     #[error("{}: cannot be read ({reason}): check its permissions and the disk", .path.display())]
     Unreadable {
@@ -44,7 +55,7 @@ pub enum DataError {
     },
     /// A file name that does not tell the format.
     #[error(
-        "{}: the file name does not tell the format: rename the file to end in .tsv, .csv or .jsonl",
+        "{}: the file name does not tell the format: rename the file to end in .tsv, .csv, .jsonl or .parquet",
         .path.display()
     )]
     UnknownExtension {
@@ -52,12 +63,12 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Bytes that are not UTF-8.
-    #[error("{}:{line}: not UTF-8: save the file in the UTF-8 encoding", .path.display())]
+    #[error("{}{at}: not UTF-8: save the file in the UTF-8 encoding", .path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
+        /// The line or row.
+        at: Place,
     },
     /// Nothing in the file.
     #[error("{}: the file is empty", .path.display())]
@@ -73,14 +84,14 @@ pub enum DataError {
     },
     /// A needed column that is not in the header, or a needed field that is not in a JSON object.
     #[error(
-        "{}:{line}: no column {}: found {}; rename or add a column",
+        "{}{at}: no column {}: found {}; rename or add a column",
         .path.display(), either(.expected), listed(.found)
     )]
     MissingColumn {
         /// The file.
         path: PathBuf,
-        /// Line of the header or the object.
-        line: usize,
+        /// Line of the header or the object; a Parquet file has neither.
+        at: Place,
         /// Accepted names of the column.
         expected: Vec<String>,
         /// The columns that are there.
@@ -98,20 +109,20 @@ pub enum DataError {
     },
     /// A single text among pairs, or the other way round.
     #[error(
-        "{}:{line}: {} text, unlike the rows before: give every row a pair, or none",
+        "{}{at}: {} text, unlike the rows before: give every row a pair, or none",
         .path.display(), if *.pair { "a second" } else { "no second" }
     )]
     MixedPairs {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
+        /// The line or row.
+        at: Place,
         /// Whether this row is a pair.
         pair: bool,
     },
-    /// A row longer or shorter than the header.
+    /// A row longer or shorter than the first line.
     #[error(
-        "{}:{line}: found {found} columns, expected {expected} as in the header: \
+        "{}:{line}: found {found} columns, expected {expected} as in the first line: \
          check the separators in this line",
         .path.display()
     )]
@@ -120,7 +131,7 @@ pub enum DataError {
         path: PathBuf,
         /// The line.
         line: usize,
-        /// Columns of the header.
+        /// Columns of the first line.
         expected: usize,
         /// Columns of the row.
         found: usize,
@@ -136,6 +147,18 @@ pub enum DataError {
         path: PathBuf,
         /// Line where the row begins.
         line: usize,
+    },
+    /// Not Parquet, or Parquet that this program does not know.
+    #[error(
+        "{}: cannot be read as Parquet ({reason}): fetch the file again, or write it with snappy \
+         compression or none",
+        .path.display()
+    )]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// A line that is not JSON.
     #[error(
@@ -162,13 +185,13 @@ pub enum DataError {
         /// The type found.
         found: &'static str,
     },
-    /// A JSON field of a type that cannot be used.
-    #[error("{}:{line}: field `{field}` is {found}: it must be {expected}", .path.display())]
-    JsonType {
+    /// A JSON field or a Parquet column of a type that cannot be used.
+    #[error("{}{at}: field `{field}` is {found}: it must be {expected}", .path.display())]
+    FieldType {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
+        /// The line or row; the file for all of a column.
+        at: Place,
         /// The field.
         field: String,
         /// The types that can be used.
@@ -177,29 +200,51 @@ pub enum DataError {
         found: &'static str,
     },
     /// A row without a label.
-    #[error("{}:{line}: the label is missing: fill in the column `{column}`", .path.display())]
+    #[error("{}{at}: the label is missing: fill in the column {}", .path.display(), either(.columns))]
     MissingLabel {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
-        /// The label column.
-        column: String,
+        /// The line or row.
+        at: Place,
+        /// Accepted names of the label column.
+        columns: Vec<String>,
     },
     /// A label outside the label set.
     #[error(
-        "{}:{line}: label {} is not one of {}: correct it, or use the labels of the training file",
+        "{}{at}: label {} is not one of {}: correct it, or use the labels of the training file",
         .path.display(), quoted(.label), listed(.labels)
     )]
     UnknownLabel {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
+        /// The line or row.
+        at: Place,
         /// The label found.
         label: String,
         /// The label set.
         labels: Vec<String>,
+    },
+    /// A label of a regression task that is no finite number.
+    #[error("{}{at}: label {} is no finite number: correct it", .path.display(), quoted(.label))]
+    NotANumber {
+        /// The file.
+        path: PathBuf,
+        /// The line or row.
+        at: Place,
+        /// The label found.
+        label: String,
+    },
+    /// A file in which every row was passed over.
+    #[error(
+        "{}: none of its {rows} rows has a label and the right number of columns: \
+         check the separators and the label column",
+        .path.display()
+    )]
+    AllSkipped {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        rows: usize,
     },
     /// A training file in which fewer than two labels occur.
     #[error(

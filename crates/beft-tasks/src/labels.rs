@@ -1,46 +1,98 @@
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::{DataError, Example};
+use crate::{DataError, Example, Place, Task, TaskKind};
 
-/// Turns labels as written into indices: of a known label set, or of one gathered on the way.
-pub(crate) struct LabelIndex<'a> {
-    known: Option<&'a [String]>,
-    indices: HashMap<Cow<'a, str>, usize>,
+/// The label of an example.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Label {
+    /// Of a classification task: the index into the label set.
+    Class(usize),
+    /// Of a regression task: the value, which is finite.
+    Value(f64),
 }
 
-impl<'a> LabelIndex<'a> {
-    pub(crate) fn new(known: Option<&'a [String]>) -> Self {
-        let indices = known
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-            .map(|(index, label)| (Cow::Borrowed(label.as_str()), index))
-            .collect();
-        Self { known, indices }
+impl Label {
+    /// The class index; `None` for a value.
+    pub const fn class(self) -> Option<usize> {
+        match self {
+            Self::Class(index) => Some(index),
+            Self::Value(_) => None,
+        }
     }
 
-    /// The index of `label`. Gathered labels are numbered as they come until [`Self::finish`].
-    pub(crate) fn index(
-        &mut self,
-        label: &str,
-        path: &Path,
-        line: usize,
-    ) -> Result<usize, DataError> {
+    /// The value; `None` for a class.
+    pub const fn value(self) -> Option<f64> {
+        match self {
+            Self::Class(_) => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// Turns labels as written into indices of a known label set, or of one gathered on the way, or
+/// into values.
+pub(crate) struct LabelReader {
+    kind: TaskKind,
+    known: Option<Vec<String>>,
+    indices: HashMap<String, usize>,
+}
+
+impl LabelReader {
+    /// A reader of the label set `known`, or else of that of the task, if it has one.
+    pub(crate) fn new(task: &Task, known: Option<&[String]>) -> Self {
+        let known = match task.kind {
+            TaskKind::Classification => known.map(<[_]>::to_vec).or_else(|| task.label_names()),
+            TaskKind::Regression => Some(Vec::new()),
+        };
+        let names = || (0..).zip(known.iter().flatten());
+        let mut indices: HashMap<String, usize> =
+            names().map(|(index, name)| (name.clone(), index)).collect();
+        for label in task.labels.iter().flatten() {
+            let same = names().find(|(_, name)| label.spellings.contains(name));
+            if let Some((index, _)) = same {
+                for spelling in &label.spellings {
+                    indices.entry(spelling.clone()).or_insert(index);
+                }
+            }
+        }
+        Self {
+            kind: task.kind,
+            known,
+            indices,
+        }
+    }
+
+    /// The label written so. Gathered labels are numbered as they come until [`Self::finish`].
+    pub(crate) fn read(&mut self, label: &str, path: &Path, at: Place) -> Result<Label, DataError> {
+        match self.kind {
+            TaskKind::Classification => self.index(label, path, at).map(Label::Class),
+            TaskKind::Regression => {
+                let value = label.parse().ok().filter(|value: &f64| value.is_finite());
+                let value = value.ok_or_else(|| DataError::NotANumber {
+                    path: path.to_owned(),
+                    at,
+                    label: label.to_owned(),
+                })?;
+                Ok(Label::Value(value))
+            }
+        }
+    }
+
+    fn index(&mut self, label: &str, path: &Path, at: Place) -> Result<usize, DataError> {
         if let Some(&index) = self.indices.get(label) {
             return Ok(index);
         }
-        if let Some(known) = self.known {
+        if let Some(known) = &self.known {
             return Err(DataError::UnknownLabel {
                 path: path.to_owned(),
-                line,
+                at,
                 label: label.to_owned(),
-                labels: known.to_vec(),
+                labels: known.clone(),
             });
         }
         let index = self.indices.len();
-        self.indices.insert(Cow::Owned(label.to_owned()), index);
+        self.indices.insert(label.to_owned(), index);
         Ok(index)
     }
 
@@ -51,13 +103,9 @@ impl<'a> LabelIndex<'a> {
         path: &Path,
     ) -> Result<Vec<String>, DataError> {
         if let Some(known) = self.known {
-            return Ok(known.to_vec());
+            return Ok(known);
         }
-        let mut found: Vec<(String, usize)> = self
-            .indices
-            .into_iter()
-            .map(|(label, index)| (label.into_owned(), index))
-            .collect();
+        let mut found: Vec<(String, usize)> = self.indices.into_iter().collect();
         if let [(label, _)] = found.as_slice() {
             return Err(DataError::OneLabel {
                 path: path.to_owned(),
@@ -70,7 +118,9 @@ impl<'a> LabelIndex<'a> {
             renumbered[*old] = new;
         }
         for example in examples {
-            example.label = example.label.map(|old| renumbered[old]);
+            if let Some(Label::Class(index)) = &mut example.label {
+                *index = renumbered[*index];
+            }
         }
         Ok(found.into_iter().map(|(label, _)| label).collect())
     }
@@ -94,20 +144,31 @@ fn sort_labels(labels: &mut [(String, usize)]) {
 mod tests {
     use super::*;
 
+    fn reader(task: &str, known: Option<&[&str]>) -> LabelReader {
+        let known: Option<Vec<String>> =
+            known.map(|known| known.iter().map(|&label| label.to_owned()).collect());
+        LabelReader::new(&Task::named(task).unwrap(), known.as_deref())
+    }
+
+    fn read(reader: &mut LabelReader, label: &str) -> Result<Label, String> {
+        let read = reader.read(label, Path::new("dev.tsv"), Place::Line(7));
+        read.map_err(|error| error.to_string())
+    }
+
     fn gathered(labels: &[&str]) -> (Vec<String>, Vec<usize>) {
-        let path = Path::new("train.tsv");
-        let mut index = LabelIndex::new(None);
+        let mut reader = reader("text", None);
         let mut examples: Vec<Example> = labels
             .iter()
             .map(|label| Example {
                 text: String::new(),
                 text_pair: None,
-                label: Some(index.index(label, path, 2).unwrap()),
+                label: Some(read(&mut reader, label).unwrap()),
                 line: 2,
             })
             .collect();
-        let set = index.finish(&mut examples, path).unwrap();
-        (set, examples.iter().map(|e| e.label.unwrap()).collect())
+        let set = reader.finish(&mut examples, Path::new("a")).unwrap();
+        let index = |example: &Example| example.label.and_then(Label::class).unwrap();
+        (set, examples.iter().map(index).collect())
     }
 
     #[test]
@@ -124,25 +185,52 @@ mod tests {
 
     #[test]
     fn a_known_set_keeps_its_order() {
-        let known = ["pos".to_owned(), "neg".to_owned()];
-        let mut index = LabelIndex::new(Some(&known));
-        let path = Path::new("dev.tsv");
-        assert_eq!(index.index("neg", path, 2).unwrap(), 1);
+        let mut reader = reader("text", Some(&["pos", "neg"]));
+        assert_eq!(read(&mut reader, "neg"), Ok(Label::Class(1)));
         assert_eq!(
-            index.index("maybe", path, 7).unwrap_err().to_string(),
+            read(&mut reader, "maybe").unwrap_err(),
             "dev.tsv:7: label `maybe` is not one of `pos`, `neg`: \
              correct it, or use the labels of the training file"
         );
-        assert_eq!(index.finish(&mut [], path).unwrap(), known);
+        let set = reader.finish(&mut [], Path::new("dev.tsv")).unwrap();
+        assert_eq!(set, ["pos", "neg"]);
+    }
+
+    #[test]
+    fn the_spellings_of_the_task_stand_for_its_labels_in_any_order() {
+        let mut reader_of_task = reader("wic", None);
+        let mut turned = reader("wic", Some(&["True", "False"]));
+        for (label, class) in [("false", 0), ("1", 1), ("True", 1), ("0", 0)] {
+            assert_eq!(read(&mut reader_of_task, label), Ok(Label::Class(class)));
+            assert_eq!(read(&mut turned, label), Ok(Label::Class(1 - class)));
+        }
+        assert!(read(&mut turned, "FALSE").is_err());
+        let mut rte = reader("rte", None);
+        assert_eq!(read(&mut rte, "not_entailment"), Ok(Label::Class(1)));
+        assert_eq!(read(&mut rte, "1"), Ok(Label::Class(1)));
+    }
+
+    #[test]
+    fn values_are_finite_numbers() {
+        let mut reader = reader("stsb", Some(&["a"]));
+        assert_eq!(read(&mut reader, "3.750"), Ok(Label::Value(3.75)));
+        assert_eq!(read(&mut reader, "-1e1"), Ok(Label::Value(-10.0)));
+        for label in ["high", "nan", "inf", "1e999", "1,5"] {
+            assert_eq!(
+                read(&mut reader, label).unwrap_err(),
+                format!("dev.tsv:7: label `{label}` is no finite number: correct it")
+            );
+        }
+        assert!(reader.finish(&mut [], Path::new("a")).unwrap().is_empty());
     }
 
     #[test]
     fn one_label_cannot_be_trained_on() {
-        let path = Path::new("train.tsv");
-        let mut index = LabelIndex::new(None);
-        index.index("1", path, 2).unwrap();
+        let mut reader = reader("text", None);
+        read(&mut reader, "1").unwrap();
+        let finished = reader.finish(&mut [], Path::new("train.tsv"));
         assert_eq!(
-            index.finish(&mut [], path).unwrap_err().to_string(),
+            finished.unwrap_err().to_string(),
             "train.tsv: every row has the label `1`: \
              at least two different labels are needed to train"
         );

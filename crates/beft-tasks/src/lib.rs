@@ -1,12 +1,14 @@
 //! Tasks and their data.
 //!
-//! * [`Task`]: a task as data: columns, labels, metrics and default settings.
-//! * [`Dataset`]: labelled examples read from a TSV, CSV or JSON Lines file.
+//! * [`Task`]: a task as data: columns, labels, metrics and default settings; built in
+//!   ([`Task::named`]) or described by the user ([`Task::from_toml`]).
+//! * [`Dataset`]: labelled examples read from a TSV, CSV, JSON Lines or Parquet file.
+//! * [`Task::write_glue`]: predictions as the GLUE server wants them.
 //! * [`training_subset`]: the very examples that numpy's legacy generator picks for a seed, so that
 //!   published low-data runs can be repeated.
 //!
 //! This crate knows nothing of tokens, tensors or models. Every error about data names the file, the
-//! line as an editor counts it, and what to do.
+//! line as an editor counts it (of Parquet the row), and what to do.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -25,17 +27,25 @@
 
 mod dataset;
 mod error;
+mod glue;
 mod labels;
 mod metric;
 mod permutation;
+mod place;
 mod records;
+mod regime;
 mod split;
+mod table;
 mod task;
+mod task_file;
 
 pub use dataset::{Dataset, Example};
 pub use error::DataError;
+pub use labels::Label;
 pub use metric::Metric;
 pub use permutation::{numpy_permutation, training_subset};
+pub use place::Place;
 pub use records::InputFormat;
+pub use regime::{ModelKind, Regime, Regimes, UnknownRegime};
 pub use split::Split;
-pub use task::{Defaults, Task, TaskError};
+pub use task::{ClassLabel, Defaults, Hub, Task, TaskError, TaskKind};

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::TaskKind;
+
 /// What is measured on a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +34,17 @@ impl Metric {
             Self::Matthews => "mcc",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
+        }
+    }
+
+    /// Whether a task of this kind can be measured so; `classes` is the number of labels if known.
+    pub const fn suits(self, kind: TaskKind, classes: Option<usize>) -> bool {
+        match self {
+            Self::Pearson | Self::Spearman => matches!(kind, TaskKind::Regression),
+            Self::F1 => matches!((kind, classes), (TaskKind::Classification, None | Some(2))),
+            Self::Accuracy | Self::MacroF1 | Self::Matthews => {
+                matches!(kind, TaskKind::Classification)
+            }
         }
     }
 }

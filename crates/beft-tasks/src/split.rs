@@ -1,56 +1,105 @@
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
+use crate::{DataError, Task};
 
-/// One of the three files of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One of the parts of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
     /// Examples to learn from.
     Train,
-    /// Examples to measure on after each epoch.
+    /// Examples to measure on after each epoch; MNLI's matched ones.
     Dev,
-    /// Examples kept for the end; may have no labels.
+    /// MNLI's second dev split, of other genres than the training examples.
+    DevMismatched,
+    /// Examples kept for the end; may have no labels. MNLI's matched ones.
     Test,
+    /// MNLI's second test split.
+    TestMismatched,
 }
 
+const EXTENSIONS: [&str; 4] = ["tsv", "csv", "jsonl", "parquet"];
+
 impl Split {
-    /// The name used in reports: `train`, `dev`, `test`.
+    /// The name used in reports: `train`, `dev`, `dev_mismatched`, `test`, `test_mismatched`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Dev => "dev",
+            Self::DevMismatched => "dev_mismatched",
             Self::Test => "test",
+            Self::TestMismatched => "test_mismatched",
         }
     }
 
-    /// File names of this split in the order they are looked for.
-    fn file_names(self) -> impl Iterator<Item = String> {
-        let stems: &[&str] = match self {
-            Self::Train => &["train"],
-            Self::Dev => &["dev", "val", "validation"],
-            Self::Test => &["test"],
-        };
-        stems
-            .iter()
-            .flat_map(|stem| ["tsv", "csv", "jsonl"].map(|ext| format!("{stem}.{ext}")))
+    /// Whether this is a second, mismatched split.
+    pub const fn is_mismatched(self) -> bool {
+        matches!(self, Self::DevMismatched | Self::TestMismatched)
     }
 
-    /// The file of this split in `folder`: the first that exists.
-    pub(crate) fn find_in(self, folder: &Path) -> Result<PathBuf, DataError> {
-        let found = self
-            .file_names()
-            .map(|name| folder.join(name))
-            .find(|path| path.exists());
-        if let Some(path) = found {
-            return Ok(path);
+    /// The name of this split on the hub, of a data set with or without mismatched splits.
+    pub(crate) const fn hub_stem(self, mismatched: bool) -> &'static str {
+        match (self, mismatched) {
+            (Self::Train, _) => "train",
+            (Self::Dev, false) => "validation",
+            (Self::Dev, true) => "validation_matched",
+            (Self::DevMismatched, _) => "validation_mismatched",
+            (Self::Test, false) => "test",
+            (Self::Test, true) => "test_matched",
+            (Self::TestMismatched, _) => "test_mismatched",
+        }
+    }
+
+    /// File names without extension, in the order they are looked for.
+    const fn stems(self, mismatched: bool) -> &'static [&'static str] {
+        match (self, mismatched) {
+            (Self::Train, _) => &["train"],
+            (Self::Dev, false) => &["dev", "val", "validation"],
+            (Self::Dev, true) => &["dev_matched", "validation_matched", "dev"],
+            (Self::DevMismatched, _) => &["dev_mismatched", "validation_mismatched"],
+            (Self::Test, false) => &["test"],
+            (Self::Test, true) => &["test_matched", "test"],
+            (Self::TestMismatched, _) => &["test_mismatched"],
+        }
+    }
+
+    /// The file of this split in `folder`, or its shards in order: the first that exists.
+    pub(crate) fn find_in(self, folder: &Path, task: &Task) -> Result<Vec<PathBuf>, DataError> {
+        let mut looked_for = Vec::new();
+        if let Some(name) = task.files.get(&self) {
+            let path = folder.join(name);
+            if path.exists() {
+                return Ok(vec![path]);
+            }
+            looked_for.push(name.clone());
+        } else {
+            let stems = self.stems(task.mismatched);
+            // Most often there is nothing sharded, and no need to list the folder.
+            let mut sharded = None;
+            for stem in stems {
+                for extension in EXTENSIONS {
+                    let name = format!("{stem}.{extension}");
+                    let path = folder.join(&name);
+                    if path.exists() {
+                        return Ok(vec![path]);
+                    }
+                    looked_for.push(name);
+                }
+                let sharded = sharded.get_or_insert_with(|| shards_in(folder));
+                if let Some(&count) = sharded.get(*stem) {
+                    return shards(folder, stem, count);
+                }
+                looked_for.push(shard_name(stem, 0, 1));
+            }
         }
         let path = folder.to_owned();
         Err(if folder.is_dir() {
             DataError::NoSplitFile {
                 path,
                 split: self,
-                looked_for: self.file_names().collect(),
+                looked_for,
             }
         } else if folder.exists() {
             DataError::NotAFolder { path }
@@ -66,17 +115,57 @@ impl fmt::Display for Split {
     }
 }
 
+/// How the hub names the parts of a Parquet file.
+fn shard_name(stem: &str, index: usize, count: usize) -> String {
+    format!("{stem}-{index:05}-of-{count:05}.parquet")
+}
+
+/// The stems of which a folder has shards, and of how many each; nothing of a folder that cannot
+/// be listed.
+fn shards_in(folder: &Path) -> BTreeMap<String, usize> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (rest, count) = name.strip_suffix(".parquet")?.rsplit_once("-of-")?;
+            let (stem, index) = rest.rsplit_once('-')?;
+            let (index, count) = (index.parse().ok()?, count.parse().ok()?);
+            (name == shard_name(stem, index, count)).then(|| (stem.to_owned(), count))
+        })
+        .collect()
+}
+
+/// All shards of a stem, each of which must be there.
+fn shards(folder: &Path, stem: &str, count: usize) -> Result<Vec<PathBuf>, DataError> {
+    (0..count)
+        .map(|index| {
+            let path = folder.join(shard_name(stem, index, count));
+            if path.exists() {
+                Ok(path)
+            } else {
+                Err(DataError::MissingShard { path, count })
+            }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::ffi::OsStr;
+
+    fn found(split: Split, folder: &Path, task: &str) -> Result<Vec<PathBuf>, DataError> {
+        split.find_in(folder, &Task::named(task).unwrap())
+    }
 
     #[test]
     fn finds_the_first_name_that_exists() {
         let dir = tempfile::tempdir().unwrap();
         for (name, split) in [
+            ("validation-00000-of-00001.parquet", Split::Dev),
             ("validation.jsonl", Split::Dev),
             ("val.csv", Split::Dev),
+            ("dev.parquet", Split::Dev),
             ("dev.jsonl", Split::Dev),
             ("dev.tsv", Split::Dev),
             ("train.csv", Split::Train),
@@ -84,8 +173,77 @@ mod tests {
         ] {
             let path = dir.path().join(name);
             fs::write(&path, "").unwrap();
-            assert_eq!(split.find_in(dir.path()).unwrap(), path);
+            assert_eq!(found(split, dir.path(), "sst2").unwrap(), [path]);
         }
+    }
+
+    #[test]
+    fn matched_and_mismatched_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for (split, names) in [
+            (
+                Split::Dev,
+                [
+                    "validation_matched-00000-of-00001.parquet",
+                    "dev_matched.tsv",
+                ],
+            ),
+            (
+                Split::DevMismatched,
+                ["validation_mismatched.csv", "dev_mismatched.tsv"],
+            ),
+            (Split::Test, ["test.jsonl", "test_matched.tsv"]),
+            (
+                Split::TestMismatched,
+                ["test_mismatched.jsonl", "test_mismatched.tsv"],
+            ),
+        ] {
+            for name in names {
+                let path = dir.path().join(name);
+                fs::write(&path, "").unwrap();
+                assert_eq!(found(split, dir.path(), "mnli").unwrap(), [path]);
+            }
+        }
+        assert!(found(Split::Dev, dir.path(), "sst2").is_err());
+    }
+
+    #[test]
+    fn shards_are_taken_in_order_and_none_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| fs::write(dir.path().join(name), "").unwrap();
+        for index in [2, 0, 1] {
+            write(&format!("train-0000{index}-of-00003.parquet"));
+        }
+        write("train-1-of-2.parquet");
+        write("trains-00000-of-00009.parquet");
+        let paths = found(Split::Train, dir.path(), "text").unwrap();
+        let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap()).collect();
+        let expected = [0, 1, 2].map(|index| format!("train-0000{index}-of-00003.parquet"));
+        assert_eq!(names, expected.each_ref().map(AsRef::<OsStr>::as_ref));
+
+        fs::remove_file(&paths[1]).unwrap();
+        assert_eq!(
+            found(Split::Train, dir.path(), "text")
+                .unwrap_err()
+                .to_string(),
+            format!(
+                "{}: no such file, but there are others of its 3 parts: fetch all of them",
+                paths[1].display()
+            )
+        );
+    }
+
+    #[test]
+    fn a_task_may_name_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("train.tsv"), "").unwrap();
+        let mut task = Task::named("text").unwrap();
+        task.files.insert(Split::Train, "my.csv".to_owned());
+        let error = Split::Train.find_in(dir.path(), &task).unwrap_err();
+        assert!(error.to_string().ends_with("looked for `my.csv`"));
+        let path = dir.path().join("my.csv");
+        fs::write(&path, "").unwrap();
+        assert_eq!(Split::Train.find_in(dir.path(), &task).unwrap(), [path]);
     }
 
     #[test]
@@ -93,22 +251,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shown = dir.path().display();
         assert_eq!(
-            Split::Train.find_in(dir.path()).unwrap_err().to_string(),
+            found(Split::Train, dir.path(), "text")
+                .unwrap_err()
+                .to_string(),
             format!(
                 "{shown}: no train file in this folder: looked for \
-                 `train.tsv`, `train.csv`, `train.jsonl`"
+                 `train.tsv`, `train.csv`, `train.jsonl`, `train.parquet`, \
+                 `train-00000-of-00001.parquet`"
             )
         );
-        let dev = Split::Dev.find_in(dir.path()).unwrap_err().to_string();
-        assert!(dev.contains("`dev.tsv`, `dev.csv`, `dev.jsonl`, `val.tsv`"));
-        assert!(dev.ends_with("`validation.jsonl`"));
+        let dev = found(Split::Dev, dir.path(), "text")
+            .unwrap_err()
+            .to_string();
+        assert!(dev.contains("`dev.tsv`, `dev.csv`, `dev.jsonl`, `dev.parquet`"));
+        assert!(dev.ends_with("`validation-00000-of-00001.parquet`"));
     }
 
     #[test]
     fn a_file_or_nothing_is_no_folder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("train.tsv");
-        let error = Split::Train.find_in(&path).unwrap_err().to_string();
+        let error = found(Split::Train, &path, "text").unwrap_err().to_string();
         assert_eq!(
             error,
             format!(
@@ -117,7 +280,7 @@ mod tests {
             )
         );
         fs::write(&path, "").unwrap();
-        let error = Split::Train.find_in(&path).unwrap_err().to_string();
+        let error = found(Split::Train, &path, "text").unwrap_err().to_string();
         assert_eq!(
             error,
             format!(

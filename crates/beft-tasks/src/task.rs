@@ -1,24 +1,83 @@
-use crate::Metric;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::table::{self, TABLE};
+use crate::{DataError, Metric, ModelKind, Regime, Regimes, Split};
 
 /// A task as data: which columns hold what, the labels, what is measured, and default settings.
+///
+/// It owns its fields, so that columns and settings can be overridden. Where several names of a
+/// column are accepted, for the different forms in which a data set is shipped, the first one that
+/// a file has is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Name as in [`Task::named`].
+    /// Name as in [`Task::named`], in lower case.
     pub name: String,
-    /// Accepted names of the column with the text; the first one that a file has is read.
+    /// The name as the task's authors write it (`SST-2`), from which GLUE's file names are made.
+    pub title: String,
+    /// Whether a label is a class or a number.
+    pub kind: TaskKind,
+    /// Accepted names of the column with the text, at least one.
     pub text_columns: Vec<String>,
-    /// Column with the second text of a pair.
-    pub pair_column: Option<String>,
+    /// Accepted names of the column with the second text of a pair; none for single texts.
+    pub pair_columns: Vec<String>,
     /// Whether a file without the pair column is an error.
     pub pair_required: bool,
-    /// Column with the label.
-    pub label_column: String,
-    /// The labels, in index order; `None` when they are those found in the training file.
-    pub labels: Option<Vec<String>>,
+    /// Accepted names of the column with the label, at least one.
+    pub label_columns: Vec<String>,
+    /// The labels, in index order; `None` when they are those found in the training file, and for
+    /// [`TaskKind::Regression`].
+    pub labels: Option<Vec<ClassLabel>>,
+    /// What stands in the label column of a row without a label (MNLI: `-`). Where labels are
+    /// needed such rows are passed over, see [`Dataset::skipped`](crate::Dataset::skipped).
+    pub no_label: Option<String>,
+    /// Smallest and largest value of a regression task; predictions are cut to it when written.
+    pub range: Option<(f64, f64)>,
+    /// Column names of a TSV file that has no header line (CoLA); empty when there always is one.
+    pub headerless: Vec<String>,
+    /// Whether labelled rows with a wrong number of columns are passed over (QQP) instead of being
+    /// errors, see [`Dataset::skipped`](crate::Dataset::skipped).
+    pub skip_malformed: bool,
+    /// Whether there are two dev and two test splits (MNLI), see [`Task::dev_splits`].
+    pub mismatched: bool,
+    /// File names, relative to the data folder, of splits that are not under the usual ones.
+    pub files: BTreeMap<Split, String>,
+    /// Where the data set is on the Hugging Face hub.
+    pub hub: Option<Hub>,
     /// What is measured; the first one is the main metric and there is always one.
     pub metrics: Vec<Metric>,
     /// Settings used when the user gives none.
     pub defaults: Defaults,
+    /// Training examples of each regime of the protocol.
+    pub regimes: Regimes,
+}
+
+/// What a label is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// One of a set of classes.
+    Classification,
+    /// A number.
+    Regression,
+}
+
+/// One class of a classification task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassLabel {
+    /// Its name in reports, adapters and written predictions.
+    pub name: String,
+    /// What may stand for it in files, the name among them.
+    pub spellings: Vec<String>,
+}
+
+/// A data set of the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hub {
+    /// The repository, such as `nyu-mll/glue`.
+    pub repo: String,
+    /// The configuration in it, such as `sst2`; `None` for the only one.
+    pub config: Option<String>,
 }
 
 /// Training settings of a task, used when the user gives none.
@@ -26,8 +85,12 @@ pub struct Task {
 pub struct Defaults {
     /// Learning rate of the bias terms and the head.
     pub learning_rate: f64,
-    /// Passes over the training examples.
+    /// Passes over the training examples for [`ModelKind::Base`].
     pub epochs: usize,
+    /// The same for [`ModelKind::Large`]; `None` for no other number.
+    pub epochs_large: Option<usize>,
+    /// The same for [`ModelKind::Roberta`]; `None` for no other number.
+    pub epochs_roberta: Option<usize>,
     /// Number of training examples; `None` for the whole file.
     pub train_size: Option<usize>,
     /// Examples per optimiser step.
@@ -36,60 +99,56 @@ pub struct Defaults {
     pub max_length: usize,
 }
 
-/// A name that is no task.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown task `{name}`: expected one of {known}", known = TABLE.map(|row| row.name).join(", "))]
-pub struct TaskError {
-    /// The name as written.
-    pub name: String,
+impl Default for Defaults {
+    fn default() -> Self {
+        table::DEFAULTS
+    }
 }
 
-/// One built-in task. [`Task`] owns its fields, so that columns and settings can be overridden.
-struct Row {
-    name: &'static str,
-    text_columns: &'static [&'static str],
-    pair_column: Option<&'static str>,
-    pair_required: bool,
-    label_column: &'static str,
-    labels: Option<&'static [&'static str]>,
-    metrics: &'static [Metric],
-    defaults: Defaults,
+/// A task that is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// A name that is no task.
+    #[error(
+        "unknown task `{name}`: expected one of {}, or the path of a task file that ends in .toml",
+        TABLE.map(|row| row.name).join(", ")
+    )]
+    Unknown {
+        /// The name as written.
+        name: String,
+    },
+    /// A regime for which the task has no size.
+    #[error("task {task} has no {regime} regime ({}): give the number of training examples", regimes(.known))]
+    NoRegime {
+        /// The task.
+        task: String,
+        /// The regime asked for.
+        regime: Regime,
+        /// The regimes that it has.
+        known: Vec<Regime>,
+    },
+    /// A task file that cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] DataError),
+    /// A task file with something wrong in it.
+    #[error("{}:{line}: {message}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
 }
 
-const DEFAULTS: Defaults = Defaults {
-    learning_rate: 4e-4,
-    epochs: 16,
-    train_size: None,
-    batch_size: 16,
-    max_length: 128,
-};
-
-const TABLE: [Row; 2] = [
-    Row {
-        name: "sst2",
-        text_columns: &["sentence"],
-        pair_column: None,
-        pair_required: false,
-        label_column: "label",
-        labels: Some(&["0", "1"]),
-        metrics: &[Metric::Accuracy],
-        defaults: Defaults {
-            train_size: Some(1000),
-            ..DEFAULTS
-        },
-    },
-    // The user's own data.
-    Row {
-        name: "text",
-        text_columns: &["text", "sentence"],
-        pair_column: Some("text_pair"),
-        pair_required: false,
-        label_column: "label",
-        labels: None,
-        metrics: &[Metric::Accuracy],
-        defaults: DEFAULTS,
-    },
-];
+fn regimes(known: &[Regime]) -> String {
+    if known.is_empty() {
+        return "it has none".to_owned();
+    }
+    let names: Vec<_> = known.iter().map(|regime| regime.name()).collect();
+    format!("it has {}", names.join(", "))
+}
 
 impl Task {
     /// The task of this name; letter case, `-` and `_` do not matter (`sst2`, `SST-2`).
@@ -99,35 +158,115 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`TaskError`] when there is no such task; its text lists the tasks.
+    /// [`TaskError::Unknown`] when there is no such task; its text lists the tasks.
     pub fn named(name: &str) -> Result<Self, TaskError> {
         let plain = name.trim().to_ascii_lowercase().replace(['-', '_'], "");
-        let row = TABLE
-            .iter()
-            .find(|row| row.name == plain)
-            .ok_or_else(|| TaskError {
-                name: name.trim().to_owned(),
-            })?;
-        Ok(Self {
-            name: row.name.to_owned(),
-            text_columns: owned(row.text_columns),
-            pair_column: row.pair_column.map(str::to_owned),
-            pair_required: row.pair_required,
-            label_column: row.label_column.to_owned(),
-            labels: row.labels.map(owned),
-            metrics: row.metrics.to_vec(),
-            defaults: row.defaults,
-        })
+        let row = TABLE.iter().find(|row| row.name == plain);
+        let row = row.ok_or_else(|| TaskError::Unknown {
+            name: name.trim().to_owned(),
+        })?;
+        Ok(row.task())
+    }
+
+    /// The task of this name, or of the task file at this path when it ends in `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Task::named`] or [`Task::from_toml`].
+    pub fn resolve(name_or_path: &str) -> Result<Self, TaskError> {
+        let path = Path::new(name_or_path);
+        match path.extension() {
+            Some(extension) if extension.eq_ignore_ascii_case("toml") => Self::from_toml(path),
+            _ => Self::named(name_or_path),
+        }
     }
 
     /// The names of all tasks, in table order.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.name)
     }
+
+    /// The names of the labels in index order, as [`Dataset::labels`](crate::Dataset::labels) has
+    /// them; `None` when they are those found in the training file.
+    pub fn label_names(&self) -> Option<Vec<String>> {
+        let labels = match self.kind {
+            TaskKind::Classification => self.labels.as_deref()?,
+            TaskKind::Regression => &[],
+        };
+        Some(labels.iter().map(|label| label.name.clone()).collect())
+    }
+
+    /// The default number of epochs for a kind of model.
+    pub fn epochs_for(&self, kind: ModelKind) -> usize {
+        let other = match kind {
+            ModelKind::Base => None,
+            ModelKind::Large => self.defaults.epochs_large,
+            ModelKind::Roberta => self.defaults.epochs_roberta,
+        };
+        other.unwrap_or(self.defaults.epochs)
+    }
+
+    /// The number of training examples of a regime.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::NoRegime`] when the task has no such regime.
+    pub fn regime_size(&self, regime: Regime) -> Result<usize, TaskError> {
+        self.regimes.get(regime).ok_or_else(|| TaskError::NoRegime {
+            task: self.name.clone(),
+            regime,
+            known: Regime::ALL
+                .into_iter()
+                .filter(|regime| self.regimes.get(*regime).is_some())
+                .collect(),
+        })
+    }
+
+    /// The splits to measure on after each epoch; the first is the main one.
+    pub fn dev_splits(&self) -> &'static [Split] {
+        if self.mismatched {
+            &[Split::Dev, Split::DevMismatched]
+        } else {
+            &[Split::Dev]
+        }
+    }
+
+    /// The splits to predict for the benchmark's server.
+    pub fn test_splits(&self) -> &'static [Split] {
+        if self.mismatched {
+            &[Split::Test, Split::TestMismatched]
+        } else {
+            &[Split::Test]
+        }
+    }
+
+    /// The Parquet file of a split in the repository of [`Task::hub`], as data sets that fit into
+    /// one file are named there (`sst2/train-00000-of-00001.parquet`); `None` without a repository.
+    pub fn hub_file(&self, split: Split) -> Option<String> {
+        let hub = self.hub.as_ref()?;
+        let folder = hub.config.as_deref().unwrap_or("data");
+        let stem = split.hub_stem(self.mismatched);
+        Some(format!("{folder}/{stem}-00000-of-00001.parquet"))
+    }
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
+/// Labels of these spellings, of which the first is the name.
+///
+/// The index of a label stands for it too, as in the hub's Parquet files, unless numbers are
+/// already spoken for.
+pub(crate) fn class_labels(spellings: Vec<Vec<String>>) -> Vec<ClassLabel> {
+    let numbered = spellings.iter().flatten().any(|s| s.parse::<i64>().is_ok());
+    spellings
+        .into_iter()
+        .enumerate()
+        .map(|(index, mut spellings)| {
+            let name = spellings.first().cloned().unwrap_or_default();
+            if !numbered {
+                spellings.push(index.to_string());
+            }
+            ClassLabel { name, spellings }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -135,39 +274,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_found_and_sound() {
-        for name in Task::names() {
-            let task = Task::named(name).unwrap();
-            assert_eq!(task.name, name);
-            assert!(!task.text_columns.is_empty() && !task.metrics.is_empty());
-            assert!(task.pair_column.is_some() || !task.pair_required);
-            assert!(task.labels.is_none_or(|labels| labels.len() >= 2));
-        }
-    }
-
-    #[test]
-    fn sst2_follows_the_protocol() {
-        let task = Task::named(" SST-2 ").unwrap();
-        assert_eq!(task, Task::named("sst2").unwrap());
-        assert_eq!(task.text_columns, ["sentence"]);
-        assert_eq!(task.labels.unwrap(), ["0", "1"]);
-        assert_eq!(task.metrics, [Metric::Accuracy]);
-        let expected = Defaults {
-            learning_rate: 4e-4,
-            epochs: 16,
-            train_size: Some(1000),
-            batch_size: 16,
-            max_length: 128,
-        };
-        assert_eq!(task.defaults, expected);
-        assert_eq!(Task::named("text").unwrap().defaults.train_size, None);
-    }
-
-    #[test]
-    fn an_unknown_task_lists_the_known_ones() {
+    fn names_and_paths_are_resolved() {
+        assert_eq!(Task::resolve("SST-2").unwrap().name, "sst2");
         assert_eq!(
-            Task::named("sst3").unwrap_err().to_string(),
-            "unknown task `sst3`: expected one of sst2, text"
+            Task::resolve("sst3").unwrap_err().to_string(),
+            "unknown task `sst3`: expected one of cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, \
+             wnli, cb, wic, boolq, text, or the path of a task file that ends in .toml"
         );
+        let error = Task::resolve("none/a.TOML").unwrap_err().to_string();
+        assert!(error.starts_with("none/a.TOML: no such file"), "{error}");
+    }
+
+    #[test]
+    fn regimes_that_a_task_lacks() {
+        let message = |task: &str| {
+            let task = Task::named(task).unwrap();
+            task.regime_size(Regime::High).unwrap_err().to_string()
+        };
+        assert_eq!(
+            message("cb"),
+            "task cb has no high regime (it has low): give the number of training examples"
+        );
+        assert!(message("text").starts_with("task text has no high regime (it has none):"));
+    }
+
+    #[test]
+    fn indices_stand_for_labels_unless_numbers_do() {
+        let words = |words: &[&str]| vec![words.iter().map(|&w| w.to_owned()).collect()];
+        assert_eq!(
+            class_labels(words(&["no", "n"]))[0].spellings,
+            ["no", "n", "0"]
+        );
+        assert_eq!(class_labels(words(&["1"]))[0].spellings, ["1"]);
     }
 }

@@ -1,37 +1,77 @@
-use beft_core::TermSet;
+use std::path::PathBuf;
+
+use beft_core::Mode;
 use beft_nn::Padding;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
 /// How to train. [`TrainConfig::new`] gives the paper's protocol.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
-    /// Which biases learn. The head always does.
-    pub terms: TermSet,
+    /// What learns. The head always does.
+    pub mode: Mode,
     /// Constant learning rate.
     pub learning_rate: f64,
     /// Passes over the data.
     pub epochs: usize,
     /// Examples per step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Decides the order of examples and the dropout masks.
+    /// Decides the order of examples, the dropout masks and random masks.
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
     pub max_grad_norm: f32,
     /// How much padding is computed; the result does not depend on it except through dropout.
     pub padding: Padding,
+    /// Rank of LoRA's update.
+    pub lora_rank: usize,
+    /// LoRA's update is scaled by `alpha / rank`.
+    pub lora_alpha: f64,
+    /// Entries that [`Mode::Random`] trains; `None` for as many as the model has biases.
+    pub random_entries: Option<usize>,
+    /// Which epoch's model is kept, and when to stop early.
+    pub selection: Selection,
+    /// Where the state is written after each epoch, to be resumed from.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Which epoch's model is kept, and when to stop early. By default the last one, never.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The metric that decides, larger is better.
+    pub metric: String,
+    /// Keep the epoch that was best by the metric (the first of equals) instead of the last.
+    pub keep_best: bool,
+    /// Stop after this many epochs without a better one.
+    pub patience: Option<usize>,
+}
+
+/// A file that a training survives in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The file, replaced whole after each epoch.
+    pub path: PathBuf,
+    /// Go on from what the file holds, if it exists.
+    pub resume: bool,
+    /// What decides the run's result (model, data, settings), in words. A file with another
+    /// identity is refused.
+    pub identity: String,
 }
 
 impl TrainConfig {
-    /// The paper's protocol: batches of 16, clipping at 1.0.
-    pub fn new(terms: TermSet, learning_rate: f64, epochs: usize, seed: u64) -> Self {
+    /// The paper's protocol: batches of 16, clipping at 1.0; LoRA of rank 8 and alpha 16.
+    pub fn new(mode: impl Into<Mode>, learning_rate: f64, epochs: usize, seed: u64) -> Self {
         Self {
-            terms,
+            mode: mode.into(),
             learning_rate,
             epochs,
             batch_size: 16,
             seed,
             max_grad_norm: 1.0,
             padding: Padding::default(),
+            lora_rank: 8,
+            lora_alpha: 16.0,
+            random_entries: None,
+            selection: Selection::default(),
+            checkpoint: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Bias-only training.
 //!
-//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose
-//! [`TermSet`](beft_core::TermSet) says which biases learn; everything else stays as it was, bit
+//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose [`Mode`](beft_core::Mode)
+//! says which biases learn (or what they are compared with); everything else stays as it was, bit
 //! for bit. The protocol is the paper's (section 4): AdamW without decay, constant learning rate,
 //! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each
 //! epoch. The same seed gives the same result, byte for byte, on the same machine and backend.
@@ -10,12 +10,21 @@
 
 mod clip;
 mod config;
+mod error;
+mod gradients;
+mod loss;
+mod mask;
 mod run;
 mod select;
+mod state;
 
 pub use beft_core as core;
 pub use beft_nn as nn;
 pub use clip::clip_global_norm;
-pub use config::TrainConfig;
-pub use run::{EpochRecord, Event, Failure, Metrics, Trained, train, training_step};
-pub use select::{TrainError, trainable_count, with_trainable};
+pub use config::{Checkpoint, Selection, TrainConfig};
+pub use error::{Failure, TrainError};
+pub use gradients::{fisher, gradient_norm};
+pub use loss::batch_loss;
+pub use mask::GradMasks;
+pub use run::{EpochRecord, Event, Metrics, Trained, train, training_step};
+pub use select::{Prepared, prepare, trainable_count, with_trainable};

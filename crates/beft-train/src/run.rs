@@ -1,21 +1,24 @@
 use std::collections::BTreeMap;
 
-use beft_core::EncodedSet;
-use beft_nn::{Batch, SequenceClassifier, read_params};
-use burn::nn::loss::CrossEntropyLossConfig;
+use beft_core::{EncodedSet, Targets};
+use beft_nn::{BiasModel, SequenceClassifier, read_params};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::{TrainConfig, TrainError, clip_global_norm, trainable_count, with_trainable};
+use crate::state::State;
+use crate::{
+    Failure, GradMasks, Prepared, TrainConfig, TrainError, batch_loss, clip_global_norm, prepare,
+};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
 
 /// What one pass over the data gave.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
@@ -32,10 +35,14 @@ pub enum Event<'a> {
     Started {
         /// Number of values that learn.
         trainable: usize,
+        /// Number of values of the model.
+        parameters: usize,
         /// Steps per epoch.
         steps: usize,
         /// Epochs.
         epochs: usize,
+        /// Epochs that an earlier, interrupted training has done already.
+        done: usize,
     },
     /// One optimizer step was taken.
     Step {
@@ -46,26 +53,8 @@ pub enum Event<'a> {
         /// Loss of its batch.
         loss: f64,
     },
-    /// An epoch and its evaluation are done.
+    /// An epoch and its evaluation are done, and written to the checkpoint if there is one.
     Epoch(&'a EpochRecord),
-}
-
-/// Training that had to stop: the loss, or a trained value, was no longer finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the training loss is not finite at step {step} of epoch {epoch}: {}", advice(*.epoch, *.step))]
-pub struct Failure {
-    /// Epoch, from 1.
-    pub epoch: usize,
-    /// Step within the epoch, from 1.
-    pub step: usize,
-}
-
-fn advice(epoch: usize, step: usize) -> &'static str {
-    if (epoch, step) == (1, 1) {
-        "nothing was trained yet, so the model's weights or config are damaged"
-    } else {
-        "lower the learning rate"
-    }
 }
 
 /// The result of training.
@@ -73,23 +62,31 @@ fn advice(epoch: usize, step: usize) -> &'static str {
 pub struct Trained<M> {
     /// The model; after a failure, as it was at its last finite loss.
     pub model: M,
+    /// Paths of the parameters that learned.
+    pub paths: Vec<String>,
     /// Number of values that learned.
     pub trainable: usize,
     /// One record per completed epoch.
     pub epochs: Vec<EpochRecord>,
+    /// The epoch whose model this is, from 1.
+    pub kept: usize,
     /// Set when training had to stop early.
     pub failure: Option<Failure>,
 }
 
-/// Trains the biases of `config.terms` and the head.
+/// Trains what `config.mode` says, and the head.
 ///
 /// `evaluate` is called after each epoch with the model; `on_event` hears of every step. A loss
 /// that is not finite ends training with [`Trained::failure`] set and the last good model.
 ///
+/// With a [`Checkpoint`](crate::Checkpoint) the state is written after each epoch, and a training
+/// that resumes gives the very values of one that was never interrupted: orders, dropout and masks
+/// depend on seed and place in the run only.
+///
 /// # Errors
 ///
-/// Before anything is computed: a term set that does not fit, no data, a label out of range, or
-/// a setting out of range. Errors of `evaluate` are passed on.
+/// Before anything is computed: a mode that does not fit, no data, a label out of range, a setting
+/// out of range, a checkpoint of another training. Errors of `evaluate` are passed on.
 pub fn train<M: SequenceClassifier, E: From<TrainError>>(
     model: M,
     data: &EncodedSet,
@@ -98,89 +95,118 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
     mut on_event: impl FnMut(Event<'_>),
 ) -> Result<Trained<M>, E> {
     check(&model, data, config)?;
-    let trainable = trainable_count(&model, &config.terms).map_err(TrainError::from)?;
-    let mut model = with_trainable(model, &config.terms).map_err(TrainError::from)?;
+    let parameters = model.num_params();
+    let Prepared {
+        mut model,
+        masks,
+        paths,
+        trainable,
+    } = prepare(model, config)?;
     let mut optimizer = config.optimizer();
-    let device = model.devices().first().cloned().unwrap_or_default().inner();
+    let device = device_of(&model).inner();
     let steps = data.len().div_ceil(config.batch_size);
+    let mut epochs = Vec::new();
+    let mut best: Option<(usize, M)> = None;
+    let resumed = match &config.checkpoint {
+        Some(checkpoint) if checkpoint.resume => State::load(checkpoint)?.map(|s| (s, checkpoint)),
+        _ => None,
+    };
+    if let Some((state, checkpoint)) = resumed {
+        (model, optimizer) = state.restore(model, optimizer, checkpoint)?;
+        let fail = |reason| TrainError::Checkpoint {
+            path: checkpoint.path.clone(),
+            reason,
+        };
+        if !state.best.is_empty() {
+            let kept = state.with_values(model.clone(), &state.best).map_err(fail)?;
+            best = Some((best_epoch(&state.epochs, &config.selection.metric), kept));
+        }
+        epochs = state.epochs;
+    }
     on_event(Event::Started {
         trainable,
+        parameters,
         steps,
         epochs: config.epochs,
+        done: epochs.len(),
     });
 
-    let mut epochs = Vec::new();
+    let mut failure = None;
     let mut good = model.clone();
-    for epoch in 1..=config.epochs {
+    'epochs: for epoch in epochs.len() + 1..=config.epochs {
+        if stops_early(&epochs, config) {
+            break;
+        }
         let order = epoch_order(data.len(), config.seed, epoch);
         let mut total = 0.0;
         for (index, chosen) in order.chunks(config.batch_size).enumerate() {
             let step = index + 1;
             device.seed(dropout_seed(config.seed, epoch, step));
             let before = model.clone();
-            let (next, loss) = training_step(model, data, chosen, config, &mut optimizer, &device);
+            let (next, loss) =
+                training_step(model, &masks, data, chosen, config, &mut optimizer);
             if !loss.is_finite() {
-                let failure = Some(Failure { epoch, step });
-                return Ok(Trained {
-                    model: good,
-                    trainable,
-                    epochs,
-                    failure,
-                });
+                failure = Some(Failure { epoch, step });
+                model = good;
+                break 'epochs;
             }
             good = before;
             model = next;
             total += loss * chosen.len() as f64;
             on_event(Event::Step { epoch, step, loss });
         }
-        if !values_are_finite(&model, config) {
-            let failure = Some(Failure { epoch, step: steps });
-            return Ok(Trained {
-                model: good,
-                trainable,
-                epochs,
-                failure,
-            });
+        if !values_are_finite(&model, &paths) {
+            failure = Some(Failure { epoch, step: steps });
+            model = good;
+            break;
         }
-        let record = EpochRecord {
+        epochs.push(EpochRecord {
             epoch,
             train_loss: total / data.len() as f64,
             metrics: evaluate(&model)?,
-        };
-        on_event(Event::Epoch(&record));
-        epochs.push(record);
+        });
+        if config.selection.keep_best && best_epoch(&epochs, &config.selection.metric) == epoch {
+            best = Some((epoch, model.clone()));
+        }
+        if let Some(checkpoint) = &config.checkpoint {
+            let kept = best.as_ref().map(|(_, model)| model);
+            State::of(&model, kept, &optimizer, &paths, &epochs)
+                .map_err(|reason| TrainError::Checkpoint {
+                    path: checkpoint.path.clone(),
+                    reason,
+                })?
+                .save(checkpoint)?;
+        }
+        on_event(Event::Epoch(&epochs[epochs.len() - 1]));
+    }
+    let mut kept = epochs.len();
+    if let (None, Some((epoch, best))) = (failure, best) {
+        (kept, model) = (epoch, best);
     }
     Ok(Trained {
         model,
+        paths,
         trainable,
         epochs,
-        failure: None,
+        kept,
+        failure,
     })
 }
 
-/// One step: forward with dropout, mean cross entropy, backward, global clipping, AdamW. Returns
-/// the updated model and the loss before the update; `chosen` are indices into `data`.
+/// One step: forward with dropout, mean loss, backward, masks, global clipping, AdamW. Returns the
+/// updated model and the loss before the update; `chosen` are indices into `data`.
 pub fn training_step<M: SequenceClassifier>(
     model: M,
+    masks: &GradMasks,
     data: &EncodedSet,
     chosen: &[usize],
     config: &TrainConfig,
     optimizer: &mut ModuleOptimizer,
-    device: &Device,
 ) -> (M, f64) {
-    let batch = Batch::new(
-        chosen.iter().map(|i| &data.encodings[*i]),
-        config.padding,
-        device,
-    );
-    let labels: Vec<i64> = chosen.iter().map(|i| data.labels[*i] as i64).collect();
-    let targets = Tensor::<1, Int>::from_data(TensorData::new(labels, [chosen.len()]), device);
-    let logits = model.forward(&batch);
-    let loss = CrossEntropyLossConfig::new()
-        .init(device)
-        .forward(logits, targets);
+    let loss = batch_loss(&model, data, chosen, config.padding, &device_of(&model));
     let grads = GradientsParams::from_grads(loss.backward(), &model);
     let value = loss.into_scalar::<f32>();
+    let grads = masks.apply(grads, &model);
     let grads = clip_global_norm(grads, &model, config.max_grad_norm);
     (
         optimizer.step(config.learning_rate, model, grads),
@@ -188,14 +214,15 @@ pub fn training_step<M: SequenceClassifier>(
     )
 }
 
+pub(crate) fn device_of<M: SequenceClassifier>(model: &M) -> Device {
+    model.devices().first().cloned().unwrap_or_default()
+}
+
 fn check<M: SequenceClassifier>(
     model: &M,
     data: &EncodedSet,
     config: &TrainConfig,
 ) -> Result<(), TrainError> {
-    if data.is_empty() {
-        return Err(TrainError::NoData);
-    }
     if config.batch_size == 0 {
         return Err(TrainError::Config("the batch size must be at least 1"));
     }
@@ -204,24 +231,58 @@ fn check<M: SequenceClassifier>(
             "the learning rate must be positive and finite",
         ));
     }
+    check_data(model, data)
+}
+
+/// Whether the model can learn what the data say.
+pub(crate) fn check_data<M: SequenceClassifier>(
+    model: &M,
+    data: &EncodedSet,
+) -> Result<(), TrainError> {
+    if data.is_empty() {
+        return Err(TrainError::NoData);
+    }
     let classes = model.num_classes();
-    match data
-        .labels
-        .iter()
-        .enumerate()
-        .find(|(_, label)| **label >= classes)
-    {
-        Some((index, &label)) => Err(TrainError::LabelOutOfRange {
-            index,
-            label,
-            classes,
-        }),
-        None => Ok(()),
+    match &data.targets {
+        Targets::Values(_) if classes == 1 => Ok(()),
+        Targets::Values(_) => Err(TrainError::Config(
+            "a regression task needs a model with one output",
+        )),
+        Targets::Classes(labels) => {
+            let mut labels = labels.iter().copied().enumerate();
+            match labels.find(|(_, label)| *label >= classes) {
+                Some((index, label)) => Err(TrainError::LabelOutOfRange {
+                    index,
+                    label,
+                    classes,
+                }),
+                None => Ok(()),
+            }
+        }
     }
 }
 
+/// The epoch with the highest value of a metric, the first of equals, from 1; an epoch without the
+/// metric is worse than any other.
+fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
+    let value = |e: &EpochRecord| e.metrics.get(metric).copied().unwrap_or(f64::NEG_INFINITY);
+    let mut best = 0;
+    for (index, epoch) in epochs.iter().enumerate() {
+        if value(epoch) > value(&epochs[best]) {
+            best = index;
+        }
+    }
+    best + 1
+}
+
+fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
+    let without_better = epochs.len() + 1 - best_epoch(epochs, &config.selection.metric);
+    let patience = config.selection.patience;
+    !epochs.is_empty() && patience.is_some_and(|patience| without_better > patience)
+}
+
 /// The order of examples in an epoch: by seed and epoch alone, so that any epoch can be redone.
-fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+pub(crate) fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64);
     let mut order: Vec<usize> = (0..len).collect();
@@ -238,8 +299,7 @@ fn dropout_seed(seed: u64, epoch: usize, step: usize) -> u64 {
     rng.next_u64()
 }
 
-fn values_are_finite<M: SequenceClassifier>(model: &M, config: &TrainConfig) -> bool {
-    let paths = model.trainable_paths(&config.terms).unwrap_or_default();
+fn values_are_finite<M: BiasModel>(model: &M, paths: &[String]) -> bool {
     read_params(model, |path| paths.iter().any(|p| p == path))
         .values()
         .all(|data| data.values.iter().all(|x| x.is_finite()))
@@ -266,5 +326,27 @@ mod tests {
             .flat_map(|epoch| (1..=63).map(move |step| dropout_seed(0, epoch, step)))
             .collect();
         assert_eq!(seeds.len(), 16 * 63);
+    }
+
+    #[test]
+    fn stopping_and_keeping() {
+        let epochs = |values: &[f64]| -> Vec<EpochRecord> {
+            let record = |(i, value): (usize, &f64)| EpochRecord {
+                epoch: i + 1,
+                train_loss: 0.0,
+                metrics: [("accuracy".to_owned(), *value)].into(),
+            };
+            values.iter().enumerate().map(record).collect()
+        };
+        assert_eq!(best_epoch(&epochs(&[0.5, 0.7, 0.7, 0.6]), "accuracy"), 2);
+        assert_eq!(best_epoch(&epochs(&[f64::NAN, 0.1]), "accuracy"), 1);
+        let mut config = TrainConfig::new(beft_core::TermSet::all(), 1e-3, 9, 0);
+        config.selection.metric = "accuracy".to_owned();
+        assert!(!stops_early(&epochs(&[0.5, 0.4, 0.3]), &config));
+        config.selection.patience = Some(2);
+        assert!(!stops_early(&epochs(&[]), &config));
+        assert!(!stops_early(&epochs(&[0.5, 0.4]), &config));
+        assert!(stops_early(&epochs(&[0.5, 0.4, 0.5]), &config));
+        assert!(!stops_early(&epochs(&[0.5, 0.4, 0.6]), &config));
     }
 }

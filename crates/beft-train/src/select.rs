@@ -1,31 +1,22 @@
 use std::collections::HashSet;
 
-use beft_core::{TermSet, TermSetError};
+use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
 use beft_nn::{BiasModel, param_shapes};
-use burn::module::ParamGroup;
+use burn::module::{Lora, ParamGroup};
 
-/// Training that cannot start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TrainError {
-    /// The term set does not fit the model.
-    #[error(transparent)]
-    Terms(#[from] TermSetError),
-    /// There is nothing to train on.
-    #[error("the training set is empty")]
-    NoData,
-    /// A label is not one of the model's classes.
-    #[error("example {index} has label {label}, but the model has {classes} classes")]
-    LabelOutOfRange {
-        /// Index in the training set.
-        index: usize,
-        /// Its label.
-        label: usize,
-        /// Number of classes.
-        classes: usize,
-    },
-    /// A setting that makes no sense.
-    #[error("{0}")]
-    Config(&'static str),
+use crate::{GradMasks, TrainConfig, TrainError};
+
+/// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
+#[derive(Debug)]
+pub struct Prepared<M> {
+    /// The model; with [`Mode::Lora`] it carries the update beside the weights.
+    pub model: M,
+    /// What of the gradients is used, where that is not all.
+    pub masks: GradMasks,
+    /// Paths of the parameters that receive gradients.
+    pub paths: Vec<String>,
+    /// Number of values that learn.
+    pub trainable: usize,
 }
 
 /// The model on its device with gradients on, exactly the parameters of `terms` learning.
@@ -38,10 +29,14 @@ pub enum TrainError {
 /// If the set names a layer the model does not have.
 pub fn with_trainable<M: BiasModel>(model: M, terms: &TermSet) -> Result<M, TermSetError> {
     let paths = model.trainable_paths(terms)?;
-    Ok(model
+    Ok(with_gradients(model, paths))
+}
+
+fn with_gradients<M: BiasModel>(model: M, paths: Vec<String>) -> M {
+    model
         .no_grad()
         .set_require_grad_group(ParamGroup::from_paths(paths), true)
-        .train())
+        .train()
 }
 
 /// Number of values that are trained for `terms`.
@@ -50,10 +45,100 @@ pub fn with_trainable<M: BiasModel>(model: M, terms: &TermSet) -> Result<M, Term
 ///
 /// If the set names a layer the model does not have.
 pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
-    let paths: HashSet<String> = model.trainable_paths(terms)?.into_iter().collect();
-    Ok(param_shapes(model)
-        .into_iter()
+    Ok(count(model, &model.trainable_paths(terms)?))
+}
+
+fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
+    let paths: HashSet<&String> = paths.iter().collect();
+    let shapes = param_shapes(model).into_iter();
+    shapes
         .filter(|(path, _)| paths.contains(path))
         .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum())
+        .sum()
+}
+
+/// Makes a model ready for `config.mode`. The head learns in every mode.
+///
+/// # Errors
+///
+/// If a term set names a layer the model does not have, or a setting is out of range.
+pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
+    let head: Vec<String> = owned(model.bias_layout().head);
+    let plain = |model: M, paths: Vec<String>| Prepared {
+        trainable: count(&model, &paths),
+        model: with_gradients(model, paths.clone()),
+        masks: GradMasks::default(),
+        paths,
+    };
+    Ok(match &config.mode {
+        Mode::Biases(terms) => {
+            let paths = model.trainable_paths(terms)?;
+            plain(model, paths)
+        }
+        Mode::Full => {
+            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
+            let paths = paths.collect();
+            plain(model, paths)
+        }
+        Mode::Random | Mode::RandomLines => {
+            let chosen = match config.mode {
+                Mode::Random => {
+                    let entries = match config.random_entries {
+                        Some(entries) => entries,
+                        None => {
+                            count(&model, &model.trainable_paths(&TermSet::all())?)
+                                - count(&model, &head)
+                        }
+                    };
+                    crate::mask::random_entries(&model, entries, config.seed)?
+                }
+                _ => crate::mask::random_lines(&model, config.seed),
+            };
+            let trainable = count(&model, &head) + chosen.values().map(Vec::len).sum::<usize>();
+            let mut paths: Vec<String> = chosen.keys().cloned().collect();
+            paths.extend(head);
+            let model = with_gradients(model, paths.clone());
+            let masks = GradMasks::new(&model, &chosen);
+            Prepared {
+                model,
+                masks,
+                paths,
+                trainable,
+            }
+        }
+        Mode::Lora(terms) => {
+            if config.lora_rank == 0 || !config.lora_alpha.is_finite() {
+                return Err(TrainError::Config(
+                    "LoRA needs a rank of at least 1 and a finite alpha",
+                ));
+            }
+            let weights = lora_weights(&model, terms.iter().copied());
+            let mut lora = Lora::new(config.lora_rank, config.lora_alpha)
+                .set_param_group(ParamGroup::from_paths(weights.clone()));
+            // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
+            let d_in = param_shapes(&model)
+                .into_iter()
+                .find_map(|(path, shape)| (path == *weights.first()?).then(|| shape[0]));
+            lora.init_std = d_in.map(|d_in| 1.0 / (3.0 * d_in as f64).sqrt());
+            let device = model.devices().first().cloned().unwrap_or_default();
+            device.inner().seed(config.seed);
+            let model = model.apply_lora(lora);
+            let factors = weights
+                .iter()
+                .flat_map(|weight| [format!("{weight}.lora.a"), format!("{weight}.lora.b")]);
+            let paths = factors.chain(head).collect();
+            plain(model, paths)
+        }
+    })
+}
+
+/// The paths of the projection weights of `terms` in every layer.
+fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<String> {
+    terms
+        .flat_map(|term| (0..model.num_layers()).filter_map(move |l| M::weight_path(l, term)))
+        .collect()
+}
+
+fn owned(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
 }

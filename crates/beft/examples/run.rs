@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use beft::core::BiasTerm;
+use beft::core::{BiasTerm, Mode, TermSet};
+use beft::score::ScorerKind;
 use beft::tasks::Task;
 use beft::train::Event;
 use beft::{Base, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run};
@@ -26,12 +27,15 @@ fn main() -> Result<(), Error> {
         Path::new(data),
         &base,
         task.defaults.train_size,
+        None,
         seed,
     )?;
-    let mut tune = TuneOptions::for_task(&task, seed);
+    let mode = Mode::Biases(TermSet::all());
+    let mut tune = TuneOptions::for_task(&task, &mode, &base, seed);
     tune.epochs = number(0).map_or(tune.epochs, |epochs| epochs as usize);
     let options = RunOptions {
         tune,
+        scorers: vec![ScorerKind::Beft, ScorerKind::Magnitude],
         candidates: BiasTerm::QKV.to_vec(),
         data: data.clone(),
         device: "flex".to_owned(),
@@ -43,7 +47,7 @@ fn main() -> Result<(), Error> {
         &options,
         Path::new(out),
         |event| match event {
-            RunEvent::Mode { terms, number, of } => println!("[{number}/{of}] {terms}"),
+            RunEvent::Mode { mode, number, of } => println!("[{number}/{of}] {mode}"),
             RunEvent::Train(Event::Epoch(record)) => println!(
                 "  epoch {}: loss {:.4}, {:?} ({:.0} s)",
                 record.epoch,
@@ -51,7 +55,7 @@ fn main() -> Result<(), Error> {
                 record.metrics,
                 start.elapsed().as_secs_f64()
             ),
-            RunEvent::Train(_) => {}
+            _ => {}
         },
     )?;
     println!("picked {}", outcome.results.picked);

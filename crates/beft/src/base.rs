@@ -2,11 +2,12 @@ use std::sync::Mutex;
 
 use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::Encoding;
-use beft_encoder::{BertConfig, BertForSequenceClassification};
+use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
+use beft_tasks::ModelKind;
 use burn::tensor::Device;
 
-use crate::Error;
+use crate::{Error, find_model};
 
 /// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
 /// read once, when a classifier is first made from it.
@@ -15,7 +16,7 @@ pub struct Base {
     dir: ModelDir,
     files: TensorFiles,
     tokenizer: TextTokenizer,
-    config: BertConfig,
+    config: EncoderConfig,
     max_length: usize,
     device: Device,
     precision: Precision,
@@ -27,7 +28,7 @@ pub struct Base {
 struct Loaded {
     classes: usize,
     seed: u64,
-    model: BertForSequenceClassification,
+    model: EncoderForSequenceClassification,
     report: LoadReport,
 }
 
@@ -40,9 +41,9 @@ impl Base {
     /// When a file is missing or damaged, the architecture is not supported, or the tokenizer has
     /// more tokens than the model.
     pub fn open(name: &str, max_length: usize, device: &Device) -> Result<Self, Error> {
-        let dir = ModelDir::find(name)?;
-        let config = BertConfig::load(&dir)?;
-        let max_length = max_length.min(config.max_position_embeddings);
+        let dir = find_model(name, &mut |_| ())?;
+        let config = EncoderConfig::load(&dir)?;
+        let max_length = max_length.min(config.max_tokens());
         let tokenizer = dir.tokenizer(max_length)?;
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Usage(format!(
@@ -52,10 +53,10 @@ impl Base {
                 config.vocab_size
             )));
         }
-        // BERT reads the first token's state, which must be [CLS].
+        // The head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
         if tokenizer.special_tokens() < 2 {
             return Err(Error::Usage(format!(
-                "{}/tokenizer.json adds no [CLS] and [SEP] to texts (its post_processor); the model needs them",
+                "{}/tokenizer.json adds no [CLS] and [SEP] (RoBERTa: <s> and </s>) to texts (its post_processor); the model needs them",
                 dir.path().display()
             )));
         }
@@ -98,6 +99,35 @@ impl Base {
         self.dir.name()
     }
 
+    /// The folder.
+    pub fn dir(&self) -> &ModelDir {
+        &self.dir
+    }
+
+    /// BERT or RoBERTa.
+    pub fn architecture(&self) -> Architecture {
+        self.config.model_type
+    }
+
+    /// Which of the protocol's columns it belongs to.
+    pub fn kind(&self) -> ModelKind {
+        match self.config.model_type {
+            Architecture::Roberta => ModelKind::Roberta,
+            Architecture::Bert if self.config.hidden_size >= 1024 => ModelKind::Large,
+            Architecture::Bert => ModelKind::Base,
+        }
+    }
+
+    /// Size of the paper's random mask (protocol, section 3), for the shapes it has one for.
+    pub(crate) fn random_entries(&self) -> Option<usize> {
+        match (self.config.model_type, self.config.hidden_size) {
+            (Architecture::Bert, 768) => Some(100_000),
+            (Architecture::Bert, 1024) => Some(280_000),
+            (Architecture::Roberta, 768) => Some(105_000),
+            _ => None,
+        }
+    }
+
     /// Number of layers.
     pub fn num_layers(&self) -> usize {
         self.config.num_hidden_layers
@@ -123,7 +153,7 @@ impl Base {
         &self,
         classes: usize,
         seed: u64,
-    ) -> Result<(BertForSequenceClassification, LoadReport), Error> {
+    ) -> Result<(EncoderForSequenceClassification, LoadReport), Error> {
         // A panic while loading leaves nothing half-made behind the lock.
         let mut slot = self
             .loaded
@@ -135,7 +165,7 @@ impl Base {
         {
             return Ok((loaded.model.clone(), loaded.report.clone()));
         }
-        let (model, report) = BertForSequenceClassification::load(
+        let (model, report) = EncoderForSequenceClassification::load(
             &self.dir,
             &self.files,
             classes,

@@ -55,7 +55,7 @@ pub const BACKENDS: [Backend; 7] = [
         name: "cuda",
         feature: "cuda",
         about: "NVIDIA GPUs, kernels compiled when first used",
-        needs: "an NVIDIA driver, and libnvrtc of CUDA 12 or 13",
+        needs: "an NVIDIA driver, and libnvrtc of CUDA 12 or 13; its build downloads LLVM",
         find: find::cuda,
     },
     Backend {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
 use beft_core::{SnapshotError, TermSetError};
+use beft_hub::HubError;
 use beft_score::ScoreError;
 use beft_tasks::{DataError, TaskError};
 use beft_train::{Failure, TrainError};
@@ -14,6 +15,9 @@ pub enum Error {
     /// Model, tokenizer or adapter.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A model or data set that cannot be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// Data files.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -36,12 +40,12 @@ pub enum Error {
     #[error(transparent)]
     Score(#[from] ScoreError),
     /// Training that diverged; what was good until then is kept.
-    #[error("{failure} (the last good adapter is in {})", .adapter.display())]
+    #[error("{failure} (what was last good is in {})", .dir.display())]
     Diverged {
         /// Where.
         failure: Failure,
-        /// Where the last good adapter was saved.
-        adapter: PathBuf,
+        /// Where the last good adapter or model was saved.
+        dir: PathBuf,
     },
     /// Training that diverged before anything good was learned.
     #[error("{0} (nothing was learned until then, so nothing was saved)")]

@@ -1,104 +1,81 @@
 use std::path::Path;
 
-use beft_checkpoint::Adapter;
-use beft_core::EncodedSet;
-use beft_encoder::{BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES};
-use beft_eval::{argmax, compute, predict};
+use beft_checkpoint::{ADAPTER_SIDECAR, Adapter};
+use beft_core::{Encoding, Targets};
+use beft_encoder::EncoderForSequenceClassification;
+use beft_eval::{argmax, compute, compute_values, predict};
 use beft_nn::{Padding, Precision, SequenceClassifier};
-use beft_tasks::{Dataset, Example, Task};
+use beft_tasks::{Dataset, Example, Metric, Split, Task, TaskKind};
 use beft_train::Metrics;
 use burn::tensor::Device;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::data::{encode, has_pairs};
+use crate::data::{DevSet, has_pairs, targets};
 use crate::tune::EVAL_BATCH;
-use crate::{Base, Error};
+use crate::{Base, Error, find_model};
 
 /// Longest input in tokens for an adapter that does not say (PEFT's own): the protocol's.
 const DEFAULT_MAX_LENGTH: usize = 128;
 /// Three special tokens and one of each text of a pair.
 const SHORTEST_MAX_LENGTH: u64 = 5;
 
-/// A base model with an adapter on it.
+/// A base model with an adapter on it, or a tuned model.
 #[derive(Debug)]
 pub struct Tuned {
     /// The base.
     pub base: Base,
     /// The tuned model.
-    pub model: BertForSequenceClassification,
-    /// Class names; numbers when the adapter does not say (PEFT's own adapters).
+    pub model: EncoderForSequenceClassification,
+    /// Class names; numbers when the adapter does not say (PEFT's own adapters); none for a
+    /// regression.
     pub labels: Vec<String>,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
     /// Whether it was trained on pairs of texts, if the adapter says.
     pub text_pairs: Option<bool>,
-    /// The term set it was trained with, if the adapter says.
+    /// The mode it was trained in, if the adapter says.
     pub terms: Option<String>,
 }
 
-/// Opens an adapter folder with its base model: `model` if given, else the one it names.
+/// Opens a tuned model: an adapter folder on its base model (`model` if given, else the one it
+/// names), or without an adapter the model folder `model` with a head of its own.
 ///
 /// # Errors
 ///
-/// When either cannot be read, they do not fit, or the adapter has no classification head.
+/// When either cannot be read, they do not fit, or there is no classification head.
 pub fn open_tuned(
+    model: Option<&str>,
+    adapter: Option<&Path>,
+    device: &Device,
+    precision: Precision,
+) -> Result<Tuned, Error> {
+    match (model, adapter) {
+        (model, Some(dir)) => open_adapter(model, dir, device, precision),
+        (Some(model), None) => open_model(model, device, precision),
+        (None, None) => Err(Error::Usage(
+            "give --adapter, or --model with the folder of a tuned model".to_owned(),
+        )),
+    }
+}
+
+fn open_adapter(
     model: Option<&str>,
     adapter_dir: &Path,
     device: &Device,
     precision: Precision,
 ) -> Result<Tuned, Error> {
     let adapter = Adapter::load(adapter_dir)?;
-    let classes = adapter.num_classes().ok_or_else(|| {
+    let outputs = adapter.num_classes().ok_or_else(|| {
         Error::Usage(format!(
             "adapter {} has no classification head (`classifier.bias`)",
             adapter_dir.display()
         ))
     })?;
-    let fact = |name: &str| adapter.facts.get(name);
-    let text = |name: &str| fact(name).and_then(Value::as_str).map(str::to_owned);
-    let max_length = match fact("max_length") {
-        None => DEFAULT_MAX_LENGTH,
-        Some(value) => value
-            .as_u64()
-            .filter(|n| *n >= SHORTEST_MAX_LENGTH)
-            .and_then(|n| usize::try_from(n).ok())
-            .ok_or_else(|| {
-                Error::Usage(format!(
-                    "adapter {}: beft.json says max_length {value}; it must be a whole number, {SHORTEST_MAX_LENGTH} or more",
-                    adapter_dir.display()
-                ))
-            })?,
-    };
-    let labels: Vec<String> = match fact("labels").and_then(Value::as_array) {
-        Some(names) => names
-            .iter()
-            .filter_map(|v| v.as_str().map(str::to_owned))
-            .collect(),
-        None => (0..classes).map(|class| class.to_string()).collect(),
-    };
-    if let Some(twice) = labels
-        .iter()
-        .enumerate()
-        .find_map(|(i, label)| labels[..i].contains(label).then_some(label))
-    {
-        return Err(Error::Usage(format!(
-            "adapter {}: beft.json names the label `{twice}` twice",
-            adapter_dir.display()
-        )));
-    }
-    if labels.len() != classes {
-        return Err(Error::Usage(format!(
-            "adapter {}: beft.json names {} labels, the head has {classes} classes",
-            adapter_dir.display(),
-            labels.len()
-        )));
-    }
-    let (task, terms) = (text("task"), text("terms"));
-    let text_pairs = fact("text_pairs").and_then(Value::as_bool);
-
+    let whose = format!("adapter {}: beft.json", adapter_dir.display());
+    let facts = Facts::read(&adapter.facts, outputs, &whose)?;
     let base = match model {
-        Some(model) => Base::open(model, max_length, device)?,
-        None => Base::open(&adapter.base_model, max_length, device).map_err(|e| {
+        Some(model) => Base::open(model, facts.max_length, device)?,
+        None => Base::open(&adapter.base_model, facts.max_length, device).map_err(|e| {
             Error::Usage(format!(
                 "the adapter {} names `{}` as its base model, give another with --model: {e}",
                 adapter_dir.display(),
@@ -108,16 +85,114 @@ pub fn open_tuned(
     };
     let base = base.with_precision(precision)?;
     adapter.check_base(adapter_dir, &base.fingerprint())?;
-    let (model, _) = base.classifier(classes, 0)?;
-    let model = adapter.apply(model, &SEQUENCE_CLASSIFICATION_NAMES, adapter_dir)?;
-    Ok(Tuned {
-        base,
-        model,
-        labels,
-        task,
-        text_pairs,
-        terms,
-    })
+    let (model, _) = base.classifier(outputs, 0)?;
+    let names = model.names();
+    let model = adapter.apply(model, names, adapter_dir)?;
+    Ok(facts.tuned(base, model))
+}
+
+fn open_model(name: &str, device: &Device, precision: Precision) -> Result<Tuned, Error> {
+    let dir = find_model(name, &mut |_| ())?;
+    let config: Map<String, Value> = dir.config()?;
+    let sidecar = dir.path().join(ADAPTER_SIDECAR);
+    let mut known = Map::new();
+    if let Ok(text) = std::fs::read(&sidecar) {
+        known = serde_json::from_slice(&text)
+            .map_err(|e| Error::Usage(format!("{}: {e}", sidecar.display())))?;
+    }
+    let names = config.get("id2label").and_then(Value::as_object);
+    let names: Vec<Value> = (0..)
+        .map_while(|i: usize| names?.get(&i.to_string()).cloned())
+        .collect();
+    let outputs = names.len();
+    if outputs == 0 {
+        return Err(Error::Usage(format!(
+            "{}: config.json has no `id2label`, so it is no tuned model; give --adapter",
+            dir.path().display()
+        )));
+    }
+    if outputs > 1 {
+        known.entry("labels").or_insert(Value::Array(names));
+    }
+    let whose = format!("{}: beft.json", dir.path().display());
+    let facts = Facts::read(&known, outputs, &whose)?;
+    let base = Base::open(name, facts.max_length, device)?.with_precision(precision)?;
+    let (model, report) = base.classifier(outputs, 0)?;
+    if !report.initialized.is_empty() {
+        return Err(Error::Usage(format!(
+            "{} has no trained head: {} missing; give --adapter",
+            dir.path().display(),
+            report.initialized.join(", ")
+        )));
+    }
+    Ok(facts.tuned(base, model))
+}
+
+/// What was recorded beside an adapter or a tuned model.
+struct Facts {
+    labels: Vec<String>,
+    max_length: usize,
+    task: Option<String>,
+    text_pairs: Option<bool>,
+    terms: Option<String>,
+}
+
+impl Facts {
+    /// `whose` begins messages.
+    fn read(facts: &Map<String, Value>, outputs: usize, whose: &str) -> Result<Self, Error> {
+        let text = |name: &str| facts.get(name).and_then(Value::as_str).map(str::to_owned);
+        let max_length = match facts.get("max_length") {
+            None => DEFAULT_MAX_LENGTH,
+            Some(value) => value
+                .as_u64()
+                .filter(|n| *n >= SHORTEST_MAX_LENGTH)
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| {
+                    Error::Usage(format!(
+                        "{whose} says max_length {value}; it must be a whole number, {SHORTEST_MAX_LENGTH} or more"
+                    ))
+                })?,
+        };
+        let labels: Vec<String> = match facts.get("labels").and_then(Value::as_array) {
+            Some(names) => names
+                .iter()
+                .filter_map(|v| v.as_str().map(str::to_owned))
+                .collect(),
+            None if outputs == 1 => Vec::new(),
+            None => (0..outputs).map(|class| class.to_string()).collect(),
+        };
+        let twice = labels
+            .iter()
+            .enumerate()
+            .find_map(|(i, label)| labels[..i].contains(label).then_some(label));
+        if let Some(twice) = twice {
+            return Err(Error::Usage(format!("{whose} names the label `{twice}` twice")));
+        }
+        if labels.len().max(1) != outputs {
+            return Err(Error::Usage(format!(
+                "{whose} names {} labels, the head has {outputs} classes",
+                labels.len()
+            )));
+        }
+        Ok(Self {
+            labels,
+            max_length,
+            task: text("task"),
+            text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
+            terms: text("terms"),
+        })
+    }
+
+    fn tuned(self, base: Base, model: EncoderForSequenceClassification) -> Tuned {
+        Tuned {
+            base,
+            model,
+            labels: self.labels,
+            task: self.task,
+            text_pairs: self.text_pairs,
+            terms: self.terms,
+        }
+    }
 }
 
 impl Tuned {
@@ -125,14 +200,14 @@ impl Tuned {
     ///
     /// # Errors
     ///
-    /// When tokenising fails, or the adapter was trained on pairs of texts and these are single
+    /// When tokenising fails, or it was trained on pairs of texts and these are single
     /// texts, or the other way round.
     pub fn predict(
         &self,
         examples: &[Example],
         on_done: impl FnMut(usize),
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let encodings = self.encode(examples)?.encodings;
+        let encodings = self.encode_texts(examples)?;
         let padding = Padding::default();
         Ok(predict(
             &self.model,
@@ -143,20 +218,24 @@ impl Tuned {
         ))
     }
 
-    fn encode(&self, examples: &[Example]) -> Result<EncodedSet, Error> {
+    fn encode_texts(&self, examples: &[Example]) -> Result<Vec<Encoding>, Error> {
         match (self.text_pairs, has_pairs(examples)) {
             (Some(true), false) => Err(Error::Usage(
-                "the adapter was trained on pairs of texts, and these are single texts; give a file with both columns (text, text_pair)".to_owned(),
+                "the model was trained on pairs of texts, and these are single texts; give a file with both columns (text, text_pair)".to_owned(),
             )),
             (Some(false), true) => Err(Error::Usage(
-                "the adapter was trained on single texts, and these are pairs; leave out the second column".to_owned(),
+                "the model was trained on single texts, and these are pairs; leave out the second column".to_owned(),
             )),
-            _ => encode(&self.base, examples.iter().collect()),
+            _ => self.base.encode(
+                examples
+                    .iter()
+                    .map(|e| (e.text.as_str(), e.text_pair.as_deref())),
+            ),
         }
     }
 }
 
-/// The result of an evaluation.
+/// Metrics with the number of examples behind them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Metric values by name.
@@ -169,27 +248,61 @@ pub struct Evaluation {
 ///
 /// # Errors
 ///
-/// As [`Tuned::predict`].
+/// As [`Tuned::predict`]; when the model's outputs are not what the task calls for.
 pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation, Error> {
-    let set = tuned.encode(&data.examples)?;
-    let metrics = metrics(&tuned.model, task, &set, Padding::default());
+    let regression = task.kind == TaskKind::Regression;
+    if regression != tuned.labels.is_empty() {
+        let (task_is, model_is) = match regression {
+            true => ("a regression", "classes"),
+            false => ("a classification", "one value"),
+        };
+        return Err(Error::Usage(format!(
+            "task {} is {task_is}, the model gives {model_is}",
+            task.name
+        )));
+    }
+    let logits = tuned.predict(&data.examples, |_| ())?;
     Ok(Evaluation {
-        metrics,
-        examples: set.len(),
+        metrics: task_metrics(task, &targets(task, data.examples.iter()), &logits, ""),
+        examples: data.examples.len(),
     })
 }
 
-/// The task's metrics of a model on a labelled set. A metric that is undefined there is left out.
+/// The task's metrics of a model on its dev splits. A metric that is undefined there is left out.
 pub(crate) fn metrics<M: SequenceClassifier>(
     model: &M,
     task: &Task,
-    set: &EncodedSet,
+    dev: &[DevSet],
     padding: Padding,
 ) -> Metrics {
-    let logits = predict(model, &set.encodings, EVAL_BATCH, padding, |_| ());
-    let predictions: Vec<usize> = logits.iter().map(|scores| argmax(scores)).collect();
-    task.metrics
-        .iter()
-        .filter_map(|m| Some((m.name().to_owned(), compute(*m, &set.labels, &predictions)?)))
+    let mut metrics = Metrics::new();
+    for dev in dev {
+        let logits = predict(model, &dev.set.encodings, EVAL_BATCH, padding, |_| ());
+        metrics.extend(task_metrics(task, &dev.set.targets, &logits, metric_suffix(dev.split)));
+    }
+    metrics
+}
+
+/// What the metrics' names of a split end in: nothing, or `_mm` for MNLI's mismatched ones.
+pub fn metric_suffix(split: Split) -> &'static str {
+    if split.is_mismatched() { "_mm" } else { "" }
+}
+
+/// The task's metrics of class scores, or of one value each; their names end in `suffix`.
+pub fn task_metrics(task: &Task, targets: &Targets, scores: &[Vec<f32>], suffix: &str) -> Metrics {
+    let value = |metric: &Metric| match targets {
+        Targets::Classes(labels) => {
+            let predictions: Vec<usize> = scores.iter().map(|scores| argmax(scores)).collect();
+            compute(*metric, labels, &predictions)
+        }
+        Targets::Values(values) => {
+            let values: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+            let predicted: Vec<f64> = scores.iter().map(|s| f64::from(s[0])).collect();
+            compute_values(*metric, &values, &predicted)
+        }
+    };
+    let metrics = task.metrics.iter();
+    metrics
+        .filter_map(|m| Some((format!("{m}{suffix}"), value(m)?)))
         .collect()
 }

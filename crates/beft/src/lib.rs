@@ -4,6 +4,7 @@
 //! * [`Base`]: a pretrained model folder with its tokenizer.
 //! * [`TaskData`]: a task's training subset and dev split, tokenised.
 //! * [`tune`], [`rank`], [`evaluate`], [`run`]: the high-level calls.
+//! * [`compare`]: many of them, over models, tasks, regimes, modes and seeds.
 //!
 //! The crates underneath are re-exported; each can be used alone.
 
@@ -11,16 +12,19 @@ pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
 pub use beft_encoder as encoder;
 pub use beft_eval as eval;
+pub use beft_hub as hub;
 pub use beft_nn as nn;
 pub use beft_score as score;
 pub use beft_tasks as tasks;
 pub use beft_train as train;
 
 mod base;
+pub mod compare;
 mod data;
 mod device;
 mod error;
 mod evaluate;
+mod find;
 mod heatmap;
 mod rank;
 mod report;
@@ -30,13 +34,14 @@ mod tune;
 
 pub use base::Base;
 pub use beft_nn::Precision;
-pub use data::TaskData;
+pub use data::{DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use error::Error;
-pub use evaluate::{Evaluation, Tuned, evaluate, open_tuned};
+pub use evaluate::{Evaluation, Tuned, evaluate, metric_suffix, open_tuned, task_metrics};
+pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
-pub use rank::{Ranking, rank};
+pub use rank::{Ranking, pick, rank, train_for};
 pub use report::{modes_table, ranking_table, report_markdown};
 pub use results::{EpochResult, ModeResult, RunResults, Settings};
 pub use run::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps, settings, write_json};
-pub use tune::{TuneOptions, TuneOutcome, tune};
+pub use tune::{TuneOptions, TuneOutcome, check_output, tune};

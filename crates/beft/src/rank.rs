@@ -1,41 +1,120 @@
-use beft_core::{BiasSnapshot, BiasTerm};
-use beft_score::{Beft, Magnitude, Scorer, Scores};
+use std::collections::BTreeSet;
 
-use crate::Error;
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Mode, TermSet};
+use beft_score::{Angle, Beft, L2, Magnitude, Needs, Scorer, ScorerKind, Scores, random};
+use beft_train::{fisher, gradient_norm};
 
-/// Importance scores of all biases, by every scorer that compares before and after.
+use crate::{Base, Error, TaskData, TuneOptions, TuneOutcome};
+
+/// Importance scores of biases, by several scorers.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// BEFT first, then Magnitude.
+    /// In the order asked for; never empty.
     pub scores: Vec<Scores>,
 }
 
-/// Scores two snapshots of the same model, taken before and after tuning.
+/// Fisher's mini-batches (protocol, section 2).
+const FISHER_BATCH: usize = 8;
+/// Fisher's gradients are clipped to this norm.
+const FISHER_NORM: f32 = 1.0;
+
+/// Scores the biases of `terms`. `trained` is the outcome of training them, needed by the scorers
+/// that compare before and after; the others compute what they need. `on_batch` hears of each batch
+/// of gradients.
 ///
 /// # Errors
 ///
-/// When they are not of the same model, or hold values that are not finite.
-pub fn rank(before: &BiasSnapshot, after: &BiasSnapshot) -> Result<Ranking, Error> {
-    let scorers: [&dyn Scorer; 2] = [&Beft, &Magnitude];
-    let scores = scorers
-        .iter()
-        .map(|s| s.score(before, after))
-        .collect::<Result<Vec<_>, _>>()?;
+/// When a scorer needs a trained run and there is none, the model cannot be loaded, or values are
+/// not finite.
+pub fn rank(
+    base: &Base,
+    data: &TaskData,
+    terms: &TermSet,
+    scorers: &[ScorerKind],
+    trained: Option<&TuneOutcome>,
+    options: &TuneOptions,
+    mut on_batch: impl FnMut(),
+) -> Result<Ranking, Error> {
+    let wanted = terms.sites(base.num_layers())?;
+    let seed = u64::from(options.seed);
+    let change = |scorer: &dyn Scorer| -> Result<Scores, Error> {
+        let trained = trained.ok_or_else(|| {
+            Error::Usage(format!("the scorer {} needs a trained run", scorer.name()))
+        })?;
+        let (before, after) = (only(&trained.before, &wanted), only(&trained.after, &wanted));
+        Ok(scorer.score(&before, &after)?)
+    };
+    let gradients = |kind: ScorerKind, values: std::collections::BTreeMap<BiasSite, f64>| {
+        let values = values.into_iter().filter(|(site, _)| wanted.contains(site));
+        Scores::from_values(kind.name(), values)
+    };
+    let mut scores = Vec::new();
+    for kind in scorers {
+        let model = match kind.needs() {
+            Needs::Gradients => Some(base.classifier(data.outputs(), seed)?.0),
+            _ => None,
+        };
+        scores.push(match (kind, model) {
+            (ScorerKind::Fisher, Some(model)) => {
+                let padding = options.padding;
+                let on_batch = &mut on_batch;
+                let found = fisher(model, &data.train, FISHER_BATCH, FISHER_NORM, padding, on_batch)?;
+                gradients(*kind, found)
+            }
+            (ScorerKind::GradNorm, Some(model)) => {
+                let (batch, padding) = (options.batch_size, options.padding);
+                gradients(*kind, gradient_norm(model, &data.train, batch, seed, padding)?)
+            }
+            (ScorerKind::Magnitude, _) => change(&Magnitude)?,
+            (ScorerKind::Angle, _) => change(&Angle)?,
+            (ScorerKind::L2, _) => change(&L2)?,
+            (ScorerKind::Random, _) => random(wanted.iter().copied(), seed),
+            _ => change(&Beft)?,
+        });
+    }
     Ok(Ranking { scores })
 }
 
+/// Trains the biases of `terms` if one of the scorers needs that.
+///
+/// # Errors
+///
+/// As [`tune`](crate::tune()).
+pub fn train_for(
+    scorers: &[ScorerKind],
+    tune: impl FnOnce(&Mode) -> Result<TuneOutcome, Error>,
+    terms: &TermSet,
+) -> Result<Option<TuneOutcome>, Error> {
+    let needed = scorers.iter().any(|kind| kind.needs() == Needs::TrainedRun);
+    needed
+        .then(|| tune(&Mode::Biases(terms.clone())))
+        .transpose()
+}
+
+fn only(snapshot: &BiasSnapshot, sites: &BTreeSet<BiasSite>) -> BiasSnapshot {
+    snapshot
+        .iter()
+        .filter(|(site, _)| sites.contains(site))
+        .map(|(site, values)| (site, values.to_vec()))
+        .collect()
+}
+
 impl Ranking {
-    /// The BEFT scores.
-    pub fn beft(&self) -> &Scores {
-        &self.scores[0]
+    /// The scores that decide: BEFT's, or the first where it was not asked for.
+    pub fn primary(&self) -> &Scores {
+        let beft = ScorerKind::Beft.name();
+        let found = self.scores.iter().find(|s| s.scorer() == beft);
+        found.unwrap_or(&self.scores[0])
     }
 
-    /// The one of `candidates` with the highest BEFT mean.
+    /// The one of `candidates` with the highest mean of the [`primary`](Self::primary) scores.
     pub fn pick(&self, candidates: &[BiasTerm]) -> Option<BiasTerm> {
-        self.beft()
-            .ranking()
-            .into_iter()
-            .map(|(term, _)| term)
-            .find(|t| candidates.contains(t))
+        pick(self.primary(), candidates)
     }
+}
+
+/// The one of `candidates` with the highest mean score.
+pub fn pick(scores: &Scores, candidates: &[BiasTerm]) -> Option<BiasTerm> {
+    let mut ranking = scores.ranking().into_iter().map(|(term, _)| term);
+    ranking.find(|term| candidates.contains(term))
 }

@@ -27,12 +27,13 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
         settings.precision
     ));
     line(format!(
-        "**{}** The pick has the highest BEFT score among the candidates; its adapter is in [`adapter/`](adapter/).\n",
-        results.verdict()
+        "**{}** The pick has the highest {} score among the candidates; its adapter is in [`adapter/`](adapter/).\n",
+        results.verdict(),
+        ranking.primary().scorer()
     ));
     line("## Which bias to train\n".to_owned());
     line(ranking_table(ranking));
-    line("BEFT: `1 - <b1,b0> / max(|b0|^2, |b1|^2)` of a bias before (b0) and after (b1) training all biases; Magnitude: `mean |b1 - b0|`. Means over layers.\n".to_owned());
+    line("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.\n".to_owned());
     for note in &results.notes {
         line(format!("- {note}"));
     }
@@ -57,7 +58,7 @@ pub fn ranking_table(ranking: &Ranking) -> String {
         names.join(" | "),
         "---:|".repeat(names.len())
     );
-    for row in ranking.beft().to_ranking() {
+    for row in ranking.primary().to_ranking() {
         let cells: Vec<String> = ranking
             .scores
             .iter()

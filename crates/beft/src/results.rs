@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use beft_core::TermSet;
 use beft_score::RankedTerm;
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
@@ -24,7 +23,7 @@ pub struct RunResults {
     pub notes: Vec<String>,
     /// The task's main metric.
     pub metric: String,
-    /// The term that was picked (by BEFT) and whose adapter was saved.
+    /// The term that was picked (by BEFT where it is among the scorers, else by the first) and whose adapter was saved.
     pub picked: String,
     /// One entry per trained mode.
     pub modes: Vec<ModeResult>,
@@ -61,14 +60,16 @@ pub struct Settings {
     pub precision: String,
 }
 
-/// One mode: a term set that was trained.
+/// One mode that was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModeResult {
-    /// The term set (`v`, `all`, `frozen`).
+    /// As the user writes it (`v`, `all`, `frozen`, `lora-v`).
     pub mode: String,
     /// Number of trained values.
     pub trainable: usize,
-    /// Metrics after the last epoch.
+    /// Their share of all values of the model.
+    pub share: f64,
+    /// Metrics after the last epoch, or after the best where that was kept.
     pub metrics: Metrics,
     /// Every epoch.
     pub epochs: Vec<EpochResult>,
@@ -130,17 +131,14 @@ impl From<&EpochRecord> for EpochResult {
 }
 
 impl ModeResult {
-    /// The result of tuning a term set.
+    /// The result of tuning.
     pub fn of(outcome: &TuneOutcome) -> Self {
-        Self::new(&outcome.terms, outcome.trainable, &outcome.epochs)
-    }
-
-    fn new(terms: &TermSet, trainable: usize, epochs: &[EpochRecord]) -> Self {
         Self {
-            mode: terms.to_string(),
-            trainable,
-            metrics: epochs.last().map(|e| e.metrics.clone()).unwrap_or_default(),
-            epochs: epochs.iter().map(EpochResult::from).collect(),
+            mode: outcome.mode.to_string(),
+            trainable: outcome.trainable,
+            share: outcome.trainable as f64 / outcome.parameters as f64,
+            metrics: outcome.metrics(),
+            epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use beft_core::{BiasTerm, TermSet, write_atomic};
+use beft_core::{BiasTerm, Mode, TermSet, write_atomic};
+use beft_score::ScorerKind;
 use beft_train::Event;
 
 use crate::results::{ModeResult, RunResults, Settings};
@@ -14,6 +15,8 @@ use crate::{
 pub struct RunOptions {
     /// How each mode is tuned.
     pub tune: TuneOptions,
+    /// The scores to rank by; BEFT's picks where it is among them, else the first.
+    pub scorers: Vec<ScorerKind>,
     /// The terms to pick from and compare (the paper: q, k, v).
     pub candidates: Vec<BiasTerm>,
     /// The data folder and the device as the user wrote them, for the record.
@@ -27,8 +30,8 @@ pub struct RunOptions {
 pub enum RunEvent<'a> {
     /// A mode's training begins.
     Mode {
-        /// The term set.
-        terms: &'a TermSet,
+        /// The mode.
+        mode: &'a Mode,
         /// From 1.
         number: usize,
         /// Number of modes.
@@ -36,6 +39,8 @@ pub enum RunEvent<'a> {
     },
     /// Within a mode.
     Train(Event<'a>),
+    /// A batch of gradients for a score is done.
+    Gradients,
 }
 
 /// What a run gave.
@@ -66,34 +71,40 @@ pub fn run(
 ) -> Result<RunOutcome, Error> {
     let of = options.candidates.len() + 2;
     let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
+        let mode = Mode::Biases(terms);
         on_event(RunEvent::Mode {
-            terms: &terms,
+            mode: &mode,
             number,
             of,
         });
-        let outcome = tune(base, data, &terms, &options.tune, |event| {
+        let tune_options = TuneOptions {
+            checkpoint: options.tune.checkpoint.as_ref().map(|dir| dir.join(format!("{mode}.state"))),
+            ..options.tune.clone()
+        };
+        let outcome = tune(base, data, &mode, &tune_options, |event| {
             on_event(RunEvent::Train(event))
         })?;
         if outcome.failure.is_some() {
-            outcome.save(&out.join("adapter"))?;
+            outcome.save(base, out)?;
         }
         Ok(outcome)
     };
-    let all = mode(1, TermSet::all())?;
-    let ranking = rank(&all.before, &all.after)?;
+    let terms = TermSet::all();
+    let all = mode(1, terms.clone())?;
+    let frozen = mode(2, TermSet::frozen())?;
+    let mut candidates = Vec::new();
+    for (index, term) in options.candidates.iter().enumerate() {
+        candidates.push((*term, mode(index + 3, TermSet::of([*term]))?));
+    }
+    let (scorers, trained) = (&options.scorers, Some(&all));
+    let ranking = rank(base, data, &terms, scorers, trained, &options.tune, || {
+        on_event(RunEvent::Gradients)
+    })?;
     let pick = ranking.pick(&options.candidates).ok_or_else(|| {
         Error::Usage("none of the candidate terms has a score: every bias is zero".to_owned())
     })?;
-    let frozen = mode(2, TermSet::frozen())?;
     let mut modes = vec![ModeResult::of(&frozen)];
-    let mut picked = None;
-    for (index, term) in options.candidates.iter().enumerate() {
-        let outcome = mode(index + 3, TermSet::of([*term]))?;
-        modes.push(ModeResult::of(&outcome));
-        if *term == pick {
-            picked = Some(outcome);
-        }
-    }
+    modes.extend(candidates.iter().map(|(_, outcome)| ModeResult::of(outcome)));
     modes.push(ModeResult::of(&all));
 
     let results = RunResults {
@@ -111,9 +122,11 @@ pub fn run(
         picked: pick.to_string(),
         modes,
     };
-    let picked =
-        picked.ok_or_else(|| Error::Usage(format!("`{pick}` is not among the candidates")))?;
-    picked.save(&out.join("adapter"))?;
+    let (_, picked) = candidates
+        .into_iter()
+        .find(|(term, _)| *term == pick)
+        .ok_or_else(|| Error::Usage(format!("`{pick}` is not among the candidates")))?;
+    picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;
     write(&out.join("report.md"), report_markdown(&results, &ranking))?;
     write_json(&out.join("results.json"), &results)?;
@@ -137,7 +150,7 @@ pub fn settings(
         task: data.task.name.clone(),
         data: folder.to_owned(),
         train_size: data.train.len(),
-        dev_size: data.dev.len(),
+        dev_size: data.dev_len(),
         labels: data.labels.clone(),
         learning_rate: tune.learning_rate,
         epochs: tune.epochs,
@@ -156,12 +169,7 @@ pub fn settings(
 /// When a file cannot be written.
 pub fn save_heatmaps(ranking: &Ranking, model: &str, dir: &Path) -> Result<(), Error> {
     for scores in &ranking.scores {
-        let name = match scores.scorer() {
-            "beft" => "BEFT",
-            "magnitude" => "Magnitude",
-            other => other,
-        };
-        let title = format!("{name} score by layer, {model}");
+        let title = format!("{} score by layer, {model}", scores.scorer());
         let file = format!("heatmap_{}.svg", scores.scorer());
         write(&dir.join(file), heatmap_svg(scores, &title))?;
     }

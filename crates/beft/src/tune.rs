@@ -1,10 +1,12 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use beft_checkpoint::Adapter;
-use beft_core::{BiasSnapshot, TermSet};
-use beft_encoder::{BertForSequenceClassification, SEQUENCE_CLASSIFICATION_NAMES};
+use beft_checkpoint::{Adapter, check_model_target, save_model};
+use beft_core::{BiasSnapshot, Mode};
+use beft_encoder::{Architecture, EncoderForSequenceClassification};
 use beft_nn::{BiasModel, Padding, read_params, snapshot};
-use beft_train::{EpochRecord, Event, Failure, TrainConfig, train};
+use beft_train::{
+    Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, train,
+};
 use serde_json::{Map, Value, json};
 
 use crate::evaluate::metrics;
@@ -19,114 +21,204 @@ pub struct TuneOptions {
     pub epochs: usize,
     /// Examples per step.
     pub batch_size: usize,
-    /// Decides the head, the order of examples and dropout.
+    /// Decides the head, the order of examples, dropout and random masks.
     pub seed: u32,
     /// How much padding is computed.
     pub padding: Padding,
+    /// Rank of LoRA's update.
+    pub lora_rank: usize,
+    /// LoRA's update is scaled by `alpha / rank`.
+    pub lora_alpha: f64,
+    /// Entries that the mode `random` trains; `None` for the paper's number.
+    pub random_entries: Option<usize>,
+    /// Keep the best epoch by the task's main metric instead of the last.
+    pub keep_best: bool,
+    /// Stop after this many epochs without a better one.
+    pub patience: Option<usize>,
+    /// File in which the training survives.
+    pub checkpoint: Option<PathBuf>,
+    /// Go on from that file, if it exists.
+    pub resume: bool,
 }
 
+/// The paper's learning rate of full fine-tuning (protocol, section 3).
+const FULL_LEARNING_RATE: f64 = 1e-5;
+
 impl TuneOptions {
-    /// The protocol's values for a task.
-    pub fn for_task(task: &beft_tasks::Task, seed: u32) -> Self {
+    /// The protocol's values for a task and a mode.
+    pub fn for_task(task: &beft_tasks::Task, mode: &Mode, base: &Base, seed: u32) -> Self {
         Self {
-            learning_rate: task.defaults.learning_rate,
-            epochs: task.defaults.epochs,
+            learning_rate: match mode {
+                Mode::Full => FULL_LEARNING_RATE,
+                _ => task.defaults.learning_rate,
+            },
+            epochs: task.epochs_for(base.kind()),
             batch_size: task.defaults.batch_size,
             seed,
             padding: Padding::default(),
+            lora_rank: 8,
+            lora_alpha: 16.0,
+            random_entries: None,
+            keep_best: false,
+            patience: None,
+            checkpoint: None,
+            resume: false,
         }
     }
 }
 
-/// What tuning one term set gave.
+/// What tuning one mode gave.
 #[derive(Debug)]
 pub struct TuneOutcome {
-    /// The term set.
-    pub terms: TermSet,
+    /// The mode.
+    pub mode: Mode,
     /// The tuned model.
-    pub model: BertForSequenceClassification,
-    /// The trained biases and head, ready to be saved.
-    pub adapter: Adapter,
+    pub model: EncoderForSequenceClassification,
+    /// The trained biases or LoRA factors and head, ready to be saved; `None` where the whole
+    /// model has to be.
+    pub adapter: Option<Adapter>,
     /// Number of values that learned.
     pub trainable: usize,
+    /// Number of values of the model.
+    pub parameters: usize,
     /// One record per epoch.
     pub epochs: Vec<EpochRecord>,
+    /// The epoch that was kept, from 1.
+    pub kept: usize,
     /// Layer biases before training.
     pub before: BiasSnapshot,
     /// Layer biases after training.
     pub after: BiasSnapshot,
     /// Set when training diverged: model and adapter are the last good ones.
     pub failure: Option<Failure>,
+    facts: Map<String, Value>,
+    labels: Vec<String>,
 }
 
+/// Folder that an adapter is saved to, and a whole model.
+const ADAPTER: &str = "adapter";
+const MODEL: &str = "tuned-model";
+/// Name of the folder with what was last good in a run that failed.
+const LAST_GOOD: &str = "last-good";
+
+/// Inputs per batch where no gradients are needed.
+pub(crate) const EVAL_BATCH: usize = 64;
+
 impl TuneOutcome {
+    /// Metrics of the epoch that was kept.
+    pub fn metrics(&self) -> Metrics {
+        let kept = self.kept.checked_sub(1).and_then(|i| self.epochs.get(i));
+        kept.map(|e| e.metrics.clone()).unwrap_or_default()
+    }
+
     /// What the user must hear about a training that came to its end: a loss far above that of
     /// guessing one of `classes` says that it went wrong.
     pub fn warning(&self, classes: usize) -> Option<String> {
         let loss = self.epochs.last()?.train_loss;
         let guessing = (classes.max(2) as f64).ln();
-        (loss > 10.0 * guessing).then(|| {
+        (classes > 1 && loss > 10.0 * guessing).then(|| {
             format!(
                 "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
             )
         })
     }
 
-    /// Saves the adapter to the folder `dir`. After a divergence the last good one goes to
-    /// `last-good` beside it instead, `dir` stays as it was, and the error says so. Nothing is
+    /// Saves what was tuned into the folder `out`, as `adapter`, or as `tuned-model` where all of
+    /// the model changed, and returns that folder. After a divergence what was last good goes to
+    /// `last-good` instead, an earlier result stays as it was, and the error says so. Nothing is
     /// saved when nothing good was learned.
     ///
     /// # Errors
     ///
     /// When the folder cannot be written, or training diverged.
-    pub fn save(&self, dir: &Path) -> Result<(), Error> {
+    pub fn save(&self, base: &Base, out: &Path) -> Result<PathBuf, Error> {
         let Some(failure) = self.failure else {
-            self.adapter.save(dir)?;
+            let dir = out.join(match self.adapter {
+                Some(_) => ADAPTER,
+                None => MODEL,
+            });
+            self.write(base, &dir)?;
             // What an earlier run that failed left there is not this run's.
-            Adapter::remove(&dir.with_file_name(LAST_GOOD));
-            return Ok(());
+            Adapter::remove(&out.join(LAST_GOOD));
+            return Ok(dir);
         };
         // The last good values are those before the last step with a finite loss.
         if failure.epoch == 1 && failure.step <= 2 {
             return Err(Error::NothingGood(failure));
         }
-        let adapter = dir.with_file_name(LAST_GOOD);
-        self.adapter.save(&adapter)?;
-        Err(Error::Diverged { failure, adapter })
+        let dir = out.join(LAST_GOOD);
+        self.write(base, &dir)?;
+        Err(Error::Diverged { failure, dir })
+    }
+
+    fn write(&self, base: &Base, dir: &Path) -> Result<(), Error> {
+        match &self.adapter {
+            Some(adapter) => adapter.save(dir)?,
+            None => save_model(
+                dir,
+                base.dir(),
+                match base.architecture() {
+                    Architecture::Bert => "BertForSequenceClassification",
+                    Architecture::Roberta => "RobertaForSequenceClassification",
+                },
+                &self.model,
+                self.model.names(),
+                &self.labels,
+                &self.facts,
+            )?,
+        }
+        Ok(())
     }
 }
 
-/// Name of the folder with the last good adapter of a run that failed.
-const LAST_GOOD: &str = "last-good";
-
-/// Inputs per batch where no gradients are needed.
-pub(crate) const EVAL_BATCH: usize = 64;
-
-/// Trains the biases of `terms` and the head on the training subset, evaluating on the dev split
-/// after each epoch.
+/// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
 ///
 /// # Errors
 ///
-/// When the model cannot be loaded or the settings do not fit. Divergence is not an error here:
-/// see [`TuneOutcome::failure`].
+/// When one of them exists and holds anything that is not ours.
+pub fn check_output(out: &Path) -> Result<(), Error> {
+    Adapter::check_target(&out.join(ADAPTER))?;
+    Ok(check_model_target(&out.join(MODEL))?)
+}
+
+/// Trains what `mode` says and the head on the training subset, evaluating on the dev split after
+/// each epoch.
+///
+/// # Errors
+///
+/// When the model cannot be loaded, the settings do not fit, or a checkpoint is of another run.
+/// Divergence is not an error here: see [`TuneOutcome::failure`].
 pub fn tune(
     base: &Base,
     data: &TaskData,
-    terms: &TermSet,
+    mode: &Mode,
     options: &TuneOptions,
     on_event: impl FnMut(Event<'_>),
 ) -> Result<TuneOutcome, Error> {
     let seed = u64::from(options.seed);
-    let (model, _) = base.classifier(data.labels.len(), seed)?;
-    let paths = model.trainable_paths(terms)?;
-    let trained = |path: &str| paths.iter().any(|p| p == path);
-    let values_before = read_params(&model, trained);
+    let (model, _) = base.classifier(data.outputs(), seed)?;
     let before = snapshot(&model);
-
+    let parameters = burn::module::Module::num_params(&model);
+    let untrained = model.clone();
+    let facts = facts(base, data, mode, options);
+    let metric = data.task.metrics.first().map_or("", |m| m.name());
     let config = TrainConfig {
         batch_size: options.batch_size,
         padding: options.padding,
-        ..TrainConfig::new(terms.clone(), options.learning_rate, options.epochs, seed)
+        lora_rank: options.lora_rank,
+        lora_alpha: options.lora_alpha,
+        random_entries: options.random_entries.or(base.random_entries()),
+        selection: Selection {
+            metric: metric.to_owned(),
+            keep_best: options.keep_best,
+            patience: options.patience,
+        },
+        checkpoint: options.checkpoint.as_ref().map(|path| Checkpoint {
+            path: path.clone(),
+            resume: options.resume,
+            identity: identity(base, data, &facts),
+        }),
+        ..TrainConfig::new(mode.clone(), options.learning_rate, options.epochs, seed)
     };
     let result = train(
         model,
@@ -137,40 +229,44 @@ pub fn tune(
     )?;
 
     let model = result.model;
-    let values_after = read_params(&model, trained);
-    let head = model.bias_layout().head;
-    let mut adapter = Adapter::between(
-        &model,
-        &SEQUENCE_CLASSIFICATION_NAMES,
-        &values_before,
-        &values_after,
-        head,
-    );
-    adapter.base_model = base.name().to_owned();
-    adapter.facts = facts(base, data, terms, options);
-    adapter.set_fingerprint(base.fingerprint());
+    let adapter = matches!(mode, Mode::Biases(_) | Mode::Lora(_)).then(|| {
+        let wanted = |path: &str| result.paths.iter().any(|p| p == path);
+        let mut adapter = Adapter::between(
+            &model,
+            model.names(),
+            &read_params(&untrained, wanted),
+            &read_params(&model, wanted),
+            model.bias_layout().head,
+        );
+        adapter.base_model = base.name().to_owned();
+        if matches!(mode, Mode::Lora(_)) {
+            adapter.lora_alpha = options.lora_alpha;
+        }
+        adapter.facts = facts.clone();
+        adapter.set_fingerprint(base.fingerprint());
+        adapter
+    });
     Ok(TuneOutcome {
-        terms: terms.clone(),
+        mode: mode.clone(),
         after: snapshot(&model),
         model,
         adapter,
         trainable: result.trainable,
+        parameters,
         epochs: result.epochs,
+        kept: result.kept,
         before,
         failure: result.failure,
+        facts,
+        labels: data.labels.clone(),
     })
 }
 
 /// What the sidecar keeps. Nothing that differs between two equal runs.
-fn facts(
-    base: &Base,
-    data: &TaskData,
-    terms: &TermSet,
-    options: &TuneOptions,
-) -> Map<String, Value> {
-    let facts = json!({
+fn facts(base: &Base, data: &TaskData, mode: &Mode, options: &TuneOptions) -> Map<String, Value> {
+    let mut facts = json!({
         "beft_version": env!("CARGO_PKG_VERSION"),
-        "terms": terms.to_string(),
+        "terms": mode.to_string(),
         "task": data.task.name,
         "labels": data.labels,
         "text_pairs": data.text_pairs,
@@ -181,8 +277,30 @@ fn facts(
         "batch_size": options.batch_size,
         "seed": options.seed,
     });
+    if options.keep_best {
+        facts["keep"] = json!("best");
+    }
+    if let Some(patience) = options.patience {
+        facts["patience"] = json!(patience);
+    }
     match facts {
         Value::Object(facts) => facts,
         _ => Map::new(),
     }
+}
+
+/// Everything that a training's result follows from, for its checkpoint.
+fn identity(base: &Base, data: &TaskData, facts: &Map<String, Value>) -> String {
+    let facts: Vec<String> = facts
+        .iter()
+        .filter(|(name, _)| *name != "beft_version" && *name != "labels")
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    format!(
+        "model {}, data {}, precision {}, {}",
+        base.fingerprint(),
+        data.fingerprint,
+        base.precision(),
+        facts.join(", ")
+    )
 }

@@ -1,8 +1,9 @@
 use anyhow::{Context, Result};
 use beft::core::BiasTerm;
+use beft::score::ScorerKind;
 
 use super::run::run;
-use crate::args::{DemoArgs, RecipeArgs, RunArgs, TrainArgs};
+use crate::args::{DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs};
 use crate::output::prepare_folder;
 
 /// The tiny model learns with larger and more steps than the protocol's for real ones.
@@ -21,8 +22,11 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     run(&RunArgs {
         train: TrainArgs {
             model: model.display().to_string(),
-            task: "text".to_owned(),
-            data,
+            source: SourceArgs {
+                task: "text".to_owned(),
+                data: Some(data),
+            },
+            regime: None,
             recipe: RecipeArgs {
                 train_size: recipe.train_size,
                 epochs: recipe.epochs.or(Some(EPOCHS)),
@@ -34,6 +38,10 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             },
         },
         terms: BiasTerm::QKV.to_vec(),
+        scorers: ScorerArgs {
+            scorer: Scorers(vec![ScorerKind::Beft, ScorerKind::Magnitude]),
+        },
+        resume: false,
         out: args.out.clone(),
     })
 }

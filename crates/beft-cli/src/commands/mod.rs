@@ -1,36 +1,40 @@
 //! One file per subcommand.
 
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod predict;
 pub(crate) mod rank;
 pub(crate) mod run;
+pub(crate) mod sample;
 pub(crate) mod tune;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use beft::checkpoint::Adapter;
-use beft::core::TermSet;
-use beft::tasks::Task;
-use beft::{Base, Settings, TaskData, TuneOptions, TuneOutcome, parse_device, settings};
+use beft::core::Mode;
+use beft::tasks::{Regime, Task};
+use beft::{Base, Settings, TaskData, TuneOptions, check_output, parse_device, settings};
 
-use crate::args::{RecipeArgs, TrainArgs};
+use crate::args::{RecipeArgs, SourceArgs, TrainArgs};
 use crate::output::{MadeFolders, prepare_folder};
-use crate::progress::Progress;
+use crate::progress::{Downloads, Progress};
 
 /// What every training command needs, checked and loaded.
 struct Setup {
     base: Base,
     data: TaskData,
+    /// The folder of the data.
+    folder: PathBuf,
     options: TuneOptions,
 }
 
 impl Setup {
     /// The settings for the record.
     fn settings(&self, args: &TrainArgs) -> Settings {
-        let data = args.data.display().to_string();
+        let data = self.folder.display().to_string();
         settings(
             &self.base,
             &self.data,
@@ -41,38 +45,16 @@ impl Setup {
     }
 }
 
-/// Makes sure that `files` and an adapter can be written to `out`, before hours of work go in.
+/// Makes sure that `files` and what is tuned can be written to `out`, before hours of work go in.
 fn prepare_output(out: &Path, files: &[&str]) -> Result<MadeFolders> {
     let made = prepare_folder(out, files)?;
-    Adapter::check_target(&out.join("adapter"))?;
+    check_output(out)?;
     Ok(made)
 }
 
-/// Trains one term set, showing progress, and lets `save` write the results to `out`.
-fn train_terms(
-    args: &TrainArgs,
-    terms: &TermSet,
-    out: &Path,
-    save: impl FnOnce(&Setup, &TuneOutcome) -> Result<()>,
-) -> Result<()> {
-    let mut progress = Progress::new();
-    let setup = setup(args, &progress)?;
-    terms.sites(setup.base.num_layers())?;
-    let _made = prepare_output(out, &["results.json", "ranking.json"])?;
-    progress.mode(terms.to_string());
-    let outcome = beft::tune(&setup.base, &setup.data, terms, &setup.options, |event| {
-        progress.train(event)
-    })?;
-    progress.finish();
-    if let Some(warning) = outcome.warning(setup.data.labels.len()) {
-        eprintln!("warning: {warning}");
-    }
-    save(&setup, &outcome)
-}
-
-/// The task's protocol values with the command line's on top.
-fn options(task: &Task, recipe: &RecipeArgs) -> TuneOptions {
-    let defaults = TuneOptions::for_task(task, recipe.seed);
+/// The task's protocol values for a mode, with the command line's on top.
+fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOptions {
+    let defaults = TuneOptions::for_task(task, mode, base, recipe.seed);
     TuneOptions {
         learning_rate: recipe.lr.unwrap_or(defaults.learning_rate),
         epochs: recipe.epochs.map_or(defaults.epochs, |n| n as usize),
@@ -83,13 +65,24 @@ fn options(task: &Task, recipe: &RecipeArgs) -> TuneOptions {
     }
 }
 
-fn setup(args: &TrainArgs, progress: &Progress) -> Result<Setup> {
+fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let device = parse_device(&args.recipe.device)?;
-    let task = Task::named(&args.task)?;
+    let task = Task::resolve(&args.source.task)?;
+    fetch_model(&args.model)?;
+    let folder = data_folder(&args.source, &task)?;
     let base = Base::open(&args.model, task.defaults.max_length, &device)?
         .with_precision(args.recipe.precision)?;
-    let data = load_data(&task, args, &base)?;
-    let (_, report) = base.classifier(data.labels.len(), u64::from(args.recipe.seed))?;
+    let size = train_size(&task, args.recipe.train_size, args.regime)?;
+    let data = TaskData::load(
+        &task,
+        &folder,
+        &base,
+        size,
+        None,
+        args.recipe.seed,
+    )?;
+    data.notes.iter().for_each(|note| progress.line(note));
+    let (_, report) = base.classifier(data.outputs(), u64::from(args.recipe.seed))?;
     if !report.initialized.is_empty() {
         progress.line(&format!(
             "newly initialised (seed {}), not in the checkpoint: {}",
@@ -104,20 +97,59 @@ fn setup(args: &TrainArgs, progress: &Progress) -> Result<Setup> {
         ));
     }
     Ok(Setup {
-        options: options(&task, &args.recipe),
+        options: options(&task, mode, &base, &args.recipe),
         base,
         data,
+        folder,
     })
 }
 
-fn load_data(task: &Task, args: &TrainArgs, base: &Base) -> Result<TaskData> {
-    let train_size = args.recipe.train_size.map(|n| n as usize);
-    let train_size = train_size.or(task.defaults.train_size);
-    Ok(TaskData::load(
-        task,
-        &args.data,
-        base,
-        train_size,
-        args.recipe.seed,
-    )?)
+/// Downloads a model that is neither a folder nor in the cache, showing progress.
+fn fetch_model(name: &str) -> Result<()> {
+    let bar = Downloads::new();
+    beft::find_model(name, &mut |progress| bar.show(&progress))?;
+    Ok(())
+}
+
+/// The folder of the data: as given, else the task's from the cache or the hub.
+fn data_folder(source: &SourceArgs, task: &Task) -> Result<PathBuf> {
+    if let Some(data) = &source.data {
+        return Ok(data.clone());
+    }
+    let bar = Downloads::new();
+    Ok(beft::find_data(task, &mut |progress| bar.show(&progress))?)
+}
+
+/// Number of training examples: as asked for, else the regime's, else the task's.
+fn train_size(task: &Task, size: Option<u32>, regime: Option<Regime>) -> Result<Option<usize>> {
+    Ok(match (size, regime) {
+        (Some(size), _) => Some(size as usize),
+        (None, Some(regime)) => Some(task.regime_size(regime)?),
+        (None, None) => task.defaults.train_size,
+    })
+}
+
+/// Where a training survives, in an output folder: one file, or a folder of one per mode.
+fn state_path(out: &Path) -> PathBuf {
+    out.join("state")
+}
+
+/// Says it when an interrupted training is about to be overwritten.
+fn warn_of_state(path: &Path, resume: bool, progress: &Progress) {
+    if path.exists() && !resume {
+        progress.line(&format!(
+            "{} holds an interrupted training; it is begun anew (--resume goes on with it)",
+            path.display()
+        ));
+    }
+}
+
+/// Removes what a finished training no longer needs.
+fn remove_state(path: &Path) {
+    // What cannot be removed harms nothing: without --resume it is not read.
+    let _ = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
 }

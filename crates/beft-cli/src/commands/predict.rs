@@ -5,37 +5,48 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use beft::core::write_atomic;
 use beft::eval::argmax;
-use beft::tasks::{Example, InputFormat, Task};
+use beft::tasks::{Example, InputFormat, Label, Split, Task};
+use beft::{Tuned, parse_device};
 use serde_json::json;
 
 use super::eval::open;
-use crate::args::{Format, PredictArgs};
-use crate::output::check_file;
+use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
+use crate::output::{check_file, prepare_folder, say};
 use crate::progress::Progress;
 
 /// The name of standard input and output.
 const STANDARD: &str = "-";
 
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
+    if args.format == OutputFormat::Glue {
+        return predict_glue(args);
+    }
     let to_stdout = args.out.as_os_str() == STANDARD;
+    let mut inputs: Vec<&Path> = vec![&args.data];
+    inputs.extend(args.tuned.adapter.as_deref());
     let _made = (!to_stdout)
-        .then(|| check_file(&args.out, &[&args.data, &args.tuned.adapter]))
+        .then(|| check_file(&args.out, &inputs))
         .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
-    let examples = read(args, &task)?;
-    let progress = Progress::new();
-    let bar = progress.inputs(examples.len());
-    let scores = tuned.predict(&examples, |done| bar.inc(done as u64))?;
-    progress.finish();
-
+    let examples = match args.split {
+        Some(split) => {
+            let splits = splits(&task, split);
+            let mut all = Vec::new();
+            for split in splits {
+                all.extend(task.load(&args.data, split, labels(&tuned))?.examples);
+            }
+            all
+        }
+        None => read(args, &task)?,
+    };
+    let scores = scores(&tuned, &examples)?;
     let mut rows = Vec::new();
     for (index, logits) in scores.iter().enumerate() {
-        let label = &tuned.labels[argmax(logits)];
-        writeln!(
-            rows,
-            "{}",
-            json!({"index": index, "label": label, "logits": logits})
-        )?;
+        let row = match tuned.labels.get(argmax(logits)) {
+            Some(label) => json!({"index": index, "label": label, "logits": logits}),
+            None => json!({"index": index, "value": logits[0], "logits": logits}),
+        };
+        writeln!(rows, "{row}")?;
     }
     if to_stdout {
         // A reader that has seen enough (`| head`) is no error.
@@ -49,19 +60,78 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
     }
 }
 
+/// The files that the GLUE server takes, one per split, into the folder `--out`.
+fn predict_glue(args: &PredictArgs) -> Result<()> {
+    let Some(split) = args.split else {
+        bail!("--format glue needs --split test and --data with the task's folder");
+    };
+    if args.out.as_os_str() == STANDARD {
+        bail!("--format glue needs --out with a folder: the files' names are the server's");
+    }
+    // Before anything is loaded.
+    parse_device(&args.tuned.device)?;
+    let (tuned, task) = open(&args.tuned)?;
+    let mut named = Vec::new();
+    for split in splits(&task, split) {
+        let name = task.glue_file_name(split);
+        named.push((name, task.load(&args.data, split, labels(&tuned))?.examples));
+    }
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let _made = prepare_folder(&args.out, &names)?;
+    for (name, examples) in &named {
+        let predictions: Vec<Label> = scores(&tuned, examples)?
+            .iter()
+            .map(|logits| match tuned.labels.is_empty() {
+                true => Label::Value(f64::from(logits[0])),
+                false => Label::Class(argmax(logits)),
+            })
+            .collect();
+        let mut file = Vec::new();
+        task.write_glue(&mut file, &tuned.labels, &predictions)?;
+        let path = args.out.join(name);
+        write_atomic(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
+        say!("{} predictions: {}", predictions.len(), path.display());
+    }
+    Ok(())
+}
+
+fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
+    let progress = Progress::new();
+    let bar = progress.inputs(examples.len());
+    let scores = tuned.predict(examples, |done| bar.inc(done as u64))?;
+    progress.finish();
+    Ok(scores)
+}
+
+fn labels(tuned: &Tuned) -> Option<&[String]> {
+    (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice())
+}
+
+/// MNLI has two dev and two test splits.
+fn splits(task: &Task, split: SplitName) -> Vec<Split> {
+    match split {
+        SplitName::Train => vec![Split::Train],
+        SplitName::Dev => task.dev_splits().to_vec(),
+        SplitName::Test => task.test_splits().to_vec(),
+    }
+}
+
 fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
-    let format = args.format.map(InputFormat::from);
+    let format = args.input_format.map(InputFormat::from);
     if args.data.as_os_str() == STANDARD {
         let name = Path::new("standard input");
         let format = format.unwrap_or(InputFormat::Lines);
         return Ok(task.read_inputs(stdin().lock(), name, format)?);
     }
     if args.data.is_dir() {
-        bail!("{} is a folder: give one file", args.data.display());
+        bail!(
+            "{} is a folder: give one file, or --split",
+            args.data.display()
+        );
     }
     let Some(format) = format.or_else(|| InputFormat::of_path(&args.data)) else {
         bail!(
-            "cannot tell the format of {} by its name: give --format lines, tsv, csv or jsonl",
+            "cannot tell the format of {} by its name: give --input-format lines, tsv, csv or jsonl",
             args.data.display()
         );
     };

@@ -1,54 +1,61 @@
 use anyhow::{Result, bail};
-use beft::{TuneOutcome, ranking_table, save_heatmaps, write_json};
+use beft::core::Mode;
+use beft::{ranking_table, save_heatmaps, train_for, write_json};
 use serde_json::json;
 
-use super::{Setup, train_terms};
+use super::{prepare_output, setup};
 use crate::args::RankArgs;
 use crate::output::{print_table, say};
+use crate::progress::Progress;
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     if args.terms.is_frozen() {
         bail!("there is nothing to rank when no bias is trained: give --terms all, or a set");
     }
-    train_terms(&args.train, &args.terms, &args.out, |setup, outcome| {
-        save(args, setup, outcome)
-    })
-}
-
-fn save(args: &RankArgs, setup: &Setup, outcome: &TuneOutcome) -> Result<()> {
-    if outcome.failure.is_some() {
-        outcome.save(&args.out.join("adapter"))?;
+    let mut progress = Progress::new();
+    let mode = Mode::Biases(args.terms.clone());
+    let setup = setup(&args.train, &mode, &progress)?;
+    args.terms.sites(setup.base.num_layers())?;
+    let _made = prepare_output(&args.out, &["ranking.json"])?;
+    let scorers = &args.scorers.scorer.0;
+    let (base, data, options) = (&setup.base, &setup.data, &setup.options);
+    progress.mode(mode.to_string());
+    let train = |mode: &Mode| beft::tune(base, data, mode, options, |event| progress.train(event));
+    let trained = train_for(scorers, train, &args.terms)?;
+    if let Some(outcome) = &trained {
+        if let Some(warning) = outcome.warning(data.labels.len()) {
+            eprintln!("warning: {warning}");
+        }
+        if outcome.failure.is_some() {
+            outcome.save(base, &args.out)?;
+        }
     }
-
-    let trained = args.terms.sites(setup.base.num_layers())?;
-    let only = |snapshot: &beft::core::BiasSnapshot| {
-        snapshot
-            .iter()
-            .filter(|(site, _)| trained.contains(site))
-            .map(|(site, values)| (site, values.to_vec()))
-            .collect()
-    };
-    let ranking = beft::rank(&only(&outcome.before), &only(&outcome.after))?;
+    let trained = trained.as_ref();
+    let ranking = beft::rank(base, data, &args.terms, scorers, trained, options, || {
+        progress.pulse("gradients of batch")
+    })?;
+    progress.finish();
     let record = json!({
         "settings": setup.settings(&args.train),
         "ranking": ranking.by_scorer(),
         "recommended": ranking.recommended(),
         "notes": ranking.notes(),
     });
-    save_heatmaps(&ranking, setup.base.name(), &args.out)?;
+    save_heatmaps(&ranking, base.name(), &args.out)?;
     let path = args.out.join("ranking.json");
     write_json(&path, &record)?;
 
-    say!(
-        "\nMean score over layers, after training `{}`:\n",
-        args.terms
-    );
+    match trained {
+        Some(_) => say!("\nMean score over layers, after training `{}`:\n", args.terms),
+        None => say!("\nMean score over layers, before any training:\n"),
+    }
     print_table(&ranking_table(&ranking));
     for note in ranking.notes() {
         say!("note: {note}");
     }
-    match ranking.beft().recommended() {
-        Some(term) => say!("\nRecommended of q, k, v by BEFT: {term}"),
+    let primary = ranking.primary();
+    match primary.recommended() {
+        Some(term) => say!("\nRecommended of q, k, v by {}: {term}", primary.scorer()),
         None => say!("\nOf q, k, v none is recommended: not trained, or two score the same."),
     }
     say!("Scores by layer: {}", path.display());

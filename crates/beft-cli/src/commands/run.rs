@@ -1,9 +1,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft::{RunEvent, RunOptions, RunOutcome, modes_table, ranking_table};
+use beft::core::{Mode, TermSet};
+use beft::{RunEvent, RunOptions, RunOutcome, TuneOptions, modes_table, ranking_table};
 
-use super::{Setup, prepare_output, setup};
+use super::{Setup, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::RunArgs;
 use crate::output::{print_table, say};
 use crate::progress::Progress;
@@ -13,20 +14,30 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let Setup {
         base,
         data,
+        folder,
         options,
-    } = setup(&args.train, &progress)?;
+    } = setup(&args.train, &Mode::Biases(TermSet::all()), &progress)?;
     let _made = prepare_output(&args.out, &["results.json", "report.md"])?;
+    let state = state_path(&args.out);
+    warn_of_state(&state, args.resume, &progress);
     let options = RunOptions {
-        tune: options,
+        tune: TuneOptions {
+            checkpoint: Some(state.clone()),
+            resume: args.resume,
+            ..options
+        },
+        scorers: args.scorers.scorer.0.clone(),
         candidates: args.terms.clone(),
-        data: args.train.data.display().to_string(),
+        data: folder.display().to_string(),
         device: args.train.recipe.device.clone(),
     };
     let outcome = beft::run(&base, &data, &options, &args.out, |event| match event {
-        RunEvent::Mode { terms, number, of } => progress.mode(format!("[{number}/{of}] {terms}")),
+        RunEvent::Mode { mode, number, of } => progress.mode(format!("[{number}/{of}] {mode}")),
         RunEvent::Train(event) => progress.train(event),
+        RunEvent::Gradients => progress.pulse("gradients of batch"),
     })?;
     progress.finish();
+    remove_state(&state);
     print_outcome(&outcome, &args.out);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{LabelUse, Row, Sink, Source, count_lines, lines};
-use crate::DataError;
+use crate::{DataError, Place};
 
 /// Which columns of the header are read.
 struct Columns {
@@ -20,15 +20,19 @@ impl Columns {
         header: impl Iterator<Item = &'h str>,
     ) -> Result<Self, DataError> {
         let header: Vec<&str> = header.map(str::trim).collect();
-        let position = |name: &String| header.iter().position(|column| column == name);
+        let position = |names: &[String]| {
+            names
+                .iter()
+                .find_map(|name| header.iter().position(|column| column == name))
+        };
         let missing = |expected: &[String]| {
             let found = header.iter().map(|&column| column.to_owned()).collect();
-            source.missing_column(line, expected, found)
+            source.missing_column(Place::Line(line), expected, found)
         };
 
         let task = source.task;
-        let wanted = task.text_columns.iter().chain(&task.pair_column);
-        for name in wanted.chain([&task.label_column]) {
+        let wanted = task.text_columns.iter().chain(&task.pair_columns);
+        for name in wanted.chain(&task.label_columns) {
             if header.iter().filter(|column| *column == name).count() > 1 {
                 return Err(DataError::DuplicateColumn {
                     path: source.path.to_owned(),
@@ -37,17 +41,17 @@ impl Columns {
                 });
             }
         }
-        let text = task.text_columns.iter().find_map(position);
-        let pair = task.pair_column.as_ref().and_then(position);
-        if let (Some(name), None, true) = (&task.pair_column, pair, task.pair_required) {
-            return Err(missing(std::slice::from_ref(name)));
+        let text = position(&task.text_columns);
+        let pair = position(&task.pair_columns);
+        if pair.is_none() && task.pair_required {
+            return Err(missing(&task.pair_columns));
         }
         let label = match source.labels {
             LabelUse::Ignored => None,
-            LabelUse::IfPresent | LabelUse::Required => position(&task.label_column),
+            LabelUse::IfPresent | LabelUse::Required => position(&task.label_columns),
         };
         if label.is_none() && source.labels == LabelUse::Required {
-            return Err(missing(std::slice::from_ref(&task.label_column)));
+            return Err(missing(&task.label_columns));
         }
         Ok(Self {
             text: text.ok_or_else(|| missing(&task.text_columns))?,
@@ -86,11 +90,16 @@ impl Columns {
                 found,
             });
         }
+        let at = Place::Line(line);
+        let label = match label {
+            None => None,
+            Some(label) => source.label(at, label)?,
+        };
         Ok(Row {
-            line,
+            at,
             text: Cow::Borrowed(text),
             pair,
-            label: label.map(|label| source.label(line, label)).transpose()?,
+            label,
         })
     }
 }
@@ -107,19 +116,32 @@ pub(super) fn read_tsv(
     content: &str,
     sink: &mut Sink<'_>,
 ) -> Result<(), DataError> {
-    let mut lines = lines(content.trim_end_matches(['\n', '\r']));
-    let Some((line, header)) = lines.next() else {
+    let mut lines = lines(content.trim_end_matches(['\n', '\r'])).peekable();
+    let Some(&(line, first)) = lines.peek() else {
         return Err(no_rows(source));
     };
-    let columns = Columns::of_header(source, line, header.split('\t'))?;
-    let mut lines = lines.peekable();
+    let columns = if lacks_header(source, first) {
+        let names = source.task.headerless.iter().map(String::as_str);
+        Columns::of_header(source, line, names)?
+    } else {
+        lines.next();
+        Columns::of_header(source, line, first.split('\t'))?
+    };
     if lines.peek().is_none() {
         return Err(no_rows(source));
     }
     for (line, row) in lines {
-        sink(columns.row(source, line, row.split('\t'))?)?;
+        sink(columns.row(source, line, row.split('\t')))?;
     }
     Ok(())
+}
+
+/// Whether the task has files without a header line, and this is the first line of one.
+fn lacks_header(source: &Source<'_>, first: &str) -> bool {
+    let task = source.task;
+    let mut fields = first.split('\t').map(str::trim);
+    fields.clone().count() == task.headerless.len()
+        && !fields.any(|field| task.text_columns.iter().any(|column| column == field))
 }
 
 /// Reads CSV as RFC 4180 has it. Blank lines are skipped.
@@ -164,7 +186,7 @@ pub(super) fn read_csv(
         match &columns {
             None => columns = Some(Columns::of_header(source, line, record.iter())?),
             Some(columns) => {
-                sink(columns.row(source, line, record.iter())?)?;
+                sink(columns.row(source, line, record.iter()))?;
                 rows += 1;
             }
         }
@@ -266,6 +288,39 @@ mod tests {
     }
 
     #[test]
+    fn a_header_line_may_be_missing_where_the_task_says_so() {
+        let task = Task::named("cola").unwrap();
+        let read = |labels, content: &str| rows_of(&task, labels, Tsv, content.as_bytes());
+        let train = "gj04\t1\t\tOne more.\ngj04\t0\t*\t\"Two.\n";
+        let rows = [plain(1, "One more.", "1"), plain(2, "\"Two.", "0")];
+        assert_eq!(read(LabelUse::Required, train).unwrap(), rows);
+        assert_eq!(read(LabelUse::Ignored, train).unwrap().len(), 2);
+        let test = read(LabelUse::IfPresent, "index\tsentence\n0\tThree.\n").unwrap();
+        assert_eq!(test, [(2, "Three.".into(), None, None)]);
+        let named = read(LabelUse::Required, "sentence\tx\ty\tlabel\na\t\t\t1\n").unwrap();
+        assert_eq!(named, [plain(2, "a", "1")]);
+        let error = |content: &str| read(LabelUse::Required, content).unwrap_err().to_string();
+        assert!(error("text\tlabel\na\t1\n").starts_with("in.file:1: no column `sentence`"));
+        assert!(error("a\t1\t\tb\na\t1\tb\n").starts_with("in.file:2: found 3 columns"));
+    }
+
+    #[test]
+    fn the_first_accepted_column_is_read() {
+        let task = Task::named("mnli").unwrap();
+        let content = "hypothesis\tsentence2\tsentence1\tlabel\tgold_label\n\
+                       h\tb\ta\tx\tneutral\nh\td\tc\tx\t-\n";
+        let rows = rows_of(&task, LabelUse::Required, Tsv, content.as_bytes()).unwrap();
+        let pair = |line, text: &str, pair: &str, label: Option<&str>| {
+            let label = label.map(str::to_owned);
+            (line, text.to_owned(), Some(pair.to_owned()), label)
+        };
+        assert_eq!(
+            rows,
+            [pair(2, "a", "b", Some("neutral")), pair(3, "c", "d", None)]
+        );
+    }
+
+    #[test]
     fn a_header_but_no_rows() {
         for content in ["text,label", "text,label\r\n\r\n"] {
             let expected = "in.file: a header line but no rows";
@@ -282,7 +337,7 @@ mod tests {
                 assert_eq!(
                     error(format, &content),
                     format!(
-                        "in.file:3: found {found} columns, expected 2 as in the header: \
+                        "in.file:3: found {found} columns, expected 2 as in the first line: \
                          check the separators in this line"
                     )
                 );

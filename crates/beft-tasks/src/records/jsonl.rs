@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{LabelUse, Row, Sink, Source, lines};
-use crate::DataError;
+use crate::{DataError, Place, TaskKind};
 
 /// Reads one object a line. Blank lines are skipped.
 pub(super) fn read(
@@ -22,13 +22,13 @@ pub(super) fn read(
         let object = object(&source, line, json)?;
         if source.labels == LabelUse::IfPresent {
             // The first object speaks for the file, as a header does in the other formats.
-            source.labels = if object.contains_key(&source.task.label_column) {
+            source.labels = if column(&object, &source.task.label_columns).is_some() {
                 LabelUse::Required
             } else {
                 LabelUse::Ignored
             };
         }
-        sink(row(&source, line, object)?)?;
+        sink(row(&source, Place::Line(line), object))?;
         rows += 1;
     }
     if rows == 0 {
@@ -61,80 +61,82 @@ fn object(source: &Source<'_>, line: usize, json: &str) -> Result<Map<String, Va
     }
 }
 
+/// The first of `names` that the object has.
+fn column<'n>(object: &Map<String, Value>, names: &'n [String]) -> Option<&'n String> {
+    names.iter().find(|name| object.contains_key(*name))
+}
+
 fn row(
     source: &Source<'_>,
-    line: usize,
+    at: Place,
     mut object: Map<String, Value>,
 ) -> Result<Row<'static>, DataError> {
     let task = source.task;
-    let wrong_type = |field: &str, expected: &'static str, found: &Value| DataError::JsonType {
-        path: source.path.to_owned(),
-        line,
-        field: field.to_owned(),
-        expected,
-        found: type_name(found),
-    };
     let missing = |expected: &[String], object: &Map<String, Value>| {
-        source.missing_column(line, expected, object.keys().cloned().collect())
+        source.missing_column(at, expected, object.keys().cloned().collect())
     };
-
-    let label = match (source.labels, object.get(&task.label_column)) {
+    let label = match (source.labels, column(&object, &task.label_columns)) {
         (LabelUse::Ignored, _) => None,
-        (_, None) => {
-            return Err(missing(std::slice::from_ref(&task.label_column), &object));
-        }
-        (_, Some(Value::Null)) => return Err(source.missing_label(line)),
-        (_, Some(Value::String(label))) => Some(label.clone()),
-        (_, Some(Value::Bool(label))) => Some(label.to_string()),
-        (_, Some(Value::Number(label))) if !label.is_f64() => Some(label.to_string()),
-        (_, Some(Value::Number(_))) => {
-            return Err(DataError::JsonType {
-                path: source.path.to_owned(),
-                line,
-                field: task.label_column.clone(),
-                expected: LABEL_TYPES,
-                found: "a number with a fraction",
-            });
-        }
-        (_, Some(other)) => return Err(wrong_type(&task.label_column, LABEL_TYPES, other)),
+        (_, None) => return Err(missing(&task.label_columns, &object)),
+        (_, Some(name)) => label(source, at, name, &object[name])?,
     };
-
-    let Some(column) = task.text_columns.iter().find(|c| object.contains_key(*c)) else {
+    let Some(name) = column(&object, &task.text_columns) else {
         return Err(missing(&task.text_columns, &object));
     };
-    let mut take = |column: &String| match object.get_mut(column) {
-        Some(Value::String(text)) => Ok(Some(Cow::Owned(std::mem::take(text)))),
-        Some(other) => Err(wrong_type(column, "a string", other)),
-        None => Ok(None),
-    };
-    let text = take(column)?.unwrap_or_default();
-    let pair = match &task.pair_column {
+    let text = take_text(source, at, name, &mut object)?;
+    let pair = match column(&object, &task.pair_columns) {
+        None if task.pair_required => return Err(missing(&task.pair_columns, &object)),
         None => None,
-        Some(column) => match take(column) {
-            // An optional field may be written out as null.
-            Err(DataError::JsonType { found: NULL, .. }) if !task.pair_required => None,
-            Ok(None) if task.pair_required => {
-                return Err(missing(std::slice::from_ref(column), &object));
-            }
-            taken => taken?,
-        },
+        // An optional field may be written out as null.
+        Some(name) if object[name].is_null() && !task.pair_required => None,
+        Some(name) => Some(take_text(source, at, name, &mut object)?),
     };
     Ok(Row {
-        line,
+        at,
         text,
         pair,
-        label: label
-            .map(|label| source.label(line, Cow::Owned(label)))
-            .transpose()?,
+        label,
     })
 }
 
-const LABEL_TYPES: &str = "a string, an integer or a boolean";
-const NULL: &str = "null";
+fn take_text(
+    source: &Source<'_>,
+    at: Place,
+    name: &str,
+    object: &mut Map<String, Value>,
+) -> Result<Cow<'static, str>, DataError> {
+    match &mut object[name] {
+        Value::String(text) => Ok(Cow::Owned(std::mem::take(text))),
+        other => Err(source.field_type(at, name, "a string", type_name(other))),
+    }
+}
+
+fn label(
+    source: &Source<'_>,
+    at: Place,
+    name: &str,
+    value: &Value,
+) -> Result<Option<Cow<'static, str>>, DataError> {
+    let regression = source.task.kind == TaskKind::Regression;
+    let label = match value {
+        Value::Null => return Err(source.missing_label(at)),
+        Value::String(label) => label.clone(),
+        Value::Bool(label) if !regression => label.to_string(),
+        Value::Number(label) if regression || !label.is_f64() => label.to_string(),
+        other => {
+            let found = match other {
+                Value::Number(_) => "a number with a fraction",
+                other => type_name(other),
+            };
+            return Err(source.field_type(at, name, source.label_types(), found));
+        }
+    };
+    source.label(at, Cow::Owned(label))
+}
 
 fn type_name(value: &Value) -> &'static str {
     match value {
-        Value::Null => NULL,
+        Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "a string",
@@ -243,6 +245,28 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn values_are_numbers() {
+        let task = Task::named("stsb").unwrap();
+        let read = |label: &str| {
+            let content =
+                format!("{{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": {label}}}");
+            let rows = rows_of(&task, LabelUse::Required, Jsonl, content.as_bytes());
+            rows.map(|mut rows| rows.remove(0).3.unwrap())
+        };
+        for (label, text) in [("3.75", "3.75"), ("4", "4"), ("\"1.5 \"", "1.5")] {
+            assert_eq!(read(label).unwrap(), text);
+        }
+        assert_eq!(
+            read("true").unwrap_err().to_string(),
+            "in.file:1: field `score` is a boolean: it must be a number"
+        );
+        assert_eq!(
+            read("null").unwrap_err().to_string(),
+            "in.file:1: the label is missing: fill in the column `score` or `label`"
+        );
     }
 
     #[test]

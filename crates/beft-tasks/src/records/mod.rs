@@ -2,11 +2,12 @@
 
 mod delimited;
 mod jsonl;
+mod parquet;
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::{DataError, Task};
+use crate::{DataError, Place, Task, TaskKind};
 
 /// How inputs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +21,14 @@ pub enum InputFormat {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// Parquet, as the hub ships its data sets: texts in string columns, labels as strings,
+    /// integers or booleans, or as floats in regression tasks.
+    Parquet,
 }
 
 impl InputFormat {
-    /// The format that a file name tells: `.tsv`, `.csv`, `.jsonl`, or `.txt` for lines.
+    /// The format that a file name tells: `.tsv`, `.csv`, `.jsonl`, `.parquet`, or `.txt` for
+    /// lines.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
@@ -31,6 +36,7 @@ impl InputFormat {
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
             "jsonl" => Some(Self::Jsonl),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -50,9 +56,10 @@ pub(crate) enum LabelUse {
 /// One row, borrowed from the file where the format allows it.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    pub(crate) line: usize,
+    pub(crate) at: Place,
     pub(crate) text: Cow<'a, str>,
     pub(crate) pair: Option<Cow<'a, str>>,
+    /// Not empty; `None` where it is not read, or the row says that it has none.
     pub(crate) label: Option<Cow<'a, str>>,
 }
 
@@ -64,8 +71,8 @@ pub(crate) struct Source<'a> {
     pub(crate) labels: LabelUse,
 }
 
-/// Where rows go; an error stops the reading.
-pub(crate) type Sink<'s> = dyn FnMut(Row<'_>) -> Result<(), DataError> + 's;
+/// Where rows go, and errors that concern a single row; an error from there stops the reading.
+pub(crate) type Sink<'s> = dyn FnMut(Result<Row<'_>, DataError>) -> Result<(), DataError> + 's;
 
 impl Source<'_> {
     /// Reads all rows of `bytes` into `sink`, in file order.
@@ -75,6 +82,13 @@ impl Source<'_> {
         format: InputFormat,
         sink: &mut Sink<'_>,
     ) -> Result<(), DataError> {
+        let read: fn(&Source<'_>, &str, &mut Sink<'_>) -> Result<(), DataError> = match format {
+            InputFormat::Lines => read_lines,
+            InputFormat::Tsv => delimited::read_tsv,
+            InputFormat::Csv => delimited::read_csv,
+            InputFormat::Jsonl => jsonl::read,
+            InputFormat::Parquet => return parquet::read(self, bytes, sink),
+        };
         let content = self.utf8(bytes)?;
         let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         let blank = content.bytes().all(|b| matches!(b, b'\n' | b'\r'));
@@ -84,48 +98,67 @@ impl Source<'_> {
                 path: self.path.to_owned(),
             });
         }
-        match format {
-            InputFormat::Lines => read_lines(content, sink),
-            InputFormat::Tsv => delimited::read_tsv(self, content, sink),
-            InputFormat::Csv => delimited::read_csv(self, content, sink),
-            InputFormat::Jsonl => jsonl::read(self, content, sink),
-        }
+        read(self, content, sink)
     }
 
     fn utf8<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, DataError> {
         std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
             path: self.path.to_owned(),
-            line: 1 + count_lines(&bytes[..error.valid_up_to()]),
+            at: Place::Line(1 + count_lines(&bytes[..error.valid_up_to()])),
         })
     }
 
-    fn missing_column(&self, line: usize, expected: &[String], found: Vec<String>) -> DataError {
+    fn missing_column(&self, at: Place, expected: &[String], found: Vec<String>) -> DataError {
         DataError::MissingColumn {
             path: self.path.to_owned(),
-            line,
+            at,
             expected: expected.to_vec(),
             found,
         }
     }
 
-    /// A label without outer spaces, which must not be empty.
-    fn label<'b>(&self, line: usize, label: Cow<'b, str>) -> Result<Cow<'b, str>, DataError> {
+    fn field_type(
+        &self,
+        at: Place,
+        field: &str,
+        expected: &'static str,
+        found: &'static str,
+    ) -> DataError {
+        DataError::FieldType {
+            path: self.path.to_owned(),
+            at,
+            field: field.to_owned(),
+            expected,
+            found,
+        }
+    }
+
+    /// The types that a label may have, where the format has types.
+    fn label_types(&self) -> &'static str {
+        match self.task.kind {
+            TaskKind::Classification => "a string, an integer or a boolean",
+            TaskKind::Regression => "a number",
+        }
+    }
+
+    /// A label without outer spaces, which must not be empty; `None` when it stands for no label.
+    fn label<'b>(&self, at: Place, label: Cow<'b, str>) -> Result<Option<Cow<'b, str>>, DataError> {
         let label = match label {
             Cow::Borrowed(label) => Cow::Borrowed(label.trim()),
             Cow::Owned(label) if label.trim().len() == label.len() => Cow::Owned(label),
             Cow::Owned(label) => Cow::Owned(label.trim().to_owned()),
         };
         if label.is_empty() {
-            return Err(self.missing_label(line));
+            return Err(self.missing_label(at));
         }
-        Ok(label)
+        Ok(Some(label).filter(|label| self.task.no_label.as_deref() != Some(label)))
     }
 
-    fn missing_label(&self, line: usize) -> DataError {
+    fn missing_label(&self, at: Place) -> DataError {
         DataError::MissingLabel {
             path: self.path.to_owned(),
-            line,
-            column: self.task.label_column.clone(),
+            at,
+            columns: self.task.label_columns.clone(),
         }
     }
 }
@@ -139,14 +172,14 @@ fn count_lines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&b| b == b'\n').count()
 }
 
-fn read_lines(content: &str, sink: &mut Sink<'_>) -> Result<(), DataError> {
+fn read_lines(_: &Source<'_>, content: &str, sink: &mut Sink<'_>) -> Result<(), DataError> {
     for (line, text) in lines(content) {
-        sink(Row {
-            line,
+        sink(Ok(Row {
+            at: Place::Line(line),
             text: Cow::Borrowed(text),
             pair: None,
             label: None,
-        })?;
+        }))?;
     }
     Ok(())
 }
@@ -172,8 +205,9 @@ pub(crate) mod testing {
         };
         let mut rows = Vec::new();
         source.read(bytes, format, &mut |row| {
+            let row = row?;
             rows.push((
-                row.line,
+                row.at.number(),
                 row.text.into_owned(),
                 row.pair.map(Cow::into_owned),
                 row.label.map(Cow::into_owned),
@@ -203,7 +237,7 @@ mod tests {
     use super::testing::*;
     use super::*;
 
-    const ALL: [InputFormat; 4] = [
+    const TEXT: [InputFormat; 4] = [
         InputFormat::Lines,
         InputFormat::Tsv,
         InputFormat::Csv,
@@ -216,6 +250,7 @@ mod tests {
             ("a.tsv", Some(InputFormat::Tsv)),
             ("a.b/C.CSV", Some(InputFormat::Csv)),
             ("a.jsonl", Some(InputFormat::Jsonl)),
+            ("a-00000-of-00001.parquet", Some(InputFormat::Parquet)),
             ("a.txt", Some(InputFormat::Lines)),
             ("a.json", None),
             ("tsv", None),
@@ -226,7 +261,7 @@ mod tests {
 
     #[test]
     fn nothing_in_the_file() {
-        for format in ALL {
+        for format in TEXT {
             let contents: &[&str] = match format {
                 InputFormat::Lines => &["", "\u{feff}"],
                 _ => &["", "\u{feff}", "\n", "\r\n\r\n"],
@@ -242,7 +277,7 @@ mod tests {
 
     #[test]
     fn not_utf8_names_the_line() {
-        for format in ALL {
+        for format in TEXT {
             assert_eq!(
                 error_of(LabelUse::Ignored, format, b"text\nfine\ncaf\xe9\n"),
                 "in.file:3: not UTF-8: save the file in the UTF-8 encoding"

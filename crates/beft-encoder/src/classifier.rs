@@ -1,5 +1,7 @@
-use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, load_module};
-use beft_core::BiasSite;
+use beft_checkpoint::{
+    CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module,
+};
+use beft_core::{BiasSite, BiasTerm};
 use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier, map_params};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -9,7 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::{BertConfig, BertModel, SEQUENCE_CLASSIFICATION_NAMES};
+use crate::{Architecture, EncoderConfig, EncoderModel};
 
 /// A linear layer with its bias, outside the transformer layers.
 #[derive(Module, Debug)]
@@ -21,7 +23,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn init(d_in: usize, d_out: usize, config: &BertConfig, device: &Device) -> Self {
+    fn init(d_in: usize, d_out: usize, config: &EncoderConfig, device: &Device) -> Self {
         Self {
             weight: config.weight_init().init([d_in, d_out], device),
             bias: Initializer::Zeros.init([d_out], device),
@@ -33,31 +35,42 @@ impl Dense {
     }
 }
 
-/// BERT with pooler and classification head, HF `BertForSequenceClassification`:
-/// `classifier(dropout(tanh(pooler(h[CLS]))))`.
+/// An encoder with a classification head on its first token: `classifier(dropout(tanh(pooler(h))))`.
+///
+/// * BERT, HF `BertForSequenceClassification`: `pooler` is part of the pretrained model.
+/// * RoBERTa, HF `RobertaForSequenceClassification`: `pooler` is the head's own dense layer, and
+///   there is dropout before it as well.
 #[derive(Module, Debug)]
-pub struct BertForSequenceClassification {
+pub struct EncoderForSequenceClassification {
     /// Backbone.
-    pub bert: BertModel,
+    pub encoder: EncoderModel,
     /// `tanh(x W + b)` on the first token.
     pub pooler: Dense,
     /// Class scores, `[hidden, classes]`.
     pub classifier: Dense,
     dropout: Dropout,
     classes: usize,
+    #[module(skip)]
+    architecture: Architecture,
 }
 
-impl BertForSequenceClassification {
+impl EncoderForSequenceClassification {
     /// A newly initialised model; values are drawn when first used.
-    pub fn init(config: &BertConfig, classes: usize, device: &Device) -> Self {
+    pub fn init(config: &EncoderConfig, classes: usize, device: &Device) -> Self {
         let hidden = config.hidden_size;
         Self {
-            bert: BertModel::init(config, device),
+            encoder: EncoderModel::init(config, device),
             pooler: Dense::init(hidden, hidden, config, device),
             classifier: Dense::init(hidden, classes, config, device),
             dropout: DropoutConfig::new(config.classifier_dropout()).init(),
             classes,
+            architecture: config.model_type,
         }
+    }
+
+    /// Where its parameters are in a checkpoint.
+    pub fn names(&self) -> &'static NameTable {
+        self.architecture.names()
     }
 
     /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
@@ -73,11 +86,12 @@ impl BertForSequenceClassification {
         seed: u64,
         device: &Device,
     ) -> Result<(Self, LoadReport), CheckpointError> {
-        let config = BertConfig::load(dir)?;
+        let config = EncoderConfig::load(dir)?;
         let model = Self::init(&config, classes, device);
-        let (model, report) = load_module(model, &SEQUENCE_CLASSIFICATION_NAMES, files)?;
+        let names = model.names();
+        let (model, report) = load_module(model, names, files)?;
         let new = |path: &str| {
-            SEQUENCE_CLASSIFICATION_NAMES
+            names
                 .by_path(path)
                 .is_some_and(|(_, name)| report.initialized.contains(&name))
         };
@@ -105,32 +119,62 @@ fn normal(shape: &[usize], std: f64, path: &str, seed: u64) -> TensorData {
     TensorData::new(values, shape.to_vec())
 }
 
-impl BiasModel for BertForSequenceClassification {
+impl BiasModel for EncoderForSequenceClassification {
     fn num_layers(&self) -> usize {
-        self.bert.layers.len()
+        self.encoder.layers.len()
     }
 
     fn bias_layout(&self) -> BiasLayout {
-        BiasLayout {
-            with_any: &["pooler.bias"],
-            with_all: &["bert.embeddings.norm_bias"],
-            head: &["classifier.weight", "classifier.bias"],
+        let with_all = &["encoder.embeddings.norm_bias"];
+        match self.architecture {
+            Architecture::Bert => BiasLayout {
+                with_any: &["pooler.bias"],
+                with_all,
+                head: &["classifier.weight", "classifier.bias"],
+            },
+            Architecture::Roberta => BiasLayout {
+                with_any: &[],
+                with_all,
+                head: &[
+                    "pooler.weight",
+                    "pooler.bias",
+                    "classifier.weight",
+                    "classifier.bias",
+                ],
+            },
         }
     }
 
     fn layers_path() -> &'static str {
-        "bert.layers."
+        "encoder.layers."
     }
 
     fn site_path(site: BiasSite) -> String {
         let layers = Self::layers_path();
         format!("{layers}{}.biases.{}", site.layer, site.term)
     }
+
+    fn weight_path(layer: usize, term: BiasTerm) -> Option<String> {
+        let weight = match term {
+            BiasTerm::Q => "query",
+            BiasTerm::K => "key",
+            BiasTerm::V => "value",
+            BiasTerm::M1 => "attention_output",
+            BiasTerm::M2 => "intermediate",
+            BiasTerm::M3 => "output",
+            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
+        };
+        Some(format!("{}{layer}.{weight}", Self::layers_path()))
+    }
 }
 
-impl SequenceClassifier for BertForSequenceClassification {
+impl SequenceClassifier for EncoderForSequenceClassification {
     fn forward(&self, batch: &Batch) -> Tensor<2> {
-        let first = batch.first_tokens(self.bert.forward(batch));
+        let first = batch.first_tokens(self.encoder.forward(batch));
+        let first = match self.architecture {
+            Architecture::Bert => first,
+            Architecture::Roberta => self.dropout.forward(first),
+        };
         let pooled = self.pooler.forward(first).tanh();
         self.classifier.forward(self.dropout.forward(pooled))
     }

@@ -2,26 +2,27 @@ use beft_nn::Batch;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::BertConfig;
-use super::embeddings::BertEmbeddings;
-use super::layer::BertLayer;
+use crate::EncoderConfig;
+use crate::embeddings::EncoderEmbeddings;
+use crate::layer::EncoderLayer;
 
-/// The backbone: embeddings and layers, HF `BertModel` without its pooler.
+/// The backbone: embeddings and layers, HF `BertModel` and `RobertaModel` without a
+/// pooler.
 #[derive(Module, Debug)]
-pub struct BertModel {
+pub struct EncoderModel {
     /// Embeddings.
-    pub embeddings: BertEmbeddings,
+    pub embeddings: EncoderEmbeddings,
     /// Layers, from the input up.
-    pub layers: Vec<BertLayer>,
+    pub layers: Vec<EncoderLayer>,
 }
 
-impl BertModel {
+impl EncoderModel {
     /// A newly initialised backbone; values are drawn when first used.
-    pub fn init(config: &BertConfig, device: &Device) -> Self {
+    pub fn init(config: &EncoderConfig, device: &Device) -> Self {
         Self {
-            embeddings: BertEmbeddings::init(config, device),
+            embeddings: EncoderEmbeddings::init(config, device),
             layers: (0..config.num_hidden_layers)
-                .map(|_| BertLayer::init(config, device))
+                .map(|_| EncoderLayer::init(config, device))
                 .collect(),
         }
     }

@@ -5,9 +5,9 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::BertConfig;
+use crate::EncoderConfig;
 
-/// One post-norm transformer layer, HF `BertLayer`:
+/// One post-norm transformer layer, HF `BertLayer` and `RobertaLayer`:
 ///
 /// ```text
 /// a = softmax(q k^T / sqrt(d) + mask) v          with q, k, v = x W + b
@@ -17,7 +17,7 @@ use super::BertConfig;
 ///
 /// Weights are `[d_in, d_out]`; every bias is in [`LayerBiases`].
 #[derive(Module, Debug)]
-pub struct BertLayer {
+pub struct EncoderLayer {
     /// `[hidden, hidden]`.
     pub query: Param<Tensor<2>>,
     /// `[hidden, hidden]`.
@@ -42,9 +42,9 @@ pub struct BertLayer {
     epsilon: f64,
 }
 
-impl BertLayer {
+impl EncoderLayer {
     /// A newly initialised layer; values are drawn when first used.
-    pub fn init(config: &BertConfig, device: &Device) -> Self {
+    pub fn init(config: &EncoderConfig, device: &Device) -> Self {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
         let gamma = || Initializer::Ones.init([hidden], device);

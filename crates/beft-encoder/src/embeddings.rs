@@ -4,11 +4,12 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
 
-use super::BertConfig;
+use crate::{Architecture, EncoderConfig};
 
-/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`.
+/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. RoBERTa
+/// (`RobertaEmbeddings`) counts positions from behind the padding token's, and has one segment.
 #[derive(Module, Debug)]
-pub struct BertEmbeddings {
+pub struct EncoderEmbeddings {
     /// `[vocab, hidden]`.
     pub word: Param<Tensor<2>>,
     /// `[max_position, hidden]`.
@@ -21,11 +22,13 @@ pub struct BertEmbeddings {
     pub norm_bias: Param<Tensor<1>>,
     dropout: Dropout,
     epsilon: f64,
+    first_position: usize,
+    segments: bool,
 }
 
-impl BertEmbeddings {
+impl EncoderEmbeddings {
     /// Newly initialised embeddings; values are drawn when first used.
-    pub fn init(config: &BertConfig, device: &Device) -> Self {
+    pub fn init(config: &EncoderConfig, device: &Device) -> Self {
         let (init, hidden) = (config.weight_init(), config.hidden_size);
         Self {
             word: init.init([config.vocab_size, hidden], device),
@@ -35,6 +38,8 @@ impl BertEmbeddings {
             norm_bias: Initializer::Zeros.init([hidden], device),
             dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
             epsilon: config.layer_norm_eps,
+            first_position: config.first_position(),
+            segments: config.model_type == Architecture::Bert,
         }
     }
 
@@ -43,8 +48,16 @@ impl BertEmbeddings {
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
         let word = self.word.val().select(0, batch.ids());
-        let token_type = self.token_type.val().select(0, batch.type_ids());
-        let position = self.position.val().select(0, batch.positions());
+        let token_type = if self.segments {
+            self.token_type.val().select(0, batch.type_ids())
+        } else {
+            self.token_type.val().slice([0..1])
+        };
+        let position = match self.first_position {
+            0 => batch.positions(),
+            first => batch.positions() + first as i64,
+        };
+        let position = self.position.val().select(0, position);
         let sum = word + token_type + position;
         let bias = Some(self.norm_bias.val());
         self.dropout

@@ -5,14 +5,14 @@ use burn::tensor::activation::gelu;
 use burn::tensor::module::{layer_norm, linear};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{BertConfig, BertModel};
+use crate::{EncoderConfig, EncoderModel};
 
 /// BERT with the masked-language-modelling head, HF `BertForMaskedLM`: it predicts the word piece
 /// at chosen rows. Output weights are tied to the word embeddings.
 #[derive(Module, Debug)]
-pub struct BertForMaskedLm {
+pub struct EncoderForMaskedLm {
     /// Backbone.
-    pub bert: BertModel,
+    pub encoder: EncoderModel,
     /// `[hidden, hidden]`.
     pub transform: Param<Tensor<2>>,
     /// `[hidden]`.
@@ -26,13 +26,13 @@ pub struct BertForMaskedLm {
     epsilon: f64,
 }
 
-impl BertForMaskedLm {
+impl EncoderForMaskedLm {
     /// A newly initialised model; values are drawn when first used.
-    pub fn init(config: &BertConfig, device: &Device) -> Self {
+    pub fn init(config: &EncoderConfig, device: &Device) -> Self {
         let hidden = config.hidden_size;
         let zeros = |len| Initializer::Zeros.init([len], device);
         Self {
-            bert: BertModel::init(config, device),
+            encoder: EncoderModel::init(config, device),
             transform: config.weight_init().init([hidden, hidden], device),
             transform_bias: zeros(hidden),
             norm_gamma: Initializer::Ones.init([hidden], device),
@@ -49,7 +49,7 @@ impl BertForMaskedLm {
     /// - rows: `[n]`
     /// - output: `[n, vocab]`
     pub fn forward(&self, batch: &Batch, rows: Tensor<1, Int>) -> Tensor<2> {
-        self.scores(self.bert.forward(batch).select(0, rows))
+        self.scores(self.encoder.forward(batch).select(0, rows))
     }
 
     /// The head alone: word piece scores of hidden states that the backbone gave.
@@ -63,7 +63,7 @@ impl BertForMaskedLm {
         let hidden = gelu(linear(hidden, self.transform.val(), bias));
         let bias = Some(self.norm_bias.val());
         let hidden = layer_norm(hidden, self.norm_gamma.val(), bias, self.epsilon);
-        let scores = hidden.matmul(self.bert.embeddings.word.val().transpose());
+        let scores = hidden.matmul(self.encoder.embeddings.word.val().transpose());
         scores + self.output_bias.val().unsqueeze()
     }
 }

@@ -2,12 +2,14 @@ use beft_checkpoint::{CheckpointError, ModelDir};
 use burn::nn::Initializer;
 use serde::{Deserialize, Serialize};
 
-use crate::SUPPORTED;
+use crate::Architecture;
 
-/// The fields of a BERT `config.json` that the computation depends on, under HF's names
-/// (`BertConfig` in `configuration_bert.py`) with HF's defaults.
+/// The fields of a BERT or RoBERTa `config.json` that the computation depends on, under HF's names
+/// (`BertConfig` in `configuration_bert.py`, `RobertaConfig`) with HF's defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BertConfig {
+pub struct EncoderConfig {
+    /// Which of the two.
+    pub model_type: Architecture,
     /// Number of word pieces.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -36,6 +38,9 @@ pub struct BertConfig {
     /// Number of segments.
     #[serde(default = "defaults::type_vocab_size")]
     pub type_vocab_size: usize,
+    /// Token id of padding; RoBERTa's positions begin behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad_token_id: Option<usize>,
     /// Added to the variance in layer norms.
     #[serde(default = "defaults::layer_norm_eps")]
     pub layer_norm_eps: f64,
@@ -77,10 +82,11 @@ mod defaults {
     }
 }
 
-impl BertConfig {
+impl EncoderConfig {
     /// The shape of `bert-base-cased`.
     pub fn base_cased() -> Self {
         Self {
+            model_type: Architecture::Bert,
             vocab_size: 28996,
             hidden_size: 768,
             num_hidden_layers: 12,
@@ -92,6 +98,7 @@ impl BertConfig {
             classifier_dropout: None,
             max_position_embeddings: 512,
             type_vocab_size: 2,
+            pad_token_id: None,
             layer_norm_eps: 1e-12,
             initializer_range: 0.02,
             is_decoder: false,
@@ -107,11 +114,11 @@ impl BertConfig {
     /// is not implemented.
     pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
-        if !SUPPORTED.contains(&found.as_str()) {
+        if !Architecture::SUPPORTED.contains(&found.as_str()) {
             return Err(CheckpointError::UnsupportedArchitecture {
                 path: dir.config_path(),
                 found,
-                supported: SUPPORTED.join(", "),
+                supported: Architecture::SUPPORTED.join(", "),
             });
         }
         let config: Self = dir.config()?;
@@ -120,6 +127,21 @@ impl BertConfig {
             reason,
         })?;
         Ok(config)
+    }
+
+    /// Position number of the first token: 0, or for RoBERTa the one behind the padding token's id
+    /// (`create_position_ids_from_input_ids` in `modeling_roberta.py`).
+    pub fn first_position(&self) -> usize {
+        match self.model_type {
+            Architecture::Bert => 0,
+            Architecture::Roberta => self.pad_token_id.unwrap_or(1) + 1,
+        }
+    }
+
+    /// Longest input in tokens, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.max_position_embeddings
+            .saturating_sub(self.first_position())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -134,6 +156,12 @@ impl BertConfig {
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("`{name}` is 0"));
+        }
+        if self.max_tokens() < 2 {
+            return Err(format!(
+                "`max_position_embeddings` {} leaves no room for tokens",
+                self.max_position_embeddings
+            ));
         }
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if !hidden.is_multiple_of(heads) {
@@ -198,9 +226,9 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_compute() {
-        let base = BertConfig::base_cased();
+        let base = EncoderConfig::base_cased();
         assert_eq!(base.check(), Ok(()));
-        let wrong = |change: fn(&mut BertConfig)| {
+        let wrong = |change: fn(&mut EncoderConfig)| {
             let mut config = base.clone();
             change(&mut config);
             config.check().unwrap_err()

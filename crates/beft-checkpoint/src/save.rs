@@ -1,0 +1,104 @@
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use beft_core::{check_replaceable, write_dir_atomic};
+use beft_nn::read_params;
+use burn::module::Module;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Map, Value, json};
+
+use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable};
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const OWNED: &[&str] = &[CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, ADAPTER_SIDECAR];
+
+/// Writes a whole model with its classification head in Hugging Face layout: the base's config and
+/// tokenizer, all weights, and `facts` of our own in `beft.json`. `labels` name the classes, none a
+/// regression. The folder appears when it is complete; an earlier one of that kind is replaced.
+///
+/// # Errors
+///
+/// When the base cannot be read or the folder cannot be written.
+pub fn save_model<M: Module>(
+    dir: &Path,
+    base: &ModelDir,
+    architecture: &str,
+    module: &M,
+    table: &NameTable,
+    labels: &[String],
+    facts: &Map<String, Value>,
+) -> Result<(), CheckpointError> {
+    let write = |source| CheckpointError::Io {
+        action: "write",
+        path: dir.to_owned(),
+        source,
+    };
+    let mut config: Map<String, Value> = base.config()?;
+    config.insert("architectures".to_owned(), json!([architecture]));
+    let names = labels.iter().enumerate();
+    let ids: Map<String, Value> = names.clone().map(|(i, l)| (l.clone(), json!(i))).collect();
+    let names: Map<String, Value> = names.map(|(i, l)| (i.to_string(), json!(l))).collect();
+    if labels.is_empty() {
+        config.insert("id2label".to_owned(), json!({"0": "LABEL_0"}));
+        config.insert("label2id".to_owned(), json!({"LABEL_0": 0}));
+        config.insert("problem_type".to_owned(), json!("regression"));
+    } else {
+        config.insert("id2label".to_owned(), Value::Object(names));
+        config.insert("label2id".to_owned(), Value::Object(ids));
+    }
+
+    let tensors: Vec<(String, HeadTensor)> = read_params(module, |_| true)
+        .into_iter()
+        .filter_map(|(path, data)| {
+            let (row, name) = table.by_path(&path)?;
+            Some((name, HeadTensor::from_param(&data, row.stored)))
+        })
+        .collect();
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.values.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)
+            .map_err(|e| write(std::io::Error::other(e)))?;
+        views.push((name.as_str(), view));
+    }
+    // HF refuses files without the format.
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let weights = safetensors::serialize(views, Some(format))
+        .map_err(|e| write(std::io::Error::other(e)))?;
+
+    let pretty = |value: &Map<String, Value>| -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+        text.push(b'\n');
+        text
+    };
+    let mut files = vec![
+        (CONFIG, pretty(&config)),
+        (WEIGHTS, weights),
+        (ADAPTER_SIDECAR, pretty(facts)),
+    ];
+    for name in [TOKENIZER, TOKENIZER_CONFIG] {
+        let path = base.path().join(name);
+        if name == TOKENIZER || path.is_file() {
+            let file = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+            files.push((name, file));
+        }
+    }
+    write_dir_atomic(dir, &files, OWNED).map_err(write)
+}
+
+/// Fails if `dir` exists and is not a folder that [`save_model`] may replace.
+///
+/// # Errors
+///
+/// When it is a file, or holds anything else.
+pub fn check_model_target(dir: &Path) -> Result<(), CheckpointError> {
+    check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
+}

@@ -1,0 +1,327 @@
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write, stdout};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use beft::compare::{
+    Cell, CompareSpec, Group, Journal, TaskSpec, csv, curves_svg, harness_results, markdown,
+    run_cell, sample_lines, summarize,
+};
+use beft::core::write_atomic;
+use beft::train::Event;
+use beft::{heatmap_svg, parse_device, write_json};
+use beft::score::{Scores, core::BiasSite};
+use serde_json::json;
+
+use crate::args::{CompareArgs, CompareCellArgs};
+use crate::output::{prepare_folder, print_markdown, say};
+use crate::progress::CellsProgress;
+
+/// Folder of finished cells within the output folder.
+const CELLS: &str = "cells";
+
+pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
+    parse_device(&args.device)?;
+    let limit = args.limit.map(|n| n as usize);
+    let cells = spec(args)?.cells(&args.device, &args.precision.to_string(), limit)?;
+    let _made = prepare_folder(&args.out, &["compare.md", "compare.csv"])?;
+    let mut journal = Journal::open(&args.out.join(CELLS))?;
+    let mut keyed = Vec::new();
+    for cell in cells {
+        let key = journal.key(&cell)?;
+        keyed.push((key, cell));
+    }
+
+    let failed = run_all(args, &journal, &keyed)?;
+    if !failed.is_empty() {
+        for line in &failed {
+            eprintln!("{line}");
+        }
+        bail!(
+            "{} of {} trainings failed; the others are kept, and the same command goes on from there",
+            failed.len(),
+            keyed.len()
+        );
+    }
+    write_summary(args, &journal, &keyed)
+}
+
+fn spec(args: &CompareArgs) -> Result<CompareSpec> {
+    if let Some(file) = &args.file {
+        return Ok(CompareSpec::read(file)?);
+    }
+    let tasks = args.task.iter().map(|(task, data)| TaskSpec {
+        task: task.clone(),
+        data: data.clone(),
+        train_size: args.train_size.map(|n| n as usize),
+        epochs: None,
+        lr: None,
+    });
+    Ok(CompareSpec {
+        models: args.model.clone(),
+        tasks: tasks.collect(),
+        regimes: args.regime.clone(),
+        modes: args.mode.clone(),
+        seeds: args.seeds.clone(),
+        scorers: args.scorer.clone(),
+        epochs: args.epochs.map(|n| n as usize),
+        lr: args.lr,
+        batch_size: args.batch_size.map(|n| n as usize),
+        mode: Default::default(),
+    })
+}
+
+/// Runs every cell that is not finished, each in a process of its own, so that memory goes back
+/// with each and a crash takes one along. Returns what failed, in words.
+fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> Result<Vec<String>> {
+    let open: Vec<&(String, Cell)> = cells
+        .iter()
+        .filter(|(key, _)| !journal.is_done(key))
+        .collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let on_gpu = ["cuda", "vulkan", "wgpu"].iter().any(|gpu| args.device.contains(gpu));
+    let jobs = match args.jobs {
+        Some(jobs) => jobs as usize,
+        None if on_gpu => 1,
+        None => cores,
+    };
+    let jobs = jobs.clamp(1, open.len().max(1));
+    let threads = (cores / jobs).max(1);
+    let progress = CellsProgress::new(cells.len(), cells.len() - open.len());
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some((key, cell)) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = name_of(cell);
+                    match run_one(journal, key, cell, threads, &progress) {
+                        Ok(last) => progress.finished(&name, &last),
+                        Err(error) => {
+                            progress.finished(&name, "failed");
+                            let line = format!("{name}: {error:#}");
+                            failed.lock().unwrap_or_else(|e| e.into_inner()).push(line);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    progress.finish();
+    Ok(failed.into_inner().unwrap_or_else(|e| e.into_inner()))
+}
+
+/// `sst2 low lora-v seed 1`
+fn name_of(cell: &Cell) -> String {
+    format!("{} {} {} seed {}", cell.task, cell.regime, cell.mode, cell.seed)
+}
+
+/// Kills the process when this end goes away.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs one cell in a process; the last thing it said.
+fn run_one(
+    journal: &Journal,
+    key: &str,
+    cell: &Cell,
+    threads: usize,
+    progress: &CellsProgress,
+) -> Result<String> {
+    let file = journal.write_cell(key, cell)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let log = file.with_extension("log");
+    let errors = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg("compare-cell")
+        .args([file.as_os_str(), folder.as_os_str(), key.as_ref()])
+        // Small matrices gain little from threads; whole trainings side by side do.
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .env("OMP_NUM_THREADS", threads.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .context("cannot start a process")?;
+    let mut child = Running(child);
+    let mut last = String::new();
+    if let Some(out) = child.0.stdout.take() {
+        for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
+            match line.split_once(' ') {
+                Some(("step", _)) => progress.step(&name_of(cell), &line),
+                _ => last = line,
+            }
+        }
+    }
+    let status = child.0.wait()?;
+    if !status.success() {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let reason = text.lines().rfind(|line| !line.trim().is_empty());
+        bail!("{} (see {})", reason.unwrap_or("no message"), log.display());
+    }
+    // Only a failure's are of use.
+    let _ = fs::remove_file(&log);
+    let _ = fs::remove_file(&file);
+    Ok(last)
+}
+
+/// One training of a comparison: what the hidden subcommand does.
+pub(crate) fn cell(args: &CompareCellArgs) -> Result<()> {
+    let text = fs::read(&args.cell)
+        .with_context(|| format!("cannot read {}", args.cell.display()))?;
+    let cell: Cell = serde_json::from_slice(&text)
+        .with_context(|| format!("cannot read {}", args.cell.display()))?;
+    let journal = Journal::open(&args.journal)?;
+    let mut of = (0, 0);
+    // The parent reads these lines; one that is gone makes this process pointless.
+    let tell = |line: String| {
+        if writeln!(stdout(), "{line}").is_err() {
+            std::process::exit(2);
+        }
+    };
+    let result = run_cell(&cell, &journal.state_path(&args.key), |event| match event {
+        Event::Started { steps, epochs, .. } => of = (steps, epochs),
+        Event::Step { epoch, step, .. } if step % 10 == 0 => {
+            tell(format!("step {} of {}", (epoch - 1) * of.0 + step, of.0 * of.1));
+        }
+        _ => {}
+    })?;
+    journal.finish(&args.key, &result)?;
+    let metrics = crate::progress::metrics(&result.metrics);
+    match &result.failure {
+        None => tell(metrics.trim_start_matches(", ").to_owned()),
+        Some(failure) => tell(format!("diverged: {failure}")),
+    }
+    Ok(())
+}
+
+/// Everything that is written when all cells are finished.
+fn write_summary(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> Result<()> {
+    let results = cells
+        .iter()
+        .map(|(key, cell)| {
+            journal.find(key).with_context(|| {
+                let name = name_of(cell);
+                format!("{name}: its result in {} is damaged; delete {key}.json there", CELLS)
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let groups = summarize(results)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = |name: String, text: String| {
+        let path = args.out.join(name);
+        write_atomic(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    };
+    let mut report = markdown(&groups);
+    report.push_str("\n## Pictures\n\n");
+    for group in &groups {
+        let stem = file_name(&format!("{}_{}_{}", short(&group.model), group.task, group.regime));
+        if let Some(svg) = curves_svg(group) {
+            text(format!("curves_{stem}.svg"), svg)?;
+            report.push_str(&format!("![learning curves](curves_{stem}.svg)\n"));
+        }
+        for scores in scores(group) {
+            let title = format!(
+                "{} by layer, {} on {}, {}",
+                scores.scorer(),
+                short(&group.model),
+                group.task,
+                group.regime
+            );
+            let name = format!("heatmap_{stem}_{}.svg", scores.scorer());
+            text(name.clone(), heatmap_svg(&scores, &title))?;
+            report.push_str(&format!("![{} scores]({name})\n", scores.scorer()));
+        }
+        for mode in &group.modes {
+            let folder = args.out.join("lm-eval").join(&stem).join(file_name(&mode.mode));
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+            let time = now.as_secs();
+            let value = harness_results(group, mode, now.as_secs_f64());
+            write_json(&folder.join(format!("results_{time}.json")), &value)?;
+            if args.log_samples {
+                let path = folder.join(format!("samples_{}_{time}.jsonl", group.task));
+                write_atomic(&path, sample_lines(group, mode)?.as_bytes())
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+    }
+    text("compare.csv".to_owned(), csv(&groups))?;
+    text("compare.md".to_owned(), report)?;
+    let record = json!({ "groups": groups.iter().map(record).collect::<Vec<_>>() });
+    write_json(&args.out.join("compare.json"), &record)?;
+    print_markdown(&markdown(&groups));
+    say!("Report: {}", args.out.join("compare.md").display());
+    Ok(())
+}
+
+/// A group's numbers, for programs.
+fn record(group: &Group) -> serde_json::Value {
+    let modes: Vec<_> = group
+        .modes
+        .iter()
+        .map(|m| {
+            json!({"mode": m.mode, "trained": m.trainable, "parameters": m.parameters,
+                "diverged": m.diverged, "mean_and_std": m.last, "best": m.best, "stderr": m.stderr})
+        })
+        .collect();
+    let pairs: Vec<_> = group
+        .pairs
+        .iter()
+        .map(|p| {
+            json!({"a": p.a, "b": p.b, "difference": p.bootstrap.value, "low": p.bootstrap.low,
+                "high": p.bootstrap.high, "p_bootstrap": p.bootstrap.p, "p_mcnemar": p.mcnemar})
+        })
+        .collect();
+    let picks: Vec<_> = group
+        .picks
+        .iter()
+        .map(|p| {
+            let picks: Vec<_> = p.picks.iter().map(|t| t.map(|t| t.to_string())).collect();
+            json!({"scorer": p.scorer, "picks": picks, "right": p.right})
+        })
+        .collect();
+    json!({
+        "model": group.model, "task": group.task, "regime": group.regime, "metric": group.metric,
+        "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
+        "modes": modes, "pairs": pairs, "picks": picks, "ranking": group.rankings,
+    })
+}
+
+/// The mean scores of a group as the heatmap takes them.
+fn scores(group: &Group) -> Vec<Scores> {
+    let rankings = group.rankings.iter();
+    rankings
+        .map(|(scorer, rows)| {
+            let cells = rows.iter().flat_map(|row| {
+                let layers = row.layers.iter().enumerate();
+                layers.filter_map(|(l, value)| Some((BiasSite::new(l, row.term), (*value)?)))
+            });
+            Scores::from_values(scorer.clone(), cells)
+        })
+        .collect()
+}
+
+/// The last part of a model's path or name.
+fn short(model: &str) -> &str {
+    let model = model.trim_end_matches('/');
+    model.rsplit('/').next().unwrap_or(model)
+}
+
+/// Letters, digits, `-` and `_` only.
+fn file_name(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.chars().map(|c| if plain(c) { c } else { '-' }).collect()
+}

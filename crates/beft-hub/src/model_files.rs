@@ -1,0 +1,153 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::HubError;
+use crate::name::check_file;
+
+pub(crate) const ALWAYS: [&str; 2] = ["config.json", "tokenizer.json"];
+
+/// A format of weights: one file, or an index and the shards that it names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) single: &'static str,
+    pub(crate) index: &'static str,
+}
+
+/// In the order they are looked for.
+const FORMATS: [Format; 2] = [
+    Format {
+        single: "model.safetensors",
+        index: "model.safetensors.index.json",
+    },
+    Format {
+        single: "pytorch_model.bin",
+        index: "pytorch_model.bin.index.json",
+    },
+];
+
+/// The first file of the weights to read: an index, which then names the others, or all of them
+/// in one file. An index goes first where there are both, as when a model folder is opened.
+pub(crate) fn weights(has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    FORMATS
+        .iter()
+        .flat_map(|format| [format.index, format.single])
+        .find(|file| has(file))
+}
+
+pub(crate) fn is_index(file: &str) -> bool {
+    FORMATS.iter().any(|format| format.index == file)
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// The shards that an index names, each once.
+pub(crate) fn shards(path: &Path) -> Result<Vec<String>, HubError> {
+    let bad = |reason: String| HubError::BadIndex {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = fs::read(path).map_err(HubError::io("read", path))?;
+    let index: Index = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+    let shards: BTreeSet<String> = index.weight_map.into_values().collect();
+    if shards.is_empty() {
+        return Err(bad("it names no shard".to_owned()));
+    }
+    for shard in &shards {
+        check_file(shard).map_err(|e| bad(e.to_string()))?;
+        if shard.contains('/') {
+            return Err(bad(format!("the shard `{shard}` is in another folder")));
+        }
+    }
+    Ok(shards.into_iter().collect())
+}
+
+/// What a snapshot lacks to be a model.
+pub(crate) fn missing(snapshot: &Path) -> Vec<String> {
+    let has = |file: &str| snapshot.join(file).is_file();
+    let mut missing: Vec<String> = ALWAYS
+        .iter()
+        .filter(|file| !has(file))
+        .map(|&file| file.to_owned())
+        .collect();
+    match weights(has) {
+        None => missing.push(FORMATS[0].single.to_owned()),
+        Some(index) if is_index(index) => match shards(&snapshot.join(index)) {
+            Ok(shards) => missing.extend(shards.into_iter().filter(|shard| !has(shard))),
+            Err(_) => missing.push(index.to_owned()),
+        },
+        Some(_) => {}
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_in_order() {
+        let pick = |files: &[&str]| weights(|file| files.contains(&file));
+        assert_eq!(
+            pick(&["pytorch_model.bin", "model.safetensors"]),
+            Some("model.safetensors")
+        );
+        assert_eq!(
+            pick(&["model.safetensors", "model.safetensors.index.json"]),
+            Some("model.safetensors.index.json")
+        );
+        assert_eq!(pick(&["pytorch_model.bin"]), Some("pytorch_model.bin"));
+        assert_eq!(pick(&["tf_model.h5"]), None);
+    }
+
+    #[test]
+    fn what_a_snapshot_lacks() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
+        assert_eq!(
+            missing(dir.path()),
+            ["config.json", "tokenizer.json", "model.safetensors"]
+        );
+        write("config.json", "");
+        write("tokenizer.json", "");
+        let index = "model.safetensors.index.json";
+        write(index, "{");
+        assert_eq!(missing(dir.path()), [index]);
+        write(
+            index,
+            r#"{"weight_map": {"a": "1.st", "b": "2.st", "c": "1.st"}}"#,
+        );
+        assert_eq!(missing(dir.path()), ["1.st", "2.st"]);
+        write("1.st", "");
+        write("2.st", "");
+        assert!(missing(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn indices_that_cannot_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors.index.json");
+        for (text, part) in [
+            ("", "EOF"),
+            ("{}", "weight_map"),
+            (r#"{"weight_map": {}}"#, "no shard"),
+            (r#"{"weight_map": {"a": "../x"}}"#, "`../x`"),
+            (r#"{"weight_map": {"a": "/etc/passwd"}}"#, "`/etc/passwd`"),
+            (r#"{"weight_map": {"a": "sub/x"}}"#, "`sub/x`"),
+            (r#"{"weight_map": {"a": ".."}}"#, "`..`"),
+            (r#"{"weight_map": {"a": ""}}"#, "empty"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = shards(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("index.json") && error.contains(part),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Tasks that the user describes in a TOML file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::dataset::unreadable;
+use crate::task::class_labels;
+use crate::{DataError, Defaults, Hub, Metric, Place, Regimes, Split, Task, TaskError, TaskKind};
+
+/// The file as it is written; [`Task::from_toml`] tells what the keys mean.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    name: Spanned<String>,
+    #[serde(default = "classification")]
+    kind: TaskKind,
+    text: Spanned<Names>,
+    pair: Option<Spanned<Names>>,
+    label: Option<Spanned<Names>>,
+    labels: Option<Spanned<Vec<Names>>>,
+    no_label: Option<String>,
+    range: Option<Spanned<(f64, f64)>>,
+    columns: Option<Vec<String>>,
+    #[serde(default)]
+    skip_malformed: bool,
+    metrics: Option<Spanned<Vec<Metric>>>,
+    hub: Option<String>,
+    config: Option<Spanned<String>>,
+    #[serde(default)]
+    files: Files,
+    #[serde(default)]
+    regimes: Sizes,
+    #[serde(default)]
+    defaults: Settings,
+}
+
+/// One name, or several.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a string or an array of strings")]
+enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Names {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Several(names) => names,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    train: Option<String>,
+    dev: Option<String>,
+    test: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sizes {
+    low: Option<NonZeroUsize>,
+    medium: Option<NonZeroUsize>,
+    high: Option<NonZeroUsize>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    learning_rate: Option<Spanned<f64>>,
+    epochs: Option<NonZeroUsize>,
+    epochs_large: Option<NonZeroUsize>,
+    epochs_roberta: Option<NonZeroUsize>,
+    train_size: Option<NonZeroUsize>,
+    batch_size: Option<NonZeroUsize>,
+    max_length: Option<NonZeroUsize>,
+}
+
+const fn classification() -> TaskKind {
+    TaskKind::Classification
+}
+
+/// Where in the text something is wrong, and what.
+type Wrong = (Range<usize>, String);
+
+impl Task {
+    /// The task that a TOML file describes. Only `name` and `text` have to be there:
+    ///
+    /// ```toml
+    /// name = "intent"                   # letters, digits, `-`, `_`; not that of a built-in task
+    /// kind = "classification"           # the usual, or "regression"
+    /// text = ["utterance", "text"]      # column with the text; of several the first that is there
+    /// pair = "context"                  # column with the second text of a pair
+    /// label = "intent"                  # column with the label; otherwise `label`
+    /// labels = [["no", "n"], "yes"]     # in index order; otherwise those of the training file.
+    ///                                   # Of several spellings the first is the name. The index
+    ///                                   # stands for the label too, if no spelling is a number.
+    /// no_label = "?"                    # label of rows to pass over
+    /// columns = ["intent", "utterance"] # those of a TSV file that has no header line
+    /// skip_malformed = true             # pass over rows with a wrong number of columns
+    /// metrics = ["accuracy", "f1"]      # the first is the main one; also macro_f1, mcc, and for
+    ///                                   # regression pearson, spearman
+    /// hub = "org/name"                  # repository on the Hugging Face hub: in its Parquet files
+    ///                                   # -1 is no label
+    /// config = "small"                  # configuration in it
+    /// # range = [0, 5]                  # of a regression task: predictions are cut to it
+    ///
+    /// [files]                           # when they are not train.*, dev.* and test.*
+    /// train = "all.csv"
+    /// dev = "held-out.csv"
+    /// test = "new.csv"
+    ///
+    /// [regimes]                         # training examples
+    /// low = 100
+    /// medium = 500
+    /// high = 2000
+    ///
+    /// [defaults]
+    /// learning_rate = 4e-4
+    /// epochs = 16
+    /// epochs_large = 30                 # of large models, otherwise as `epochs`
+    /// epochs_roberta = 30               # of RoBERTa
+    /// train_size = 100                  # otherwise that of the low regime, or the whole file
+    /// batch_size = 16
+    /// max_length = 128
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError`] when the file cannot be read, has an unknown key or a value that makes no
+    /// sense; its text names the file and the line.
+    pub fn from_toml(path: &Path) -> Result<Self, TaskError> {
+        let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+        let line = |offset: usize| {
+            let before = &bytes[..offset.min(bytes.len())];
+            1 + before.iter().filter(|&&b| b == b'\n').count()
+        };
+        let text = std::str::from_utf8(&bytes).map_err(|error| DataError::NotUtf8 {
+            path: path.to_owned(),
+            at: Place::Line(line(error.valid_up_to())),
+        })?;
+        let file: Result<TaskFile, Wrong> = toml::from_str(text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            (span, error.message().to_owned())
+        });
+        let task = file.and_then(TaskFile::into_task);
+        task.map_err(|(span, message)| TaskError::Invalid {
+            path: path.to_owned(),
+            line: line(span.start),
+            message,
+        })
+    }
+}
+
+impl TaskFile {
+    fn into_task(self) -> Result<Task, Wrong> {
+        let regression = self.kind == TaskKind::Regression;
+        let name = checked_name(self.name)?;
+        let labels = match self.labels {
+            None => None,
+            Some(labels) if regression => {
+                return wrong(&labels, "a regression task has no `labels`: remove them");
+            }
+            Some(labels) => Some(class_labels(checked_labels(labels)?)),
+        };
+        let range = match self.range {
+            None => None,
+            Some(range) if !regression => {
+                return wrong(&range, "`range` is for regression tasks: remove it");
+            }
+            Some(range) => {
+                let (low, high) = *range.get_ref();
+                if !(low.is_finite() && high.is_finite() && low < high) {
+                    return wrong(&range, "`range` must be two numbers, the lower first");
+                }
+                Some((low, high))
+            }
+        };
+        let metrics = match self.metrics {
+            None if regression => vec![Metric::Spearman, Metric::Pearson],
+            None => vec![Metric::Accuracy],
+            Some(metrics) => checked_metrics(metrics, self.kind, labels.as_ref().map(Vec::len))?,
+        };
+        if let (Some(config), None) = (&self.config, &self.hub) {
+            return wrong(config, "`config` needs `hub`, the repository that it is in");
+        }
+        let defaults = self.defaults.checked(self.regimes.low)?;
+        let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
+        let files = [
+            (Split::Train, self.files.train),
+            (Split::Dev, self.files.dev),
+            (Split::Test, self.files.test),
+        ];
+        Ok(Task {
+            title: name.clone(),
+            name,
+            kind: self.kind,
+            text_columns: checked_columns(self.text)?,
+            pair_required: self.pair.is_some(),
+            pair_columns: self.pair.map_or(Ok(Vec::new()), checked_columns)?,
+            label_columns: self
+                .label
+                .map_or_else(|| Ok(vec!["label".to_owned()]), checked_columns)?,
+            labels,
+            no_label: self.no_label,
+            range,
+            headerless: self.columns.unwrap_or_default(),
+            skip_malformed: self.skip_malformed,
+            mismatched: false,
+            files: files
+                .into_iter()
+                .filter_map(|(split, file)| file.map(|file| (split, file)))
+                .collect::<BTreeMap<_, _>>(),
+            hub: self.hub.map(|repo| Hub {
+                repo,
+                config: self.config.map(Spanned::into_inner),
+            }),
+            metrics,
+            defaults,
+            regimes: Regimes {
+                low: get(self.regimes.low),
+                medium: get(self.regimes.medium),
+                high: get(self.regimes.high),
+            },
+        })
+    }
+}
+
+impl Settings {
+    fn checked(self, low: Option<NonZeroUsize>) -> Result<Defaults, Wrong> {
+        let usual = Defaults::default();
+        let learning_rate = match self.learning_rate {
+            None => usual.learning_rate,
+            Some(rate) if rate.get_ref().is_finite() && *rate.get_ref() > 0.0 => rate.into_inner(),
+            Some(rate) => return wrong(&rate, "`learning_rate` must be more than 0"),
+        };
+        let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
+        Ok(Defaults {
+            learning_rate,
+            epochs: get(self.epochs).unwrap_or(usual.epochs),
+            epochs_large: get(self.epochs_large),
+            epochs_roberta: get(self.epochs_roberta),
+            train_size: get(self.train_size.or(low)),
+            batch_size: get(self.batch_size).unwrap_or(usual.batch_size),
+            max_length: get(self.max_length).unwrap_or(usual.max_length),
+        })
+    }
+}
+
+fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Result<T, Wrong> {
+    Err((value.span(), message.into()))
+}
+
+/// A name that is good for file names and is not taken.
+fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
+    let text = name.get_ref();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.is_empty() || !text.chars().all(plain) {
+        return wrong(&name, "`name` must be made of letters, digits, `-` and `_`");
+    }
+    if Task::named(text).is_ok() {
+        return wrong(
+            &name,
+            format!("`{text}` is a built-in task: choose another name"),
+        );
+    }
+    Ok(name.into_inner())
+}
+
+fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
+    let span = columns.span();
+    let names = columns.into_inner().into_vec();
+    // Names in headers are read without outer spaces.
+    if names.is_empty() || names.iter().any(|n| n.is_empty() || n.trim() != n) {
+        let message = "a column needs a name that does not begin or end with a space";
+        return Err((span, message.to_owned()));
+    }
+    Ok(names)
+}
+
+fn checked_labels(labels: Spanned<Vec<Names>>) -> Result<Vec<Vec<String>>, Wrong> {
+    let sets: Vec<_> = labels
+        .get_ref()
+        .iter()
+        .cloned()
+        .map(Names::into_vec)
+        .collect();
+    if sets.len() < 2 || sets.iter().any(Vec::is_empty) {
+        return wrong(&labels, "`labels` must be at least two, each with a name");
+    }
+    let all: Vec<_> = sets.iter().flatten().collect();
+    for (index, spelling) in all.iter().enumerate() {
+        if spelling.trim() != spelling.as_str() || spelling.is_empty() {
+            return wrong(
+                &labels,
+                "`labels` must not be empty, or begin or end with a space",
+            );
+        }
+        if all[..index].contains(spelling) {
+            return wrong(&labels, format!("label `{spelling}` is there twice"));
+        }
+    }
+    Ok(sets)
+}
+
+fn checked_metrics(
+    metrics: Spanned<Vec<Metric>>,
+    kind: TaskKind,
+    classes: Option<usize>,
+) -> Result<Vec<Metric>, Wrong> {
+    if metrics.get_ref().is_empty() {
+        return wrong(&metrics, "`metrics` must name at least one metric");
+    }
+    if let Some(metric) = metrics.get_ref().iter().find(|m| !m.suits(kind, classes)) {
+        return wrong(
+            &metrics,
+            format!("metric `{metric}` does not fit the kind of task or its number of labels"),
+        );
+    }
+    Ok(metrics.into_inner())
+}

@@ -1,0 +1,53 @@
+use std::path::PathBuf;
+
+use beft_core::TermSetError;
+
+/// Training that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The term set does not fit the model.
+    #[error(transparent)]
+    Terms(#[from] TermSetError),
+    /// There is nothing to train on.
+    #[error("the training set is empty")]
+    NoData,
+    /// A label is not one of the model's classes.
+    #[error("example {index} has label {label}, but the model has {classes} classes")]
+    LabelOutOfRange {
+        /// Index in the training set.
+        index: usize,
+        /// Its label.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Config(&'static str),
+    /// The state of a training cannot be written or read.
+    #[error("{}: {reason}", .path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// Training that had to stop: the loss, or a trained value, was no longer finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the training loss is not finite at step {step} of epoch {epoch}: {}", advice(*.epoch, *.step))]
+pub struct Failure {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Step within the epoch, from 1.
+    pub step: usize,
+}
+
+fn advice(epoch: usize, step: usize) -> &'static str {
+    if (epoch, step) == (1, 1) {
+        "nothing was trained yet, so the model's weights or config are damaged"
+    } else {
+        "lower the learning rate"
+    }
+}

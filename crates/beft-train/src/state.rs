@@ -1,0 +1,261 @@
+//! The state of a training between two epochs, in one file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+
+use beft_core::write_atomic;
+use beft_nn::{BiasModel, ParamData, read_params};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Bytes, Tensor, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::{Checkpoint, EpochRecord, TrainError};
+
+/// What a training has come to after some epochs.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Every epoch so far.
+    pub(crate) epochs: Vec<EpochRecord>,
+    /// Trained parameters by path.
+    pub(crate) values: BTreeMap<String, ParamData>,
+    /// The best epoch's, where that is kept.
+    pub(crate) best: BTreeMap<String, ParamData>,
+    /// The ids that the optimizer knows the parameters by.
+    pub(crate) ids: BTreeMap<String, u64>,
+    /// The optimizer's own record.
+    pub(crate) optimizer: Vec<u8>,
+}
+
+/// What the file says beside tensors.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    identity: String,
+    epochs: Vec<EpochRecord>,
+    ids: BTreeMap<String, u64>,
+}
+
+const FACTS: &str = "beft";
+const OPTIMIZER: &str = "optimizer";
+const VALUE: &str = "value.";
+const BEST: &str = "best.";
+
+impl State {
+    /// The state of `model` and `optimizer` after `epochs`; `paths` are the trained parameters.
+    pub(crate) fn of<M: BiasModel>(
+        model: &M,
+        best: Option<&M>,
+        optimizer: &ModuleOptimizer,
+        paths: &[String],
+        epochs: &[EpochRecord],
+    ) -> Result<Self, String> {
+        let wanted = |path: &str| paths.iter().any(|p| p == path);
+        Ok(Self {
+            epochs: epochs.to_vec(),
+            values: read_params(model, wanted),
+            best: best.map(|m| read_params(m, wanted)).unwrap_or_default(),
+            ids: Ids::of(model, paths),
+            optimizer: optimizer.into_bytes().map_err(|e| e.to_string())?.to_vec(),
+        })
+    }
+
+    /// Writes the file whole or not at all.
+    pub(crate) fn save(self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let fail = |reason: String| TrainError::Checkpoint {
+            path: checkpoint.path.clone(),
+            reason,
+        };
+        let facts = Facts {
+            identity: checkpoint.identity.clone(),
+            epochs: self.epochs,
+            ids: self.ids,
+        };
+        let facts = serde_json::to_string(&facts).map_err(|e| fail(e.to_string()))?;
+        let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (prefix, group) in [(VALUE, &self.values), (BEST, &self.best)] {
+            for (path, data) in group {
+                let raw = data.values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                bytes.push((format!("{prefix}{path}"), data.shape.clone(), raw));
+            }
+        }
+        let mut views = Vec::with_capacity(bytes.len() + 1);
+        for (name, shape, raw) in &bytes {
+            let view = TensorView::new(Dtype::F32, shape.clone(), raw);
+            views.push((name.as_str(), view.map_err(|e| fail(e.to_string()))?));
+        }
+        let optimizer = TensorView::new(Dtype::U8, vec![self.optimizer.len()], &self.optimizer);
+        views.push((OPTIMIZER, optimizer.map_err(|e| fail(e.to_string()))?));
+        let metadata = HashMap::from([(FACTS.to_owned(), facts)]);
+        let file =
+            safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
+        write_atomic(&checkpoint.path, &file).map_err(|e| fail(format!("cannot write it: {e}")))
+    }
+
+    /// Reads the file; `None` when there is none.
+    pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, TrainError> {
+        let fail = |reason: String| TrainError::Checkpoint {
+            path: checkpoint.path.clone(),
+            reason,
+        };
+        let file = match fs::read(&checkpoint.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(fail(format!("cannot read it: {e}"))),
+        };
+        let damaged = |what: String| {
+            fail(format!(
+                "it is not a whole training state ({what}); delete it to begin anew"
+            ))
+        };
+        let (_, metadata) =
+            SafeTensors::read_metadata(&file).map_err(|e| damaged(e.to_string()))?;
+        let facts = metadata.metadata().as_ref().and_then(|m| m.get(FACTS));
+        let facts: Facts = facts
+            .and_then(|facts| serde_json::from_str(facts).ok())
+            .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
+        if facts.identity != checkpoint.identity {
+            return Err(fail(format!(
+                "it belongs to a training with other settings ({}), not to this one ({}); delete it, or give another --out",
+                facts.identity, checkpoint.identity
+            )));
+        }
+        let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
+        let mut state = Self {
+            epochs: facts.epochs,
+            values: BTreeMap::new(),
+            best: BTreeMap::new(),
+            ids: facts.ids,
+            optimizer: Vec::new(),
+        };
+        for (name, view) in tensors.iter() {
+            if name == OPTIMIZER {
+                state.optimizer = view.data().to_vec();
+                continue;
+            }
+            let chunks = view.data().as_chunks::<4>().0;
+            let data = ParamData {
+                shape: view.shape().to_vec(),
+                values: chunks.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            };
+            if let Some(path) = name.strip_prefix(VALUE) {
+                state.values.insert(path.to_owned(), data);
+            } else if let Some(path) = name.strip_prefix(BEST) {
+                state.best.insert(path.to_owned(), data);
+            }
+        }
+        if state.epochs.is_empty() || state.values.keys().ne(state.ids.keys()) {
+            return Err(damaged("parameters are missing".to_owned()));
+        }
+        Ok(Some(state))
+    }
+
+    /// The model as it was, and the optimizer.
+    pub(crate) fn restore<M: BiasModel>(
+        &self,
+        model: M,
+        optimizer: ModuleOptimizer,
+        checkpoint: &Checkpoint,
+    ) -> Result<(M, ModuleOptimizer), TrainError> {
+        let fail = |reason: String| TrainError::Checkpoint {
+            path: checkpoint.path.clone(),
+            reason,
+        };
+        let model = self.with_values(model, &self.values).map_err(fail)?;
+        let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
+        let optimizer = optimizer
+            .from_bytes(bytes)
+            .map_err(|e| fail(format!("the optimizer's state: {e}")))?;
+        Ok((model, optimizer))
+    }
+
+    /// `model` with these values, under the ids that the optimizer knows.
+    pub(crate) fn with_values<M: BiasModel>(
+        &self,
+        model: M,
+        values: &BTreeMap<String, ParamData>,
+    ) -> Result<M, String> {
+        let mut restore = Restore {
+            path: Vec::new(),
+            values,
+            ids: &self.ids,
+            left: values.len(),
+            misfit: None,
+        };
+        let model = model.map(&mut restore);
+        match restore.misfit {
+            Some(path) => Err(format!("parameter `{path}` has another shape in this model")),
+            None if restore.left > 0 => Err("it is of another model".to_owned()),
+            None => Ok(model),
+        }
+    }
+}
+
+struct Ids<'a> {
+    path: Vec<String>,
+    wanted: &'a [String],
+    found: BTreeMap<String, u64>,
+}
+
+impl Ids<'_> {
+    fn of<M: Module>(model: &M, wanted: &[String]) -> BTreeMap<String, u64> {
+        let mut ids = Ids {
+            path: Vec::new(),
+            wanted,
+            found: BTreeMap::new(),
+        };
+        model.visit(&mut ids);
+        ids.found
+    }
+}
+
+impl ModuleVisitor for Ids<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        if self.wanted.contains(&path) {
+            self.found.insert(path, param.id.val());
+        }
+    }
+}
+
+struct Restore<'a> {
+    path: Vec<String>,
+    values: &'a BTreeMap<String, ParamData>,
+    ids: &'a BTreeMap<String, u64>,
+    left: usize,
+    misfit: Option<String>,
+}
+
+impl ModuleMapper for Restore<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let (Some(data), Some(id)) = (self.values.get(&path), self.ids.get(&path)) else {
+            return param;
+        };
+        if param.lazy_shape().to_vec() != data.shape {
+            self.misfit = Some(path);
+            return param;
+        }
+        self.left -= 1;
+        let device = param.lazy_device();
+        let data = TensorData::new(data.values.clone(), data.shape.clone());
+        param.transform_for_load(Tensor::from_data(data, &device), ParamId::from(*id))
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use beft_core::{Mode, Targets, TermSet};
+use beft_eval::predict;
+use beft_score::{RankedTerm, ScorerKind};
+use beft_tasks::Task;
+use beft_train::{Event, Metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::tune::EVAL_BATCH;
+use crate::{
+    Base, EpochResult, Error, TaskData, TuneOptions, metric_suffix, parse_device, rank, tune,
+};
+
+/// One training of a comparison: everything that decides its result but the files' contents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Model as the user named it.
+    pub model: String,
+    /// Task, or path of its TOML file.
+    pub task: String,
+    /// Data folder.
+    pub data: PathBuf,
+    /// Name of the training subset's size.
+    pub regime: String,
+    /// The size; `None` for the whole file.
+    pub train_size: Option<usize>,
+    /// What is trained.
+    pub mode: String,
+    /// Seed.
+    pub seed: u32,
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Scorers that run where all biases are trained.
+    pub scorers: Vec<String>,
+    /// Device.
+    pub device: String,
+    /// Of the frozen weight matrices.
+    pub precision: String,
+    /// Dev examples at most, per split.
+    pub limit: Option<usize>,
+}
+
+/// What a cell gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// The cell.
+    pub cell: Cell,
+    /// Name of the task.
+    pub task_name: String,
+    /// Training examples used.
+    pub train_size: usize,
+    /// Class names; none for a regression.
+    pub labels: Vec<String>,
+    /// Number of trained values.
+    pub trainable: usize,
+    /// Number of values of the model.
+    pub parameters: usize,
+    /// Metrics after the last epoch.
+    pub metrics: Metrics,
+    /// Every epoch.
+    pub epochs: Vec<EpochResult>,
+    /// Why training had to stop, if it had to.
+    pub failure: Option<String>,
+    /// Per scorer, the terms by falling mean score; where all biases were trained.
+    pub ranking: BTreeMap<String, Vec<RankedTerm>>,
+    /// What is unusual about scores.
+    pub notes: Vec<String>,
+    /// What the model said of each dev example, by the suffix of the split's metrics.
+    pub samples: BTreeMap<String, Vec<Sample>>,
+}
+
+/// What the model said of a dev example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Class index, or value.
+    pub target: f64,
+    /// Class scores, or the one value.
+    pub scores: Vec<f32>,
+}
+
+impl Sample {
+    /// The predicted class, or value.
+    pub fn prediction(&self, regression: bool) -> f64 {
+        match regression {
+            true => f64::from(self.scores.first().copied().unwrap_or(0.0)),
+            false => beft_eval::argmax(&self.scores) as f64,
+        }
+    }
+}
+
+/// Trains a cell and evaluates it. `state` is the file in which it survives an interruption.
+///
+/// # Errors
+///
+/// When model, data or settings do not fit. Divergence is a result.
+pub fn run_cell(
+    cell: &Cell,
+    state: &Path,
+    on_event: impl FnMut(Event<'_>),
+) -> Result<CellResult, Error> {
+    let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
+    let device = parse_device(&cell.device)?;
+    let task = Task::resolve(&cell.task)?;
+    let precision = cell.precision.parse().map_err(|e| usage(&e))?;
+    let base = Base::open(&cell.model, task.defaults.max_length, &device)?;
+    let base = base.with_precision(precision)?;
+    let data = TaskData::load(
+        &task,
+        &cell.data,
+        &base,
+        cell.train_size,
+        cell.limit,
+        cell.seed,
+    )?;
+    let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
+    let options = TuneOptions {
+        learning_rate: cell.learning_rate,
+        epochs: cell.epochs,
+        batch_size: cell.batch_size,
+        checkpoint: Some(state.to_owned()),
+        resume: true,
+        ..TuneOptions::for_task(&task, &mode, &base, cell.seed)
+    };
+    let outcome = tune(&base, &data, &mode, &options, on_event)?;
+    let mut result = CellResult {
+        cell: cell.clone(),
+        task_name: task.name.clone(),
+        train_size: data.train.len(),
+        labels: data.labels.clone(),
+        trainable: outcome.trainable,
+        parameters: outcome.parameters,
+        metrics: outcome.metrics(),
+        epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
+        failure: outcome.failure.map(|failure| failure.to_string()),
+        ranking: BTreeMap::new(),
+        notes: Vec::new(),
+        samples: BTreeMap::new(),
+    };
+    for dev in &data.dev {
+        let encodings = &dev.set.encodings;
+        let scores = predict(&outcome.model, encodings, EVAL_BATCH, options.padding, |_| ());
+        let targets: Vec<f64> = match &dev.set.targets {
+            Targets::Classes(classes) => classes.iter().map(|c| *c as f64).collect(),
+            Targets::Values(values) => values.iter().map(|v| f64::from(*v)).collect(),
+        };
+        let samples = targets.into_iter().zip(scores);
+        let samples = samples.map(|(target, scores)| Sample { target, scores });
+        let suffix = metric_suffix(dev.split).to_owned();
+        result.samples.insert(suffix, samples.collect());
+    }
+    if mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
+        let scorers = ScorerKind::parse_list(&cell.scorers.join(",")).map_err(|e| usage(&e))?;
+        let trained = Some(&outcome);
+        let ranking = rank(&base, &data, &TermSet::all(), &scorers, trained, &options, || ())?;
+        result.ranking = ranking.by_scorer();
+        result.notes = ranking.notes();
+    }
+    Ok(result)
+}
