@@ -63,7 +63,9 @@ impl Backend {
 enum Program {
     /// Pure Rust on the CPU.
     Plain,
-    /// Kernels are compiled where it runs, through Vulkan.
+    /// Kernels are compiled where it runs, from WGSL.
+    Wgpu,
+    /// The same, from SPIR-V through Vulkan. Apart, since with it `wgpu` takes SPIR-V too.
     Vulkan,
     /// The same, through CUDA as well.
     Kernels,
@@ -72,13 +74,20 @@ enum Program {
 }
 
 impl Program {
-    const ALL: [Self; 4] = [Self::Plain, Self::Vulkan, Self::Kernels, Self::Torch];
+    const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Wgpu,
+        Self::Vulkan,
+        Self::Kernels,
+        Self::Torch,
+    ];
 
     /// The one that holds a backend.
     fn of(backend: Backend) -> Self {
         match backend {
             Backend::Flex | Backend::Ndarray => Self::Plain,
-            Backend::Vulkan | Backend::Wgpu => Self::Vulkan,
+            Backend::Wgpu => Self::Wgpu,
+            Backend::Vulkan => Self::Vulkan,
             Backend::Cuda => Self::Kernels,
             Backend::Tch => Self::Torch,
         }
@@ -87,6 +96,7 @@ impl Program {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "beft-parity-plain",
+            Self::Wgpu => "beft-parity-wgpu",
             Self::Vulkan => "beft-parity-vulkan",
             Self::Kernels => "beft-parity",
             Self::Torch => "beft-parity-tch",
@@ -96,6 +106,7 @@ impl Program {
     fn features(self) -> &'static str {
         match self {
             Self::Plain => "flex,ndarray",
+            Self::Wgpu => "wgpu",
             Self::Vulkan => "vulkan",
             Self::Kernels => "cuda,vulkan",
             Self::Torch => "tch",

@@ -80,7 +80,7 @@ fn an_encoder_is_trained_on_a_backend_of_the_users_choice() {
         r#"
 use beft_encoder::checkpoint::ModelDir;
 use beft_encoder::EncoderForSequenceClassification;
-use beft_train::core::{EncodedSet, Encoding, TermSet};
+use beft_train::core::{EncodedSet, Encoding, Targets, TermSet};
 use beft_train::{Metrics, TrainConfig, TrainError, train};
 use burn::tensor::Device;
 
@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = ModelDir::open("FIXTURE".as_ref())?;
     let (model, _) = EncoderForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
     let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3] });
-    let data = EncodedSet { encodings: inputs.collect(), labels: vec![1; 8] };
+    let data = EncodedSet { encodings: inputs.collect(), targets: Targets::Classes(vec![1; 8]) };
     let config = TrainConfig::new("v".parse::<TermSet>()?, 1e-2, 20, 0);
     let evaluate = |_: &_| Ok::<Metrics, TrainError>(Metrics::new());
     let trained = train(model, &data, &config, evaluate, |_| ())?;

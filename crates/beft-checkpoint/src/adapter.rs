@@ -240,7 +240,9 @@ impl Adapter {
         let mut new: BTreeMap<String, (bool, Vec<f32>)> = BTreeMap::new();
         for (linear, factors) in &self.lora {
             let change = factors.change(self.lora_alpha).ok_or_else(|| {
-                fail(format!("the LoRA factors of `{linear}` do not fit each other"))
+                fail(format!(
+                    "the LoRA factors of `{linear}` do not fit each other"
+                ))
             })?;
             new.insert(path_of(&format!("{linear}.weight"))?.1, (true, change));
         }

@@ -233,6 +233,18 @@ impl Adapter {
                 ));
             }
         }
+        let lora = config.peft_type == "LORA";
+        let (wanted, other) = match lora {
+            true => (!adapter.lora.is_empty(), adapter.deltas.is_empty()),
+            false => (true, adapter.lora.is_empty()),
+        };
+        if !(wanted && other) {
+            let reason = format!(
+                "peft_type is `{}`, but {ADAPTER_WEIGHTS} holds something else",
+                config.peft_type
+            );
+            return Err(fail(ADAPTER_CONFIG, reason));
+        }
         if listed && let Some(problem) = adapter.target_problem() {
             return Err(fail(ADAPTER_CONFIG, problem));
         }
@@ -356,9 +368,9 @@ mod tests {
             "{message}"
         );
         adapter().save(&path).unwrap();
-        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "LORA"}"#).unwrap();
+        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "IA3"}"#).unwrap();
         let message = Adapter::load(&path).unwrap_err().to_string();
-        assert!(message.contains("`LORA`"), "{message}");
+        assert!(message.contains("`IA3`"), "{message}");
         // A file stands where the folder should go.
         let blocked = dir.path().join("file");
         fs::write(&blocked, "x").unwrap();

@@ -15,7 +15,13 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const OWNED: &[&str] = &[CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, ADAPTER_SIDECAR];
+const OWNED: &[&str] = &[
+    CONFIG,
+    WEIGHTS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    ADAPTER_SIDECAR,
+];
 
 /// Writes a whole model with its classification head in Hugging Face layout: the base's config and
 /// tokenizer, all weights, and `facts` of our own in `beft.json`. `labels` name the classes, none a
@@ -71,8 +77,8 @@ pub fn save_model<M: Module>(
     }
     // HF refuses files without the format.
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let weights = safetensors::serialize(views, Some(format))
-        .map_err(|e| write(std::io::Error::other(e)))?;
+    let weights =
+        safetensors::serialize(views, Some(format)).map_err(|e| write(std::io::Error::other(e)))?;
 
     let pretty = |value: &Map<String, Value>| -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();

@@ -46,7 +46,10 @@ pub(crate) struct Info<'a> {
 
 impl Shard {
     pub(crate) fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
         let content = match extension {
             "bin" | "pt" | "pth" => open_pytorch(path)?,
             _ => open_safetensors(path)?,

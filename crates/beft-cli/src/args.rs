@@ -160,7 +160,12 @@ pub(crate) struct TuneArgs {
     pub(crate) train: TrainArgs,
     /// What to train beside the head: biases (v; q,k,v; v@6-11; all; frozen for none), or what they
     /// are compared with: full, random, random-lines, lora-q, lora-k, lora-v, lora-qkv.
-    #[arg(long, value_name = "TERMS", default_value = "v", visible_alias = "mode")]
+    #[arg(
+        long,
+        value_name = "TERMS",
+        default_value = "v",
+        visible_alias = "mode"
+    )]
     pub(crate) terms: Mode,
     /// Rank of LoRA's update.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
@@ -277,16 +282,32 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data, required_unless_present = "file")]
     pub(crate) task: Vec<(String, Option<PathBuf>)>,
     /// Size of the training subset: low, medium, high; can be given more than once.
-    #[arg(long, value_name = "NAME", default_value = "low", conflicts_with = "file")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "low",
+        conflicts_with = "file"
+    )]
     pub(crate) regime: Vec<String>,
     /// What is trained, as in tune --terms; can be given more than once.
     #[arg(long, value_name = "MODE", default_values = ["frozen", "q", "k", "v", "all"])]
     pub(crate) mode: Vec<String>,
     /// Seeds, separated by commas.
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "0", conflicts_with = "file")]
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        default_value = "0",
+        conflicts_with = "file"
+    )]
     pub(crate) seeds: Vec<u32>,
     /// Scores to compute where all biases are trained, as in rank.
-    #[arg(long, value_name = "SCORERS", default_value = "all", conflicts_with = "file")]
+    #[arg(
+        long,
+        value_name = "SCORERS",
+        default_value = "all",
+        conflicts_with = "file"
+    )]
     pub(crate) scorer: String,
     /// Number of training examples, instead of the regime's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]

@@ -12,6 +12,15 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// `eprintln!`, likewise.
+macro_rules! tell {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+pub(crate) use tell;
+
 /// Output folders that a command made: those still empty at its end, because it failed, go away.
 #[must_use = "an empty folder stays only as long as this lives"]
 pub(crate) struct MadeFolders(Vec<PathBuf>);

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use crate::output::tell;
 use beft::train::{Event, Metrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -34,7 +35,7 @@ impl Progress {
     /// A line that stays.
     pub(crate) fn line(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            tell!("{text}");
         } else {
             self.bar.println(text);
         }
@@ -182,7 +183,7 @@ impl CellsProgress {
 
     fn line(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            tell!("{text}");
         } else {
             self.bar.println(text);
         }
@@ -236,7 +237,7 @@ impl Downloads {
         if *self.file.borrow() != progress.file {
             progress.file.clone_into(&mut self.file.borrow_mut());
             if self.bar.is_hidden() {
-                eprintln!("downloading {}", progress.file);
+                tell!("downloading {}", progress.file);
             }
             self.bar.reset();
             self.bar.set_message(progress.file.to_owned());

@@ -202,7 +202,7 @@ fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("not finite at step "), "{text}");
     assert!(
-        text.contains("the last good adapter is in out/last-good"),
+        text.contains("what was last good is in out/last-good"),
         "{text}"
     );
     assert_eq!(scratch.list("out"), ["last-good"]);
@@ -330,14 +330,19 @@ fn adapters_that_do_not_fit() {
     );
     let text = targets("\"value\"", "\"value\", \"query\"");
     assert!(
-        text.contains("no bias for the target module `query`"),
+        text.contains("nothing for the target module `query`"),
         "{text}"
     );
     scratch.write(
         "out/adapter/adapter_config.json",
         &config.replace("\"BEFT\"", "\"LORA\""),
     );
-    assert!(eval(&[]).contains("peft_type is `LORA`"));
+    assert!(eval(&[]).contains("peft_type is `LORA`, but"));
+    scratch.write(
+        "out/adapter/adapter_config.json",
+        &config.replace("\"BEFT\"", "\"IA3\""),
+    );
+    assert!(eval(&[]).contains("peft_type is `IA3`"));
     fs::remove_file(scratch.path("out/adapter/adapter_config.json")).unwrap();
     assert!(eval(&[]).contains("adapter_config.json: no such file"));
 }

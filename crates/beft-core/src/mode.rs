@@ -105,7 +105,15 @@ mod tests {
     #[test]
     fn modes_are_read_as_they_are_written() {
         for text in [
-            "v", "q,k,v", "v@6-11", "all", "frozen", "full", "random", "random-lines", "lora-v",
+            "v",
+            "q,k,v",
+            "v@6-11",
+            "all",
+            "frozen",
+            "full",
+            "random",
+            "random-lines",
+            "lora-v",
             "lora-qkv",
         ] {
             let mode: Mode = text.parse().unwrap();
@@ -122,6 +130,9 @@ mod tests {
             assert!(error.contains("lora-q"), "{error}");
         }
         let error = "bitfit".parse::<Mode>().unwrap_err().to_string();
-        assert!(error.contains("bitfit") && error.contains("full"), "{error}");
+        assert!(
+            error.contains("bitfit") && error.contains("full"),
+            "{error}"
+        );
     }
 }

@@ -23,7 +23,7 @@ use beft_core::Encoding;
 use beft_demo::corpus::Corpus;
 use beft_demo::vocab::{SPECIAL, function_words, tokenizer_json, vocabulary};
 use beft_demo::words::{Half, Role, Sentiment, sentiment_words};
-use beft_encoder::{EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES, BERT_NAMES};
+use beft_encoder::{BERT_NAMES, EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES};
 use beft_nn::{Batch, Padding, map_params, read_params};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;

@@ -1,6 +1,4 @@
-use beft_checkpoint::{
-    CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module,
-};
+use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
 use beft_core::{BiasSite, BiasTerm};
 use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier, map_params};
 use burn::module::{Module, Param};

@@ -134,7 +134,10 @@ mod tests {
         let (a, b) = (mean(right), mean(worse));
         assert_eq!(a, mean(right));
         let found = difference(0.1, &a, &b);
-        assert!(found.low > 0.0 && found.high < 0.2 && found.p < 0.01, "{found:?}");
+        assert!(
+            found.low > 0.0 && found.high < 0.2 && found.p < 0.01,
+            "{found:?}"
+        );
         let none = difference(0.0, &a, &a);
         assert_eq!((none.low, none.high, none.p), (0.0, 0.0, 1.0));
         // sqrt(.75 * .25 / 200)

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use beft_core::{BiasSite, BiasTerm, BiasSnapshot, TermSet, TermSetError};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 

@@ -2,9 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, ModelDir};
-use beft_core::{
-    BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Targets, TermSet, TermSetError,
-};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Targets, TermSet, TermSetError};
 use beft_encoder::EncoderForSequenceClassification;
 use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params, snapshot};
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
@@ -176,7 +174,11 @@ impl Run<'_> {
             largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
         }
         for name in expected.with_prefix("grad.") {
-            let path = model.names().by_hf(name).map(|(_, path)| path).unwrap_or_default();
+            let path = model
+                .names()
+                .by_hf(name)
+                .map(|(_, path)| path)
+                .unwrap_or_default();
             let actual = reader.found.remove(&path).unwrap_or_default();
             let name = format!("grad.{name}");
             if !path.ends_with(".biases.k") {
@@ -242,7 +244,9 @@ impl Run<'_> {
         let mut values = read_params(&model, |_| true);
         let expected = self.expected;
         for hf in expected.with_prefix(&prefix) {
-            let (_, path) = self.model.names()
+            let (_, path) = self
+                .model
+                .names()
                 .by_hf(hf)
                 .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
             let data = values
@@ -270,7 +274,9 @@ impl Run<'_> {
         let mut wanted = BiasSnapshot::default();
         for site in sites {
             let path = EncoderForSequenceClassification::site_path(site);
-            let (_, name) = self.model.names()
+            let (_, name) = self
+                .model
+                .names()
                 .by_path(&path)
                 .ok_or_else(|| ParityError::Missing(path.clone()))?;
             wanted.insert(site, self.expected.floats(&format!("step3.all.{name}"))?);

@@ -129,6 +129,9 @@ mod tests {
         assert_eq!(list("fisher, BEFT,beft"), Ok(expected));
         assert_eq!(list("all").unwrap().len(), 7);
         let error = list("beft,taylor").unwrap_err().to_string();
-        assert!(error.contains("`taylor`") && error.contains("gradnorm"), "{error}");
+        assert!(
+            error.contains("`taylor`") && error.contains("gradnorm"),
+            "{error}"
+        );
     }
 }

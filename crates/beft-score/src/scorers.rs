@@ -109,14 +109,12 @@ impl Scorer for Angle {
     }
 
     fn score(&self, before: &BiasSnapshot, after: &BiasSnapshot) -> Result<Scores, ScoreError> {
-        score_each(self.name(), before, after, |b0, b1| {
-            match degrees(b0, b1) {
-                Some(degrees) => Cell::of(degrees),
-                None => Cell {
-                    value: None,
-                    note: Some(Note::NoAngle),
-                },
-            }
+        score_each(self.name(), before, after, |b0, b1| match degrees(b0, b1) {
+            Some(degrees) => Cell::of(degrees),
+            None => Cell {
+                value: None,
+                note: Some(Note::NoAngle),
+            },
         })
     }
 }

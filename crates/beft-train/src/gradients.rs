@@ -45,7 +45,10 @@ pub fn fisher<M: SequenceClassifier>(
         on_batch();
     }
     let mean = |sum: Tensor<1>| f64::from(sum.into_scalar::<f32>()) / count;
-    Ok(sums.into_iter().map(|(site, sum)| (site, mean(sum))).collect())
+    Ok(sums
+        .into_iter()
+        .map(|(site, sum)| (site, mean(sum)))
+        .collect())
 }
 
 /// The Euclidean norm of the gradient of every bias on the first step's batch: the first

@@ -22,8 +22,7 @@ pub fn batch_loss<M: SequenceClassifier>(
     match &data.targets {
         Targets::Classes(classes) => {
             let classes: Vec<i64> = chosen.iter().map(|i| classes[*i] as i64).collect();
-            let targets =
-                Tensor::<1, Int>::from_data(TensorData::new(classes, shape), device);
+            let targets = Tensor::<1, Int>::from_data(TensorData::new(classes, shape), device);
             CrossEntropyLossConfig::new()
                 .init(device)
                 .forward(logits, targets)

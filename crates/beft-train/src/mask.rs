@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use beft_nn::{BiasModel, param_shapes};
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use rand::seq::index;
@@ -17,8 +17,9 @@ pub(crate) type Entries = BTreeMap<String, Vec<usize>>;
 /// decay leaves a parameter as it is, bit for bit.
 #[derive(Debug, Default)]
 pub struct GradMasks {
-    /// 1 where an entry is used, else 0, flat; a parameter that is not here is used whole.
-    masks: BTreeMap<ParamId, Tensor<1>>,
+    /// 1 where an entry is used, else 0, flat, by parameter path; a parameter that is not here is
+    /// used whole.
+    masks: BTreeMap<String, Tensor<1>>,
 }
 
 impl GradMasks {
@@ -38,6 +39,7 @@ impl GradMasks {
             return grads;
         }
         let mut apply = Apply {
+            path: Vec::new(),
             masks: &self.masks,
             grads,
         };
@@ -49,7 +51,7 @@ impl GradMasks {
 struct Maker<'a> {
     path: Vec<String>,
     entries: &'a Entries,
-    masks: BTreeMap<ParamId, Tensor<1>>,
+    masks: BTreeMap<String, Tensor<1>>,
 }
 
 impl ModuleVisitor for Maker<'_> {
@@ -62,26 +64,36 @@ impl ModuleVisitor for Maker<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(entries) = self.entries.get(&self.path.join(".")) {
+        let path = self.path.join(".");
+        if let Some(entries) = self.entries.get(&path) {
             let mut mask = vec![0.0f32; param.lazy_shape().num_elements()];
             entries.iter().for_each(|entry| mask[*entry] = 1.0);
             let len = mask.len();
             // Gradients live on the device without autodiff.
             let device = param.lazy_device().inner();
             let mask = Tensor::from_data(TensorData::new(mask, [len]), &device);
-            self.masks.insert(param.id, mask);
+            self.masks.insert(path, mask);
         }
     }
 }
 
 struct Apply<'a> {
-    masks: &'a BTreeMap<ParamId, Tensor<1>>,
+    path: Vec<String>,
+    masks: &'a BTreeMap<String, Tensor<1>>,
     grads: GradientsParams,
 }
 
 impl ModuleVisitor for Apply<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(mask) = self.masks.get(&param.id)
+        if let Some(mask) = self.masks.get(&self.path.join("."))
             && let Some(grad) = self.grads.remove::<D>(param.id)
         {
             let mask = mask.clone().reshape(grad.shape());

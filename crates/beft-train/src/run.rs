@@ -118,7 +118,9 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
             reason,
         };
         if !state.best.is_empty() {
-            let kept = state.with_values(model.clone(), &state.best).map_err(fail)?;
+            let kept = state
+                .with_values(model.clone(), &state.best)
+                .map_err(fail)?;
             best = Some((best_epoch(&state.epochs, &config.selection.metric), kept));
         }
         epochs = state.epochs;
@@ -143,8 +145,7 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
             let step = index + 1;
             device.seed(dropout_seed(config.seed, epoch, step));
             let before = model.clone();
-            let (next, loss) =
-                training_step(model, &masks, data, chosen, config, &mut optimizer);
+            let (next, loss) = training_step(model, &masks, data, chosen, config, &mut optimizer);
             if !loss.is_finite() {
                 failure = Some(Failure { epoch, step });
                 model = good;

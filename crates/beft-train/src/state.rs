@@ -185,7 +185,9 @@ impl State {
         };
         let model = model.map(&mut restore);
         match restore.misfit {
-            Some(path) => Err(format!("parameter `{path}` has another shape in this model")),
+            Some(path) => Err(format!(
+                "parameter `{path}` has another shape in this model"
+            )),
             None if restore.left > 0 => Err("it is of another model".to_owned()),
             None => Ok(model),
         }

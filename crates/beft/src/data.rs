@@ -127,7 +127,10 @@ fn note_skipped(data: &Dataset) -> Vec<String> {
 fn fingerprint<'a>(examples: impl Iterator<Item = &'a Example>) -> String {
     let mut hash = Sha256::new();
     for example in examples {
-        hash.update(format!("{:?}\n", (&example.text, &example.text_pair, example.label)));
+        hash.update(format!(
+            "{:?}\n",
+            (&example.text, &example.text_pair, example.label)
+        ));
     }
     let digest = hash.finalize();
     digest.iter().take(8).map(|b| format!("{b:02x}")).collect()

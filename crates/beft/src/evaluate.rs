@@ -166,7 +166,9 @@ impl Facts {
             .enumerate()
             .find_map(|(i, label)| labels[..i].contains(label).then_some(label));
         if let Some(twice) = twice {
-            return Err(Error::Usage(format!("{whose} names the label `{twice}` twice")));
+            return Err(Error::Usage(format!(
+                "{whose} names the label `{twice}` twice"
+            )));
         }
         if labels.len().max(1) != outputs {
             return Err(Error::Usage(format!(
@@ -278,7 +280,12 @@ pub(crate) fn metrics<M: SequenceClassifier>(
     let mut metrics = Metrics::new();
     for dev in dev {
         let logits = predict(model, &dev.set.encodings, EVAL_BATCH, padding, |_| ());
-        metrics.extend(task_metrics(task, &dev.set.targets, &logits, metric_suffix(dev.split)));
+        metrics.extend(task_metrics(
+            task,
+            &dev.set.targets,
+            &logits,
+            metric_suffix(dev.split),
+        ));
     }
     metrics
 }

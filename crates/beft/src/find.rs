@@ -13,15 +13,17 @@ use crate::Error;
 /// # Errors
 ///
 /// When there is no such model, or it cannot be had or read.
-pub fn find_model(
-    name: &str,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<ModelDir, Error> {
+pub fn find_model(name: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<ModelDir, Error> {
     let path = Path::new(name);
     if path.is_dir() {
         return Ok(ModelDir::open(path)?);
     }
-    let snapshot = Hub::from_env().model(name, progress)?;
+    let snapshot = Hub::from_env().model(name, progress);
+    let snapshot = snapshot.map_err(|e| {
+        Error::Usage(format!(
+            "model `{name}` not found: there is no such folder, and as a name on the Hugging Face hub: {e}"
+        ))
+    })?;
     Ok(ModelDir::open(&snapshot)?.named(name))
 }
 
@@ -47,7 +49,6 @@ pub fn find_data(task: &Task, progress: &mut dyn FnMut(Progress<'_>)) -> Result<
     let (needed, optional) = (files(&needed), files(task.test_splits()));
     let needed_refs: Vec<&str> = needed.iter().map(String::as_str).collect();
     let optional_refs: Vec<&str> = optional.iter().map(String::as_str).collect();
-    let snapshot =
-        Hub::from_env().dataset(&hub.repo, &needed_refs, &optional_refs, progress)?;
+    let snapshot = Hub::from_env().dataset(&hub.repo, &needed_refs, &optional_refs, progress)?;
     Ok(snapshot.join(hub.config.as_deref().unwrap_or("data")))
 }

@@ -41,7 +41,10 @@ pub fn rank(
         let trained = trained.ok_or_else(|| {
             Error::Usage(format!("the scorer {} needs a trained run", scorer.name()))
         })?;
-        let (before, after) = (only(&trained.before, &wanted), only(&trained.after, &wanted));
+        let (before, after) = (
+            only(&trained.before, &wanted),
+            only(&trained.after, &wanted),
+        );
         Ok(scorer.score(&before, &after)?)
     };
     let gradients = |kind: ScorerKind, values: std::collections::BTreeMap<BiasSite, f64>| {
@@ -58,12 +61,22 @@ pub fn rank(
             (ScorerKind::Fisher, Some(model)) => {
                 let padding = options.padding;
                 let on_batch = &mut on_batch;
-                let found = fisher(model, &data.train, FISHER_BATCH, FISHER_NORM, padding, on_batch)?;
+                let found = fisher(
+                    model,
+                    &data.train,
+                    FISHER_BATCH,
+                    FISHER_NORM,
+                    padding,
+                    on_batch,
+                )?;
                 gradients(*kind, found)
             }
             (ScorerKind::GradNorm, Some(model)) => {
                 let (batch, padding) = (options.batch_size, options.padding);
-                gradients(*kind, gradient_norm(model, &data.train, batch, seed, padding)?)
+                gradients(
+                    *kind,
+                    gradient_norm(model, &data.train, batch, seed, padding)?,
+                )
             }
             (ScorerKind::Magnitude, _) => change(&Magnitude)?,
             (ScorerKind::Angle, _) => change(&Angle)?,

@@ -78,7 +78,11 @@ pub fn run(
             of,
         });
         let tune_options = TuneOptions {
-            checkpoint: options.tune.checkpoint.as_ref().map(|dir| dir.join(format!("{mode}.state"))),
+            checkpoint: options
+                .tune
+                .checkpoint
+                .as_ref()
+                .map(|dir| dir.join(format!("{mode}.state"))),
             ..options.tune.clone()
         };
         let outcome = tune(base, data, &mode, &tune_options, |event| {
@@ -104,7 +108,11 @@ pub fn run(
         Error::Usage("none of the candidate terms has a score: every bias is zero".to_owned())
     })?;
     let mut modes = vec![ModeResult::of(&frozen)];
-    modes.extend(candidates.iter().map(|(_, outcome)| ModeResult::of(outcome)));
+    modes.extend(
+        candidates
+            .iter()
+            .map(|(_, outcome)| ModeResult::of(outcome)),
+    );
     modes.push(ModeResult::of(&all));
 
     let results = RunResults {

@@ -4,9 +4,7 @@ use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
 use beft_encoder::{Architecture, EncoderForSequenceClassification};
 use beft_nn::{BiasModel, Padding, read_params, snapshot};
-use beft_train::{
-    Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, train,
-};
+use beft_train::{Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, train};
 use serde_json::{Map, Value, json};
 
 use crate::evaluate::metrics;

@@ -12,13 +12,13 @@ use beft::compare::{
     run_cell, sample_lines, summarize,
 };
 use beft::core::write_atomic;
+use beft::score::{Scores, core::BiasSite};
 use beft::train::Event;
 use beft::{heatmap_svg, parse_device, write_json};
-use beft::score::{Scores, core::BiasSite};
 use serde_json::json;
 
 use crate::args::{CompareArgs, CompareCellArgs};
-use crate::output::{prepare_folder, print_markdown, say};
+use crate::output::{prepare_folder, print_markdown, say, tell};
 use crate::progress::CellsProgress;
 
 /// Folder of finished cells within the output folder.
@@ -39,7 +39,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     let failed = run_all(args, &journal, &keyed)?;
     if !failed.is_empty() {
         for line in &failed {
-            eprintln!("{line}");
+            tell!("{line}");
         }
         bail!(
             "{} of {} trainings failed; the others are kept, and the same command goes on from there",
@@ -83,7 +83,9 @@ fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> R
         .filter(|(key, _)| !journal.is_done(key))
         .collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let on_gpu = ["cuda", "vulkan", "wgpu"].iter().any(|gpu| args.device.contains(gpu));
+    let on_gpu = ["cuda", "vulkan", "wgpu"]
+        .iter()
+        .any(|gpu| args.device.contains(gpu));
     let jobs = match args.jobs {
         Some(jobs) => jobs as usize,
         None if on_gpu => 1,
@@ -117,7 +119,10 @@ fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> R
 
 /// `sst2 low lora-v seed 1`
 fn name_of(cell: &Cell) -> String {
-    format!("{} {} {} seed {}", cell.task, cell.regime, cell.mode, cell.seed)
+    format!(
+        "{} {} {} seed {}",
+        cell.task, cell.regime, cell.mode, cell.seed
+    )
 }
 
 /// Kills the process when this end goes away.
@@ -178,8 +183,8 @@ fn run_one(
 
 /// One training of a comparison: what the hidden subcommand does.
 pub(crate) fn cell(args: &CompareCellArgs) -> Result<()> {
-    let text = fs::read(&args.cell)
-        .with_context(|| format!("cannot read {}", args.cell.display()))?;
+    let text =
+        fs::read(&args.cell).with_context(|| format!("cannot read {}", args.cell.display()))?;
     let cell: Cell = serde_json::from_slice(&text)
         .with_context(|| format!("cannot read {}", args.cell.display()))?;
     let journal = Journal::open(&args.journal)?;
@@ -193,7 +198,11 @@ pub(crate) fn cell(args: &CompareCellArgs) -> Result<()> {
     let result = run_cell(&cell, &journal.state_path(&args.key), |event| match event {
         Event::Started { steps, epochs, .. } => of = (steps, epochs),
         Event::Step { epoch, step, .. } if step % 10 == 0 => {
-            tell(format!("step {} of {}", (epoch - 1) * of.0 + step, of.0 * of.1));
+            tell(format!(
+                "step {} of {}",
+                (epoch - 1) * of.0 + step,
+                of.0 * of.1
+            ));
         }
         _ => {}
     })?;
@@ -213,12 +222,17 @@ fn write_summary(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]
         .map(|(key, cell)| {
             journal.find(key).with_context(|| {
                 let name = name_of(cell);
-                format!("{name}: its result in {} is damaged; delete {key}.json there", CELLS)
+                format!(
+                    "{name}: its result in {} is damaged; delete {key}.json there",
+                    CELLS
+                )
             })
         })
         .collect::<Result<Vec<_>>>()?;
     let groups = summarize(results)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let text = |name: String, text: String| {
         let path = args.out.join(name);
         write_atomic(&path, text.as_bytes())
@@ -227,7 +241,12 @@ fn write_summary(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]
     let mut report = markdown(&groups);
     report.push_str("\n## Pictures\n\n");
     for group in &groups {
-        let stem = file_name(&format!("{}_{}_{}", short(&group.model), group.task, group.regime));
+        let stem = file_name(&format!(
+            "{}_{}_{}",
+            short(&group.model),
+            group.task,
+            group.regime
+        ));
         if let Some(svg) = curves_svg(group) {
             text(format!("curves_{stem}.svg"), svg)?;
             report.push_str(&format!("![learning curves](curves_{stem}.svg)\n"));
@@ -245,7 +264,11 @@ fn write_summary(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]
             report.push_str(&format!("![{} scores]({name})\n", scores.scorer()));
         }
         for mode in &group.modes {
-            let folder = args.out.join("lm-eval").join(&stem).join(file_name(&mode.mode));
+            let folder = args
+                .out
+                .join("lm-eval")
+                .join(&stem)
+                .join(file_name(&mode.mode));
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
             let time = now.as_secs();
@@ -323,5 +346,7 @@ fn short(model: &str) -> &str {
 /// Letters, digits, `-` and `_` only.
 fn file_name(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    text.chars().map(|c| if plain(c) { c } else { '-' }).collect()
+    text.chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect()
 }

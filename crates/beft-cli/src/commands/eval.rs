@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::fetch_model;
 use crate::args::{EvalArgs, TunedArgs};
-use crate::output::{check_file, say};
+use crate::output::{check_file, say, tell};
 use crate::progress::metrics;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
@@ -23,7 +23,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     let mut data: Vec<(&str, Dataset)> = Vec::new();
     if args.data.is_dir() {
         for split in task.dev_splits() {
-            data.push((metric_suffix(*split), task.load(&args.data, *split, labels)?));
+            data.push((
+                metric_suffix(*split),
+                task.load(&args.data, *split, labels)?,
+            ));
         }
     } else {
         data.push(("", task.load_file(&args.data, labels, true)?));
@@ -33,14 +36,20 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     for (suffix, data) in &data {
         if let Some(first) = data.skipped.first() {
             let count = data.skipped.len();
-            eprintln!("{}: {count} lines left out, the first is line {first}", data.path.display());
+            tell!(
+                "{}: {count} lines left out, the first is line {first}",
+                data.path.display()
+            );
         }
         let result = beft::evaluate(&tuned, &task, data)?;
         let named = result.metrics.into_iter();
         all.extend(named.map(|(name, value)| (format!("{name}{suffix}"), value)));
         examples += result.examples;
     }
-    let files: Vec<String> = data.iter().map(|(_, d)| d.path.display().to_string()).collect();
+    let files: Vec<String> = data
+        .iter()
+        .map(|(_, d)| d.path.display().to_string())
+        .collect();
     let files = files.join(", ");
     if let Some(out) = out {
         let adapter = args.tuned.adapter.as_ref();

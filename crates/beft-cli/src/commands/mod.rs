@@ -73,14 +73,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let base = Base::open(&args.model, task.defaults.max_length, &device)?
         .with_precision(args.recipe.precision)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
-    let data = TaskData::load(
-        &task,
-        &folder,
-        &base,
-        size,
-        None,
-        args.recipe.seed,
-    )?;
+    let data = TaskData::load(&task, &folder, &base, size, None, args.recipe.seed)?;
     data.notes.iter().for_each(|note| progress.line(note));
     let (_, report) = base.classifier(data.outputs(), u64::from(args.recipe.seed))?;
     if !report.initialized.is_empty() {

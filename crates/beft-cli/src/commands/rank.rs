@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{prepare_output, setup};
 use crate::args::RankArgs;
-use crate::output::{print_table, say};
+use crate::output::{print_table, say, tell};
 use crate::progress::Progress;
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let trained = train_for(scorers, train, &args.terms)?;
     if let Some(outcome) = &trained {
         if let Some(warning) = outcome.warning(data.labels.len()) {
-            eprintln!("warning: {warning}");
+            tell!("warning: {warning}");
         }
         if outcome.failure.is_some() {
             outcome.save(base, &args.out)?;
@@ -46,7 +46,10 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     write_json(&path, &record)?;
 
     match trained {
-        Some(_) => say!("\nMean score over layers, after training `{}`:\n", args.terms),
+        Some(_) => say!(
+            "\nMean score over layers, after training `{}`:\n",
+            args.terms
+        ),
         None => say!("\nMean score over layers, before any training:\n"),
     }
     print_table(&ranking_table(&ranking));

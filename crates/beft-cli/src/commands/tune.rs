@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{Keep, TuneArgs};
-use crate::output::say;
+use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
 pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
@@ -33,7 +33,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     })?;
     progress.finish();
     if let Some(warning) = outcome.warning(setup.data.labels.len()) {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
 
     let saved = outcome.save(&setup.base, &args.out);
@@ -45,7 +45,11 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     let stopped = outcome.epochs.len() < options.epochs;
     if options.keep_best || stopped {
         let of = outcome.epochs.len();
-        say!("Kept epoch {} of {of}{}", outcome.kept, if stopped { ", stopped early" } else { "" });
+        say!(
+            "Kept epoch {} of {of}{}",
+            outcome.kept,
+            if stopped { ", stopped early" } else { "" }
+        );
     }
     say!(
         "{}: {} trained values ({}){}",

@@ -144,7 +144,13 @@ pub fn run_cell(
     };
     for dev in &data.dev {
         let encodings = &dev.set.encodings;
-        let scores = predict(&outcome.model, encodings, EVAL_BATCH, options.padding, |_| ());
+        let scores = predict(
+            &outcome.model,
+            encodings,
+            EVAL_BATCH,
+            options.padding,
+            |_| (),
+        );
         let targets: Vec<f64> = match &dev.set.targets {
             Targets::Classes(classes) => classes.iter().map(|c| *c as f64).collect(),
             Targets::Values(values) => values.iter().map(|v| f64::from(*v)).collect(),
@@ -157,7 +163,15 @@ pub fn run_cell(
     if mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
         let scorers = ScorerKind::parse_list(&cell.scorers.join(",")).map_err(|e| usage(&e))?;
         let trained = Some(&outcome);
-        let ranking = rank(&base, &data, &TermSet::all(), &scorers, trained, &options, || ())?;
+        let ranking = rank(
+            &base,
+            &data,
+            &TermSet::all(),
+            &scorers,
+            trained,
+            &options,
+            || (),
+        )?;
         result.ranking = ranking.by_scorer();
         result.notes = ranking.notes();
     }

@@ -3,8 +3,8 @@ use std::path::Path;
 use beft_tasks::Task;
 use serde_json::{Map, Value, json};
 
-use crate::{Error, metric_suffix};
 use crate::compare::{Group, ModeSummary};
+use crate::{Error, metric_suffix};
 
 /// The result of one mode in the schema of lm-evaluation-harness's `results_<time>.json`: `results`,
 /// `configs`, `versions`, `n-shot`, `higher_is_better`, `n-samples`, `config`. `date` is in seconds
@@ -17,7 +17,10 @@ pub fn harness_results(group: &Group, mode: &ModeSummary, date: f64) -> Value {
         let name = metric.replace("accuracy", "acc");
         if let Some((mean, deviation)) = mode.last.get(metric) {
             results.insert(format!("{name},none"), json!(mean));
-            results.insert(format!("{name}_stderr,none"), json!(mode.stderr.get(metric)));
+            results.insert(
+                format!("{name}_stderr,none"),
+                json!(mode.stderr.get(metric)),
+            );
             results.insert(format!("{name}_std_over_seeds,none"), json!(deviation));
             better.insert(name, json!(true));
         }

@@ -109,8 +109,8 @@ impl CompareSpec {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::Usage(format!("cannot read {}: {e}", path.display())))?;
-        let mut spec: Self = toml::from_str(&text)
-            .map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+        let mut spec: Self =
+            toml::from_str(&text).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let beside = |name: &str| folder.join(name);
         for task in &mut spec.tasks {
@@ -142,22 +142,33 @@ impl CompareSpec {
         let modes = self
             .modes
             .iter()
-            .map(|mode| mode.parse::<Mode>().map_err(|e| Error::Usage(e.to_string())))
+            .map(|mode| {
+                mode.parse::<Mode>()
+                    .map_err(|e| Error::Usage(e.to_string()))
+            })
             .collect::<Result<Vec<_>, _>>()?;
-        let scorers = ScorerKind::parse_list(&self.scorers)
-            .map_err(|e| Error::Usage(e.to_string()))?;
+        let scorers =
+            ScorerKind::parse_list(&self.scorers).map_err(|e| Error::Usage(e.to_string()))?;
         let mut settings = BTreeMap::new();
         for (name, overrides) in &self.mode {
-            let mode: Mode = name.parse().map_err(|e| Error::Usage(format!("mode.{name}: {e}")))?;
+            let mode: Mode = name
+                .parse()
+                .map_err(|e| Error::Usage(format!("mode.{name}: {e}")))?;
             if !modes.contains(&mode) {
-                return Err(Error::Usage(format!("mode.{name}: `{name}` is not among the modes")));
+                return Err(Error::Usage(format!(
+                    "mode.{name}: `{name}` is not among the modes"
+                )));
             }
             settings.insert(mode.to_string(), *overrides);
         }
         let regimes = self
             .regimes
             .iter()
-            .map(|regime| regime.parse::<Regime>().map_err(|e| Error::Usage(e.to_string())))
+            .map(|regime| {
+                regime
+                    .parse::<Regime>()
+                    .map_err(|e| Error::Usage(e.to_string()))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let empty = [
             ("models", self.models.is_empty()),

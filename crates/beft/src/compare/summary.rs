@@ -97,7 +97,13 @@ pub struct ScorerPicks {
 pub fn summarize(results: Vec<CellResult>) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Vec<CellResult>> = Vec::new();
     for result in results {
-        let key = |r: &CellResult| (r.cell.model.clone(), r.task_name.clone(), r.cell.regime.clone());
+        let key = |r: &CellResult| {
+            (
+                r.cell.model.clone(),
+                r.task_name.clone(),
+                r.cell.regime.clone(),
+            )
+        };
         match groups.iter_mut().find(|g| key(&g[0]) == key(&result)) {
             Some(group) => group.push(result),
             None => groups.push(vec![result]),
@@ -122,7 +128,10 @@ fn group(results: Vec<CellResult>) -> Result<Group, Error> {
         .keys()
         .flat_map(|suffix| task.metrics.iter().map(move |m| (*m, suffix.clone())))
         .collect();
-    let main = metrics.first().cloned().unwrap_or((Metric::Accuracy, String::new()));
+    let main = metrics
+        .first()
+        .cloned()
+        .unwrap_or((Metric::Accuracy, String::new()));
     let main_name = format!("{}{}", main.0, main.1);
     let of = |mode: &str| -> Vec<&CellResult> {
         results.iter().filter(|r| r.cell.mode == mode).collect()
@@ -158,7 +167,10 @@ fn group(results: Vec<CellResult>) -> Result<Group, Error> {
         regime: first.cell.regime.clone(),
         sizes: (first.train_size, samples),
         metric: main_name.clone(),
-        metrics: metrics.iter().map(|(m, suffix)| format!("{m}{suffix}")).collect(),
+        metrics: metrics
+            .iter()
+            .map(|(m, suffix)| format!("{m}{suffix}"))
+            .collect(),
         seeds: seeds.iter().copied().collect(),
         modes: summaries,
         pairs,
@@ -199,9 +211,11 @@ fn summary(
             .map(|values| values.fold(f64::NEG_INFINITY, |best, v| best.max(*v)))
             .filter(|best| best.is_finite())
             .collect();
-        out.last.insert(name.clone(), (mean(&last), standard_deviation(&last)));
+        out.last
+            .insert(name.clone(), (mean(&last), standard_deviation(&last)));
         out.best.insert(name.clone(), mean(&best));
-        out.stderr.insert(name, standard_deviation(&resampled(metric)));
+        out.stderr
+            .insert(name, standard_deviation(&resampled(metric)));
     }
     out
 }
@@ -292,7 +306,10 @@ fn mcnemar_by_seed(a: &[&CellResult], b: &[&CellResult], suffix: &str) -> Vec<f6
 fn candidate(mode: &str) -> Option<BiasTerm> {
     let mode: Mode = mode.parse().ok()?;
     let mut terms = BiasTerm::QKV.into_iter();
-    terms.find(|term| mode.terms().is_some_and(|set| set.to_string() == term.to_string()))
+    terms.find(|term| {
+        mode.terms()
+            .is_some_and(|set| set.to_string() == term.to_string())
+    })
 }
 
 fn picks(results: &[CellResult], metric: &str) -> Vec<ScorerPicks> {
@@ -305,7 +322,9 @@ fn picks(results: &[CellResult], metric: &str) -> Vec<ScorerPicks> {
         if reached.len() < 2 {
             continue;
         }
-        let best = reached.iter().fold(f64::NEG_INFINITY, |best, (_, v)| best.max(*v));
+        let best = reached
+            .iter()
+            .fold(f64::NEG_INFINITY, |best, (_, v)| best.max(*v));
         for (scorer, ranking) in &ranked.ranking {
             let scored: Vec<(BiasTerm, f64)> = ranking
                 .iter()

@@ -14,7 +14,9 @@ pub fn markdown(groups: &[Group]) -> String {
         }
     }
     for (model, regime) in tables {
-        let mine = groups.iter().filter(|g| g.model == model && g.regime == regime);
+        let mine = groups
+            .iter()
+            .filter(|g| g.model == model && g.regime == regime);
         let mine: Vec<&Group> = mine.collect();
         let _ = writeln!(out, "## {model}, {regime}\n");
         accuracy_table(&mut out, &mine);
@@ -48,7 +50,11 @@ fn accuracy_table(out: &mut String, groups: &[&Group]) {
     }
     for mode in modes {
         let share = 100.0 * mode.trainable as f64 / mode.parameters as f64;
-        let _ = write!(out, "| `{}` | {} | {share:.3} % |", mode.mode, mode.trainable);
+        let _ = write!(
+            out,
+            "| `{}` | {} | {share:.3} % |",
+            mode.mode, mode.trainable
+        );
         for group in groups {
             let found = group.modes.iter().find(|m| m.mode == mode.mode);
             for metric in &group.metrics {
@@ -108,7 +114,11 @@ fn picks_table(out: &mut String, groups: &[Group]) {
     for group in groups {
         let _ = write!(head, " {} {} |", group.task, group.regime);
     }
-    let _ = writeln!(out, "{head} right |\n|---|{}---:|", "---|".repeat(groups.len()));
+    let _ = writeln!(
+        out,
+        "{head} right |\n|---|{}---:|",
+        "---|".repeat(groups.len())
+    );
     for scorer in scorers {
         let (mut right, mut all) = (0, 0);
         let _ = write!(out, "| {scorer} |");
@@ -171,7 +181,11 @@ fn pairs_table(out: &mut String, group: &Group) {
             found.low,
             found.high,
             found.p,
-            if mcnemar.is_empty() { "-".to_owned() } else { mcnemar.join(" ") }
+            if mcnemar.is_empty() {
+                "-".to_owned()
+            } else {
+                mcnemar.join(" ")
+            }
         );
     }
     out.push('\n');
