@@ -1,5 +1,8 @@
 //! A scratch folder with a tiny model and a tiny data set, and the `beft` command in it.
 
+// Not every test uses all of it.
+#![allow(dead_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +31,6 @@ impl Scratch {
     }
 
     /// Takes the classification head out of `model/`.
-    #[allow(dead_code)]
     pub fn remove_head(&self) {
         let path = self.path("model/model.safetensors");
         let bytes = fs::read(&path).unwrap();

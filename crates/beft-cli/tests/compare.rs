@@ -1,0 +1,208 @@
+//! Comparisons: what they write, that they go on where they were, and that nothing is run twice.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Scratch;
+use serde_json::Value;
+
+const ARGS: [&str; 20] = [
+    "compare",
+    "--model",
+    "model",
+    "--task",
+    "text=data",
+    "--mode",
+    "frozen",
+    "--mode",
+    "q",
+    "--mode",
+    "v",
+    "--mode",
+    "all",
+    "--mode",
+    "lora-v",
+    "--seeds",
+    "0,1",
+    "--epochs",
+    "3",
+    "--out",
+];
+
+fn args(out: &'static str) -> Vec<&'static str> {
+    [&ARGS[..], &[out, "--lr", "0.01"]].concat()
+}
+
+#[test]
+fn a_comparison_is_written_in_every_form() {
+    let scratch = Scratch::new();
+    let all = [&args("out")[..], &["--log-samples"]].concat();
+    let output = scratch.beft(&all).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("McNemar") && text.contains("fisher"),
+        "{text}"
+    );
+
+    // 5 modes x 2 seeds.
+    assert_eq!(scratch.list("out/cells").len(), 10);
+    assert_eq!(scratch.read("out/compare.csv").lines().count(), 1 + 10);
+    let compare: Value = serde_json::from_str(&scratch.read("out/compare.json")).unwrap();
+    let group = &compare["groups"][0];
+    assert_eq!(group["modes"].as_array().unwrap().len(), 5);
+    assert_eq!(group["pairs"].as_array().unwrap().len(), 10);
+    assert_eq!(group["picks"].as_array().unwrap().len(), 7);
+    // The mean of the cells is the table's.
+    let cells: Vec<Value> = scratch
+        .list("out/cells")
+        .iter()
+        .map(|file| serde_json::from_str(&scratch.read(&format!("out/cells/{file}"))).unwrap())
+        .collect();
+    let of_v: Vec<f64> = cells
+        .iter()
+        .filter(|cell| cell["cell"]["mode"] == "v")
+        .map(|cell| cell["metrics"]["accuracy"].as_f64().unwrap())
+        .collect();
+    assert_eq!(of_v.len(), 2);
+    let row = group["modes"].as_array().unwrap();
+    let row = row.iter().find(|mode| mode["mode"] == "v").unwrap();
+    let mean = row["mean_and_std"]["accuracy"][0].as_f64().unwrap();
+    assert!((mean - (of_v[0] + of_v[1]) / 2.0).abs() < 1e-12);
+
+    let folder = "out/lm-eval/model_text_low/v";
+    let files = scratch.list(folder);
+    let results = files
+        .iter()
+        .find(|name| name.starts_with("results_"))
+        .unwrap();
+    let results: Value =
+        serde_json::from_str(&scratch.read(&format!("{folder}/{results}"))).unwrap();
+    assert_eq!(
+        results["results"]["text"]["acc,none"].as_f64().unwrap(),
+        mean
+    );
+    assert!(results["results"]["text"]["acc_stderr,none"].is_number());
+    let samples = files
+        .iter()
+        .find(|name| name.starts_with("samples_text_"))
+        .unwrap();
+    let samples = scratch.read(&format!("{folder}/{samples}"));
+    assert_eq!(samples.lines().count(), 2 * 9);
+    let sample: Value = serde_json::from_str(samples.lines().next().unwrap()).unwrap();
+    assert_eq!(sample["target"], "a");
+    for picture in [
+        "curves_model_text_low.svg",
+        "heatmap_model_text_low_beft.svg",
+    ] {
+        assert!(scratch.read(&format!("out/{picture}")).contains("</svg>"));
+    }
+
+    // A cell is what `tune` gives for the same settings.
+    let tune = [
+        "--terms", "v", "--lr", "0.01", "--epochs", "3", "--seed", "1",
+    ];
+    scratch.tune(&tune).assert().success();
+    let tuned: Value = serde_json::from_str(&scratch.read("out/results.json")).unwrap();
+    let cell = cells
+        .iter()
+        .find(|cell| cell["cell"]["mode"] == "v" && cell["cell"]["seed"] == 1)
+        .unwrap();
+    assert_eq!(cell["epochs"], tuned["modes"][0]["epochs"]);
+}
+
+/// Killed and started again it goes on; finished cells are not run again, unless what they read
+/// changed.
+#[test]
+fn a_killed_comparison_goes_on() {
+    let scratch = Scratch::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
+        .args(args("out"))
+        .current_dir(scratch.path("."))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let finished = || -> Vec<(String, std::time::SystemTime)> {
+        let Ok(entries) = fs::read_dir(scratch.path("out/cells")) else {
+            return Vec::new();
+        };
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".json"))
+            .map(|entry| {
+                let time = entry.metadata().unwrap().modified().unwrap();
+                (entry.file_name().into_string().unwrap(), time)
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let begin = Instant::now();
+    while finished().len() < 2 && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = finished();
+    assert!((2..10).contains(&before.len()), "{}", before.len());
+
+    scratch.beft(&args("out")).assert().success();
+    let after = finished();
+    assert_eq!(after.len(), 10);
+    assert!(before.iter().all(|cell| after.contains(cell)), "rerun");
+    let output = scratch.beft(&args("out")).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(finished(), after, "a finished comparison runs nothing");
+
+    // Other dev examples are other cells.
+    let dev = scratch.read("data/dev.tsv");
+    scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
+    scratch.beft(&args("out")).assert().success();
+    assert_eq!(finished().len(), 20);
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_before_anything_runs() {
+    let scratch = Scratch::new();
+    let says = |args: &[&str], part: &str| {
+        let all = [&["compare"], args, &["--out", "out"]].concat();
+        let output = scratch.beft(&all).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(part), "{text}");
+    };
+    let plain = ["--model", "model", "--task", "text=data"];
+    says(&[&plain[..], &["--mode", "bitfit"]].concat(), "bitfit");
+    says(&[&plain[..], &["--scorer", "taylor"]].concat(), "taylor");
+    says(&["--model", "model", "--task", "sst9=data"], "sst9");
+    says(&["--model", "nowhere", "--task", "text=data"], "nowhere");
+    scratch.write(
+        "c.toml",
+        "models = [\"model\"]\nmodes = [\"v\"]\ntask = 3\n",
+    );
+    says(&["--file", "c.toml"], "c.toml");
+    scratch.write(
+        "c.toml",
+        "models = [\"model\"]\nmodes = [\"v\"]\n[[tasks]]\ntask = \"text\"\ndata = \"data\"\n[mode.full]\nlr = 1e-5\n",
+    );
+    says(&["--file", "c.toml"], "not among the modes");
+    assert!(!scratch.path("out/compare.md").exists());
+
+    // And a file that is right.
+    scratch.write(
+        "c.toml",
+        "models = [\"model\"]\nmodes = [\"v\", \"full\"]\nepochs = 1\n[[tasks]]\ntask = \"text\"\ndata = \"data\"\n[mode.full]\nlr = 1e-5\nepochs = 2\n",
+    );
+    scratch
+        .beft(&["compare", "--file", "c.toml", "--out", "out"])
+        .assert()
+        .success();
+    let csv = scratch.read("out/compare.csv");
+    assert!(csv.contains(",full,0,"), "{csv}");
+}
