@@ -170,28 +170,31 @@ const LARGEST_PROGRAM: u64 = 60_000_000;
 
 /// Builds both programs, checks their size, and runs them if this machine has an NVIDIA GPU.
 pub(crate) fn gpu_check(root: &Path, args: &[String]) -> Result<()> {
-    let mut built = Vec::new();
-    for program in [Program::Kernels, Program::Torch] {
-        if program == Program::Torch
-            && let Some(reason) = Backend::Tch.missing(root)
-        {
-            println!("left out: {} ({reason})", program.name());
-            continue;
+    let mut paths = Vec::new();
+    match Program::Kernels.build(root) {
+        Ok(path) => paths.push(path),
+        Err(error) => {
+            println!("left out: cuda ({error}; its build downloads LLVM, see above)");
+            paths.push(Program::Vulkan.build(root)?);
         }
-        let path = program.build(root)?;
-        let size = fs::metadata(&path)?.len();
+    }
+    match Backend::Tch.missing(root) {
+        Some(reason) => println!("left out: {} ({reason})", Program::Torch.name()),
+        None => paths.push(Program::Torch.build(root)?),
+    }
+    for path in &paths {
+        let size = fs::metadata(path)?.len();
         println!("{}: {:.1} MB", path.display(), size as f64 / 1e6);
         if size > LARGEST_PROGRAM {
             bail!("that is more than {} MB", LARGEST_PROGRAM / 1_000_000);
         }
-        built.push(path);
     }
     if let Some(reason) = Backend::Cuda.missing(root) {
         println!("not run here: {reason}");
         println!("on a machine with an NVIDIA GPU: beft-parity gpu");
         return Ok(());
     }
-    built
+    paths
         .iter()
         .try_for_each(|program| execute(Command::new(program).arg("gpu").args(args)))
 }

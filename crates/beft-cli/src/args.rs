@@ -271,7 +271,7 @@ pub(crate) struct PredictArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// What to compare, in TOML: models, [[tasks]], regimes, modes, seeds, [mode.full] lr = ...
+    /// What to compare, in TOML: models, tasks, regimes, modes, seeds, settings of single modes (an example: benchmarks/compare_minilm.toml)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "task", "mode"])]
     pub(crate) file: Option<PathBuf>,
     /// Model folder or name; can be given more than once.
@@ -324,7 +324,7 @@ pub(crate) struct CompareArgs {
     /// Evaluate on at most so many dev examples of each split.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Also write samples_<task>_<mode>.jsonl: every dev example with what each seed's model said.
+    /// Also write samples_*.jsonl: every dev example with what each seed's model said.
     #[arg(long, alias = "log_samples")]
     pub(crate) log_samples: bool,
     /// Trainings at once [default: one per core on a CPU, one on a GPU]
@@ -336,7 +336,7 @@ pub(crate) struct CompareArgs {
     /// What the frozen weight matrices are kept and multiplied in: f32 or bf16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
-    /// Output folder: compare.md, compare.csv, curves, heatmaps, results_<time>.json, cells/.
+    /// Output folder: compare.md, compare.csv, curves, heatmaps, lm-eval/ (results_*.json), cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-compare")]
     pub(crate) out: PathBuf,
 }

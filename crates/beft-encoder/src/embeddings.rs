@@ -51,7 +51,7 @@ impl EncoderEmbeddings {
         let token_type = if self.segments {
             self.token_type.val().select(0, batch.type_ids())
         } else {
-            self.token_type.val().slice([0..1])
+            self.token_type.val().narrow(0, 0, 1)
         };
         let position = match self.first_position {
             0 => batch.positions(),

@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn a_bootstrap_is_paired_and_seeded() {
         let bootstrap = Bootstrap::new(200, 500, 1);
-        let right = |i: &usize| f64::from(*i % 4 != 0);
-        let worse = |i: &usize| f64::from(*i % 4 != 0 && *i % 10 != 1);
+        let right = |i: &usize| f64::from(!i.is_multiple_of(4));
+        let worse = |i: &usize| f64::from(!i.is_multiple_of(4) && *i % 10 != 1);
         let mean = |f: fn(&usize) -> f64| {
             bootstrap.distribution(|chosen| {
                 Some(chosen.iter().map(f).sum::<f64>() / chosen.len() as f64)

@@ -67,7 +67,7 @@ fn draw(
         .x_desc("epoch")
         .y_desc(&group.metric)
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.2}"))
+        .y_label_formatter(&|y| format!("{y:.3}"))
         .x_labels((last as usize).clamp(2, 12))
         .light_line_style(TRANSPARENT)
         .draw()?;

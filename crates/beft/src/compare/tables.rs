@@ -106,7 +106,7 @@ fn picks_table(out: &mut String, groups: &[Group]) {
     if scorers.is_empty() {
         let _ = writeln!(
             out,
-            "Not known: it takes the mode `all` and at least two of `q`, `k`, `v`.\n"
+            "Not known: it takes the mode `all`, at least two of `q`, `k`, `v`, and a difference between them.\n"
         );
         return;
     }
@@ -141,8 +141,7 @@ fn picks_table(out: &mut String, groups: &[Group]) {
         .collect();
     let _ = writeln!(
         out,
-        "\nOne pick per seed, right when that term reached the highest {} of the seed. Best by the mean over seeds: {}.\n",
-        "main metric",
+        "\nOne pick per seed, right when that term reached the highest main metric of the seed (of two that tied, either is); seeds in which all of them tied are left out. Best by the mean over seeds: {}.\n",
         best.join("; ")
     );
 }
