@@ -1,6 +1,7 @@
 //! Chores of the repository: `cargo xtask --help`.
 
 mod backends;
+mod bench;
 mod python;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +51,11 @@ enum Task {
         /// Passed on to the programs (`--shapes base --steps 50`).
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// Measure speed: the parts alone, and whole trainings beside PyTorch [default: both]
+    Bench {
+        #[command(subcommand)]
+        what: Option<bench::Bench>,
     },
     /// Make .venv with the Python reference: torch, transformers, peft, scikit-learn.
     SetupPython,
@@ -105,6 +111,7 @@ fn run(task: Task) -> Result<()> {
             verbose,
         } => backends::parity(&root, &backends, all, verbose),
         Task::GpuCheck { args } => backends::gpu_check(&root, &args),
+        Task::Bench { what } => bench::run(&root, what.as_ref()),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => python::script(
             &root,
@@ -143,7 +150,7 @@ fn peft_roundtrip(root: &Path, base: &Path, adapter: &Path, inputs: &Path) -> Re
                 "--task",
                 "text",
             ])
-            .args(["--format", "tsv"])
+            .args(["--input-format", "tsv"])
             .arg("--model")
             .arg(base)
             .arg("--adapter")

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use beft::Precision;
 use beft::core::{BiasTerm, Mode, TermSet};
+use beft::nn::Savings;
 use beft::score::{ScorerKind, UnknownScorer};
 use beft::tasks::Regime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -99,6 +100,30 @@ pub(crate) struct RecipeArgs {
     /// What the frozen weight matrices are kept and multiplied in: f32 or bf16 (tensor cores).
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
+    /// Dropout in training: as the model's config says, or none (what the layers below the lowest
+    /// trained one give is then computed once and kept).
+    #[arg(long, value_name = "WHEN", default_value = "config")]
+    pub(crate) dropout: DropoutChoice,
+    /// Savings to do without, to measure them: packing, first-token, zero-gradients, reuse,
+    /// host-functions. Results do not depend on them.
+    #[arg(long, value_name = "NAMES", default_value = "", value_parser = savings, hide_default_value = true)]
+    pub(crate) without: Savings,
+}
+
+/// Whether values are dropped in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DropoutChoice {
+    Config,
+    Off,
+}
+
+fn savings(names: &str) -> Result<Savings, String> {
+    let names = names.split(',').map(str::trim).filter(|n| !n.is_empty());
+    names.fold(Ok(Savings::default()), |savings, name| {
+        savings?
+            .without(name)
+            .ok_or_else(|| format!("`{name}` is none of {}", Savings::NAMES.join(", ")))
+    })
 }
 
 #[derive(Debug, Args)]

@@ -79,6 +79,12 @@ impl Progress {
                 self.bar.set_prefix(self.mode.clone());
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
+            Event::Kept { layers, bytes } => self.line(&format!(
+                "  {}: what the embeddings and {} give is computed once and kept, {:.1} MB",
+                self.mode,
+                count(layers, "layer"),
+                bytes as f64 / 1e6
+            )),
             Event::Step { loss, .. } => {
                 self.bar.set_message(format!("loss {}", loss_text(loss)));
                 self.bar.inc(1);

@@ -24,7 +24,7 @@ use beft_demo::corpus::Corpus;
 use beft_demo::vocab::{SPECIAL, function_words, tokenizer_json, vocabulary};
 use beft_demo::words::{Half, Role, Sentiment, sentiment_words};
 use beft_encoder::{BERT_NAMES, EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES};
-use beft_nn::{Batch, Padding, map_params, read_params};
+use beft_nn::{Batch, Savings, map_params, read_params};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -266,9 +266,13 @@ impl<'a> Source<'a> {
             let len = values.len();
             Tensor::from_data(TensorData::new(values, [len]), &device)
         };
+        let in_order = Savings {
+            length_groups: false,
+            ..Savings::default()
+        };
         Sample {
-            // Packed: rows are the real tokens, counted through.
-            batch: Batch::new(&encodings, Padding::Packed, &device),
+            // Rows are the real tokens, counted through.
+            batch: Batch::new(&encodings, in_order, &device),
             rows: ints(rows),
             targets: ints(targets),
             other_half: Tensor::from_data(

@@ -1,4 +1,4 @@
-use beft_nn::Batch;
+use beft_nn::{Batch, Rows};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -22,8 +22,15 @@ impl EncoderModel {
         Self {
             embeddings: EncoderEmbeddings::init(config, device),
             layers: (0..config.num_hidden_layers)
-                .map(|_| EncoderLayer::init(config, device))
+                .map(|index| EncoderLayer::init(config, index, device))
                 .collect(),
+        }
+    }
+
+    pub(crate) fn set_dropout_off(&mut self) {
+        self.embeddings.set_dropout_off();
+        for layer in &mut self.layers {
+            layer.set_dropout_off();
         }
     }
 
@@ -33,9 +40,36 @@ impl EncoderModel {
     ///
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
+        self.hidden(batch, self.layers.len())
+    }
+
+    /// What the lowest `layers` layers make of the inputs.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[rows, hidden]`
+    pub fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         let embedded = self.embeddings.forward(batch);
-        self.layers
+        self.layers[..layers]
             .iter()
-            .fold(embedded, |x, layer| layer.forward(x, batch))
+            .fold(embedded, |x, layer| layer.forward(x, batch, Rows::All))
+    }
+
+    /// The last hidden state at each input's first token, from what the lowest `done` layers made
+    /// of the inputs; `done` is less than the number of layers.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[rows, hidden]`
+    /// - output: `[batch, hidden]`
+    pub(crate) fn first_tokens(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
+        let last = self.layers.len() - 1;
+        let hidden = self.layers[done..last]
+            .iter()
+            .fold(hidden, |x, layer| layer.forward(x, batch, Rows::All));
+        if batch.savings().first_token {
+            return self.layers[last].forward(hidden, batch, Rows::First);
+        }
+        batch.first_tokens(self.layers[last].forward(hidden, batch, Rows::All))
     }
 }

@@ -1,6 +1,6 @@
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
 use beft_core::{BiasSite, BiasTerm};
-use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier, map_params};
+use beft_nn::{Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, map_params};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::linear;
@@ -64,6 +64,13 @@ impl EncoderForSequenceClassification {
             classes,
             architecture: config.model_type,
         }
+    }
+
+    /// The same model without any dropout, in training as well.
+    pub fn without_dropout(mut self) -> Self {
+        self.dropout.prob = 0.0;
+        self.encoder.set_dropout_off();
+        self
     }
 
     /// Where its parameters are in a checkpoint.
@@ -167,14 +174,31 @@ impl BiasModel for EncoderForSequenceClassification {
 }
 
 impl SequenceClassifier for EncoderForSequenceClassification {
-    fn forward(&self, batch: &Batch) -> Tensor<2> {
-        let first = batch.first_tokens(self.encoder.forward(batch));
+    fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
+        if layers < self.num_layers() {
+            return self.encoder.hidden(batch, layers);
+        }
+        let embedded = self.encoder.hidden(batch, 0);
+        self.encoder.first_tokens(batch, embedded, 0)
+    }
+
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let first = if layers < self.num_layers() {
+            self.encoder.first_tokens(batch, hidden, layers)
+        } else {
+            hidden
+        };
+        let drop = |x, place| batch.drop_rows(&self.dropout, place, x, Rows::First);
         let first = match self.architecture {
             Architecture::Bert => first,
-            Architecture::Roberta => self.dropout.forward(first),
+            Architecture::Roberta => drop(first, Place::HeadInput),
         };
         let pooled = self.pooler.forward(first).tanh();
-        self.classifier.forward(self.dropout.forward(pooled))
+        batch.as_given(self.classifier.forward(drop(pooled, Place::Head)))
+    }
+
+    fn drops_below(&self, layers: usize) -> bool {
+        self.encoder.embeddings.drops() || self.encoder.layers[..layers].iter().any(|l| l.drops())
     }
 
     fn num_classes(&self) -> usize {

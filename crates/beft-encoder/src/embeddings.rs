@@ -1,4 +1,4 @@
-use beft_nn::Batch;
+use beft_nn::{Batch, Place, Rows};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::layer_norm;
@@ -43,6 +43,14 @@ impl EncoderEmbeddings {
         }
     }
 
+    pub(crate) fn drops(&self) -> bool {
+        self.dropout.prob > 0.0
+    }
+
+    pub(crate) fn set_dropout_off(&mut self) {
+        self.dropout.prob = 0.0;
+    }
+
     /// # Shapes
     ///
     /// - output: `[rows, hidden]`
@@ -60,7 +68,7 @@ impl EncoderEmbeddings {
         let position = self.position.val().select(0, position);
         let sum = word + token_type + position;
         let bias = Some(self.norm_bias.val());
-        self.dropout
-            .forward(layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon))
+        let normed = layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon);
+        batch.drop_rows(&self.dropout, Place::Embeddings, normed, Rows::All)
     }
 }

@@ -1,5 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, LayerBiases, gelu};
+use beft_nn::{Batch, Group, LayerBiases, Place, Rows, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
@@ -40,11 +40,12 @@ pub struct EncoderLayer {
     hidden_dropout: Dropout,
     heads: usize,
     epsilon: f64,
+    index: usize,
 }
 
 impl EncoderLayer {
-    /// A newly initialised layer; values are drawn when first used.
-    pub fn init(config: &EncoderConfig, device: &Device) -> Self {
+    /// Layer number `index`, newly initialised; values are drawn when first used.
+    pub fn init(config: &EncoderConfig, index: usize, device: &Device) -> Self {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
         let gamma = || Initializer::Ones.init([hidden], device);
@@ -62,51 +63,91 @@ impl EncoderLayer {
             hidden_dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
+            index,
         }
     }
 
+    pub(crate) fn drops(&self) -> bool {
+        self.attention_dropout.prob > 0.0 || self.hidden_dropout.prob > 0.0
+    }
+
+    pub(crate) fn set_dropout_off(&mut self) {
+        self.attention_dropout.prob = 0.0;
+        self.hidden_dropout.prob = 0.0;
+    }
+
+    /// The layer's output at `rows`.
+    ///
     /// # Shapes
     ///
-    /// - x, output: `[rows, hidden]`
-    pub fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    /// - x: `[rows, hidden]`
+    /// - output: the same; `[batch, hidden]` for [`Rows::First`]
+    pub fn forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let biases = &self.biases;
-        let attended = self.attend(x.clone(), batch);
+        let drop = |x, place| batch.drop_rows(&self.hidden_dropout, place, x, rows);
+        let attended = self.attend(x.clone(), batch, rows);
+        let x = match rows {
+            Rows::All => x,
+            Rows::First => batch.first_tokens(x),
+        };
         let attended = biases.project(M1, attended, &self.attention_output);
-        let sum = x + self.hidden_dropout.forward(attended);
+        let sum = x + drop(attended, Place::AttentionOutput(self.index));
         let h = biases.normalize(Ln1, sum, &self.norm1_gamma, self.epsilon);
 
-        let wide = gelu(biases.project(M2, h.clone(), &self.intermediate));
+        let wide = biases.project(M2, h.clone(), &self.intermediate);
+        let wide = gelu(wide, batch.savings().host_functions);
         let narrow = biases.project(M3, wide, &self.output);
-        let sum = h + self.hidden_dropout.forward(narrow);
+        let sum = h + drop(narrow, Place::Output(self.index));
         biases.normalize(Ln2, sum, &self.norm2_gamma, self.epsilon)
     }
 
-    /// Multi-head self-attention up to, not including, the output projection.
+    /// Multi-head self-attention of the queries at `rows` up to, not including, the output
+    /// projection.
     ///
     /// # Shapes
     ///
-    /// - x, output: `[rows, hidden]`
-    pub fn attend(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    /// - x: `[rows, hidden]`
+    /// - output: the same; `[batch, hidden]` for [`Rows::First`]
+    pub fn attend(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let [_, hidden] = x.dims();
-        let (size, length) = (batch.batch_size(), batch.length());
         let head_dim = hidden / self.heads;
-        let heads = |rows: Tensor<2>| {
-            batch
-                .to_grid(rows)
-                .reshape([size, length, self.heads, head_dim])
+        let k = self.biases.project(K, x.clone(), &self.key);
+        let v = self.biases.project(V, x.clone(), &self.value);
+        let queries = match rows {
+            Rows::All => x,
+            Rows::First => batch.first_tokens(x),
+        };
+        let q = self.biases.project(Q, queries, &self.query) * (1.0 / (head_dim as f64).sqrt());
+
+        let heads = |grid: Tensor<3>| {
+            let [inputs, length, _] = grid.dims();
+            grid.reshape([inputs, length, self.heads, head_dim])
                 .swap_dims(1, 2)
         };
-        let q = self.biases.project(Q, x.clone(), &self.query);
-        let k = self.biases.project(K, x.clone(), &self.key);
-        let v = self.biases.project(V, x, &self.value);
-
-        let q = heads(q) * (1.0 / (head_dim as f64).sqrt());
-        let mut scores = q.matmul(heads(k).swap_dims(2, 3));
-        if let Some(bias) = batch.attention_bias() {
-            scores = scores + bias;
+        let attend = |group: &Group| {
+            let size = group.batch_size();
+            let grid = |rows: Tensor<2>| heads(group.to_grid(group.take_rows(rows)));
+            let q = match rows {
+                Rows::All => grid(q.clone()),
+                Rows::First => heads(group.take_inputs(q.clone()).reshape([size, 1, hidden])),
+            };
+            let mut scores = q.matmul(grid(k.clone()).swap_dims(2, 3));
+            if let Some(bias) = group.attention_bias() {
+                scores = scores + bias;
+            }
+            let weights = softmax(scores, 3);
+            let place = Place::Attention(self.index);
+            let weights = batch.drop_attention(&self.attention_dropout, place, weights, group);
+            let attended = weights.matmul(grid(v.clone())).swap_dims(1, 2);
+            match rows {
+                Rows::All => group.to_rows(attended.reshape([size, group.length(), hidden])),
+                Rows::First => attended.reshape([size, hidden]),
+            }
+        };
+        let mut groups: Vec<Tensor<2>> = batch.groups().iter().map(attend).collect();
+        match groups.len() {
+            1 => groups.remove(0),
+            _ => Tensor::cat(groups, 0),
         }
-        let weights = self.attention_dropout.forward(softmax(scores, 3));
-        let attended = weights.matmul(heads(v)).swap_dims(1, 2);
-        batch.to_rows(attended.reshape([size, length, hidden]))
     }
 }

@@ -1,7 +1,6 @@
-use beft_nn::Batch;
+use beft_nn::{Batch, gelu};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::activation::gelu;
 use burn::tensor::module::{layer_norm, linear};
 use burn::tensor::{Device, Int, Tensor};
 
@@ -60,7 +59,7 @@ impl EncoderForMaskedLm {
     /// - output: `[n, vocab]`
     pub fn scores(&self, hidden: Tensor<2>) -> Tensor<2> {
         let bias = Some(self.transform_bias.val());
-        let hidden = gelu(linear(hidden, self.transform.val(), bias));
+        let hidden = gelu(linear(hidden, self.transform.val(), bias), true);
         let bias = Some(self.norm_bias.val());
         let hidden = layer_norm(hidden, self.norm_gamma.val(), bias, self.epsilon);
         let scores = hidden.matmul(self.encoder.embeddings.word.val().transpose());

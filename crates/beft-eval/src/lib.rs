@@ -5,5 +5,5 @@ mod predict;
 mod significance;
 
 pub use metrics::*;
-pub use predict::{argmax, predict};
+pub use predict::{RepeatedPrediction, argmax, predict};
 pub use significance::*;

@@ -1,34 +1,139 @@
 use beft_core::Encoding;
-use beft_nn::{Batch, Padding, SequenceClassifier};
+use beft_nn::{Batch, Savings, SequenceClassifier, rows_per_pass};
+use burn::tensor::{Device, Tensor};
 
 /// Class scores of every input, in the order given.
 ///
-/// Runs without gradients and without dropout. Inputs are batched by length, so that batches hold
-/// little padding; the result does not depend on it. `on_done` hears how many inputs each batch
+/// Runs without gradients and without dropout. Inputs are batched by length, at most `batch_size`
+/// at a time, so that batches hold little padding; the result does not depend on it. `on_done` hears how many inputs each batch
 /// finished.
 pub fn predict<M: SequenceClassifier>(
     model: &M,
     encodings: &[Encoding],
     batch_size: usize,
-    padding: Padding,
+    savings: impl Into<Savings>,
     mut on_done: impl FnMut(usize),
 ) -> Vec<Vec<f32>> {
     let model = model.valid();
     let device = model.devices().first().cloned().unwrap_or_default();
-    let mut order: Vec<usize> = (0..encodings.len()).collect();
-    order.sort_by_key(|index| encodings[*index].len());
-
+    let savings = savings.into();
     let mut logits = vec![Vec::new(); encodings.len()];
-    for chosen in order.chunks(batch_size.max(1)) {
-        let batch = Batch::new(chosen.iter().map(|i| &encodings[*i]), padding, &device);
-        let scores: Vec<f32> = model.forward(&batch).into_data().iter::<f32>().collect();
-        let classes = scores.len() / chosen.len();
-        for (index, row) in chosen.iter().zip(scores.chunks(classes)) {
-            logits[*index] = row.to_vec();
-        }
+    for chosen in by_length(encodings, batch_size, &device) {
+        let batch = batch(encodings, &chosen, savings, &device);
+        put(&mut logits, &chosen, model.forward(&batch));
         on_done(chosen.len());
     }
     logits
+}
+
+/// Class scores of the same inputs again and again, while training leaves the lowest layers of the
+/// model as they are: what those make of the inputs is computed the first time only.
+#[derive(Debug)]
+pub struct RepeatedPrediction<'a> {
+    encodings: &'a [Encoding],
+    batch_size: usize,
+    savings: Savings,
+    layers: usize,
+    batches: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    chosen: Vec<usize>,
+    batch: Batch,
+    hidden: Option<Tensor<2>>,
+}
+
+/// More is not kept, and computed anew.
+const MOST_BYTES: usize = 256 << 20;
+
+impl<'a> RepeatedPrediction<'a> {
+    /// Predictions of `encodings` by a model whose lowest `layers` layers stay the same.
+    pub fn new(
+        encodings: &'a [Encoding],
+        batch_size: usize,
+        savings: impl Into<Savings>,
+        layers: usize,
+    ) -> Self {
+        let savings = savings.into();
+        Self {
+            encodings,
+            batch_size,
+            savings,
+            layers: if savings.reuse { layers } else { 0 },
+            batches: Vec::new(),
+        }
+    }
+
+    /// As [`predict`] gives them.
+    pub fn predict<M: SequenceClassifier>(&mut self, model: &M) -> Vec<Vec<f32>> {
+        if self.layers == 0 {
+            let done = |_| ();
+            return predict(model, self.encodings, self.batch_size, self.savings, done);
+        }
+        let model = model.valid();
+        if self.batches.is_empty() {
+            let device = model.devices().first().cloned().unwrap_or_default();
+            self.batches = by_length(self.encodings, self.batch_size, &device)
+                .into_iter()
+                .map(|chosen| Kept {
+                    batch: batch(self.encodings, &chosen, self.savings, &device),
+                    chosen,
+                    hidden: None,
+                })
+                .collect();
+        }
+        let mut bytes = 0;
+        let mut logits = vec![Vec::new(); self.encodings.len()];
+        for kept in &mut self.batches {
+            let hidden = match &kept.hidden {
+                Some(hidden) => hidden.clone(),
+                None => model.hidden(&kept.batch, self.layers),
+            };
+            let [rows, width] = hidden.dims();
+            bytes += 4 * rows * width;
+            if bytes <= MOST_BYTES {
+                kept.hidden = Some(hidden.clone());
+            }
+            let scores = model.forward_from(&kept.batch, hidden, self.layers);
+            put(&mut logits, &kept.chosen, scores);
+        }
+        logits
+    }
+}
+
+/// Numbers of the inputs, sorted by length, in batches of at most `batch_size` inputs, and of no
+/// more rows than the device computes best at a time.
+fn by_length(encodings: &[Encoding], batch_size: usize, device: &Device) -> Vec<Vec<usize>> {
+    let most_rows = rows_per_pass(device);
+    let mut order: Vec<usize> = (0..encodings.len()).collect();
+    order.sort_by_key(|index| encodings[*index].len());
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut rows = 0;
+    for index in order {
+        let length = encodings[index].len();
+        match batches.last_mut() {
+            Some(last) if last.len() < batch_size && rows + length <= most_rows => last.push(index),
+            _ => {
+                batches.push(vec![index]);
+                rows = 0;
+            }
+        }
+        rows += length;
+    }
+    batches
+}
+
+fn batch(encodings: &[Encoding], chosen: &[usize], savings: Savings, device: &Device) -> Batch {
+    Batch::new(chosen.iter().map(|i| &encodings[*i]), savings, device)
+}
+
+fn put(logits: &mut [Vec<f32>], chosen: &[usize], scores: Tensor<2>) {
+    let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
+    let classes = scores.len() / chosen.len();
+    for (index, row) in chosen.iter().zip(scores.chunks(classes)) {
+        logits[*index] = row.to_vec();
+    }
 }
 
 /// The class with the highest score, the first of equals; 0 when there is none.

@@ -1,7 +1,9 @@
 use std::sync::RwLock;
 
 use burn::tensor::activation;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::host::{self, Memory};
 
 /// Exact GELU, `x Φ(x)` with the error function, HF's `gelu`; its gradient is exact on every
 /// backend.
@@ -10,8 +12,14 @@ use burn::tensor::{Device, Tensor};
 /// off; burn-flex and burn-tch bring their own exact one, burn-ndarray and the cubecl backends do
 /// not (burn 0.22.1, `burn-backend/src/backend/ops/activation.rs`). Where it is not exact, this
 /// computes from `erf`, whose gradient is.
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+///
+/// With `host` ([`Savings::host_functions`](crate::Savings)) it is computed here where that is
+/// faster: on burn-flex and burn-ndarray.
+pub fn gelu<const D: usize>(x: Tensor<D>, host: bool) -> Tensor<D> {
     let device = x.device();
+    if host && x.dtype() == DType::F32 && host::memory(&device) == Memory::PlainLoops {
+        return host::gelu(x);
+    }
     if !device.is_autodiff() || gradient_is_exact(&device) {
         return activation::gelu(x);
     }
@@ -67,9 +75,12 @@ mod tests {
     #[test]
     fn gradients_are_those_of_the_error_function() {
         let device = Device::flex().autodiff();
-        for (at, expected) in DERIVATIVES {
+        for ((at, expected), host) in DERIVATIVES
+            .into_iter()
+            .flat_map(|case| [(case, true), (case, false)])
+        {
             let x = Tensor::<1>::from_data([at], &device).require_grad();
-            let value = gelu(x.clone());
+            let value = gelu(x.clone(), host);
             let plain = activation::gelu(Tensor::<1>::from_data([at], &Device::flex()));
             assert!((value.clone().into_scalar::<f32>() - plain.into_scalar::<f32>()).abs() < 1e-6);
             let grad = x.grad(&value.sum().backward()).unwrap();

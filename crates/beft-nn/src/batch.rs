@@ -1,5 +1,10 @@
+use std::ops::Range;
+
 use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::Savings;
+use crate::host::{Memory, memory};
 
 /// How much padding a batch computes. Results do not depend on it; the cost does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,21 +23,40 @@ pub enum Padding {
 /// A batch of tokenised inputs on a device.
 ///
 /// A model computes on *rows* `[rows, width]`, one per token. Attention needs the *grid*
-/// `[batch, length, width]`; [`Batch::to_grid`] and [`Batch::to_rows`] convert. Under
-/// [`Padding::Packed`] the rows are the real tokens only.
+/// `[inputs, length, width]`, which each [`Group`] of inputs has for itself; [`Group::to_grid`] and
+/// [`Group::to_rows`] convert. Under [`Padding::Packed`] the rows are the real tokens only.
+///
+/// Inside a batch the inputs may be in another order than they were given, by length: rows,
+/// [`first_tokens`](Self::first_tokens) and groups are in that one, and
+/// [`as_given`](Self::as_given) goes back.
 #[derive(Clone, Debug)]
 pub struct Batch {
     ids: Tensor<1, Int>,
     type_ids: Tensor<1, Int>,
     positions: Tensor<1, Int>,
     first_rows: Tensor<1, Int>,
-    attention_bias: Option<Tensor<4>>,
-    packing: Option<Packing>,
-    batch_size: usize,
-    length: usize,
+    groups: Vec<Group>,
+    lengths: Vec<usize>,
+    /// For each input its number as given.
+    order: Vec<usize>,
+    /// For each input as given its place here; `None` when the order is the same.
+    places: Option<Tensor<1, Int>>,
+    savings: Savings,
+    dropout_seed: Option<u64>,
 }
 
-/// Row numbers that take packed rows to the grid and back.
+/// Inputs of a batch, one behind the other, whose attention is computed together, padded to the
+/// longest of them.
+#[derive(Clone, Debug)]
+pub struct Group {
+    inputs: Range<usize>,
+    rows: Range<usize>,
+    length: usize,
+    attention_bias: Option<Tensor<4>>,
+    packing: Option<Packing>,
+}
+
+/// Row numbers that take packed rows of a group to its grid and back.
 #[derive(Clone, Debug)]
 struct Packing {
     /// For each grid cell its row; padding cells repeat row 0 and are masked in attention.
@@ -46,70 +70,91 @@ struct Packing {
 const MASKED: f32 = -1e9;
 
 impl Batch {
-    /// Puts `encodings` on `device`.
+    /// Puts `encodings` on `device`. The `savings` (or a [`Padding`] with all others) say how a
+    /// model computes them.
     ///
     /// # Panics
     ///
     /// If there is no encoding, or one of them is empty.
     pub fn new<'a>(
         encodings: impl IntoIterator<Item = &'a Encoding>,
-        padding: Padding,
+        savings: impl Into<Savings>,
         device: &Device,
     ) -> Self {
-        let encodings: Vec<&Encoding> = encodings.into_iter().collect();
+        let savings = savings.into();
+        let given: Vec<&Encoding> = encodings.into_iter().collect();
         assert!(
-            !encodings.is_empty() && encodings.iter().all(|e| !e.is_empty()),
+            !given.is_empty() && given.iter().all(|e| !e.is_empty()),
             "a batch needs at least one input, and every input at least one token"
         );
-        let longest = encodings.iter().map(|e| e.len()).max().unwrap_or(0);
-        let length = match padding {
-            Padding::Packed | Padding::Longest => longest,
-            Padding::To(length) => length.max(longest),
+        // More and smaller operations: on another device than this they cost more than they save.
+        let sorted = savings.length_groups
+            && savings.padding == Padding::Packed
+            && memory(device) != Memory::Device;
+        let mut order: Vec<usize> = (0..given.len()).collect();
+        if sorted {
+            order.sort_by_key(|index| given[*index].len());
+        }
+        let encodings: Vec<&Encoding> = order.iter().map(|index| given[*index]).collect();
+        let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
+        let parts = if sorted {
+            length_groups(&lengths)
+        } else {
+            vec![0..lengths.len()]
         };
-        let ragged = encodings.iter().any(|e| e.len() != length);
-        let packed = padding == Padding::Packed && ragged;
 
-        let mut grid = HostGrid::default();
-        let mut mask = Vec::with_capacity(encodings.len() * length);
-        for (index, encoding) in encodings.iter().enumerate() {
-            grid.first_rows.push(grid.ids.len() as i64);
-            for position in 0..length {
-                let real = position < encoding.len();
-                mask.push(if real { 0.0 } else { MASKED });
-                if packed {
-                    grid.row_of_cell
-                        .push(if real { grid.ids.len() as i64 } else { 0 });
-                }
-                if real || !packed {
-                    grid.cell_of_row.push((index * length + position) as i64);
-                    // What a padding row holds is never read: attention masks it.
-                    let token = |ids: &[u32]| ids.get(position).map_or(0, |id| i64::from(*id));
-                    grid.ids.push(token(&encoding.ids));
-                    grid.type_ids.push(token(&encoding.type_ids));
-                    grid.positions.push(position as i64);
-                }
-            }
+        let mut host = HostRows::default();
+        let groups = parts
+            .into_iter()
+            .map(|inputs| host.add(&encodings, inputs, savings.padding, device))
+            .collect();
+        let mut places = vec![0; order.len()];
+        for (place, index) in order.iter().enumerate() {
+            places[*index] = place as i64;
         }
-        let batch_size = encodings.len();
-        let ints = |values: Vec<i64>| {
-            let len = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [len]), device)
-        };
+        let same = order.is_sorted();
         Self {
-            ids: ints(grid.ids),
-            type_ids: ints(grid.type_ids),
-            positions: ints(grid.positions),
-            first_rows: ints(grid.first_rows),
-            attention_bias: ragged.then(|| {
-                Tensor::from_data(TensorData::new(mask, [batch_size, 1, 1, length]), device)
-            }),
-            packing: packed.then(|| Packing {
-                row_of_cell: ints(grid.row_of_cell),
-                cell_of_row: ints(grid.cell_of_row),
-            }),
-            batch_size,
-            length,
+            ids: ints(host.ids, device),
+            type_ids: ints(host.type_ids, device),
+            positions: ints(host.positions, device),
+            first_rows: ints(host.first_rows, device),
+            groups,
+            lengths,
+            order,
+            places: (!same).then(|| ints(places, device)),
+            savings,
+            dropout_seed: None,
         }
+    }
+
+    /// What dropout draws its masks by, where the device lets the host draw them.
+    pub fn with_dropout_seed(mut self, seed: u64) -> Self {
+        self.dropout_seed = Some(seed);
+        self
+    }
+
+    pub(crate) fn dropout_seed(&self) -> Option<u64> {
+        self.dropout_seed
+    }
+
+    /// How a model computes it.
+    pub fn savings(&self) -> Savings {
+        self.savings
+    }
+
+    /// Tokens of each input.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// The number, as given, of each input.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// The inputs in groups, whose rows follow one another.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     /// Token id of each row, `[rows]`.
@@ -127,20 +172,9 @@ impl Batch {
         self.positions.clone()
     }
 
-    /// What to add to attention scores `[batch, heads, length, length]` so that padding is not
-    /// attended to, `[batch, 1, 1, length]`; `None` when there is no padding.
-    pub fn attention_bias(&self) -> Option<Tensor<4>> {
-        self.attention_bias.clone()
-    }
-
     /// Number of inputs.
     pub fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    /// Length of the attention grid.
-    pub fn length(&self) -> usize {
-        self.length
+        self.lengths.len()
     }
 
     /// Number of rows that linear layers compute.
@@ -148,40 +182,174 @@ impl Batch {
         self.ids.dims()[0]
     }
 
-    /// Spreads rows `[rows, width]` over the grid `[batch, length, width]`.
+    /// The row of each input's first token (`[CLS]`), `[batch, width]`.
+    pub fn first_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
+        rows.select(0, self.first_rows.clone())
+    }
+
+    /// One row of each input `[batch, width]`, in the order in which the inputs were given.
+    pub fn as_given(&self, rows: Tensor<2>) -> Tensor<2> {
+        match &self.places {
+            Some(places) => rows.select(0, places.clone()),
+            None => rows,
+        }
+    }
+}
+
+impl Group {
+    /// Its inputs, by their number in the batch.
+    pub fn inputs(&self) -> Range<usize> {
+        self.inputs.clone()
+    }
+
+    /// Number of inputs.
+    pub fn batch_size(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Length of the grid: of its longest input.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether rows are the real tokens only, in a group that has padding.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// Its part of the batch's rows.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[rows of the batch, width]`
+    /// - output: `[rows of the group, width]`
+    pub fn take_rows(&self, rows: Tensor<2>) -> Tensor<2> {
+        part(rows, &self.rows)
+    }
+
+    /// Its part of a tensor with one row for each input of the batch.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[inputs of the batch, width]`
+    /// - output: `[inputs of the group, width]`
+    pub fn take_inputs(&self, rows: Tensor<2>) -> Tensor<2> {
+        part(rows, &self.inputs)
+    }
+
+    /// What to add to attention scores `[inputs, heads, length, length]` so that padding is not
+    /// attended to, `[inputs, 1, 1, length]`; `None` when there is no padding.
+    pub fn attention_bias(&self) -> Option<Tensor<4>> {
+        self.attention_bias.clone()
+    }
+
+    /// Spreads the group's rows `[rows, width]` over the grid `[inputs, length, width]`.
     pub fn to_grid(&self, rows: Tensor<2>) -> Tensor<3> {
         let [_, width] = rows.dims();
         let cells = match &self.packing {
             Some(packing) => rows.select(0, packing.row_of_cell.clone()),
             None => rows,
         };
-        cells.reshape([self.batch_size, self.length, width])
+        cells.reshape([self.batch_size(), self.length, width])
     }
 
-    /// Takes the rows `[rows, width]` out of the grid `[batch, length, width]`.
+    /// Takes the group's rows `[rows, width]` out of the grid `[inputs, length, width]`.
     pub fn to_rows(&self, grid: Tensor<3>) -> Tensor<2> {
-        let [batch, length, width] = grid.dims();
-        let cells = grid.reshape([batch * length, width]);
+        let [inputs, length, width] = grid.dims();
+        let cells = grid.reshape([inputs * length, width]);
         match &self.packing {
             Some(packing) => cells.select(0, packing.cell_of_row.clone()),
             None => cells,
         }
     }
-
-    /// The row of each input's first token (`[CLS]`), `[batch, width]`.
-    pub fn first_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
-        rows.select(0, self.first_rows.clone())
-    }
 }
 
+fn part(rows: Tensor<2>, range: &Range<usize>) -> Tensor<2> {
+    if range.len() == rows.dims()[0] {
+        return rows;
+    }
+    rows.narrow(0, range.start, range.len())
+}
+
+fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+/// Parts of ascending lengths that differ little: an attention weight is computed for each cell of
+/// the square of the longest.
+fn length_groups(lengths: &[usize]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for (index, length) in lengths.iter().enumerate() {
+        match groups.last_mut() {
+            Some(group) if *length <= lengths[group.start] * 8 / 5 + 2 => group.end = index + 1,
+            _ => groups.push(index..index + 1),
+        }
+    }
+    groups
+}
+
+/// What goes to the device for each row.
 #[derive(Default)]
-struct HostGrid {
+struct HostRows {
     ids: Vec<i64>,
     type_ids: Vec<i64>,
     positions: Vec<i64>,
     first_rows: Vec<i64>,
-    row_of_cell: Vec<i64>,
-    cell_of_row: Vec<i64>,
+}
+
+impl HostRows {
+    /// Adds the rows of `inputs` as a group.
+    fn add(
+        &mut self,
+        encodings: &[&Encoding],
+        inputs: Range<usize>,
+        padding: Padding,
+        device: &Device,
+    ) -> Group {
+        let encodings = &encodings[inputs.clone()];
+        let longest = encodings.iter().map(|e| e.len()).max().unwrap_or(0);
+        let length = match padding {
+            Padding::Packed | Padding::Longest => longest,
+            Padding::To(length) => length.max(longest),
+        };
+        let ragged = encodings.iter().any(|e| e.len() != length);
+        let packed = padding == Padding::Packed && ragged;
+        let start = self.ids.len();
+        let mut mask = Vec::with_capacity(encodings.len() * length);
+        let (mut row_of_cell, mut cell_of_row) = (Vec::new(), Vec::new());
+        for (index, encoding) in encodings.iter().enumerate() {
+            self.first_rows.push(self.ids.len() as i64);
+            for position in 0..length {
+                let real = position < encoding.len();
+                mask.push(if real { 0.0 } else { MASKED });
+                if packed {
+                    let row = self.ids.len() - start;
+                    row_of_cell.push(if real { row as i64 } else { 0 });
+                }
+                if real || !packed {
+                    cell_of_row.push((index * length + position) as i64);
+                    // What a padding row holds is never read: attention masks it.
+                    let token = |ids: &[u32]| ids.get(position).map_or(0, |id| i64::from(*id));
+                    self.ids.push(token(&encoding.ids));
+                    self.type_ids.push(token(&encoding.type_ids));
+                    self.positions.push(position as i64);
+                }
+            }
+        }
+        let shape = [encodings.len(), 1, 1, length];
+        Group {
+            inputs,
+            rows: start..self.ids.len(),
+            length,
+            attention_bias: ragged
+                .then(|| Tensor::from_data(TensorData::new(mask, shape), device)),
+            packing: packed.then(|| Packing {
+                row_of_cell: ints(row_of_cell, device),
+                cell_of_row: ints(cell_of_row, device),
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -195,53 +363,95 @@ mod tests {
         }
     }
 
-    fn ints(tensor: Tensor<1, Int>) -> Vec<i64> {
+    fn values(tensor: Tensor<1, Int>) -> Vec<i64> {
         tensor.into_data().iter::<i64>().collect()
+    }
+
+    fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().iter().collect()
     }
 
     #[test]
     fn packed_rows_are_the_real_tokens_and_survive_the_grid() {
         let device = Device::flex();
         let inputs = [encoding(&[5, 6]), encoding(&[7, 8, 9]), encoding(&[1])];
-        let batch = Batch::new(&inputs, Padding::Packed, &device);
+        let savings = Savings::default().without("length-groups").unwrap();
+        let batch = Batch::new(&inputs, savings, &device);
+        let [group] = batch.groups() else {
+            panic!("one group")
+        };
         assert_eq!(
-            (batch.rows(), batch.batch_size(), batch.length()),
+            (batch.rows(), batch.batch_size(), group.length()),
             (6, 3, 3)
         );
-        assert_eq!(ints(batch.ids()), [5, 6, 7, 8, 9, 1]);
-        assert_eq!(ints(batch.positions()), [0, 1, 0, 1, 2, 0]);
+        assert_eq!(values(batch.ids()), [5, 6, 7, 8, 9, 1]);
+        assert_eq!(values(batch.positions()), [0, 1, 0, 1, 2, 0]);
 
         let rows = batch.ids().float().reshape([6, 1]);
-        let grid = batch.to_grid(rows.clone());
-        let cells: Vec<f32> = grid.to_data().iter().collect();
-        assert_eq!(cells, [5., 6., 5., 7., 8., 9., 1., 5., 5.]);
-        batch
+        let grid = group.to_grid(rows.clone());
+        assert_eq!(floats(grid.clone()), [5., 6., 5., 7., 8., 9., 1., 5., 5.]);
+        group
             .to_rows(grid)
             .into_data()
             .assert_eq(&rows.to_data(), true);
-        let first: Vec<f32> = batch.first_tokens(rows).into_data().iter().collect();
-        assert_eq!(first, [5., 7., 1.]);
+        assert_eq!(floats(batch.first_tokens(rows)), [5., 7., 1.]);
 
-        let bias: Vec<f32> = batch.attention_bias().unwrap().into_data().iter().collect();
+        let bias = floats(group.attention_bias().unwrap());
         assert_eq!(bias, [0., 0., MASKED, 0., 0., 0., 0., MASKED, MASKED]);
+    }
+
+    #[test]
+    fn inputs_of_like_length_are_grouped_and_come_back_as_given() {
+        let device = Device::flex();
+        let inputs: Vec<Encoding> = [30_u32, 2, 31, 3, 9]
+            .iter()
+            .map(|length| encoding(&(0..*length).map(|i| 100 * length + i).collect::<Vec<_>>()))
+            .collect();
+        let batch = Batch::new(&inputs, Padding::Packed, &device);
+        assert_eq!(batch.order(), [1, 3, 4, 0, 2]);
+        assert_eq!(batch.lengths(), [2, 3, 9, 30, 31]);
+        let groups: Vec<_> = batch.groups().iter().map(|g| (g.inputs(), g.length())).collect();
+        assert_eq!(groups, [(0..2, 3), (2..3, 9), (3..5, 31)]);
+
+        let rows = batch.ids().float().reshape([75, 1]);
+        let first = batch.first_tokens(rows.clone());
+        assert_eq!(floats(first.clone()), [200., 300., 900., 3000., 3100.]);
+        assert_eq!(
+            floats(batch.as_given(first.clone())),
+            [3000., 200., 3100., 300., 900.]
+        );
+        let mut start = 0;
+        for group in batch.groups() {
+            let part = group.take_rows(rows.clone());
+            let count = part.dims()[0];
+            let again = group.to_rows(group.to_grid(part.clone()));
+            assert_eq!(floats(again), floats(part.clone()));
+            assert_eq!(floats(part), floats(rows.clone().narrow(0, start, count)));
+            start += count;
+            let inputs = group.inputs();
+            let some = group.take_inputs(first.clone());
+            assert_eq!(floats(some), floats(first.clone())[inputs]);
+        }
+        assert_eq!(start, 75);
     }
 
     #[test]
     fn padded_batches_compute_the_whole_grid() {
         let device = Device::flex();
         let inputs = [encoding(&[5, 6]), encoding(&[7, 8, 9])];
+        let length = |batch: &Batch| batch.groups()[0].length();
         assert_eq!(Batch::new(&inputs, Padding::Longest, &device).rows(), 6);
         let batch = Batch::new(&inputs, Padding::To(8), &device);
-        assert_eq!((batch.rows(), batch.length()), (16, 8));
+        assert_eq!((batch.rows(), length(&batch)), (16, 8));
         // Never shorter than the longest input.
-        assert_eq!(Batch::new(&inputs, Padding::To(1), &device).length(), 3);
+        assert_eq!(length(&Batch::new(&inputs, Padding::To(1), &device)), 3);
     }
 
     #[test]
     fn equal_lengths_need_no_mask() {
         let inputs = [encoding(&[5, 6]), encoding(&[7, 8])];
         let batch = Batch::new(&inputs, Padding::Packed, &Device::flex());
-        assert!(batch.attention_bias().is_none());
+        assert!(batch.groups()[0].attention_bias().is_none());
         assert_eq!(batch.rows(), 4);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`Precision`]: what frozen weights are kept in.
-//! * [`Batch`]: token ids on a device, with or without padding rows.
+//! * [`Batch`]: token ids on a device, with or without padding rows; it also draws dropout's masks.
+//! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
 //!   of a model.
@@ -12,13 +13,19 @@
 mod activation;
 mod batch;
 mod biases;
+mod dropout;
+mod host;
 mod model;
 mod params;
 mod precision;
+mod savings;
 
 pub use activation::gelu;
-pub use batch::{Batch, Padding};
+pub use batch::{Batch, Group, Padding};
 pub use biases::LayerBiases;
+pub use dropout::{Place, Rows};
+pub use host::rows_per_pass;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
 pub use params::{ParamData, map_params, param_shapes, read_params};
 pub use precision::{Precision, PrecisionError};
+pub use savings::Savings;

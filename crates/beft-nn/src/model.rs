@@ -64,7 +64,27 @@ pub trait SequenceClassifier: BiasModel {
     /// # Shapes
     ///
     /// - output: `[batch, classes]`
-    fn forward(&self, batch: &Batch) -> Tensor<2>;
+    fn forward(&self, batch: &Batch) -> Tensor<2> {
+        self.forward_from(batch, self.hidden(batch, 0), 0)
+    }
+
+    /// What the embeddings and the lowest `layers` layers make of the inputs; for all layers, at
+    /// each input's first token alone, which is what the head reads.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[rows, hidden]`; `[batch, hidden]` for all layers
+    fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2>;
+
+    /// Class scores from what [`hidden`](Self::hidden) gave for the same batch and `layers`.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch, classes]`
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2>;
+
+    /// Whether training drops values in the embeddings or the lowest `layers` layers.
+    fn drops_below(&self, layers: usize) -> bool;
 
     /// Number of classes.
     fn num_classes(&self) -> usize;

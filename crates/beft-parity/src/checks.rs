@@ -233,7 +233,7 @@ impl Run<'_> {
         for batch in &self.batches {
             let chosen: Vec<usize> = (0..batch.len()).collect();
             let (next, loss) =
-                training_step(model, &masks, batch, &chosen, &config, &mut optimizer);
+                training_step(model, &masks, batch, &chosen, &config, 0, &mut optimizer);
             model = next;
             losses.push(loss as f32);
         }

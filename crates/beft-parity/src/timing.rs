@@ -114,7 +114,7 @@ pub fn step_seconds(
     // Kernels are compiled and tuned in the first steps.
     for step in 0..steps + WARM_UP {
         let begin = Instant::now();
-        (model, _) = training_step(model, &masks, &data, &chosen, &config, &mut optimizer);
+        (model, _) = training_step(model, &masks, &data, &chosen, &config, 0, &mut optimizer);
         sync(device)?;
         if step >= WARM_UP {
             seconds.push(begin.elapsed().as_secs_f64());

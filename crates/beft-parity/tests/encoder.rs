@@ -10,7 +10,7 @@ use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
 use beft_encoder::{
     Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
 };
-use beft_nn::{Batch, BiasModel, Padding, ParamData, SequenceClassifier, map_params, read_params};
+use beft_nn::{Batch, BiasModel, Padding, ParamData, Rows, SequenceClassifier, map_params, read_params};
 use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
 use burn::module::Module;
@@ -100,7 +100,7 @@ fn value_bias_shifts_attention_by_itself() {
     let model = tiny();
     let batch = Batch::new(&inputs(), Padding::Packed, &Device::flex());
     let x = model.encoder.embeddings.forward(&batch);
-    let before = model.encoder.layers[1].attend(x.clone(), &batch);
+    let before = model.encoder.layers[1].attend(x.clone(), &batch, Rows::All);
     let shift = |i: usize| 0.1 * (i as f32 - 15.5);
     let b_v =
         &read_params(&model, |p| p == "encoder.layers.1.biases.v")["encoder.layers.1.biases.v"];
@@ -114,7 +114,7 @@ fn value_bias_shifts_attention_by_itself() {
         (path == "encoder.layers.1.biases.v")
             .then(|| TensorData::new(moved_bias.clone(), shape.to_vec()))
     });
-    let after = moved.encoder.layers[1].attend(x, &batch);
+    let after = moved.encoder.layers[1].attend(x, &batch, Rows::All);
     let change: Vec<f32> = (after - before).into_data().iter().collect();
     for (index, change) in change.iter().enumerate() {
         assert!(
@@ -440,7 +440,7 @@ fn dropout_acts_in_training_whatever_is_trained() {
         // Attention weights have their own: with one layer's alone, passes still differ.
         let layer = &model.encoder.layers[0];
         let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
-        let pass = || -> Vec<f32> { layer.attend(x.clone(), &batch).into_data().iter().collect() };
+        let pass = || -> Vec<f32> { layer.attend(x.clone(), &batch, Rows::All).into_data().iter().collect() };
         assert_ne!(pass(), pass(), "{written}");
     }
 }

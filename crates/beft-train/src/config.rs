@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use beft_core::Mode;
-use beft_nn::Padding;
+use beft_nn::Savings;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
 /// How to train. [`TrainConfig::new`] gives the paper's protocol.
@@ -19,8 +19,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
     pub max_grad_norm: f32,
-    /// How much padding is computed; the result does not depend on it except through dropout.
-    pub padding: Padding,
+    /// What is left out or done in a cheaper way; the result does not depend on it.
+    pub savings: Savings,
     /// Rank of LoRA's update.
     pub lora_rank: usize,
     /// LoRA's update is scaled by `alpha / rank`.
@@ -66,7 +66,7 @@ impl TrainConfig {
             batch_size: 16,
             seed,
             max_grad_norm: 1.0,
-            padding: Padding::default(),
+            savings: Savings::default(),
             lora_rank: 8,
             lora_alpha: 16.0,
             random_entries: None,

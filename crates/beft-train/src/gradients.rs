@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use beft_core::{BiasSite, EncodedSet, TermSet};
-use beft_nn::{Padding, SequenceClassifier};
+use beft_nn::{Savings, SequenceClassifier};
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -21,9 +21,10 @@ pub fn fisher<M: SequenceClassifier>(
     data: &EncodedSet,
     batch_size: usize,
     max_grad_norm: f32,
-    padding: Padding,
+    savings: impl Into<Savings>,
     mut on_batch: impl FnMut(),
 ) -> Result<BTreeMap<BiasSite, f64>, TrainError> {
+    let savings = savings.into();
     run::check_data(&model, data)?;
     let order: Vec<usize> = (0..data.len()).collect();
     let batches: Vec<&[usize]> = order.chunks(batch_size.max(1)).collect();
@@ -31,7 +32,7 @@ pub fn fisher<M: SequenceClassifier>(
     let mut sums: BTreeMap<BiasSite, Tensor<1>> = BTreeMap::new();
     let model = evaluating(model)?;
     for chosen in batches {
-        let grads = gradients(&model, data, chosen, padding);
+        let grads = gradients(&model, data, chosen, savings);
         let grads = clip_global_norm(grads, &model, max_grad_norm);
         for (site, grad) in sites(&model, grads) {
             let square = grad.square().mean();
@@ -62,13 +63,13 @@ pub fn gradient_norm<M: SequenceClassifier>(
     data: &EncodedSet,
     batch_size: usize,
     seed: u64,
-    padding: Padding,
+    savings: impl Into<Savings>,
 ) -> Result<BTreeMap<BiasSite, f64>, TrainError> {
     run::check_data(&model, data)?;
     let mut order = run::epoch_order(data.len(), seed, 1);
     order.truncate(batch_size.max(1));
     let model = evaluating(model)?;
-    let grads = gradients(&model, data, &order, padding);
+    let grads = gradients(&model, data, &order, savings.into());
     let norm = |grad: Tensor<1>| f64::from(grad.square().sum().sqrt().into_scalar::<f32>());
     Ok(sites(&model, grads)
         .into_iter()
@@ -85,10 +86,10 @@ fn gradients<M: SequenceClassifier>(
     model: &M,
     data: &EncodedSet,
     chosen: &[usize],
-    padding: Padding,
+    savings: Savings,
 ) -> GradientsParams {
     let device = run::device_of(model);
-    let loss = batch_loss(model, data, chosen, padding, &device);
+    let loss = batch_loss(model, data, chosen, savings, &device);
     GradientsParams::from_grads(loss.backward(), model)
 }
 

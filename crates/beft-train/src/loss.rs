@@ -1,10 +1,9 @@
 use beft_core::{EncodedSet, Targets};
-use beft_nn::{Batch, Padding, SequenceClassifier};
+use beft_nn::{Batch, Savings, SequenceClassifier};
 use burn::nn::loss::{CrossEntropyLossConfig, MseLoss, Reduction};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// The mean loss of the examples `chosen` (indices into `data`): cross entropy over classes, or
-/// the squared error of the one score for values (HF `*ForSequenceClassification.forward`).
+/// The [`loss`] of a model on the examples `chosen` (indices into `data`).
 ///
 /// # Shapes
 ///
@@ -13,11 +12,33 @@ pub fn batch_loss<M: SequenceClassifier>(
     model: &M,
     data: &EncodedSet,
     chosen: &[usize],
-    padding: Padding,
+    savings: impl Into<Savings>,
     device: &Device,
 ) -> Tensor<1> {
+    let batch = batch(data, chosen, savings, device);
+    loss(model.forward(&batch), data, chosen)
+}
+
+/// The examples `chosen` of `data` on a device.
+pub(crate) fn batch(
+    data: &EncodedSet,
+    chosen: &[usize],
+    savings: impl Into<Savings>,
+    device: &Device,
+) -> Batch {
     let encodings = chosen.iter().map(|i| &data.encodings[*i]);
-    let logits = model.forward(&Batch::new(encodings, padding, device));
+    Batch::new(encodings, savings, device)
+}
+
+/// The mean loss of class scores of the examples `chosen`: cross entropy over classes, or the
+/// squared error of the one score for values (HF `*ForSequenceClassification.forward`).
+///
+/// # Shapes
+///
+/// - logits: `[chosen, classes]`
+/// - output: `[1]`
+pub(crate) fn loss(logits: Tensor<2>, data: &EncodedSet, chosen: &[usize]) -> Tensor<1> {
+    let device = &logits.device();
     let shape = [chosen.len()];
     match &data.targets {
         Targets::Classes(classes) => {

@@ -9,10 +9,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::loss::{batch, loss};
+use crate::prefix::Prefix;
 use crate::state::State;
-use crate::{
-    Failure, GradMasks, Prepared, TrainConfig, TrainError, batch_loss, clip_global_norm, prepare,
-};
+use crate::{Failure, GradMasks, Prepared, TrainConfig, TrainError, clip_global_norm, prepare};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
@@ -43,6 +43,14 @@ pub enum Event<'a> {
         epochs: usize,
         /// Epochs that an earlier, interrupted training has done already.
         done: usize,
+    },
+    /// What the lowest layers make of each example has been computed, and is kept: training does
+    /// not change it, and there is no dropout below.
+    Kept {
+        /// Number of layers, from the embeddings up.
+        layers: usize,
+        /// Memory that it takes.
+        bytes: u64,
     },
     /// One optimizer step was taken.
     Step {
@@ -103,7 +111,6 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         trainable,
     } = prepare(model, config)?;
     let mut optimizer = config.optimizer();
-    let device = device_of(&model).inner();
     let steps = data.len().div_ceil(config.batch_size);
     let mut epochs = Vec::new();
     let mut best: Option<(usize, M)> = None;
@@ -133,6 +140,13 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         done: epochs.len(),
     });
 
+    let prefix = Prefix::of(&model, data, config).map_err(TrainError::from)?;
+    if let Some(prefix) = &prefix {
+        on_event(Event::Kept {
+            layers: prefix.layers(),
+            bytes: prefix.bytes(),
+        });
+    }
     let mut failure = None;
     let mut good = model.clone();
     'epochs: for epoch in epochs.len() + 1..=config.epochs {
@@ -143,9 +157,11 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
         let mut total = 0.0;
         for (index, chosen) in order.chunks(config.batch_size).enumerate() {
             let step = index + 1;
-            device.seed(dropout_seed(config.seed, epoch, step));
+            let seed = dropout_seed(config.seed, epoch, step);
             let before = model.clone();
-            let (next, loss) = training_step(model, &masks, data, chosen, config, &mut optimizer);
+            let states = prefix.as_ref();
+            let gradients = step_gradients(&model, data, chosen, config, seed, states);
+            let (next, loss) = update(model, &masks, gradients, config, &mut optimizer);
             if !loss.is_finite() {
                 failure = Some(Failure { epoch, step });
                 model = good;
@@ -195,23 +211,55 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
 }
 
 /// One step: forward with dropout, mean loss, backward, masks, global clipping, AdamW. Returns the
-/// updated model and the loss before the update; `chosen` are indices into `data`.
+/// updated model and the loss before the update; `chosen` are indices into `data`, dropout draws
+/// by `seed`.
 pub fn training_step<M: SequenceClassifier>(
     model: M,
     masks: &GradMasks,
     data: &EncodedSet,
     chosen: &[usize],
     config: &TrainConfig,
+    seed: u64,
     optimizer: &mut ModuleOptimizer,
 ) -> (M, f64) {
-    let loss = batch_loss(&model, data, chosen, config.padding, &device_of(&model));
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    let value = loss.into_scalar::<f32>();
-    let grads = masks.apply(grads, &model);
-    let grads = clip_global_norm(grads, &model, config.max_grad_norm);
+    let gradients = step_gradients(&model, data, chosen, config, seed, None);
+    update(model, masks, gradients, config, optimizer)
+}
+
+/// Gradients and loss of a step.
+fn step_gradients<M: SequenceClassifier>(
+    model: &M,
+    data: &EncodedSet,
+    chosen: &[usize],
+    config: &TrainConfig,
+    seed: u64,
+    prefix: Option<&Prefix>,
+) -> (GradientsParams, f64) {
+    let device = device_of(model);
+    // For what the device itself draws.
+    device.clone().inner().seed(seed);
+    let batch = batch(data, chosen, config.savings, &device).with_dropout_seed(seed);
+    let logits = match prefix {
+        Some(prefix) => model.forward_from(&batch, prefix.states(chosen, &batch), prefix.layers()),
+        None => model.forward(&batch),
+    };
+    let loss = loss(logits, data, chosen);
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    (gradients, f64::from(loss.into_scalar::<f32>()))
+}
+
+fn update<M: SequenceClassifier>(
+    model: M,
+    masks: &GradMasks,
+    (gradients, loss): (GradientsParams, f64),
+    config: &TrainConfig,
+    optimizer: &mut ModuleOptimizer,
+) -> (M, f64) {
+    let gradients = masks.apply(gradients, &model);
+    let gradients = clip_global_norm(gradients, &model, config.max_grad_norm);
     (
-        optimizer.step(config.learning_rate, model, grads),
-        f64::from(value),
+        optimizer.step(config.learning_rate, model, gradients),
+        loss,
     )
 }
 
@@ -283,7 +331,7 @@ fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
 }
 
 /// The order of examples in an epoch: by seed and epoch alone, so that any epoch can be redone.
-pub(crate) fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64);
     let mut order: Vec<usize> = (0..len).collect();

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
-use beft_nn::{BiasModel, param_shapes};
+use beft_nn::{BiasModel, Savings, param_shapes};
 use burn::module::{Lora, ParamGroup};
 
 use crate::{GradMasks, TrainConfig, TrainError};
@@ -13,7 +13,7 @@ pub struct Prepared<M> {
     pub model: M,
     /// What of the gradients is used, where that is not all.
     pub masks: GradMasks,
-    /// Paths of the parameters that receive gradients.
+    /// Paths of the parameters that the mode trains.
     pub paths: Vec<String>,
     /// Number of values that learn.
     pub trainable: usize,
@@ -73,7 +73,13 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
     Ok(match &config.mode {
         Mode::Biases(terms) => {
             let paths = model.trainable_paths(terms)?;
-            plain(model, paths)
+            let moving = moving_paths(&model, terms, config.savings)?;
+            Prepared {
+                trainable: count(&model, &paths),
+                model: with_gradients(model, moving),
+                masks: GradMasks::default(),
+                paths,
+            }
         }
         Mode::Full => {
             let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
@@ -130,6 +136,51 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
             plain(model, paths)
         }
     })
+}
+
+/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
+fn moving_paths<M: BiasModel>(
+    model: &M,
+    terms: &TermSet,
+    savings: Savings,
+) -> Result<Vec<String>, TermSetError> {
+    let mut paths = model.trainable_paths(terms)?;
+    let sites = terms.sites(model.num_layers())?;
+    if savings.zero_gradients && sites.iter().all(|site| site.term == BiasTerm::K) {
+        let still: HashSet<String> = sites.into_iter().map(M::site_path).collect();
+        paths.retain(|path| !still.contains(path));
+    }
+    Ok(paths)
+}
+
+/// How many layers, counted from the embeddings up, training in `mode` leaves as they are.
+///
+/// # Errors
+///
+/// If a term set names a layer the model does not have.
+pub fn unchanged_layers<M: BiasModel>(
+    model: &M,
+    mode: &Mode,
+    savings: Savings,
+) -> Result<usize, TermSetError> {
+    let Mode::Biases(terms) = mode else {
+        return Ok(0);
+    };
+    let layout = model.bias_layout();
+    let layers = model.num_layers();
+    let above = |path: &str| layout.head.contains(&path) || layout.with_any.contains(&path);
+    let lowest = moving_paths(model, terms, savings)?
+        .iter()
+        .map(|path| {
+            let layer = path.strip_prefix(M::layers_path());
+            match layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
+                Some(layer) => layer,
+                None if above(path) => layers,
+                None => 0,
+            }
+        })
+        .min();
+    Ok(lowest.unwrap_or(layers))
 }
 
 /// The paths of the projection weights of `terms` in every layer.

@@ -3,8 +3,8 @@ use std::path::Path;
 use beft_checkpoint::{ADAPTER_SIDECAR, Adapter};
 use beft_core::{Encoding, Targets};
 use beft_encoder::EncoderForSequenceClassification;
-use beft_eval::{argmax, compute, compute_values, predict};
-use beft_nn::{Padding, Precision, SequenceClassifier};
+use beft_eval::{RepeatedPrediction, argmax, compute, compute_values, predict};
+use beft_nn::{Precision, Savings, SequenceClassifier};
 use beft_tasks::{Dataset, Example, Metric, Split, Task, TaskKind};
 use beft_train::Metrics;
 use burn::tensor::Device;
@@ -210,12 +210,12 @@ impl Tuned {
         on_done: impl FnMut(usize),
     ) -> Result<Vec<Vec<f32>>, Error> {
         let encodings = self.encode_texts(examples)?;
-        let padding = Padding::default();
+        let savings = Savings::default();
         Ok(predict(
             &self.model,
             &encodings,
             EVAL_BATCH,
-            padding,
+            savings,
             on_done,
         ))
     }
@@ -270,24 +270,41 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
     })
 }
 
-/// The task's metrics of a model on its dev splits. A metric that is undefined there is left out.
-pub(crate) fn metrics<M: SequenceClassifier>(
-    model: &M,
-    task: &Task,
-    dev: &[DevSet],
-    padding: Padding,
-) -> Metrics {
-    let mut metrics = Metrics::new();
-    for dev in dev {
-        let logits = predict(model, &dev.set.encodings, EVAL_BATCH, padding, |_| ());
-        metrics.extend(task_metrics(
+/// The task's metrics of the model on its dev splits, evaluated again and again while its lowest
+/// layers stay the same. A metric that is undefined there is left out.
+pub(crate) struct DevMetrics<'a> {
+    task: &'a Task,
+    splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
+}
+
+impl<'a> DevMetrics<'a> {
+    pub(crate) fn new(
+        task: &'a Task,
+        dev: &'a [DevSet],
+        savings: Savings,
+        unchanged_layers: usize,
+    ) -> Self {
+        let splits = dev.iter().map(|dev| {
+            let encodings = &dev.set.encodings;
+            let prediction =
+                RepeatedPrediction::new(encodings, EVAL_BATCH, savings, unchanged_layers);
+            (dev, prediction)
+        });
+        Self {
             task,
-            &dev.set.targets,
-            &logits,
-            metric_suffix(dev.split),
-        ));
+            splits: splits.collect(),
+        }
     }
-    metrics
+
+    pub(crate) fn of<M: SequenceClassifier>(&mut self, model: &M) -> Metrics {
+        let mut metrics = Metrics::new();
+        for (dev, prediction) in &mut self.splits {
+            let logits = prediction.predict(model);
+            let suffix = metric_suffix(dev.split);
+            metrics.extend(task_metrics(self.task, &dev.set.targets, &logits, suffix));
+        }
+        metrics
+    }
 }
 
 /// What the metrics' names of a split end in: nothing, or `_mm` for MNLI's mismatched ones.

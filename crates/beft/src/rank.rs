@@ -59,23 +59,23 @@ pub fn rank(
         };
         scores.push(match (kind, model) {
             (ScorerKind::Fisher, Some(model)) => {
-                let padding = options.padding;
+                let savings = options.savings;
                 let on_batch = &mut on_batch;
                 let found = fisher(
                     model,
                     &data.train,
                     FISHER_BATCH,
                     FISHER_NORM,
-                    padding,
+                    savings,
                     on_batch,
                 )?;
                 gradients(*kind, found)
             }
             (ScorerKind::GradNorm, Some(model)) => {
-                let (batch, padding) = (options.batch_size, options.padding);
+                let (batch, savings) = (options.batch_size, options.savings);
                 gradients(
                     *kind,
-                    gradient_norm(model, &data.train, batch, seed, padding)?,
+                    gradient_norm(model, &data.train, batch, seed, savings)?,
                 )
             }
             (ScorerKind::Magnitude, _) => change(&Magnitude)?,

@@ -3,11 +3,14 @@ use std::path::{Path, PathBuf};
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
 use beft_encoder::{Architecture, EncoderForSequenceClassification};
-use beft_nn::{BiasModel, Padding, read_params, snapshot};
-use beft_train::{Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, train};
+use beft_nn::{BiasModel, Savings, read_params, snapshot};
+use beft_train::{
+    Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, TrainError, train,
+    unchanged_layers,
+};
 use serde_json::{Map, Value, json};
 
-use crate::evaluate::metrics;
+use crate::evaluate::DevMetrics;
 use crate::{Base, Error, TaskData};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
@@ -21,8 +24,10 @@ pub struct TuneOptions {
     pub batch_size: usize,
     /// Decides the head, the order of examples, dropout and random masks.
     pub seed: u32,
-    /// How much padding is computed.
-    pub padding: Padding,
+    /// What is left out or done in a cheaper way; the result does not depend on it.
+    pub savings: Savings,
+    /// Whether values are dropped in training, as the model's config says.
+    pub dropout: bool,
     /// Rank of LoRA's update.
     pub lora_rank: usize,
     /// LoRA's update is scaled by `alpha / rank`.
@@ -53,7 +58,8 @@ impl TuneOptions {
             epochs: task.epochs_for(base.kind()),
             batch_size: task.defaults.batch_size,
             seed,
-            padding: Padding::default(),
+            savings: Savings::default(),
+            dropout: true,
             lora_rank: 8,
             lora_alpha: 16.0,
             random_entries: None,
@@ -195,6 +201,10 @@ pub fn tune(
 ) -> Result<TuneOutcome, Error> {
     let seed = u64::from(options.seed);
     let (model, _) = base.classifier(data.outputs(), seed)?;
+    let model = match options.dropout {
+        true => model,
+        false => model.without_dropout(),
+    };
     let before = snapshot(&model);
     let parameters = burn::module::Module::num_params(&model);
     let untrained = model.clone();
@@ -202,7 +212,7 @@ pub fn tune(
     let metric = data.task.metrics.first().map_or("", |m| m.name());
     let config = TrainConfig {
         batch_size: options.batch_size,
-        padding: options.padding,
+        savings: options.savings,
         lora_rank: options.lora_rank,
         lora_alpha: options.lora_alpha,
         random_entries: options.random_entries.or(base.random_entries()),
@@ -218,13 +228,10 @@ pub fn tune(
         }),
         ..TrainConfig::new(mode.clone(), options.learning_rate, options.epochs, seed)
     };
-    let result = train(
-        model,
-        &data.train,
-        &config,
-        |model| Ok::<_, Error>(metrics(model, &data.task, &data.dev, options.padding)),
-        on_event,
-    )?;
+    let unchanged = unchanged_layers(&model, mode, options.savings).map_err(TrainError::from)?;
+    let mut dev = DevMetrics::new(&data.task, &data.dev, options.savings, unchanged);
+    let evaluate = |model: &_| Ok::<_, Error>(dev.of(model));
+    let result = train(model, &data.train, &config, evaluate, on_event)?;
 
     let model = result.model;
     let adapter = matches!(mode, Mode::Biases(_) | Mode::Lora(_)).then(|| {
@@ -275,6 +282,9 @@ fn facts(base: &Base, data: &TaskData, mode: &Mode, options: &TuneOptions) -> Ma
         "batch_size": options.batch_size,
         "seed": options.seed,
     });
+    if !options.dropout {
+        facts["dropout"] = json!(false);
+    }
     if options.keep_best {
         facts["keep"] = json!("best");
     }

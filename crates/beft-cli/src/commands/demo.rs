@@ -35,6 +35,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
                 seed: recipe.seed,
                 device: recipe.device.clone(),
                 precision: recipe.precision,
+                dropout: recipe.dropout,
+                without: recipe.without,
             },
         },
         terms: BiasTerm::QKV.to_vec(),

@@ -18,7 +18,7 @@ use beft::core::Mode;
 use beft::tasks::{Regime, Task};
 use beft::{Base, Settings, TaskData, TuneOptions, check_output, parse_device, settings};
 
-use crate::args::{RecipeArgs, SourceArgs, TrainArgs};
+use crate::args::{DropoutChoice, RecipeArgs, SourceArgs, TrainArgs};
 use crate::output::{MadeFolders, prepare_folder};
 use crate::progress::{Downloads, Progress};
 
@@ -61,6 +61,8 @@ fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOp
         batch_size: recipe
             .batch_size
             .map_or(defaults.batch_size, |n| n as usize),
+        savings: recipe.without,
+        dropout: recipe.dropout == DropoutChoice::Config,
         ..defaults
     }
 }

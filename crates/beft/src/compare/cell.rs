@@ -148,7 +148,7 @@ pub fn run_cell(
             &outcome.model,
             encodings,
             EVAL_BATCH,
-            options.padding,
+            options.savings,
             |_| (),
         );
         let targets: Vec<f64> = match &dev.set.targets {

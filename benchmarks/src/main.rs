@@ -1,0 +1,70 @@
+//! Our side of `cargo xtask bench peers`: the same training as `benchmarks/peer.py`, timed.
+//!
+//! `plan` fixes what both sides must share (examples, their order, the starting weights with the new
+//! head); `train` trains by it and prints one JSON object.
+
+mod forward;
+mod plan;
+mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+/// Our side of `cargo xtask bench peers`.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write plan.json and the starting model.
+    Plan(plan::PlanArgs),
+    /// Train by a plan; prints losses, seconds and memory as JSON.
+    Train(train::TrainArgs),
+    /// Time the frozen forward pass against the largest speed of a matrix product.
+    Forward(forward::ForwardArgs),
+}
+
+/// What to train on.
+#[derive(Clone, Debug, Args)]
+struct Source {
+    /// Model folder.
+    #[arg(long)]
+    model: String,
+    /// Task name.
+    #[arg(long, default_value = "sst2")]
+    task: String,
+    /// Folder of the task's data.
+    #[arg(long)]
+    data: std::path::PathBuf,
+    /// Number of training examples.
+    #[arg(long, default_value_t = 1000)]
+    train_size: usize,
+    /// Seed of the subset, the head, orders and dropout.
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
+    /// What to compute on.
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    let run = || -> Result<()> {
+        match Cli::parse().command {
+            Command::Plan(args) => plan::write(&args),
+            Command::Train(args) => train::run(&args),
+            Command::Forward(args) => forward::run(&args),
+        }
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use beft::core::Mode;
+use beft::nn::Savings;
+use beft::tasks::Task;
+use beft::train::Event;
+use beft::{Base, TaskData, TuneOptions, parse_device, tune};
+use clap::Args;
+use serde_json::json;
+
+use crate::Source;
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    source: Source,
+    /// What to train beside the head.
+    #[arg(long, default_value = "v")]
+    terms: Mode,
+    #[arg(long, default_value_t = 2)]
+    epochs: usize,
+    #[arg(long, default_value_t = 4e-4)]
+    lr: f64,
+    #[arg(long, default_value_t = 16)]
+    batch_size: usize,
+    /// Switch dropout off, to compare losses.
+    #[arg(long)]
+    no_dropout: bool,
+    /// Savings to do without.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+}
+
+/// Trains, evaluating after each epoch, and prints what it took. The time is that of tokenising,
+/// training and evaluating; loading the weights is told apart.
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    let source = &args.source;
+    let device = parse_device(&source.device)?;
+    let task = Task::resolve(&source.task)?;
+    let begin = Instant::now();
+    let base = Base::open(&source.model, task.defaults.max_length, &device)?;
+    let opened = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    let size = Some(source.train_size);
+    let data = TaskData::load(&task, &source.data, &base, size, None, source.seed)?;
+    let read = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    base.classifier(data.outputs(), u64::from(source.seed))?;
+    let load = opened + begin.elapsed().as_secs_f64();
+    let mut savings = Savings::default();
+    for name in &args.without {
+        savings = savings
+            .without(name)
+            .with_context(|| format!("unknown saving `{name}`"))?;
+    }
+    let options = TuneOptions {
+        learning_rate: args.lr,
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        savings,
+        dropout: !args.no_dropout,
+        ..TuneOptions::for_task(&task, &args.terms, &base, source.seed)
+    };
+    let begin = Instant::now();
+    let (mut losses, mut evaluating, mut last) = (Vec::new(), 0.0, Instant::now());
+    let outcome = tune(&base, &data, &args.terms, &options, |event| {
+        match event {
+            Event::Step { loss, .. } => losses.push(loss),
+            Event::Epoch(_) => evaluating += last.elapsed().as_secs_f64(),
+            Event::Started { .. } | Event::Kept { .. } => {}
+        }
+        last = Instant::now();
+    })?;
+    if let Some(failure) = outcome.failure {
+        bail!("training diverged: {failure}");
+    }
+    let tuning = begin.elapsed().as_secs_f64();
+    let result = json!({
+        "losses": losses,
+        "metrics": outcome.metrics(),
+        "load_seconds": load,
+        "read_seconds": read,
+        "train_seconds": tuning - evaluating,
+        "eval_seconds": evaluating,
+        "seconds": read + tuning,
+        "peak_bytes": peak_bytes(),
+        "tokens": data.train.encodings.iter().map(|e| e.len()).sum::<usize>() * args.epochs,
+    });
+    println!("{result}");
+    Ok(())
+}
+
+/// The largest resident size of this process so far (Linux; elsewhere 0).
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

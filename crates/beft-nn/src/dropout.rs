@@ -1,0 +1,265 @@
+use burn::nn::Dropout;
+use burn::tensor::{Device, DType, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::{Batch, Group};
+use crate::host::{Memory, memory};
+
+/// Where in a model values are dropped; each place draws its own masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind the embeddings.
+    Embeddings,
+    /// Attention weights of a layer.
+    Attention(usize),
+    /// Behind a layer's attention output projection.
+    AttentionOutput(usize),
+    /// Behind a layer's second feed-forward projection.
+    Output(usize),
+    /// Before the head's dense layer (RoBERTa).
+    HeadInput,
+    /// Before the head's last layer.
+    Head,
+}
+
+impl Place {
+    fn number(self) -> u64 {
+        match self {
+            Place::Embeddings => 0,
+            Place::HeadInput => 1,
+            Place::Head => 2,
+            Place::Attention(layer) => 3 + 3 * layer as u64,
+            Place::AttentionOutput(layer) => 4 + 3 * layer as u64,
+            Place::Output(layer) => 5 + 3 * layer as u64,
+        }
+    }
+}
+
+/// Which rows of a batch a tensor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Those of all tokens.
+    All,
+    /// Those of each input's first token.
+    First,
+}
+
+/// Dropout of a batch's activations.
+///
+/// With [`Batch::with_dropout_seed`], on a device in host memory, an input's masks depend on the
+/// seed, the place and the input's number in the batch only: not on the backend, on padding, or on
+/// which rows are computed. Elsewhere, and without a seed, burn's own generator of the device
+/// draws them.
+impl Batch {
+    /// Drops values of rows `[rows, width]`.
+    pub fn drop_rows(
+        &self,
+        dropout: &Dropout,
+        place: Place,
+        x: Tensor<2>,
+        rows: Rows,
+    ) -> Tensor<2> {
+        let Some(draw) = self.draw(dropout, place, &x.device()) else {
+            return dropout.forward(x);
+        };
+        let [count, width] = x.dims();
+        let mut mask = vec![1.0_f32; count * width];
+        let mut parts = Vec::with_capacity(self.batch_size());
+        let mut rest = mask.as_mut_slice();
+        for group in self.groups() {
+            for input in group.inputs() {
+                let length = self.lengths()[input];
+                let (real, all) = match rows {
+                    Rows::First => (1, 1),
+                    Rows::All if group.is_packed() => (length, length),
+                    Rows::All => (length, group.length()),
+                };
+                let (part, behind) = std::mem::take(&mut rest).split_at_mut(all * width);
+                parts.push((self.order()[input], &mut part[..real * width]));
+                rest = behind;
+            }
+        }
+        parts
+            .into_par_iter()
+            .for_each(|(index, part)| draw.fill(part, &mut draw.rng(index)));
+        let dtype = x.dtype();
+        x * mask_tensor(mask, [count, width], dtype, &draw.device)
+    }
+
+    /// Drops attention weights of a group `[inputs, heads, queries, length]`, those of all queries
+    /// or of the first token alone.
+    pub fn drop_attention(
+        &self,
+        dropout: &Dropout,
+        place: Place,
+        weights: Tensor<4>,
+        group: &Group,
+    ) -> Tensor<4> {
+        let Some(draw) = self.draw(dropout, place, &weights.device()) else {
+            return dropout.forward(weights);
+        };
+        let shape @ [inputs, heads, queries, keys] = weights.dims();
+        let mut mask = vec![1.0_f32; inputs * heads * queries * keys];
+        mask.par_chunks_mut(heads * queries * keys)
+            .zip(group.inputs().into_par_iter())
+            .for_each(|(mask, input)| {
+                let length = self.lengths()[input];
+                let mut rng = draw.rng(self.order()[input]);
+                // Query by query, so that the first query's values come first.
+                for query in 0..queries.min(length) {
+                    for head in 0..heads {
+                        let start = (head * queries + query) * keys;
+                        draw.fill(&mut mask[start..start + length], &mut rng);
+                    }
+                }
+            });
+        let dtype = weights.dtype();
+        weights * mask_tensor(mask, shape, dtype, &draw.device)
+    }
+
+    fn draw(&self, dropout: &Dropout, place: Place, device: &Device) -> Option<Draw> {
+        let active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
+        let seed = self.dropout_seed().filter(|_| {
+            active && self.savings().host_functions && memory(device) != Memory::Device
+        })?;
+        let keep = 1.0 - dropout.prob;
+        Some(Draw {
+            seed,
+            place: place.number(),
+            keep: (keep * 2.0_f64.powi(32)) as u32,
+            scale: if keep > 0.0 { (1.0 / keep) as f32 } else { 0.0 },
+            device: device.clone(),
+        })
+    }
+}
+
+/// How the masks of one place are drawn.
+struct Draw {
+    seed: u64,
+    place: u64,
+    /// Values of 32 random bits below this are kept.
+    keep: u32,
+    scale: f32,
+    device: Device,
+}
+
+impl Draw {
+    fn rng(&self, input: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream((self.place << 32) | input as u64);
+        rng
+    }
+
+    fn fill(&self, mask: &mut [f32], rng: &mut ChaCha8Rng) {
+        let mut bytes = [0_u8; 1024];
+        for chunk in mask.chunks_mut(bytes.len() / 4) {
+            let bytes = &mut bytes[..4 * chunk.len()];
+            rng.fill_bytes(bytes);
+            for (value, word) in chunk.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                let kept = u32::from_le_bytes(*word) < self.keep;
+                *value = if kept { self.scale } else { 0.0 };
+            }
+        }
+    }
+}
+
+fn mask_tensor<const D: usize>(
+    mask: Vec<f32>,
+    shape: [usize; D],
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
+    let mask = Tensor::<D>::from_data(TensorData::new(mask, shape), device);
+    if mask.dtype() == dtype {
+        mask
+    } else {
+        mask.cast(burn::tensor::FloatDType::from(dtype))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Padding;
+    use beft_core::Encoding;
+    use burn::module::Module;
+    use burn::nn::DropoutConfig;
+
+    fn batch(lengths: &[usize], padding: Padding, seed: u64) -> Batch {
+        let encodings: Vec<Encoding> = lengths
+            .iter()
+            .map(|length| Encoding {
+                ids: vec![1; *length],
+                type_ids: vec![0; *length],
+            })
+            .collect();
+        let device = Device::flex().autodiff();
+        Batch::new(&encodings, padding, &device).with_dropout_seed(seed)
+    }
+
+    fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+        x.into_data().iter().collect()
+    }
+
+    #[test]
+    fn masks_do_not_depend_on_padding_grouping_or_on_the_rows_computed() {
+        let dropout = DropoutConfig::new(0.25).init().train();
+        let device = Device::flex().autodiff();
+        let rows = |batch: &Batch, place| {
+            let ones = Tensor::<2>::ones([batch.rows(), 300], &device);
+            batch.drop_rows(&dropout, place, ones, Rows::All)
+        };
+        // Two groups, and the longer input comes second.
+        let packed = batch(&[9, 3], Padding::Packed, 7);
+        let padded = batch(&[9, 3], Padding::To(10), 7);
+        assert_eq!((packed.order(), packed.groups().len()), ([1, 0].as_slice(), 2));
+        let place = Place::Output(1);
+        let all = rows(&packed, place);
+        let grid = rows(&padded, place).reshape([2, 10, 300]);
+        assert_eq!(
+            values(all.clone().narrow(0, 3, 9)),
+            values(grid.clone().narrow(0, 0, 1).narrow(1, 0, 9))
+        );
+        assert_eq!(
+            values(all.clone().narrow(0, 0, 3)),
+            values(grid.narrow(0, 1, 1).narrow(1, 0, 3))
+        );
+        let ones = Tensor::<2>::ones([2, 300], &device);
+        let first = packed.drop_rows(&dropout, place, ones, Rows::First);
+        assert_eq!(values(first), values(packed.first_tokens(all.clone())));
+
+        let weights = |batch: &Batch, group: usize, queries, keys| {
+            let group = &batch.groups()[group];
+            let ones = Tensor::<4>::ones([group.batch_size(), 2, queries, keys], &device);
+            batch.drop_attention(&dropout, Place::Attention(0), ones, group)
+        };
+        let (longer, wide) = (weights(&packed, 1, 9, 9), weights(&padded, 0, 10, 10));
+        assert_eq!(
+            values(longer.clone()),
+            values(wide.narrow(0, 0, 1).narrow(2, 0, 9).narrow(3, 0, 9))
+        );
+        let one = weights(&packed, 1, 1, 9);
+        assert_eq!(values(one), values(longer.narrow(2, 0, 1)));
+
+        // Other places, inputs and seeds draw other masks; the same ones the same again.
+        assert_ne!(values(all.clone()), values(rows(&packed, Place::Output(0))));
+        assert_ne!(
+            values(all.clone()),
+            values(rows(&batch(&[9, 3], Padding::Packed, 8), place))
+        );
+        assert_eq!(values(all), values(rows(&packed, place)));
+    }
+
+    #[test]
+    fn the_right_share_is_dropped_and_the_mean_stays() {
+        let dropout = DropoutConfig::new(0.1).init().train();
+        let batch = batch(&[40, 60], Padding::Packed, 1);
+        let ones = Tensor::<2>::ones([100, 1000], &Device::flex().autodiff());
+        let mask = values(batch.drop_rows(&dropout, Place::Embeddings, ones, Rows::All));
+        let dropped = mask.iter().filter(|x| **x == 0.0).count() as f64 / 1e5;
+        assert!((dropped - 0.1).abs() < 0.004, "{dropped}");
+        assert!(mask.iter().all(|x| *x == 0.0 || *x == 1.0 / 0.9_f32));
+    }
+}

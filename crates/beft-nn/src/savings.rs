@@ -1,0 +1,98 @@
+use crate::Padding;
+
+/// What a pass through a model leaves out or does in a cheaper way. No result depends on it, so
+/// that each can be switched off and measured alone (`beft tune --without NAME,...`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savings {
+    /// How much padding is computed.
+    pub padding: Padding,
+    /// Attention is padded within groups of inputs of like length, not to the longest of the batch.
+    pub length_groups: bool,
+    /// The last layer computes its query, its output projection and its feed-forward part for the
+    /// first token of each input alone, which is all that the head reads.
+    pub first_token: bool,
+    /// Nothing is recorded for a bias whose gradient is exactly zero: the key's. It adds the same
+    /// number to all attention scores of a query, and softmax does not see that.
+    pub zero_gradients: bool,
+    /// What training does not change is evaluated once, not after every epoch.
+    pub reuse: bool,
+    /// On a backend whose element-wise functions are plain loops on one core, GELU and dropout's
+    /// masks are computed here, on all cores.
+    pub host_functions: bool,
+}
+
+impl Savings {
+    /// The names that [`without`](Self::without) knows.
+    pub const NAMES: [&'static str; 6] = [
+        "packing",
+        "length-groups",
+        "first-token",
+        "zero-gradients",
+        "reuse",
+        "host-functions",
+    ];
+
+    /// Everything computed, padded to `padding`.
+    pub fn none(padding: Padding) -> Self {
+        Self {
+            padding,
+            length_groups: false,
+            first_token: false,
+            zero_gradients: false,
+            reuse: false,
+            host_functions: false,
+        }
+    }
+
+    /// These savings less the one called `name`; `None` for another name than those of
+    /// [`NAMES`](Self::NAMES).
+    pub fn without(mut self, name: &str) -> Option<Self> {
+        match name {
+            "packing" => self.padding = Padding::Longest,
+            "length-groups" => self.length_groups = false,
+            "first-token" => self.first_token = false,
+            "zero-gradients" => self.zero_gradients = false,
+            "reuse" => self.reuse = false,
+            "host-functions" => self.host_functions = false,
+            _ => return None,
+        }
+        Some(self)
+    }
+}
+
+impl Default for Savings {
+    fn default() -> Self {
+        Padding::default().into()
+    }
+}
+
+/// All savings, and this much padding.
+impl From<Padding> for Savings {
+    fn from(padding: Padding) -> Self {
+        Self {
+            padding,
+            length_groups: true,
+            first_token: true,
+            zero_gradients: true,
+            reuse: true,
+            host_functions: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_saving_has_a_name() {
+        let mut savings = Savings::default();
+        for name in Savings::NAMES {
+            let less = savings.without(name).unwrap();
+            assert_ne!(less, savings, "{name}");
+            savings = less;
+        }
+        assert_eq!(savings, Savings::none(Padding::Longest));
+        assert_eq!(savings.without("magic"), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! What passes leave out changes no result.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use beft_checkpoint::ModelDir;
+use beft_core::{EncodedSet, Mode};
+use beft_encoder::EncoderForSequenceClassification as Encoder;
+use beft_eval::{RepeatedPrediction, predict};
+use beft_nn::{Padding, ParamData, Savings, read_params};
+use beft_parity::Expected;
+use beft_train::{Event, Metrics, TrainConfig, TrainError, batch_loss, train, unchanged_layers};
+use burn::module::Module;
+use burn::tensor::Device;
+
+const MODELS: [&str; 2] = ["bert-tiny", "roberta-tiny"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
+}
+
+fn load(name: &str) -> Encoder {
+    let dir = ModelDir::open(&fixture(name)).unwrap();
+    let files = dir.tensors().unwrap();
+    Encoder::load(&dir, &files, 3, 0, &Device::flex()).unwrap().0
+}
+
+/// Inputs of different lengths.
+fn data(name: &str) -> EncodedSet {
+    let expected = Expected::open(&fixture(name).join("expected.safetensors")).unwrap();
+    expected.batch(0).unwrap()
+}
+
+struct Outcome {
+    values: BTreeMap<String, ParamData>,
+    losses: Vec<f64>,
+    scores: Vec<Vec<f32>>,
+    kept: Vec<usize>,
+}
+
+/// Three epochs in small batches, with the class scores of an evaluation after each.
+fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> Outcome {
+    let mode: Mode = mode.parse().unwrap();
+    let mut config = TrainConfig::new(mode.clone(), 1e-2, 3, 0);
+    config.batch_size = 3;
+    config.savings = savings;
+    let layers = unchanged_layers(&model, &mode, savings).unwrap();
+    let mut repeated = RepeatedPrediction::new(&data.encodings, 2, savings, layers);
+    let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    let evaluate = |model: &Encoder| {
+        let again = repeated.predict(model);
+        assert_eq!(again, predict(model, &data.encodings, 2, savings, |_| ()));
+        scores.extend(again);
+        Ok::<_, TrainError>(Metrics::new())
+    };
+    let result = train(model, data, &config, evaluate, |event| match event {
+        Event::Step { loss, .. } => losses.push(loss),
+        Event::Kept { layers, .. } => kept.push(layers),
+        _ => {}
+    })
+    .unwrap();
+    Outcome {
+        values: read_params(&result.model, |_| true),
+        losses,
+        scores,
+        kept,
+    }
+}
+
+fn worst(a: &Outcome, b: &Outcome) -> f64 {
+    let losses = a.losses.iter().zip(&b.losses).map(|(a, b)| (a - b).abs());
+    let scores = a.scores.concat().into_iter().zip(b.scores.concat());
+    let scores = scores.map(|(a, b)| f64::from((a - b).abs()));
+    assert_eq!((a.losses.len(), a.scores.len()), (b.losses.len(), b.scores.len()));
+    losses.chain(scores).fold(0.0, f64::max)
+}
+
+/// With dropout: its masks are the same whatever is left out, as long as the host draws them.
+#[test]
+fn every_saving_alone_leaves_the_training_as_it_is() {
+    for name in MODELS {
+        let data = data(name);
+        for mode in ["frozen", "k", "v", "v@1", "all", "full", "lora-v"] {
+            let all = trained(load(name), &data, mode, Savings::default());
+            for saving in ["packing", "first-token", "zero-gradients", "reuse"] {
+                let savings = Savings::default().without(saving).unwrap();
+                let difference = worst(&all, &trained(load(name), &data, mode, savings));
+                assert!(difference < 2e-4, "{name} {mode} {saving}: {difference}");
+            }
+            let padded = Savings::from(Padding::To(24));
+            let difference = worst(&all, &trained(load(name), &data, mode, padded));
+            assert!(difference < 2e-4, "{name} {mode} padded: {difference}");
+        }
+    }
+}
+
+#[test]
+fn functions_on_the_host_are_those_of_the_backend() {
+    let savings = Savings::default();
+    let without = savings.without("host-functions").unwrap();
+    for name in MODELS {
+        let data = data(name);
+        let run = |savings| trained(load(name).without_dropout(), &data, "all", savings);
+        let difference = worst(&run(savings), &run(without));
+        assert!(difference < 2e-4, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn kept_layers_are_those_that_training_leaves_alone() {
+    let count = |mode: &str, savings| {
+        unchanged_layers(&load("bert-tiny"), &mode.parse().unwrap(), savings).unwrap()
+    };
+    let layers = 3;
+    for (mode, unchanged) in [
+        ("frozen", layers),
+        ("k", layers),
+        ("k@1", layers),
+        ("v", 0),
+        ("v@1", 1),
+        ("v@2", 2),
+        ("k@0,v@2", 0),
+        ("all", 0),
+        ("full", 0),
+        ("lora-v", 0),
+        ("random", 0),
+    ] {
+        assert_eq!(count(mode, Savings::default()), unchanged, "{mode}");
+    }
+    let savings = Savings::default().without("zero-gradients").unwrap();
+    assert_eq!((count("k", savings), count("k@1", savings)), (0, 1));
+}
+
+/// Without dropout the layers below are computed once, and nothing else changes.
+#[test]
+fn a_kept_prefix_gives_the_same_training() {
+    for name in MODELS {
+        let data = data(name);
+        for (mode, layers) in [("frozen", 3), ("k", 3), ("v@2", 2), ("m3@1,ln2@2", 1)] {
+            let run = |savings| trained(load(name).without_dropout(), &data, mode, savings);
+            let kept = run(Savings::default());
+            let anew = run(Savings::default().without("reuse").unwrap());
+            assert_eq!((kept.kept.as_slice(), anew.kept.len()), ([layers].as_slice(), 0));
+            let difference = worst(&kept, &anew);
+            assert!(difference < 1e-5, "{name} {mode}: {difference}");
+            assert_eq!(kept.values.len(), anew.values.len());
+        }
+        // With dropout nothing can be kept for training.
+        let dropping = trained(load(name), &data, "v@2", Savings::default());
+        assert!(dropping.kept.is_empty());
+    }
+}
+
+/// The gradient of the key's bias is zero but for rounding, and that of no other term is.
+#[test]
+fn the_gradient_of_the_key_bias_is_zero() {
+    for name in MODELS {
+        let data = data(name);
+        let model = load(name).freeze();
+        let terms = "all".parse().unwrap();
+        let model = beft_train::with_trainable(model, &terms).unwrap();
+        let device = model.devices()[0].clone();
+        let chosen: Vec<usize> = (0..data.len()).collect();
+        let grads = batch_loss(&model, &data, &chosen, Padding::Packed, &device).backward();
+        for layer in &model.encoder.layers {
+            let largest = |bias: &burn::module::Param<burn::tensor::Tensor<1>>| -> f32 {
+                let grad = bias.val().grad(&grads).unwrap();
+                grad.abs().max().into_scalar::<f32>()
+            };
+            let biases = &layer.biases;
+            let others = [&biases.q, &biases.v, &biases.m2].map(largest);
+            let smallest = others.into_iter().fold(f32::INFINITY, f32::min);
+            assert!(largest(&biases.k) < 1e-4 * smallest, "{name}: {others:?}");
+        }
+    }
+}
