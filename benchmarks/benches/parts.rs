@@ -52,14 +52,20 @@ fn operations(c: &mut Criterion) {
     let data = data();
     let batch = Batch::new(&data.encodings, Padding::Packed, &device);
     let random = |width| {
-        Tensor::<2>::random([batch.rows(), width], Distribution::Normal(0.0, 1.0), &device)
+        Tensor::<2>::random(
+            [batch.rows(), width],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        )
     };
     let (x, wide) = (random(384), random(1536));
     let layer = &model.encoder.layers[0];
     let mut group = c.benchmark_group("operation");
     group.bench_function("linear", |b| {
         b.iter(|| {
-            let y = layer.biases.project(BiasTerm::M2, x.clone(), &layer.intermediate);
+            let y = layer
+                .biases
+                .project(BiasTerm::M2, x.clone(), &layer.intermediate);
             y.into_data()
         });
     });
@@ -122,7 +128,9 @@ fn passes(c: &mut Criterion) {
     }
     let model = model();
     let batch = Batch::new(&data.encodings, Padding::Packed, &device());
-    group.bench_function("frozen forward", |b| b.iter(|| model.forward(&batch).into_data()));
+    group.bench_function("frozen forward", |b| {
+        b.iter(|| model.forward(&batch).into_data())
+    });
     group.bench_function("fisher", |b| {
         b.iter(|| fisher(model.clone(), &data, 8, 1.0, Padding::Packed, || ()).expect("scores"));
     });
@@ -135,7 +143,12 @@ fn scores(c: &mut Criterion) {
         BiasSite::all(12)
             .map(|site| {
                 let width = if site.term == BiasTerm::M2 { 3072 } else { 768 };
-                (site, (0..width).map(|i| (i as f32 * 0.37).sin() + shift).collect())
+                (
+                    site,
+                    (0..width)
+                        .map(|i| (i as f32 * 0.37).sin() + shift)
+                        .collect(),
+                )
             })
             .collect()
     };
@@ -159,7 +172,10 @@ fn files(c: &mut Criterion) {
     let base = open();
     let text = "a warm , funny and quietly moving film that earns every one of its tears";
     group.bench_function("tokenise 1000 texts", |b| {
-        b.iter(|| base.encode((0..1000).map(|_| (text, None))).expect("tokens"));
+        b.iter(|| {
+            base.encode((0..1000).map(|_| (text, None)))
+                .expect("tokens")
+        });
     });
     group.finish();
 }

@@ -16,8 +16,8 @@ pub(crate) struct ForwardArgs {
     /// What to compute on.
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Inputs of a batch.
-    #[arg(long, default_value_t = 64)]
+    /// Inputs of a batch; 20 of 32 tokens are as many rows as evaluation takes at a time.
+    #[arg(long, default_value_t = 20)]
     batch_size: usize,
     /// Tokens of an input.
     #[arg(long, default_value_t = 32)]
@@ -44,7 +44,13 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     })?;
     let layer = &model.encoder.layers[0];
     let [hidden, wide] = layer.intermediate.dims();
-    let flops = operations(base.num_layers(), hidden, wide, args.batch_size, args.length);
+    let flops = operations(
+        base.num_layers(),
+        hidden,
+        wide,
+        args.batch_size,
+        args.length,
+    );
 
     let size = 1024;
     let random = || Tensor::<2>::random([size, size], Distribution::Default, &device);
@@ -70,7 +76,8 @@ fn operations(layers: usize, hidden: usize, wide: usize, batch: usize, length: u
         [layers, hidden, wide, batch, length].map(|n| n as f64);
     let rows = batch * length;
     let keys_values = 2.0 * rows * hidden * hidden;
-    let rest = |rows: f64| rows * (2.0 * hidden * hidden + 2.0 * hidden * wide + 2.0 * length * hidden);
+    let rest =
+        |rows: f64| rows * (2.0 * hidden * hidden + 2.0 * hidden * wide + 2.0 * length * hidden);
     2.0 * (layers * keys_values + (layers - 1.0) * rest(rows) + rest(batch))
 }
 

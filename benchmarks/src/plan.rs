@@ -52,14 +52,11 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
             .collect()
     };
     let train = task.load(&source.data, beft::tasks::Split::Train, None)?;
-    let chosen: Vec<_> = beft::tasks::training_subset(
-        source.seed,
-        train.examples.len(),
-        source.train_size,
-    )
-    .into_iter()
-    .map(|index| train.examples[index].clone())
-    .collect();
+    let chosen: Vec<_> =
+        beft::tasks::training_subset(source.seed, train.examples.len(), source.train_size)
+            .into_iter()
+            .map(|index| train.examples[index].clone())
+            .collect();
     let plan = json!({
         "max_length": base.max_length(),
         "train": rows(&chosen),

@@ -139,7 +139,11 @@ fn peers(root: &Path, args: &PeersArgs) -> Result<()> {
         Some(name) if name.as_os_str() == "bert-base-shape" => base_shape(root)?,
         Some(dir) => dir.clone(),
     };
-    let (size, epochs, rounds) = if args.quick { (160, 1, 2) } else { (1000, 2, 3) };
+    let (size, epochs, rounds) = if args.quick {
+        (160, 1, 2)
+    } else {
+        (1000, 2, 3)
+    };
     let size = args.train_size.unwrap_or(size).to_string();
     let epochs = args.epochs.unwrap_or(epochs).to_string();
     let rounds = args.rounds.unwrap_or(rounds);
@@ -160,7 +164,11 @@ fn peers(root: &Path, args: &PeersArgs) -> Result<()> {
         let (root, program) = (root.to_owned(), program.clone());
         move |what: &str, more: &[&str]| {
             let mut command = Command::new(&program);
-            command.current_dir(&root).arg(what).args(&source).args(more);
+            command
+                .current_dir(&root)
+                .arg(what)
+                .args(&source)
+                .args(more);
             command
         }
     };
@@ -266,7 +274,9 @@ fn report(
     forward: &Value,
     (size, epochs): (&str, &str),
 ) -> Result<()> {
-    println!("\n| side | seconds | train | evaluate | load | tokens/s | peak MB |\n|---|---|---|---|---|---|---|");
+    println!(
+        "\n| side | seconds | train | evaluate | load | tokens/s | peak MB |\n|---|---|---|---|---|---|---|"
+    );
     let ours = &sides[0];
     let tokens = ours.median("tokens");
     for side in sides {
@@ -295,7 +305,11 @@ fn report(
     let ratios = [
         ("authors_recipe_time", time(authors), true),
         ("best_practice_time", time(best), true),
-        ("forward_share_of_matmul_peak", number(forward, "share"), true),
+        (
+            "forward_share_of_matmul_peak",
+            number(forward, "share"),
+            true,
+        ),
         (
             "best_practice_peak_memory",
             ours.median("peak_bytes") / best.median("peak_bytes"),
@@ -316,7 +330,11 @@ fn report(
     let mut worse = Vec::new();
     for (name, value, larger) in ratios {
         if let Some(before) = stored.get(&key).and_then(|row| row[name].as_f64()) {
-            let change = if larger { before / value } else { value / before };
+            let change = if larger {
+                before / value
+            } else {
+                value / before
+            };
             if change > 1.0 + MARGIN {
                 worse.push(format!("{name} {value:.2}, stored {before:.2}"));
             }
@@ -325,7 +343,8 @@ fn report(
         }
     }
     if !args.check {
-        let row = ratios.map(|(name, value, _)| (name.to_owned(), json!((value * 1e3).round() / 1e3)));
+        let row =
+            ratios.map(|(name, value, _)| (name.to_owned(), json!((value * 1e3).round() / 1e3)));
         stored.insert(key, Value::Object(row.into_iter().collect()));
         std::fs::write(&path, serde_json::to_string_pretty(&stored)? + "\n")?;
     }
@@ -334,13 +353,20 @@ fn report(
         println!("ratio {name} {value:.3}");
     }
     if args.check && !worse.is_empty() {
-        bail!("worse than stored by more than {MARGIN}: {}", worse.join("; "));
+        bail!(
+            "worse than stored by more than {MARGIN}: {}",
+            worse.join("; ")
+        );
     }
     Ok(())
 }
 
 fn build(root: &Path, device: &str) -> Result<PathBuf> {
-    let feature = if device.starts_with("tch") { "tch" } else { "flex" };
+    let feature = if device.starts_with("tch") {
+        "tch"
+    } else {
+        "flex"
+    };
     execute(
         cargo(root)
             .args(["build", "--release", "--quiet", "-p", "beft-benchmarks"])
@@ -354,7 +380,12 @@ fn base_shape(root: &Path) -> Result<PathBuf> {
     python::fetch_minilm(root)?;
     let dir = root.join("models/bert-base-shape");
     if !dir.join("model.safetensors").is_file() {
-        let args = ["--tokenizer", "models/minilm", "--out", "models/bert-base-shape"];
+        let args = [
+            "--tokenizer",
+            "models/minilm",
+            "--out",
+            "models/bert-base-shape",
+        ];
         python::script(root, "make_base_shape.py", &args)?;
     }
     Ok(dir)
@@ -372,5 +403,9 @@ fn number(result: &Value, name: &str) -> f64 {
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let middle = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    match values.len() {
+        0 => f64::NAN,
+        len => (middle((len - 1) / 2) + middle(len / 2)) / 2.0,
+    }
 }

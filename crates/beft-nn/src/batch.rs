@@ -342,8 +342,7 @@ impl HostRows {
             inputs,
             rows: start..self.ids.len(),
             length,
-            attention_bias: ragged
-                .then(|| Tensor::from_data(TensorData::new(mask, shape), device)),
+            attention_bias: ragged.then(|| Tensor::from_data(TensorData::new(mask, shape), device)),
             packing: packed.then(|| Packing {
                 row_of_cell: ints(row_of_cell, device),
                 cell_of_row: ints(cell_of_row, device),
@@ -410,7 +409,11 @@ mod tests {
         let batch = Batch::new(&inputs, Padding::Packed, &device);
         assert_eq!(batch.order(), [1, 3, 4, 0, 2]);
         assert_eq!(batch.lengths(), [2, 3, 9, 30, 31]);
-        let groups: Vec<_> = batch.groups().iter().map(|g| (g.inputs(), g.length())).collect();
+        let groups: Vec<_> = batch
+            .groups()
+            .iter()
+            .map(|g| (g.inputs(), g.length()))
+            .collect();
         assert_eq!(groups, [(0..2, 3), (2..3, 9), (3..5, 31)]);
 
         let rows = batch.ids().float().reshape([75, 1]);

@@ -1,11 +1,11 @@
 use burn::nn::Dropout;
-use burn::tensor::{Device, DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::{Batch, Group};
 use crate::host::{Memory, memory};
+use crate::{Batch, Group};
 
 /// Where in a model values are dropped; each place draws its own masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,10 @@ mod tests {
         // Two groups, and the longer input comes second.
         let packed = batch(&[9, 3], Padding::Packed, 7);
         let padded = batch(&[9, 3], Padding::To(10), 7);
-        assert_eq!((packed.order(), packed.groups().len()), ([1, 0].as_slice(), 2));
+        assert_eq!(
+            (packed.order(), packed.groups().len()),
+            ([1, 0].as_slice(), 2)
+        );
         let place = Place::Output(1);
         let all = rows(&packed, place);
         let grid = rows(&padded, place).reshape([2, 10, 300]);

@@ -10,7 +10,9 @@ use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
 use beft_encoder::{
     Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
 };
-use beft_nn::{Batch, BiasModel, Padding, ParamData, Rows, SequenceClassifier, map_params, read_params};
+use beft_nn::{
+    Batch, BiasModel, Padding, ParamData, Rows, SequenceClassifier, map_params, read_params,
+};
 use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
 use burn::module::Module;
@@ -440,7 +442,13 @@ fn dropout_acts_in_training_whatever_is_trained() {
         // Attention weights have their own: with one layer's alone, passes still differ.
         let layer = &model.encoder.layers[0];
         let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
-        let pass = || -> Vec<f32> { layer.attend(x.clone(), &batch, Rows::All).into_data().iter().collect() };
+        let pass = || -> Vec<f32> {
+            layer
+                .attend(x.clone(), &batch, Rows::All)
+                .into_data()
+                .iter()
+                .collect()
+        };
         assert_ne!(pass(), pass(), "{written}");
     }
 }

@@ -26,7 +26,9 @@ fn fixture(name: &str) -> PathBuf {
 fn load(name: &str) -> Encoder {
     let dir = ModelDir::open(&fixture(name)).unwrap();
     let files = dir.tensors().unwrap();
-    Encoder::load(&dir, &files, 3, 0, &Device::flex()).unwrap().0
+    Encoder::load(&dir, &files, 3, 0, &Device::flex())
+        .unwrap()
+        .0
 }
 
 /// Inputs of different lengths.
@@ -75,7 +77,10 @@ fn worst(a: &Outcome, b: &Outcome) -> f64 {
     let losses = a.losses.iter().zip(&b.losses).map(|(a, b)| (a - b).abs());
     let scores = a.scores.concat().into_iter().zip(b.scores.concat());
     let scores = scores.map(|(a, b)| f64::from((a - b).abs()));
-    assert_eq!((a.losses.len(), a.scores.len()), (b.losses.len(), b.scores.len()));
+    assert_eq!(
+        (a.losses.len(), a.scores.len()),
+        (b.losses.len(), b.scores.len())
+    );
     losses.chain(scores).fold(0.0, f64::max)
 }
 
@@ -144,7 +149,10 @@ fn a_kept_prefix_gives_the_same_training() {
             let run = |savings| trained(load(name).without_dropout(), &data, mode, savings);
             let kept = run(Savings::default());
             let anew = run(Savings::default().without("reuse").unwrap());
-            assert_eq!((kept.kept.as_slice(), anew.kept.len()), ([layers].as_slice(), 0));
+            assert_eq!(
+                (kept.kept.as_slice(), anew.kept.len()),
+                ([layers].as_slice(), 0)
+            );
             let difference = worst(&kept, &anew);
             assert!(difference < 1e-5, "{name} {mode}: {difference}");
             assert_eq!(kept.values.len(), anew.values.len());

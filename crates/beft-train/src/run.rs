@@ -257,10 +257,7 @@ fn update<M: SequenceClassifier>(
 ) -> (M, f64) {
     let gradients = masks.apply(gradients, &model);
     let gradients = clip_global_norm(gradients, &model, config.max_grad_norm);
-    (
-        optimizer.step(config.learning_rate, model, gradients),
-        loss,
-    )
+    (optimizer.step(config.learning_rate, model, gradients), loss)
 }
 
 pub(crate) fn device_of<M: SequenceClassifier>(model: &M) -> Device {

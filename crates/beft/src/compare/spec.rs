@@ -206,7 +206,7 @@ impl CompareSpec {
                                 Mode::Full => None,
                                 _ => spec.lr.or(self.lr),
                             };
-                            cells.push(Cell {
+                            let cell = Cell {
                                 model: model.clone(),
                                 task: spec.task.clone(),
                                 data: data.clone(),
@@ -225,7 +225,11 @@ impl CompareSpec {
                                 device: device.to_owned(),
                                 precision: precision.to_owned(),
                                 limit,
-                            });
+                            };
+                            // Written twice, it is still one training, with one place in the journal.
+                            if !cells.contains(&cell) {
+                                cells.push(cell);
+                            }
                         }
                     }
                 }
