@@ -96,10 +96,13 @@ fn parts(root: &Path) -> Result<()> {
     execute(&mut command)
 }
 
+/// What starts a side, with more arguments.
+type MakeCommand = Box<dyn Fn(&[&str]) -> Command>;
+
 /// One side of the comparison.
 struct Side {
     name: &'static str,
-    command: Box<dyn Fn(&[&str]) -> Command>,
+    command: MakeCommand,
     results: Vec<Value>,
 }
 
@@ -209,7 +212,7 @@ fn peers(root: &Path, args: &PeersArgs) -> Result<()> {
         results: Vec::new(),
     };
     let mut sides = [
-        side("beft", Box::new(train) as Box<dyn Fn(&[&str]) -> Command>),
+        side("beft", Box::new(train) as MakeCommand),
         side("best_practice", Box::new(peer("best-practice"))),
         side("authors_recipe", Box::new(peer("authors"))),
     ];
@@ -225,7 +228,7 @@ fn peers(root: &Path, args: &PeersArgs) -> Result<()> {
         let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
         let worst = differences.fold(0.0, f64::max);
         println!("  {name} and best_practice differ by at most {worst:.1e}");
-        if found.len() != expected.len() || !(worst <= LOSS_TOLERANCE) {
+        if found.len() != expected.len() || worst > LOSS_TOLERANCE {
             bail!("{name} does not compute what best_practice does: {found:?}, {expected:?}");
         }
     }

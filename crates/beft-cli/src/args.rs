@@ -118,9 +118,9 @@ pub(crate) enum DropoutChoice {
 }
 
 fn savings(names: &str) -> Result<Savings, String> {
-    let names = names.split(',').map(str::trim).filter(|n| !n.is_empty());
-    names.fold(Ok(Savings::default()), |savings, name| {
-        savings?
+    let mut names = names.split(',').map(str::trim).filter(|n| !n.is_empty());
+    names.try_fold(Savings::default(), |savings, name| {
+        savings
             .without(name)
             .ok_or_else(|| format!("`{name}` is none of {}", Savings::NAMES.join(", ")))
     })

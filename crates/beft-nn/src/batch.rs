@@ -97,11 +97,7 @@ impl Batch {
         }
         let encodings: Vec<&Encoding> = order.iter().map(|index| given[*index]).collect();
         let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
-        let parts = if sorted {
-            length_groups(&lengths)
-        } else {
-            vec![0..lengths.len()]
-        };
+        let parts = length_groups(&lengths, sorted);
 
         let mut host = HostRows::default();
         let groups = parts
@@ -276,13 +272,15 @@ fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
-/// Parts of ascending lengths that differ little: an attention weight is computed for each cell of
-/// the square of the longest.
-fn length_groups(lengths: &[usize]) -> Vec<Range<usize>> {
+/// With `split`, parts of ascending lengths that differ little: an attention weight is computed for
+/// each cell of the square of the longest. Else one part.
+fn length_groups(lengths: &[usize], split: bool) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for (index, length) in lengths.iter().enumerate() {
         match groups.last_mut() {
-            Some(group) if *length <= lengths[group.start] * 8 / 5 + 2 => group.end = index + 1,
+            Some(group) if !split || *length <= lengths[group.start] * 8 / 5 + 2 => {
+                group.end = index + 1;
+            }
             _ => groups.push(index..index + 1),
         }
     }
