@@ -3,7 +3,8 @@ use beft_nn::{Batch, Savings, SequenceClassifier};
 use burn::nn::loss::{CrossEntropyLossConfig, MseLoss, Reduction};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// The [`loss`] of a model on the examples `chosen` (indices into `data`).
+/// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
+/// classes, or the squared error of the one score for values.
 ///
 /// # Shapes
 ///
