@@ -68,7 +68,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         match event {
             Event::Step { loss, .. } => losses.push(loss),
             Event::Epoch(_) => evaluating += last.elapsed().as_secs_f64(),
-            Event::Started { .. } | Event::Kept { .. } => {}
+            Event::Started { .. } | Event::Keeping { .. } => {}
         }
         last = Instant::now();
     })?;

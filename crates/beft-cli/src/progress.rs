@@ -79,10 +79,18 @@ impl Progress {
                 self.bar.set_prefix(self.mode.clone());
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
-            Event::Kept { layers, bytes } => self.line(&format!(
-                "  {}: what the embeddings and {} give is computed once and kept, {:.1} MB",
+            Event::Keeping {
+                layers,
+                bytes,
+                in_file,
+            } => self.line(&format!(
+                "  {}: what the embeddings and {} give is computed once and kept {}, {:.1} MB",
                 self.mode,
                 count(layers, "layer"),
+                match in_file {
+                    true => "in a temporary file",
+                    false => "in memory",
+                },
                 bytes as f64 / 1e6
             )),
             Event::Step { loss, .. } => {

@@ -64,12 +64,17 @@ impl EncoderModel {
     /// - output: `[batch, hidden]`
     pub(crate) fn first_tokens(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
         let last = self.layers.len() - 1;
+        let rows = match batch.savings().first_token {
+            true => Rows::First,
+            false => Rows::All,
+        };
         let hidden = self.layers[done..last]
             .iter()
             .fold(hidden, |x, layer| layer.forward(x, batch, Rows::All));
-        if batch.savings().first_token {
-            return self.layers[last].forward(hidden, batch, Rows::First);
+        let hidden = self.layers[last].forward(hidden, batch, rows);
+        match rows {
+            Rows::First => hidden,
+            Rows::All => batch.first_tokens(hidden),
         }
-        batch.first_tokens(self.layers[last].forward(hidden, batch, Rows::All))
     }
 }

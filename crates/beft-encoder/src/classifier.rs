@@ -1,6 +1,8 @@
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
 use beft_core::{BiasSite, BiasTerm};
-use beft_nn::{Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, map_params};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, bias_of_rows, map_params,
+};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::linear;
@@ -28,8 +30,29 @@ impl Dense {
         }
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        linear(x, self.weight.val(), Some(self.bias.val()))
+    /// `x W + b` of one row for each input of a batch, in its order, each with the weight and the
+    /// bias of its set ([`Batch::with_sets`]).
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, d_in]`
+    /// - output: `[batch, d_out]`
+    fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let ([inputs, d_in], [all_in, d_out]) = (x.dims(), weight.dims());
+        let biases = bias_of_rows(&bias, d_out, batch.set_of(Rows::First));
+        if all_in == d_in {
+            return match biases {
+                Some(biases) => linear(x, weight, None) + biases,
+                None => linear(x, weight, Some(bias)),
+            };
+        }
+        // Sets one after another, as the inputs were given.
+        let sets = batch.sets();
+        let x = batch.as_given(x).reshape([sets, inputs / sets, d_in]);
+        let product = x.matmul(weight.reshape([sets, d_in, d_out]));
+        let product = batch.from_given(product.reshape([inputs, d_out]));
+        product + biases.unwrap_or_else(|| bias.unsqueeze())
     }
 }
 
@@ -193,8 +216,9 @@ impl SequenceClassifier for EncoderForSequenceClassification {
             Architecture::Bert => first,
             Architecture::Roberta => drop(first, Place::HeadInput),
         };
-        let pooled = self.pooler.forward(first).tanh();
-        batch.as_given(self.classifier.forward(drop(pooled, Place::Head)))
+        let pooled = self.pooler.forward(first, batch).tanh();
+        let scores = self.classifier.forward(drop(pooled, Place::Head), batch);
+        batch.as_given(scores)
     }
 
     fn drops_below(&self, layers: usize) -> bool {

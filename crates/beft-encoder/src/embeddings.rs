@@ -1,7 +1,6 @@
-use beft_nn::{Batch, Place, Rows};
+use beft_nn::{Batch, Place, Rows, biased_norm};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
-use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
 
 use crate::{Architecture, EncoderConfig};
@@ -67,8 +66,9 @@ impl EncoderEmbeddings {
         };
         let position = self.position.val().select(0, position);
         let sum = word + token_type + position;
-        let bias = Some(self.norm_bias.val());
-        let normed = layer_norm(sum, self.norm_gamma.val(), bias, self.epsilon);
+        let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
+        let sets = batch.set_of(Rows::All);
+        let normed = biased_norm(sum, gamma, bias, self.epsilon, sets);
         batch.drop_rows(&self.dropout, Place::Embeddings, normed, Rows::All)
     }
 }

@@ -86,19 +86,17 @@ impl EncoderLayer {
         let biases = &self.biases;
         let drop = |x, place| batch.drop_rows(&self.hidden_dropout, place, x, rows);
         let attended = self.attend(x.clone(), batch, rows);
-        let x = match rows {
-            Rows::All => x,
-            Rows::First => batch.first_tokens(x),
-        };
-        let attended = biases.project(M1, attended, &self.attention_output);
+        let x = batch.at(rows, x);
+        let sets = batch.set_of(rows);
+        let attended = biases.project(M1, attended, &self.attention_output, sets);
         let sum = x + drop(attended, Place::AttentionOutput(self.index));
-        let h = biases.normalize(Ln1, sum, &self.norm1_gamma, self.epsilon);
+        let h = biases.normalize(Ln1, sum, &self.norm1_gamma, self.epsilon, sets);
 
-        let wide = biases.project(M2, h.clone(), &self.intermediate);
+        let wide = biases.project(M2, h.clone(), &self.intermediate, sets);
         let wide = gelu(wide, batch.savings().host_functions);
-        let narrow = biases.project(M3, wide, &self.output);
+        let narrow = biases.project(M3, wide, &self.output, sets);
         let sum = h + drop(narrow, Place::Output(self.index));
-        biases.normalize(Ln2, sum, &self.norm2_gamma, self.epsilon)
+        biases.normalize(Ln2, sum, &self.norm2_gamma, self.epsilon, sets)
     }
 
     /// Multi-head self-attention of the queries at `rows` up to, not including, the output
@@ -111,13 +109,12 @@ impl EncoderLayer {
     pub fn attend(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let [_, hidden] = x.dims();
         let head_dim = hidden / self.heads;
-        let k = self.biases.project(K, x.clone(), &self.key);
-        let v = self.biases.project(V, x.clone(), &self.value);
-        let queries = match rows {
-            Rows::All => x,
-            Rows::First => batch.first_tokens(x),
-        };
-        let q = self.biases.project(Q, queries, &self.query) * (1.0 / (head_dim as f64).sqrt());
+        let project =
+            |term, x, weight, rows| self.biases.project(term, x, weight, batch.set_of(rows));
+        let k = project(K, x.clone(), &self.key, Rows::All);
+        let v = project(V, x.clone(), &self.value, Rows::All);
+        let q = project(Q, batch.at(rows, x), &self.query, rows);
+        let q = q * (1.0 / (head_dim as f64).sqrt());
 
         let heads = |grid: Tensor<3>| {
             let [inputs, length, _] = grid.dims();

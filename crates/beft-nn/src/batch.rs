@@ -3,8 +3,8 @@ use std::ops::Range;
 use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::Savings;
 use crate::host::{Memory, memory};
+use crate::{Rows, Savings};
 
 /// How much padding a batch computes. Results do not depend on it; the cost does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,10 +39,14 @@ pub struct Batch {
     lengths: Vec<usize>,
     /// For each input its number as given.
     order: Vec<usize>,
-    /// For each input as given its place here; `None` when the order is the same.
-    places: Option<Tensor<1, Int>>,
+    /// For each input as given its place here, and for each place the input's number as given;
+    /// `None` when the order is the same.
+    reordering: Option<[Tensor<1, Int>; 2]>,
     savings: Savings,
-    dropout_seed: Option<u64>,
+    dropout_seeds: Vec<u64>,
+    sets: usize,
+    /// For each row, and for each input, its set; `None` when there is one set.
+    set_numbers: Option<[Tensor<1, Int>; 2]>,
 }
 
 /// Inputs of a batch, one behind the other, whose attention is computed together, padded to the
@@ -59,7 +63,8 @@ pub struct Group {
 /// Row numbers that take packed rows of a group to its grid and back.
 #[derive(Clone, Debug)]
 struct Packing {
-    /// For each grid cell its row; padding cells repeat row 0 and are masked in attention.
+    /// For each grid cell its row; padding cells repeat the input's own first row, so that no input
+    /// sees another's values, and are masked in attention.
     row_of_cell: Tensor<1, Int>,
     /// For each row its grid cell.
     cell_of_row: Tensor<1, Int>,
@@ -104,11 +109,14 @@ impl Batch {
             .into_iter()
             .map(|inputs| host.add(&encodings, inputs, savings.padding, device))
             .collect();
-        let mut places = vec![0; order.len()];
-        for (place, index) in order.iter().enumerate() {
-            places[*index] = place as i64;
-        }
-        let same = order.is_sorted();
+        let reordering = (!order.is_sorted()).then(|| {
+            let mut places = vec![0; order.len()];
+            for (place, index) in order.iter().enumerate() {
+                places[*index] = place as i64;
+            }
+            let given = order.iter().map(|index| *index as i64).collect();
+            [places, given].map(|numbers| ints(numbers, device))
+        });
         Self {
             ids: ints(host.ids, device),
             type_ids: ints(host.type_ids, device),
@@ -117,20 +125,75 @@ impl Batch {
             groups,
             lengths,
             order,
-            places: (!same).then(|| ints(places, device)),
+            reordering,
             savings,
-            dropout_seed: None,
+            dropout_seeds: Vec::new(),
+            sets: 1,
+            set_numbers: None,
         }
     }
 
-    /// What dropout draws its masks by, where the device lets the host draw them.
-    pub fn with_dropout_seed(mut self, seed: u64) -> Self {
-        self.dropout_seed = Some(seed);
+    /// The inputs as given belong to as many bias sets, one set's after the other's, the same
+    /// number to each. A model's parameters that are larger than its architecture says by this
+    /// factor hold one value after another for each set.
+    ///
+    /// # Panics
+    ///
+    /// If the inputs cannot be divided so.
+    pub fn with_sets(mut self, sets: usize) -> Self {
+        let inputs = self.batch_size();
+        assert!(
+            sets > 0 && inputs.is_multiple_of(sets),
+            "{inputs} inputs for {sets} bias sets"
+        );
+        let device = self.ids.device();
+        let each = (inputs / sets) as i64;
+        let set = |input: &usize| *input as i64 / each;
+        let mut all = Vec::with_capacity(self.rows());
+        for group in &self.groups {
+            for input in group.inputs() {
+                let rows = group.rows_of(self.lengths[input]);
+                all.extend(std::iter::repeat_n(set(&self.order[input]), rows));
+            }
+        }
+        let first = self.order.iter().map(set).collect();
+        self.set_numbers = (sets > 1).then(|| [all, first].map(|n| ints(n, &device)));
+        self.sets = sets;
         self
     }
 
-    pub(crate) fn dropout_seed(&self) -> Option<u64> {
-        self.dropout_seed
+    /// What dropout draws its masks by, one number for each bias set, where the device lets the
+    /// host draw them.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many as sets.
+    pub fn with_dropout_seeds(mut self, seeds: Vec<u64>) -> Self {
+        assert_eq!(seeds.len(), self.sets, "dropout seeds");
+        self.dropout_seeds = seeds;
+        self
+    }
+
+    /// The seed of the set that an input, numbered as given, belongs to, and its number within the
+    /// set; `None` without seeds.
+    pub(crate) fn dropout_seed(&self, input: usize) -> Option<(u64, usize)> {
+        let each = self.batch_size() / self.sets;
+        let seed = self.dropout_seeds.get(input / each)?;
+        Some((*seed, input % each))
+    }
+
+    /// Number of bias sets.
+    pub fn sets(&self) -> usize {
+        self.sets
+    }
+
+    /// The bias set of each of `rows`; `None` when there is one set.
+    pub fn set_of(&self, rows: Rows) -> Option<&Tensor<1, Int>> {
+        let [all, first] = self.set_numbers.as_ref()?;
+        Some(match rows {
+            Rows::All => all,
+            Rows::First => first,
+        })
     }
 
     /// How a model computes it.
@@ -185,9 +248,26 @@ impl Batch {
 
     /// One row of each input `[batch, width]`, in the order in which the inputs were given.
     pub fn as_given(&self, rows: Tensor<2>) -> Tensor<2> {
-        match &self.places {
-            Some(places) => rows.select(0, places.clone()),
+        match &self.reordering {
+            Some([places, _]) => rows.select(0, places.clone()),
             None => rows,
+        }
+    }
+
+    /// One row of each input `[batch, width]`, in the batch's order, from the order in which the
+    /// inputs were given.
+    pub fn from_given(&self, rows: Tensor<2>) -> Tensor<2> {
+        match &self.reordering {
+            Some([_, given]) => rows.select(0, given.clone()),
+            None => rows,
+        }
+    }
+
+    /// What of the rows of all tokens `[rows, width]` is at `rows`.
+    pub fn at(&self, rows: Rows, x: Tensor<2>) -> Tensor<2> {
+        match rows {
+            Rows::All => x,
+            Rows::First => self.first_tokens(x),
         }
     }
 }
@@ -208,9 +288,12 @@ impl Group {
         self.length
     }
 
-    /// Whether rows are the real tokens only, in a group that has padding.
-    pub(crate) fn is_packed(&self) -> bool {
-        self.packing.is_some()
+    /// Rows of one of its inputs, of so many tokens.
+    pub(crate) fn rows_of(&self, tokens: usize) -> usize {
+        match self.packing {
+            Some(_) => tokens,
+            None => self.length,
+        }
     }
 
     /// Its part of the batch's rows.
@@ -317,13 +400,14 @@ impl HostRows {
         let mut mask = Vec::with_capacity(encodings.len() * length);
         let (mut row_of_cell, mut cell_of_row) = (Vec::new(), Vec::new());
         for (index, encoding) in encodings.iter().enumerate() {
-            self.first_rows.push(self.ids.len() as i64);
+            let first = self.ids.len();
+            self.first_rows.push(first as i64);
             for position in 0..length {
                 let real = position < encoding.len();
                 mask.push(if real { 0.0 } else { MASKED });
                 if packed {
-                    let row = self.ids.len() - start;
-                    row_of_cell.push(if real { row as i64 } else { 0 });
+                    let row = if real { self.ids.len() } else { first };
+                    row_of_cell.push((row - start) as i64);
                 }
                 if real || !packed {
                     cell_of_row.push((index * length + position) as i64);
@@ -386,7 +470,7 @@ mod tests {
 
         let rows = batch.ids().float().reshape([6, 1]);
         let grid = group.to_grid(rows.clone());
-        assert_eq!(floats(grid.clone()), [5., 6., 5., 7., 8., 9., 1., 5., 5.]);
+        assert_eq!(floats(grid.clone()), [5., 6., 5., 7., 8., 9., 1., 1., 1.]);
         group
             .to_rows(grid)
             .into_data()
@@ -421,6 +505,8 @@ mod tests {
             floats(batch.as_given(first.clone())),
             [3000., 200., 3100., 300., 900.]
         );
+        let there_and_back = batch.from_given(batch.as_given(first.clone()));
+        assert_eq!(floats(there_and_back), floats(first.clone()));
         let mut start = 0;
         for group in batch.groups() {
             let part = group.take_rows(rows.clone());

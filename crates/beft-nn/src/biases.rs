@@ -2,7 +2,7 @@ use beft_core::BiasTerm;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::module::{layer_norm, linear};
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
@@ -29,9 +29,23 @@ pub struct LayerBiases {
     pub ln2: Param<Tensor<1>>,
 }
 
-/// The float type of a float tensor's number type.
-fn float(dtype: DType) -> FloatDType {
-    dtype.into()
+/// The bias of each row where `bias` holds one of `width` values for each of several sets, one after
+/// another, and `set_of_row` says which is whose; `None` where it holds one for all rows.
+///
+/// # Shapes
+///
+/// - bias: `[sets * width]`
+/// - set_of_row: `[rows]`
+/// - output: `[rows, width]`
+pub fn bias_of_rows(
+    bias: &Tensor<1>,
+    width: usize,
+    set_of_row: Option<&Tensor<1, Int>>,
+) -> Option<Tensor<2>> {
+    let [len] = bias.dims();
+    let set_of_row = set_of_row.filter(|_| len != width)?;
+    let sets = bias.clone().reshape([len / width, width]);
+    Some(sets.select(0, set_of_row.clone()))
 }
 
 impl LayerBiases {
@@ -64,37 +78,75 @@ impl LayerBiases {
         }
     }
 
-    /// `x W + b` with the bias of `term`. A weight of lower [`Precision`](crate::Precision) is
-    /// multiplied in its own; the bias is added in that of `x`.
+    /// `x W + b` with the bias of `term`, each row with that of its set
+    /// ([`Batch::set_of`](crate::Batch::set_of)). A weight of lower
+    /// [`Precision`](crate::Precision) is multiplied in its own; the bias is added in that of `x`.
     ///
     /// # Shapes
     ///
     /// - x: `[rows, d_in]`
     /// - weight: `[d_in, d_out]`
+    /// - set_of_row: `[rows]`
     /// - output: `[rows, d_out]`
-    pub fn project(&self, term: BiasTerm, x: Tensor<2>, weight: &Param<Tensor<2>>) -> Tensor<2> {
+    pub fn project(
+        &self,
+        term: BiasTerm,
+        x: Tensor<2>,
+        weight: &Param<Tensor<2>>,
+        set_of_row: Option<&Tensor<1, Int>>,
+    ) -> Tensor<2> {
         let (weight, bias) = (weight.val(), self.get(term).val());
+        let [_, width] = weight.dims();
+        let rows = bias_of_rows(&bias, width, set_of_row);
         let (full, lower) = (x.dtype(), weight.dtype());
         if full == lower {
-            return linear(x, weight, Some(bias));
+            return match rows {
+                Some(rows) => linear(x, weight, None) + rows,
+                None => linear(x, weight, Some(bias)),
+            };
         }
+        let float = |dtype: DType| FloatDType::from(dtype);
         let product = x.cast(float(lower)).matmul(weight).cast(float(full));
-        product + bias.unsqueeze()
+        product + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 
-    /// `norm(x) * gamma + b` over the last axis, with the bias of `term`.
+    /// `norm(x) * gamma + b` over the last axis, with the bias of `term`, each row with that of its
+    /// set.
     ///
     /// # Shapes
     ///
     /// - x, output: `[rows, hidden]`
     /// - gamma: `[hidden]`
+    /// - set_of_row: `[rows]`
     pub fn normalize(
         &self,
         term: BiasTerm,
         x: Tensor<2>,
         gamma: &Param<Tensor<1>>,
         epsilon: f64,
+        set_of_row: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
-        layer_norm(x, gamma.val(), Some(self.get(term).val()), epsilon)
+        biased_norm(x, gamma.val(), self.get(term).val(), epsilon, set_of_row)
+    }
+}
+
+/// `norm(x) * gamma + b` over the last axis, each row with the bias of its set.
+///
+/// # Shapes
+///
+/// - x, output: `[rows, hidden]`
+/// - gamma: `[hidden]`
+/// - bias: `[hidden]`, or `[sets * hidden]`
+/// - set_of_row: `[rows]`
+pub fn biased_norm(
+    x: Tensor<2>,
+    gamma: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    set_of_row: Option<&Tensor<1, Int>>,
+) -> Tensor<2> {
+    match bias_of_rows(&bias, gamma.dims()[0], set_of_row) {
+        Some(rows) => layer_norm(x, gamma, None, epsilon) + rows,
+        None => layer_norm(x, gamma, Some(bias), epsilon),
     }
 }

@@ -48,10 +48,10 @@ pub enum Rows {
 
 /// Dropout of a batch's activations.
 ///
-/// With [`Batch::with_dropout_seed`], on a device in host memory, an input's masks depend on the
-/// seed, the place and the input's number in the batch only: not on the backend, on padding, or on
-/// which rows are computed. Elsewhere, and without a seed, burn's own generator of the device
-/// draws them.
+/// With [`Batch::with_dropout_seeds`], on a device in host memory, an input's masks depend on its
+/// set's seed, the place and the input's number in its set only: not on the backend, on padding, on
+/// which rows are computed, or on other sets. Elsewhere, and without seeds, burn's own generator of
+/// the device draws them.
 impl Batch {
     /// Drops values of rows `[rows, width]`.
     pub fn drop_rows(
@@ -69,21 +69,20 @@ impl Batch {
         let mut parts = Vec::with_capacity(self.batch_size());
         let mut rest = mask.as_mut_slice();
         for group in self.groups() {
-            for input in group.inputs() {
-                let length = self.lengths()[input];
+            for place in group.inputs() {
+                let length = self.lengths()[place];
                 let (real, all) = match rows {
+                    Rows::All => (length, group.rows_of(length)),
                     Rows::First => (1, 1),
-                    Rows::All if group.is_packed() => (length, length),
-                    Rows::All => (length, group.length()),
                 };
                 let (part, behind) = std::mem::take(&mut rest).split_at_mut(all * width);
-                parts.push((self.order()[input], &mut part[..real * width]));
+                parts.push((self.order()[place], &mut part[..real * width]));
                 rest = behind;
             }
         }
         parts
             .into_par_iter()
-            .for_each(|(index, part)| draw.fill(part, &mut draw.rng(index)));
+            .for_each(|(input, part)| draw.fill(part, &mut draw.rng(self, input)));
         let dtype = x.dtype();
         x * mask_tensor(mask, [count, width], dtype, &draw.device)
     }
@@ -106,7 +105,7 @@ impl Batch {
             .zip(group.inputs().into_par_iter())
             .for_each(|(mask, input)| {
                 let length = self.lengths()[input];
-                let mut rng = draw.rng(self.order()[input]);
+                let mut rng = draw.rng(self, self.order()[input]);
                 // Query by query, so that the first query's values come first.
                 for query in 0..queries.min(length) {
                     for head in 0..heads {
@@ -121,12 +120,11 @@ impl Batch {
 
     fn draw(&self, dropout: &Dropout, place: Place, device: &Device) -> Option<Draw> {
         let active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
-        let seed = self.dropout_seed().filter(|_| {
+        self.dropout_seed(0).filter(|_| {
             active && self.savings().host_functions && memory(device) != Memory::Device
         })?;
         let keep = 1.0 - dropout.prob;
         Some(Draw {
-            seed,
             place: place.number(),
             keep: (keep * 2.0_f64.powi(32)) as u32,
             scale: if keep > 0.0 { (1.0 / keep) as f32 } else { 0.0 },
@@ -137,7 +135,6 @@ impl Batch {
 
 /// How the masks of one place are drawn.
 struct Draw {
-    seed: u64,
     place: u64,
     /// Values of 32 random bits below this are kept.
     keep: u32,
@@ -146,8 +143,10 @@ struct Draw {
 }
 
 impl Draw {
-    fn rng(&self, input: usize) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+    /// For the input of this number, as given.
+    fn rng(&self, batch: &Batch, input: usize) -> ChaCha8Rng {
+        let (seed, input) = batch.dropout_seed(input).unwrap_or_default();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((self.place << 32) | input as u64);
         rng
     }
@@ -196,7 +195,7 @@ mod tests {
             })
             .collect();
         let device = Device::flex().autodiff();
-        Batch::new(&encodings, padding, &device).with_dropout_seed(seed)
+        Batch::new(&encodings, padding, &device).with_dropout_seeds(vec![seed])
     }
 
     fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {

@@ -2,7 +2,8 @@
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`Precision`]: what frozen weights are kept in.
-//! * [`Batch`]: token ids on a device, with or without padding rows; it also draws dropout's masks.
+//! * [`Batch`]: token ids on a device, with or without padding rows; it also draws dropout's masks. Its
+//!   inputs can belong to several bias sets over one backbone.
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
@@ -22,7 +23,7 @@ mod savings;
 
 pub use activation::gelu;
 pub use batch::{Batch, Group, Padding};
-pub use biases::LayerBiases;
+pub use biases::{LayerBiases, bias_of_rows, biased_norm};
 pub use dropout::{Place, Rows};
 pub use host::rows_per_pass;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};

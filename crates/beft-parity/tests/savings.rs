@@ -61,7 +61,7 @@ fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> O
     };
     let result = train(model, data, &config, evaluate, |event| match event {
         Event::Step { loss, .. } => losses.push(loss),
-        Event::Kept { layers, .. } => kept.push(layers),
+        Event::Keeping { layers, .. } => kept.push(layers),
         _ => {}
     })
     .unwrap();

@@ -2,18 +2,27 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::sets::by_set;
+
 /// Scales all gradients of a module down together, so that their joint Euclidean norm is at most
 /// `max_norm`, as `torch.nn.utils.clip_grad_norm_` does: `g * min(1, max_norm / (norm + 1e-6))`.
+/// Where they are those of several trainings, one after another along the first axis
+/// ([`train_together`](crate::train_together)), each of the `sets` has its own norm.
 ///
 /// burn's own clipping looks at each tensor alone. Nothing is read back from the device.
 pub fn clip_global_norm<M: Module>(
     grads: GradientsParams,
     module: &M,
     max_norm: f32,
+    sets: usize,
 ) -> GradientsParams {
-    let mut squares = Squares { grads, sum: None };
+    let mut squares = Squares {
+        grads,
+        sets,
+        sum: None,
+    };
     module.visit(&mut squares);
-    let Squares { grads, sum } = squares;
+    let Squares { grads, sum, .. } = squares;
     let Some(sum) = sum else {
         return grads;
     };
@@ -21,20 +30,26 @@ pub fn clip_global_norm<M: Module>(
         .recip()
         .mul_scalar(max_norm)
         .clamp_max(1.0);
-    let mut scale = Scale { grads, factor };
+    let mut scale = Scale {
+        grads,
+        sets,
+        factor,
+    };
     module.visit(&mut scale);
     scale.grads
 }
 
 struct Squares {
     grads: GradientsParams,
-    sum: Option<Tensor<1>>,
+    sets: usize,
+    /// `[sets, 1]`
+    sum: Option<Tensor<2>>,
 }
 
 impl ModuleVisitor for Squares {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
-            let square = grad.square().sum();
+            let square = by_set(grad.square(), self.sets).sum_dim(1);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,
@@ -45,14 +60,17 @@ impl ModuleVisitor for Squares {
 
 struct Scale {
     grads: GradientsParams,
-    factor: Tensor<1>,
+    sets: usize,
+    /// `[sets, 1]`
+    factor: Tensor<2>,
 }
 
 impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
-            self.grads
-                .register(param.id, grad * self.factor.clone().unsqueeze());
+            let shape = grad.dims();
+            let scaled = by_set(grad, self.sets) * self.factor.clone();
+            self.grads.register(param.id, scaled.reshape(shape));
         }
     }
 }
@@ -78,7 +96,7 @@ mod tests {
         let plain = device.inner();
         grads.register(module.a.id, Tensor::<1>::from_floats(a, &plain));
         grads.register(module.b.id, Tensor::<2>::from_floats([[b]], &plain));
-        let grads = clip_global_norm(grads, &module, max_norm);
+        let grads = clip_global_norm(grads, &module, max_norm, 1);
         let a = grads.get::<1>(module.a.id).unwrap().into_data();
         let b = grads.get::<2>(module.b.id).unwrap().into_data();
         a.iter::<f32>().chain(b.iter::<f32>()).collect()
@@ -92,5 +110,35 @@ mod tests {
         }
         assert_eq!(clipped([0.3, 0.4], 0.0, 1.0), [0.3, 0.4, 0.0]);
         assert_eq!(clipped([0.0, 0.0], 0.0, 1.0), [0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn each_set_has_its_own_norm() {
+        let device = Device::flex().autodiff();
+        let module = Two {
+            a: Param::from_tensor(Tensor::zeros([4], &device)),
+            b: Param::from_tensor(Tensor::zeros([2, 1], &device)),
+        };
+        let mut grads = GradientsParams::new();
+        let plain = device.inner();
+        let a = Tensor::<1>::from_floats([3.0, 4.0, 0.3, 0.4], &plain);
+        grads.register(module.a.id, a);
+        let b = Tensor::<2>::from_floats([[12.0], [0.0]], &plain);
+        grads.register(module.b.id, b);
+        let grads = clip_global_norm(grads, &module, 1.0, 2);
+        let a: Vec<f32> = grads
+            .get::<1>(module.a.id)
+            .unwrap()
+            .into_data()
+            .iter()
+            .collect();
+        let b: Vec<f32> = grads
+            .get::<2>(module.b.id)
+            .unwrap()
+            .into_data()
+            .iter()
+            .collect();
+        assert!((a[0] - 3.0 / 13.0).abs() < 1e-6 && (b[0] - 12.0 / 13.0).abs() < 1e-6);
+        assert_eq!((&a[2..], b[1]), ([0.3, 0.4].as_slice(), 0.0));
     }
 }

@@ -21,6 +21,8 @@ pub struct TrainConfig {
     pub max_grad_norm: f32,
     /// What is left out or done in a cheaper way; the result does not depend on it.
     pub savings: Savings,
+    /// What unchanged layers give is kept in memory up to this many bytes, else in a temporary file.
+    pub kept_memory: u64,
     /// Rank of LoRA's update.
     pub lora_rank: usize,
     /// LoRA's update is scaled by `alpha / rank`.
@@ -67,6 +69,7 @@ impl TrainConfig {
             seed,
             max_grad_norm: 1.0,
             savings: Savings::default(),
+            kept_memory: 2 << 30,
             lora_rank: 8,
             lora_alpha: 16.0,
             random_entries: None,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use beft_core::TermSetError;
+use serde::{Deserialize, Serialize};
 
 /// Training that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +33,15 @@ pub enum TrainError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// What the unchanged layers give was to be kept in a temporary file, and that failed.
+    #[error(
+        "cannot keep what the unchanged layers give in a temporary file: {0}; set TMPDIR to a folder with room, or train with the saving `reuse` off"
+    )]
+    Kept(#[source] std::io::Error),
 }
 
 /// Training that had to stop: the loss, or a trained value, was no longer finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the training loss is not finite at step {step} of epoch {epoch}: {}", advice(*.epoch, *.step))]
 pub struct Failure {
     /// Epoch, from 1.

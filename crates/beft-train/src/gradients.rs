@@ -33,7 +33,7 @@ pub fn fisher<M: SequenceClassifier>(
     let model = evaluating(model)?;
     for chosen in batches {
         let grads = gradients(&model, data, chosen, savings);
-        let grads = clip_global_norm(grads, &model, max_grad_norm);
+        let grads = clip_global_norm(grads, &model, max_grad_norm, 1);
         for (site, grad) in sites(&model, grads) {
             let square = grad.square().mean();
             // Kept on the device: nothing is read back before the end.

@@ -6,6 +6,8 @@
 //! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each
 //! epoch. The same seed gives the same result, byte for byte, on the same machine and backend.
 //!
+//! [`train_together`] runs several such trainings in one pass over one frozen backbone.
+//!
 //! [`core`] and [`nn`] are re-exported, so that a program needs this crate and a model's alone.
 
 mod clip;
@@ -17,7 +19,9 @@ mod mask;
 mod prefix;
 mod run;
 mod select;
+mod sets;
 mod state;
+mod together;
 
 pub use beft_core as core;
 pub use beft_nn as nn;
@@ -29,3 +33,4 @@ pub use loss::batch_loss;
 pub use mask::GradMasks;
 pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, train, training_step};
 pub use select::{Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
+pub use together::{Job, train_together};

@@ -1,6 +1,6 @@
 use beft_core::{EncodedSet, Targets};
 use beft_nn::{Batch, Savings, SequenceClassifier};
-use burn::nn::loss::{CrossEntropyLossConfig, MseLoss, Reduction};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
@@ -16,43 +16,51 @@ pub fn batch_loss<M: SequenceClassifier>(
     savings: impl Into<Savings>,
     device: &Device,
 ) -> Tensor<1> {
-    let batch = batch(data, chosen, savings, device);
-    loss(model.forward(&batch), data, chosen)
+    let part = Part { data, chosen };
+    let batch = batch(&[part], savings, device);
+    losses(model.forward(&batch), &[part])
 }
 
-/// The examples `chosen` of `data` on a device.
-pub(crate) fn batch(
-    data: &EncodedSet,
-    chosen: &[usize],
-    savings: impl Into<Savings>,
-    device: &Device,
-) -> Batch {
-    let encodings = chosen.iter().map(|i| &data.encodings[*i]);
-    Batch::new(encodings, savings, device)
+/// Examples of one training: numbers of `data`.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) data: &'a EncodedSet,
+    pub(crate) chosen: &'a [usize],
 }
 
-/// The mean loss of class scores of the examples `chosen`: cross entropy over classes, or the
-/// squared error of the one score for values (HF `*ForSequenceClassification.forward`).
+/// The examples of trainings with equally many each, on a device; one bias set for each part.
+pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &Device) -> Batch {
+    let encodings = parts
+        .iter()
+        .flat_map(|part| part.chosen.iter().map(|i| &part.data.encodings[*i]));
+    Batch::new(encodings, savings, device).with_sets(parts.len())
+}
+
+/// For each part the mean loss of its class scores: cross entropy over classes, or the squared
+/// error of the one score for values (HF `*ForSequenceClassification.forward`).
 ///
 /// # Shapes
 ///
-/// - logits: `[chosen, classes]`
-/// - output: `[1]`
-pub(crate) fn loss(logits: Tensor<2>, data: &EncodedSet, chosen: &[usize]) -> Tensor<1> {
+/// - logits: `[parts * examples of each, classes]`
+/// - output: `[parts]`
+pub(crate) fn losses(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
     let device = &logits.device();
-    let shape = [chosen.len()];
-    match &data.targets {
-        Targets::Classes(classes) => {
-            let classes: Vec<i64> = chosen.iter().map(|i| classes[*i] as i64).collect();
-            let targets = Tensor::<1, Int>::from_data(TensorData::new(classes, shape), device);
-            CrossEntropyLossConfig::new()
-                .init(device)
-                .forward(logits, targets)
-        }
-        Targets::Values(values) => {
-            let values: Vec<f32> = chosen.iter().map(|i| values[*i]).collect();
-            let targets = Tensor::<1>::from_data(TensorData::new(values, shape), device);
-            MseLoss::new().forward(logits.reshape(shape), targets, Reduction::Mean)
+    let [inputs, _] = logits.dims();
+    let (mut classes, mut values) = (Vec::<i64>::new(), Vec::<f32>::new());
+    for part in parts {
+        match &part.data.targets {
+            Targets::Classes(of) => classes.extend(part.chosen.iter().map(|i| of[*i] as i64)),
+            Targets::Values(of) => values.extend(part.chosen.iter().map(|i| of[*i])),
         }
     }
+    let losses = if values.is_empty() {
+        let targets = TensorData::new(classes, [inputs, 1]);
+        let targets = Tensor::<2, Int>::from_data(targets, device);
+        log_softmax(logits, 1).gather(1, targets).neg()
+    } else {
+        let targets = Tensor::<2>::from_data(TensorData::new(values, [inputs, 1]), device);
+        (logits - targets).square()
+    };
+    let by_part = losses.reshape([parts.len(), inputs / parts.len()]);
+    by_part.mean_dim(1).reshape([parts.len()])
 }

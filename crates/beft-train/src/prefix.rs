@@ -1,68 +1,131 @@
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use beft_core::{EncodedSet, TermSetError};
+use beft_core::EncodedSet;
 use beft_nn::{Batch, Padding, SequenceClassifier};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{TrainConfig, unchanged_layers};
+use crate::loss::Part;
+use crate::{TrainConfig, TrainError};
 
 /// What the lowest layers make of every training example, computed once: training does not change
 /// them, and without dropout below it is the same in every epoch.
 pub(crate) struct Prefix {
     layers: usize,
-    /// Rows of all examples, `[rows, hidden]`, without gradients.
-    rows: Tensor<2>,
-    /// Rows of each example.
-    parts: Vec<Range<usize>>,
+    rows: Rows,
+    /// Rows of each example, by data set.
+    sets: Vec<Vec<Range<usize>>>,
+}
+
+/// Rows of all examples, `[rows, hidden]`, without gradients.
+enum Rows {
+    Memory(Tensor<2>),
+    File {
+        file: File,
+        width: usize,
+        device: Device,
+    },
 }
 
 /// Examples computed at a time.
 const BATCH: usize = 64;
 
-/// More than this is computed anew in every epoch.
-const MOST_BYTES: u64 = 4 << 30;
-
 impl Prefix {
-    /// `None` where there is nothing to be kept.
+    /// What the lowest `layers` layers make of the data sets, each computed once, however often it is
+    /// named; `None` where nothing is to be kept. `on_keep` hears how many bytes it will take, and
+    /// whether in a file.
+    ///
+    /// # Errors
+    ///
+    /// When a file is needed and cannot be written.
     pub(crate) fn of<M: SequenceClassifier>(
         model: &M,
-        data: &EncodedSet,
+        data: &[&EncodedSet],
+        layers: usize,
         config: &TrainConfig,
-    ) -> Result<Option<Self>, TermSetError> {
+        on_keep: impl FnOnce(u64, bool),
+    ) -> Result<Option<Self>, TrainError> {
         let savings = config.savings;
-        let layers = unchanged_layers(model, &config.mode, savings)?;
         let usable = savings.reuse && savings.padding == Padding::Packed && layers > 0;
-        if !usable || model.drops_below(layers) || config.epochs < 2 {
+        if !usable || config.epochs < 2 || model.drops_below(layers) {
             return Ok(None);
         }
+        Self::compute(model, data, layers, config, on_keep)
+            .map(Some)
+            .map_err(TrainError::Kept)
+    }
+
+    fn compute<M: SequenceClassifier>(
+        model: &M,
+        data: &[&EncodedSet],
+        layers: usize,
+        config: &TrainConfig,
+        on_keep: impl FnOnce(u64, bool),
+    ) -> io::Result<Self> {
         let only_first = layers == model.num_layers();
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
-        let tokens = match only_first {
-            true => data.len(),
-            false => data.encodings.iter().map(|e| e.len()).sum(),
-        };
-        let (mut chunks, mut parts, mut rows) = (Vec::new(), Vec::new(), 0);
-        for encodings in data.encodings.chunks(BATCH) {
-            let batch = Batch::new(encodings, savings, &device);
-            let chunk = model.hidden(&batch, layers);
-            if (tokens * chunk.dims()[1] * 4) as u64 > MOST_BYTES {
-                return Ok(None);
+        let rows_of = |tokens: usize| if only_first { 1 } else { tokens };
+        let mut sets: Vec<Vec<Range<usize>>> = vec![Vec::new(); data.len()];
+        let mut distinct = Vec::new();
+        for (index, set) in data.iter().enumerate() {
+            if data[..index]
+                .iter()
+                .all(|other| !std::ptr::eq(*other, *set))
+            {
+                distinct.push(index);
             }
-            let first = parts.len();
-            parts.resize(first + encodings.len(), 0..0);
-            for (index, length) in batch.order().iter().zip(batch.lengths()) {
-                let count = if only_first { 1 } else { *length };
-                parts[first + index] = rows..rows + count;
-                rows += count;
-            }
-            chunks.push(chunk);
         }
-        Ok(Some(Self {
-            layers,
-            rows: Tensor::cat(chunks, 0),
-            parts,
-        }))
+        let examples = distinct.iter().flat_map(|index| &data[*index].encodings);
+        let all_rows: usize = examples.map(|e| rows_of(e.len())).sum();
+
+        let (mut chunks, mut file, mut rows) = (Vec::new(), None, 0);
+        let mut on_keep = Some(on_keep);
+        let mut width = 0;
+        for index in distinct {
+            for encodings in data[index].encodings.chunks(BATCH) {
+                let batch = Batch::new(encodings, config.savings, &device);
+                let chunk = model.hidden(&batch, layers);
+                if let Some(on_keep) = on_keep.take() {
+                    width = chunk.dims()[1];
+                    let bytes = (all_rows * width * 4) as u64;
+                    let in_file = bytes > config.kept_memory;
+                    on_keep(bytes, in_file);
+                    file = in_file.then(tempfile::tempfile).transpose()?;
+                }
+                let parts = &mut sets[index];
+                let first = parts.len();
+                parts.resize(first + encodings.len(), 0..0);
+                for (example, length) in batch.order().iter().zip(batch.lengths()) {
+                    let count = rows_of(*length);
+                    parts[first + example] = rows..rows + count;
+                    rows += count;
+                }
+                match &mut file {
+                    None => chunks.push(chunk),
+                    Some(file) => {
+                        let chunk = chunk.into_data();
+                        let bytes: Vec<u8> = chunk.iter().flat_map(f32::to_le_bytes).collect();
+                        file.write_all(&bytes)?;
+                    }
+                }
+            }
+            for other in index + 1..data.len() {
+                if std::ptr::eq(data[other], data[index]) {
+                    sets[other] = sets[index].clone();
+                }
+            }
+        }
+        let rows = match file {
+            None => Rows::Memory(Tensor::cat(chunks, 0)),
+            Some(file) => Rows::File {
+                file,
+                width,
+                device,
+            },
+        };
+        Ok(Self { layers, rows, sets })
     }
 
     /// Number of layers, from the embeddings up.
@@ -70,20 +133,56 @@ impl Prefix {
         self.layers
     }
 
-    /// Memory that the rows take.
-    pub(crate) fn bytes(&self) -> u64 {
-        let [rows, width] = self.rows.dims();
-        (rows * width * 4) as u64
+    /// The rows of a batch of examples, on the device with gradients; part number `i` is of data set
+    /// number `i`.
+    ///
+    /// # Errors
+    ///
+    /// When their file cannot be read.
+    pub(crate) fn states(
+        &self,
+        parts: &[Part<'_>],
+        batch: &Batch,
+    ) -> Result<Tensor<2>, TrainError> {
+        let each = parts[0].chosen.len();
+        let ranges = batch.order().iter().map(|input| {
+            let (set, index) = (input / each, input % each);
+            self.sets[set][parts[set].chosen[index]].clone()
+        });
+        let states = match &self.rows {
+            Rows::Memory(rows) => {
+                let numbers: Vec<i64> = ranges.flatten().map(|row| row as i64).collect();
+                let count = numbers.len();
+                let numbers = TensorData::new(numbers, [count]);
+                let numbers = Tensor::<1, Int>::from_data(numbers, &rows.device());
+                rows.clone().select(0, numbers)
+            }
+            Rows::File {
+                file,
+                width,
+                device,
+            } => {
+                let values = read_rows(file, ranges, *width).map_err(TrainError::Kept)?;
+                let shape = [values.len() / width, *width];
+                Tensor::from_data(TensorData::new(values, shape), device)
+            }
+        };
+        Ok(Tensor::from_inner(states))
     }
+}
 
-    /// The rows of a batch of the examples `chosen`, on the device with gradients.
-    pub(crate) fn states(&self, chosen: &[usize], batch: &Batch) -> Tensor<2> {
-        let order = batch.order().iter();
-        let rows = order.flat_map(|i| self.parts[chosen[*i]].clone());
-        let rows: Vec<i64> = rows.map(|row| row as i64).collect();
-        let device: Device = self.rows.device();
-        let count = rows.len();
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
-        Tensor::from_inner(self.rows.clone().select(0, rows))
+fn read_rows(
+    mut file: &File,
+    ranges: impl Iterator<Item = Range<usize>>,
+    width: usize,
+) -> io::Result<Vec<f32>> {
+    let (mut values, mut bytes) = (Vec::new(), Vec::new());
+    for range in ranges {
+        file.seek(SeekFrom::Start((range.start * width * 4) as u64))?;
+        bytes.resize(range.len() * width * 4, 0);
+        file.read_exact(&mut bytes)?;
+        let floats = bytes.as_chunks::<4>().0.iter();
+        values.extend(floats.map(|b| f32::from_le_bytes(*b)));
     }
+    Ok(values)
 }

@@ -1,18 +1,17 @@
 use std::collections::BTreeMap;
 
 use beft_core::{EncodedSet, Targets};
-use beft_nn::{BiasModel, SequenceClassifier, read_params};
+use beft_nn::{Batch, Savings, SequenceClassifier};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{batch, loss};
-use crate::prefix::Prefix;
-use crate::state::State;
-use crate::{Failure, GradMasks, Prepared, TrainConfig, TrainError, clip_global_norm, prepare};
+use crate::loss::{Part, batch, losses};
+use crate::together::{Job, train_together};
+use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
@@ -44,13 +43,15 @@ pub enum Event<'a> {
         /// Epochs that an earlier, interrupted training has done already.
         done: usize,
     },
-    /// What the lowest layers make of each example has been computed, and is kept: training does
+    /// What the lowest layers make of each example is computed once, now, and kept: training does
     /// not change it, and there is no dropout below.
-    Kept {
+    Keeping {
         /// Number of layers, from the embeddings up.
         layers: usize,
-        /// Memory that it takes.
+        /// What it takes.
         bytes: u64,
+        /// Whether in a temporary file instead of in memory.
+        in_file: bool,
     },
     /// One optimizer step was taken.
     Step {
@@ -102,112 +103,18 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
     mut evaluate: impl FnMut(&M) -> Result<Metrics, E>,
     mut on_event: impl FnMut(Event<'_>),
 ) -> Result<Trained<M>, E> {
-    check(&model, data, config)?;
-    let parameters = model.num_params();
-    let Prepared {
-        mut model,
-        masks,
-        paths,
-        trainable,
-    } = prepare(model, config)?;
-    let mut optimizer = config.optimizer();
-    let steps = data.len().div_ceil(config.batch_size);
-    let mut epochs = Vec::new();
-    let mut best: Option<(usize, M)> = None;
-    let resumed = match &config.checkpoint {
-        Some(checkpoint) if checkpoint.resume => State::load(checkpoint)?.map(|s| (s, checkpoint)),
-        _ => None,
-    };
-    if let Some((state, checkpoint)) = resumed {
-        (model, optimizer) = state.restore(model, optimizer, checkpoint)?;
-        let fail = |reason| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
-        if !state.best.is_empty() {
-            let kept = state
-                .with_values(model.clone(), &state.best)
-                .map_err(fail)?;
-            best = Some((best_epoch(&state.epochs, &config.selection.metric), kept));
-        }
-        epochs = state.epochs;
-    }
-    on_event(Event::Started {
-        trainable,
-        parameters,
-        steps,
-        epochs: config.epochs,
-        done: epochs.len(),
-    });
-
-    let prefix = Prefix::of(&model, data, config).map_err(TrainError::from)?;
-    if let Some(prefix) = &prefix {
-        on_event(Event::Kept {
-            layers: prefix.layers(),
-            bytes: prefix.bytes(),
-        });
-    }
-    let mut failure = None;
-    let mut good = model.clone();
-    'epochs: for epoch in epochs.len() + 1..=config.epochs {
-        if stops_early(&epochs, config) {
-            break;
-        }
-        let order = epoch_order(data.len(), config.seed, epoch);
-        let mut total = 0.0;
-        for (index, chosen) in order.chunks(config.batch_size).enumerate() {
-            let step = index + 1;
-            let seed = dropout_seed(config.seed, epoch, step);
-            let before = model.clone();
-            let states = prefix.as_ref();
-            let gradients = step_gradients(&model, data, chosen, config, seed, states);
-            let (next, loss) = update(model, &masks, gradients, config, &mut optimizer);
-            if !loss.is_finite() {
-                failure = Some(Failure { epoch, step });
-                model = good;
-                break 'epochs;
-            }
-            good = before;
-            model = next;
-            total += loss * chosen.len() as f64;
-            on_event(Event::Step { epoch, step, loss });
-        }
-        if !values_are_finite(&model, &paths) {
-            failure = Some(Failure { epoch, step: steps });
-            model = good;
-            break;
-        }
-        epochs.push(EpochRecord {
-            epoch,
-            train_loss: total / data.len() as f64,
-            metrics: evaluate(&model)?,
-        });
-        if config.selection.keep_best && best_epoch(&epochs, &config.selection.metric) == epoch {
-            best = Some((epoch, model.clone()));
-        }
-        if let Some(checkpoint) = &config.checkpoint {
-            let kept = best.as_ref().map(|(_, model)| model);
-            State::of(&model, kept, &optimizer, &paths, &epochs)
-                .map_err(|reason| TrainError::Checkpoint {
-                    path: checkpoint.path.clone(),
-                    reason,
-                })?
-                .save(checkpoint)?;
-        }
-        on_event(Event::Epoch(&epochs[epochs.len() - 1]));
-    }
-    let mut kept = epochs.len();
-    if let (None, Some((epoch, best))) = (failure, best) {
-        (kept, model) = (epoch, best);
-    }
-    Ok(Trained {
+    let job = Job {
         model,
-        paths,
-        trainable,
-        epochs,
-        kept,
-        failure,
-    })
+        data,
+        config: config.clone(),
+    };
+    let trained = train_together(
+        vec![job],
+        |_, model| evaluate(model),
+        |_, event| on_event(event),
+    )?;
+    let mut trained = trained.into_iter();
+    Ok(trained.next().unwrap_or_else(|| unreachable!("one job")))
 }
 
 /// One step: forward with dropout, mean loss, backward, masks, global clipping, AdamW. Returns the
@@ -222,49 +129,44 @@ pub fn training_step<M: SequenceClassifier>(
     seed: u64,
     optimizer: &mut ModuleOptimizer,
 ) -> (M, f64) {
-    let gradients = step_gradients(&model, data, chosen, config, seed, None);
-    update(model, masks, gradients, config, optimizer)
-}
-
-/// Gradients and loss of a step.
-fn step_gradients<M: SequenceClassifier>(
-    model: &M,
-    data: &EncodedSet,
-    chosen: &[usize],
-    config: &TrainConfig,
-    seed: u64,
-    prefix: Option<&Prefix>,
-) -> (GradientsParams, f64) {
-    let device = device_of(model);
-    // For what the device itself draws.
-    device.clone().inner().seed(seed);
-    let batch = batch(data, chosen, config.savings, &device).with_dropout_seed(seed);
-    let logits = match prefix {
-        Some(prefix) => model.forward_from(&batch, prefix.states(chosen, &batch), prefix.layers()),
-        None => model.forward(&batch),
-    };
-    let loss = loss(logits, data, chosen);
-    let gradients = GradientsParams::from_grads(loss.backward(), model);
-    (gradients, f64::from(loss.into_scalar::<f32>()))
-}
-
-fn update<M: SequenceClassifier>(
-    model: M,
-    masks: &GradMasks,
-    (gradients, loss): (GradientsParams, f64),
-    config: &TrainConfig,
-    optimizer: &mut ModuleOptimizer,
-) -> (M, f64) {
+    let parts = [Part { data, chosen }];
+    let device = device_of(&model);
+    let batch = step_batch(&parts, config.savings, vec![seed], &device);
+    let (gradients, losses) = gradients_of(&model, model.forward(&batch), &parts);
     let gradients = masks.apply(gradients, &model);
-    let gradients = clip_global_norm(gradients, &model, config.max_grad_norm);
-    (optimizer.step(config.learning_rate, model, gradients), loss)
+    let gradients = clip_global_norm(gradients, &model, config.max_grad_norm, 1);
+    let model = optimizer.step(config.learning_rate, model, gradients);
+    (model, losses[0])
+}
+
+/// The inputs of a step; each part draws its dropout by its own seed.
+pub(crate) fn step_batch(
+    parts: &[Part<'_>],
+    savings: Savings,
+    seeds: Vec<u64>,
+    device: &Device,
+) -> Batch {
+    // For what the device itself draws.
+    device.clone().inner().seed(seeds[0]);
+    batch(parts, savings, device).with_dropout_seeds(seeds)
+}
+
+/// Gradients of the sum of all parts' losses, and the loss of each part.
+pub(crate) fn gradients_of<M: SequenceClassifier>(
+    model: &M,
+    logits: Tensor<2>,
+    parts: &[Part<'_>],
+) -> (GradientsParams, Vec<f64>) {
+    let losses = losses(logits, parts);
+    let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), model);
+    (gradients, losses.into_data().iter::<f64>().collect())
 }
 
 pub(crate) fn device_of<M: SequenceClassifier>(model: &M) -> Device {
     model.devices().first().cloned().unwrap_or_default()
 }
 
-fn check<M: SequenceClassifier>(
+pub(crate) fn check<M: SequenceClassifier>(
     model: &M,
     data: &EncodedSet,
     config: &TrainConfig,
@@ -310,7 +212,7 @@ pub(crate) fn check_data<M: SequenceClassifier>(
 
 /// The epoch with the highest value of a metric, the first of equals, from 1; an epoch without the
 /// metric is worse than any other.
-fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
+pub(crate) fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
     let value = |e: &EpochRecord| e.metrics.get(metric).copied().unwrap_or(f64::NEG_INFINITY);
     let mut best = 0;
     for (index, epoch) in epochs.iter().enumerate() {
@@ -321,7 +223,7 @@ fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
     best + 1
 }
 
-fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
+pub(crate) fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
     let without_better = epochs.len() + 1 - best_epoch(epochs, &config.selection.metric);
     let patience = config.selection.patience;
     !epochs.is_empty() && patience.is_some_and(|patience| without_better > patience)
@@ -338,17 +240,11 @@ pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
 
 /// The device's generator is seeded anew at every step, so that a step's dropout depends on its
 /// place in the run only.
-fn dropout_seed(seed: u64, epoch: usize, step: usize) -> u64 {
+pub(crate) fn dropout_seed(seed: u64, epoch: usize, step: usize) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xD80F_0D80);
     rng.set_stream(epoch as u64);
     rng.set_word_pos(2 * step as u128);
     rng.next_u64()
-}
-
-fn values_are_finite<M: BiasModel>(model: &M, paths: &[String]) -> bool {
-    read_params(model, |path| paths.iter().any(|p| p == path))
-        .values()
-        .all(|data| data.values.iter().all(|x| x.is_finite()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
 use beft_nn::{BiasModel, Savings, param_shapes};
 use burn::module::{Lora, ParamGroup};
 
+use crate::sets::Sets;
 use crate::{GradMasks, TrainConfig, TrainError};
 
 /// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
@@ -64,9 +65,9 @@ fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
     let head: Vec<String> = owned(model.bias_layout().head);
-    let plain = |model: M, paths: Vec<String>| Prepared {
+    let prepared = |model: M, paths: Vec<String>, moving: Vec<String>| Prepared {
         trainable: count(&model, &paths),
-        model: with_gradients(model, paths.clone()),
+        model: with_gradients(model, moving),
         masks: GradMasks::default(),
         paths,
     };
@@ -74,17 +75,12 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
         Mode::Biases(terms) => {
             let paths = model.trainable_paths(terms)?;
             let moving = moving_paths(&model, terms, config.savings)?;
-            Prepared {
-                trainable: count(&model, &paths),
-                model: with_gradients(model, moving),
-                masks: GradMasks::default(),
-                paths,
-            }
+            prepared(model, paths, moving)
         }
         Mode::Full => {
             let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths = paths.collect();
-            plain(model, paths)
+            let paths: Vec<String> = paths.collect();
+            prepared(model, paths.clone(), paths)
         }
         Mode::Random | Mode::RandomLines => {
             let chosen = match config.mode {
@@ -132,9 +128,93 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
             let factors = weights
                 .iter()
                 .flat_map(|weight| [format!("{weight}.lora.a"), format!("{weight}.lora.b")]);
-            let paths = factors.chain(head).collect();
-            plain(model, paths)
+            let paths: Vec<String> = factors.chain(head).collect();
+            prepared(model, paths.clone(), paths)
         }
+    })
+}
+
+/// Several trainings in one model.
+pub(crate) struct PreparedTogether<M> {
+    pub(crate) model: M,
+    pub(crate) masks: GradMasks,
+    pub(crate) sets: Sets,
+    /// Of each training, the paths of what it trains and the number of values.
+    pub(crate) each: Vec<(Vec<String>, usize)>,
+}
+
+/// Makes the models of several trainings ready as one. A single one may be of any mode.
+///
+/// # Errors
+///
+/// As [`prepare`]; for several, if one trains anything but biases.
+pub(crate) fn prepare_together<M: BiasModel>(
+    models: Vec<M>,
+    configs: &[&TrainConfig],
+) -> Result<PreparedTogether<M>, TrainError> {
+    if let ([config], 1) = (configs, models.len()) {
+        let model = models
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| unreachable!("one model"));
+        let prepared = prepare(model, config)?;
+        return Ok(PreparedTogether {
+            model: prepared.model,
+            masks: prepared.masks,
+            sets: Sets {
+                count: 1,
+                paths: prepared.paths.iter().cloned().collect(),
+            },
+            each: vec![(prepared.paths, prepared.trainable)],
+        });
+    }
+    let (mut each, mut moving) = (Vec::new(), Vec::new());
+    for (model, config) in models.iter().zip(configs) {
+        let Mode::Biases(terms) = &config.mode else {
+            return Err(TrainError::Config(
+                "only trainings of biases can run together",
+            ));
+        };
+        let paths = model.trainable_paths(terms)?;
+        let trainable = count(model, &paths);
+        each.push((paths, trainable));
+        moving.push(moving_paths(model, terms, config.savings)?);
+    }
+    let sets = Sets {
+        count: models.len(),
+        paths: each
+            .iter()
+            .flat_map(|(paths, _)| paths.iter().cloned())
+            .collect(),
+    };
+    let model = sets.stack(models);
+    let mut by_path: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+    for (set, paths) in moving.iter().enumerate() {
+        for path in paths {
+            by_path.entry(path).or_default().push(set);
+        }
+    }
+    let lengths: HashMap<String, usize> = param_shapes(&model)
+        .into_iter()
+        .map(|(path, shape)| (path, shape.iter().product()))
+        .collect();
+    // A parameter that some of them train is masked for the others.
+    let entries = by_path
+        .iter()
+        .filter(|(_, of)| of.len() < sets.count)
+        .map(|(path, of)| {
+            let each = lengths[*path] / sets.count;
+            let entries = of.iter().flat_map(|set| set * each..(set + 1) * each);
+            ((*path).clone(), entries.collect())
+        })
+        .collect();
+    let model = with_gradients(model, by_path.keys().map(|path| (*path).clone()).collect());
+    let masks = GradMasks::new(&model, &entries);
+    Ok(PreparedTogether {
+        model,
+        masks,
+        sets,
+        each,
     })
 }
 

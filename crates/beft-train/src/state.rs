@@ -1,10 +1,10 @@
 //! The state of a training between two epochs, in one file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 
 use beft_core::write_atomic;
-use beft_nn::{BiasModel, ParamData, read_params};
+use beft_nn::{BiasModel, ParamData};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Tensor, TensorData};
@@ -12,13 +12,14 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::{Checkpoint, EpochRecord, TrainError};
+use crate::sets::Sets;
+use crate::{Checkpoint, EpochRecord, Failure, TrainError};
 
 /// What a training has come to after some epochs.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Every epoch so far.
-    pub(crate) epochs: Vec<EpochRecord>,
+    /// How far each training in it has come.
+    pub(crate) runs: Vec<RunState>,
     /// Trained parameters by path.
     pub(crate) values: BTreeMap<String, ParamData>,
     /// The best epoch's, where that is kept.
@@ -29,11 +30,20 @@ pub(crate) struct State {
     pub(crate) optimizer: Vec<u8>,
 }
 
+/// How far a training has come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RunState {
+    /// Every epoch so far.
+    pub(crate) epochs: Vec<EpochRecord>,
+    /// Why it had to stop.
+    pub(crate) failure: Option<Failure>,
+}
+
 /// What the file says beside tensors.
 #[derive(Serialize, Deserialize)]
 struct Facts {
     identity: String,
-    epochs: Vec<EpochRecord>,
+    runs: Vec<RunState>,
     ids: BTreeMap<String, u64>,
 }
 
@@ -43,20 +53,19 @@ const VALUE: &str = "value.";
 const BEST: &str = "best.";
 
 impl State {
-    /// The state of `model` and `optimizer` after `epochs`; `paths` are the trained parameters.
+    /// The state of `model` and `optimizer`, in which the trainings `sets` have come to `runs`.
     pub(crate) fn of<M: BiasModel>(
         model: &M,
         best: Option<&M>,
         optimizer: &ModuleOptimizer,
-        paths: &[String],
-        epochs: &[EpochRecord],
+        sets: &Sets,
+        runs: Vec<RunState>,
     ) -> Result<Self, String> {
-        let wanted = |path: &str| paths.iter().any(|p| p == path);
         Ok(Self {
-            epochs: epochs.to_vec(),
-            values: read_params(model, wanted),
-            best: best.map(|m| read_params(m, wanted)).unwrap_or_default(),
-            ids: Ids::of(model, paths),
+            runs,
+            values: sets.read(model),
+            best: best.map(|best| sets.read(best)).unwrap_or_default(),
+            ids: Ids::of(model, &sets.paths),
             optimizer: optimizer.into_bytes().map_err(|e| e.to_string())?.to_vec(),
         })
     }
@@ -69,7 +78,7 @@ impl State {
         };
         let facts = Facts {
             identity: checkpoint.identity.clone(),
-            epochs: self.epochs,
+            runs: self.runs,
             ids: self.ids,
         };
         let facts = serde_json::to_string(&facts).map_err(|e| fail(e.to_string()))?;
@@ -123,7 +132,7 @@ impl State {
         }
         let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {
-            epochs: facts.epochs,
+            runs: facts.runs,
             values: BTreeMap::new(),
             best: BTreeMap::new(),
             ids: facts.ids,
@@ -145,7 +154,7 @@ impl State {
                 state.best.insert(path.to_owned(), data);
             }
         }
-        if state.epochs.is_empty() || state.values.keys().ne(state.ids.keys()) {
+        if state.runs.is_empty() || state.values.keys().ne(state.ids.keys()) {
             return Err(damaged("parameters are missing".to_owned()));
         }
         Ok(Some(state))
@@ -196,12 +205,12 @@ impl State {
 
 struct Ids<'a> {
     path: Vec<String>,
-    wanted: &'a [String],
+    wanted: &'a BTreeSet<String>,
     found: BTreeMap<String, u64>,
 }
 
 impl Ids<'_> {
-    fn of<M: Module>(model: &M, wanted: &[String]) -> BTreeMap<String, u64> {
+    fn of<M: Module>(model: &M, wanted: &BTreeSet<String>) -> BTreeMap<String, u64> {
         let mut ids = Ids {
             path: Vec::new(),
             wanted,
