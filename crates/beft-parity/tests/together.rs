@@ -221,7 +221,7 @@ fn a_training_that_diverges_leaves_the_others_alone() {
 fn stopping_and_keeping_are_each_ones_own() {
     let set = data("bert-tiny", 0);
     let job = |(mode, patience): (&str, Option<usize>)| {
-        let mut config = config(mode, 0, 1e-2);
+        let mut config = config(mode, 0, 1e-3);
         config.epochs = 6;
         config.selection.metric = "score".to_owned();
         config.selection.keep_best = true;

@@ -89,7 +89,9 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
             },
         );
     }
-    let prefix = Prefix::of(&pass.model, &data, layers, shared, |bytes, in_file| {
+    // Below, all are the same.
+    let lowest = pass.sets.one(&pass.model, 0);
+    let prefix = Prefix::of(&lowest, &data, layers, shared, |bytes, in_file| {
         let event = Event::Keeping {
             layers,
             bytes,
