@@ -65,7 +65,7 @@ fn operations(c: &mut Criterion) {
         b.iter(|| {
             let y = layer
                 .biases
-                .project(BiasTerm::M2, x.clone(), &layer.intermediate);
+                .project(BiasTerm::M2, x.clone(), &layer.intermediate, None);
             y.into_data()
         });
     });

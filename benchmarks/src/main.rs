@@ -5,6 +5,7 @@
 
 mod forward;
 mod plan;
+mod together;
 mod train;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Train by a plan; prints losses, seconds and memory as JSON.
     Train(train::TrainArgs),
+    /// Run several trainings, so many in a pass; prints losses, seconds and memory as JSON.
+    Together(together::TogetherArgs),
     /// Time the frozen forward pass against the largest speed of a matrix product.
     Forward(forward::ForwardArgs),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         match Cli::parse().command {
             Command::Plan(args) => plan::write(&args),
             Command::Train(args) => train::run(&args),
+            Command::Together(args) => together::run(&args),
             Command::Forward(args) => forward::run(&args),
         }
     };

@@ -38,7 +38,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     save_model(
         &args.out.join("model"),
         base.dir(),
-        "BertForSequenceClassification",
+        base.architecture().classifier_class(),
         &model,
         model.names(),
         &data.labels,
@@ -51,29 +51,16 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
             .map(|e| json!([e.text, e.text_pair]))
             .collect()
     };
-    let train = task.load(&source.data, beft::tasks::Split::Train, None)?;
-    let chosen: Vec<_> =
-        beft::tasks::training_subset(source.seed, train.examples.len(), source.train_size)
-            .into_iter()
-            .map(|index| train.examples[index].clone())
-            .collect();
     let plan = json!({
         "max_length": base.max_length(),
-        "train": rows(&chosen),
-        "train_labels": labels(&data.train.targets),
+        "train": rows(&data.train_examples),
+        "train_labels": data.train.targets.to_f64(),
         "dev": rows(&dev.examples),
-        "dev_labels": labels(&dev.set.targets),
+        "dev_labels": dev.set.targets.to_f64(),
         "orders": (1..=args.epochs)
             .map(|epoch| epoch_order(data.train.len(), seed, epoch))
             .collect::<Vec<_>>(),
     });
     std::fs::write(args.out.join("plan.json"), plan.to_string())?;
     Ok(())
-}
-
-fn labels(targets: &beft::core::Targets) -> Vec<f64> {
-    match targets {
-        beft::core::Targets::Classes(classes) => classes.iter().map(|c| *c as f64).collect(),
-        beft::core::Targets::Values(values) => values.iter().map(|v| f64::from(*v)).collect(),
-    }
 }

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
 }
 
 /// The largest resident size of this process so far (Linux; elsewhere 0).
-fn peak_bytes() -> u64 {
+pub(crate) fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM"));
     let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// One training of a comparison, in a process of its own.
     #[command(hide = true)]
-    CompareCell(CompareCellArgs),
+    ComparePass(ComparePassArgs),
     /// The whole job on a tiny model and data set that are part of this program.
     Demo(DemoArgs),
     /// List what this program can compute on, and what is missing for the rest.
@@ -352,9 +352,13 @@ pub(crate) struct CompareArgs {
     /// Also write samples_*.jsonl: every dev example with what each seed's model said.
     #[arg(long, alias = "log_samples")]
     pub(crate) log_samples: bool,
-    /// Trainings at once [default: one per core on a CPU, one on a GPU]
+    /// Processes at once [default: one per core on a CPU, one on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
+    /// Trainings of biases that share one pass over one backbone, at most [default: TOGETHER_CPU on a CPU, TOGETHER_GPU on a
+    /// GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) together: Option<u32>,
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
@@ -367,13 +371,11 @@ pub(crate) struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CompareCellArgs {
-    /// Settings of the cell, as JSON.
-    pub(crate) cell: PathBuf,
+pub(crate) struct ComparePassArgs {
+    /// The cells of the pass, as JSON.
+    pub(crate) pass: PathBuf,
     /// Journal folder.
     pub(crate) journal: PathBuf,
-    /// Name in the journal.
-    pub(crate) key: String,
 }
 
 /// `sst2`, `sst2=data/SST-2`

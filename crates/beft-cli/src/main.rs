@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Sample(args) => commands::sample::sample(&args),
         Command::Compare(args) => commands::compare::compare(&args),
-        Command::CompareCell(args) => commands::compare::cell(&args),
+        Command::ComparePass(args) => commands::compare::pass(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
         Command::Devices => {

@@ -42,6 +42,14 @@ impl Targets {
         self.len() == 0
     }
 
+    /// Class indices or values, as numbers.
+    pub fn to_f64(&self) -> Vec<f64> {
+        match self {
+            Self::Classes(classes) => classes.iter().map(|class| *class as f64).collect(),
+            Self::Values(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        }
+    }
+
     /// The first `len` of them.
     pub fn truncate(&mut self, len: usize) {
         match self {

@@ -25,4 +25,12 @@ impl Architecture {
             Self::Roberta => &ROBERTA_NAMES,
         }
     }
+
+    /// HF's class of the model with a classification head, as in `architectures` of config.json.
+    pub fn classifier_class(self) -> &'static str {
+        match self {
+            Self::Bert => "BertForSequenceClassification",
+            Self::Roberta => "RobertaForSequenceClassification",
+        }
+    }
 }

@@ -118,16 +118,19 @@ impl EncoderForSequenceClassification {
         let model = Self::init(&config, classes, device);
         let names = model.names();
         let (model, report) = load_module(model, names, files)?;
-        let new = |path: &str| {
-            names
-                .by_path(path)
-                .is_some_and(|(_, name)| report.initialized.contains(&name))
-        };
-        let model = map_params(model, |path, shape| {
-            let weight = path.ends_with(".weight") && new(path);
-            weight.then(|| normal(shape, config.initializer_range, path, seed))
-        });
+        let model = model.with_drawn(&report, config.initializer_range, seed);
         Ok((model, report))
+    }
+
+    /// The same model with what its checkpoint did not hold drawn by another seed, from
+    /// `N(0, initializer_range)`.
+    pub fn with_drawn(self, report: &LoadReport, initializer_range: f64, seed: u64) -> Self {
+        let names = self.names();
+        map_params(self, |path, shape| {
+            let (_, name) = names.by_path(path).filter(|_| path.ends_with(".weight"))?;
+            let new = report.initialized.contains(&name);
+            new.then(|| normal(shape, initializer_range, path, seed))
+        })
     }
 }
 

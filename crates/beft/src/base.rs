@@ -23,7 +23,7 @@ pub struct Base {
     loaded: Mutex<Option<Loaded>>,
 }
 
-/// The last classifier made: its tensors are shared by all that are made after it.
+/// The first classifier made of so many classes: its tensors are shared by all that are made after it.
 #[derive(Debug)]
 struct Loaded {
     classes: usize,
@@ -159,11 +159,13 @@ impl Base {
             .loaded
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(loaded) = slot
-            .as_ref()
-            .filter(|l| (l.classes, l.seed) == (classes, seed))
-        {
-            return Ok((loaded.model.clone(), loaded.report.clone()));
+        if let Some(loaded) = slot.as_ref().filter(|l| l.classes == classes) {
+            let range = self.config.initializer_range;
+            let model = match loaded.seed == seed {
+                true => loaded.model.clone(),
+                false => loaded.model.clone().with_drawn(&loaded.report, range, seed),
+            };
+            return Ok((model, loaded.report.clone()));
         }
         let (model, report) = EncoderForSequenceClassification::load(
             &self.dir,

@@ -17,6 +17,8 @@ pub struct TaskData {
     pub text_pairs: bool,
     /// The training subset, in numpy's order (see [`training_subset`]).
     pub train: EncodedSet,
+    /// Its texts.
+    pub train_examples: Vec<Example>,
     /// The whole dev splits, one but for MNLI.
     pub dev: Vec<DevSet>,
     /// Identity of the examples, training and dev.
@@ -84,16 +86,17 @@ impl TaskData {
                 train.path.display()
             )));
         }
-        let chosen: Vec<&Example> = training_subset(seed, available, size)
+        let chosen: Vec<Example> = training_subset(seed, available, size)
             .into_iter()
-            .map(|index| &train.examples[index])
+            .map(|index| train.examples[index].clone())
             .collect();
         let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
         Ok(Self {
             task: task.clone(),
             text_pairs,
-            fingerprint: fingerprint(chosen.iter().copied().chain(dev_examples)),
-            train: encode(base, task, chosen)?,
+            fingerprint: fingerprint(chosen.iter().chain(dev_examples)),
+            train: encode(base, task, chosen.iter().collect())?,
+            train_examples: chosen,
             dev,
             labels: train.labels,
             notes,

@@ -4,6 +4,7 @@
 //! * [`Base`]: a pretrained model folder with its tokenizer.
 //! * [`TaskData`]: a task's training subset and dev split, tokenised.
 //! * [`tune`], [`rank`], [`evaluate`], [`run`]: the high-level calls.
+//! * [`tune_together`]: several trainings in one pass over one backbone.
 //! * [`compare`]: many of them, over models, tasks, regimes, modes and seeds.
 //!
 //! The crates underneath are re-exported; each can be used alone.
@@ -44,4 +45,4 @@ pub use rank::{Ranking, pick, rank, train_for};
 pub use report::{modes_table, ranking_table, report_markdown};
 pub use results::{EpochResult, ModeResult, RunResults, Settings};
 pub use run::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps, settings, write_json};
-pub use tune::{TuneOptions, TuneOutcome, check_output, tune};
+pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_output, tune, tune_together};

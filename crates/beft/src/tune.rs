@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
-use beft_encoder::{Architecture, EncoderForSequenceClassification};
+use beft_encoder::EncoderForSequenceClassification;
 use beft_nn::{BiasModel, Savings, read_params, snapshot};
 use beft_train::{
-    Checkpoint, EpochRecord, Event, Failure, Metrics, Selection, TrainConfig, TrainError, train,
-    unchanged_layers,
+    Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Selection, TrainConfig, TrainError,
+    Trained, train_together, unchanged_layers,
 };
+use burn::module::Module;
 use serde_json::{Map, Value, json};
 
 use crate::evaluate::DevMetrics;
@@ -161,10 +162,7 @@ impl TuneOutcome {
             None => save_model(
                 dir,
                 base.dir(),
-                match base.architecture() {
-                    Architecture::Bert => "BertForSequenceClassification",
-                    Architecture::Roberta => "RobertaForSequenceClassification",
-                },
+                base.architecture().classifier_class(),
                 &self.model,
                 self.model.names(),
                 &self.labels,
@@ -197,78 +195,153 @@ pub fn tune(
     data: &TaskData,
     mode: &Mode,
     options: &TuneOptions,
-    on_event: impl FnMut(Event<'_>),
+    mut on_event: impl FnMut(Event<'_>),
 ) -> Result<TuneOutcome, Error> {
-    let seed = u64::from(options.seed);
-    let (model, _) = base.classifier(data.outputs(), seed)?;
-    let model = match options.dropout {
-        true => model,
-        false => model.without_dropout(),
+    let job = TuneJob {
+        data,
+        mode: mode.clone(),
+        options: options.clone(),
     };
-    let before = snapshot(&model);
-    let parameters = burn::module::Module::num_params(&model);
-    let untrained = model.clone();
-    let facts = facts(base, data, mode, options);
-    let metric = data.task.metrics.first().map_or("", |m| m.name());
-    let config = TrainConfig {
-        batch_size: options.batch_size,
-        savings: options.savings,
-        lora_rank: options.lora_rank,
-        lora_alpha: options.lora_alpha,
-        random_entries: options.random_entries.or(base.random_entries()),
-        selection: Selection {
-            metric: metric.to_owned(),
-            keep_best: options.keep_best,
-            patience: options.patience,
-        },
-        checkpoint: options.checkpoint.as_ref().map(|path| Checkpoint {
-            path: path.clone(),
-            resume: options.resume,
-            identity: identity(base, data, &facts),
-        }),
-        ..TrainConfig::new(mode.clone(), options.learning_rate, options.epochs, seed)
-    };
-    let unchanged = unchanged_layers(&model, mode, options.savings).map_err(TrainError::from)?;
-    let mut dev = DevMetrics::new(&data.task, &data.dev, options.savings, unchanged);
-    let evaluate = |model: &_| Ok::<_, Error>(dev.of(model));
-    let result = train(model, &data.train, &config, evaluate, on_event)?;
+    let mut outcomes = tune_together(base, &[job], |_, event| on_event(event))?;
+    Ok(outcomes.pop().unwrap_or_else(|| unreachable!("one job")))
+}
 
-    let model = result.model;
-    let adapter = matches!(mode, Mode::Biases(_) | Mode::Lora(_)).then(|| {
-        let wanted = |path: &str| result.paths.iter().any(|p| p == path);
+/// One of several trainings over one base.
+#[derive(Clone, Debug)]
+pub struct TuneJob<'a> {
+    /// What it is trained and evaluated on.
+    pub data: &'a TaskData,
+    /// What is trained.
+    pub mode: Mode,
+    /// How.
+    pub options: TuneOptions,
+}
+
+/// Tunes several sets of biases over one frozen backbone, in one pass
+/// ([`train_together`]); each gives what [`tune`] gives, to
+/// rounding. `on_event` hears the number of the job that an event is about. They survive in the
+/// checkpoint of the first.
+///
+/// # Errors
+///
+/// As [`tune`]; when they cannot run together.
+pub fn tune_together(
+    base: &Base,
+    jobs: &[TuneJob<'_>],
+    on_event: impl FnMut(usize, Event<'_>),
+) -> Result<Vec<TuneOutcome>, Error> {
+    let facts: Vec<_> = jobs.iter().map(|job| facts(base, job)).collect();
+    let identities: Vec<String> = jobs
+        .iter()
+        .zip(&facts)
+        .map(|(job, facts)| identity(base, job.data, facts))
+        .collect();
+    let (mut untrained, mut trainings, mut devs) = (Vec::new(), Vec::new(), Vec::new());
+    for job in jobs {
+        let (data, options) = (job.data, &job.options);
+        let (model, _) = base.classifier(data.outputs(), u64::from(options.seed))?;
+        let model = match options.dropout {
+            true => model,
+            false => model.without_dropout(),
+        };
+        let unchanged =
+            unchanged_layers(&model, &job.mode, options.savings).map_err(TrainError::from)?;
+        devs.push(DevMetrics::new(
+            &data.task,
+            &data.dev,
+            options.savings,
+            unchanged,
+        ));
+        trainings.push(Job {
+            model: model.clone(),
+            data: &data.train,
+            config: job.config(base, identities.join("; ")),
+        });
+        untrained.push(model);
+    }
+    let evaluate = |job: usize, model: &_| Ok::<_, Error>(devs[job].of(model));
+    let results = train_together(trainings, evaluate, on_event)?;
+    let results = jobs.iter().zip(untrained).zip(facts).zip(results);
+    Ok(results
+        .map(|(((job, untrained), facts), trained)| outcome(base, job, &untrained, trained, facts))
+        .collect())
+}
+
+impl TuneJob<'_> {
+    fn config(&self, base: &Base, identity: String) -> TrainConfig {
+        let options = &self.options;
+        let metric = self.data.task.metrics.first().map_or("", |m| m.name());
+        let seed = u64::from(options.seed);
+        TrainConfig {
+            batch_size: options.batch_size,
+            savings: options.savings,
+            lora_rank: options.lora_rank,
+            lora_alpha: options.lora_alpha,
+            random_entries: options.random_entries.or(base.random_entries()),
+            selection: Selection {
+                metric: metric.to_owned(),
+                keep_best: options.keep_best,
+                patience: options.patience,
+            },
+            checkpoint: options.checkpoint.as_ref().map(|path| Checkpoint {
+                path: path.clone(),
+                resume: options.resume,
+                identity,
+            }),
+            ..TrainConfig::new(
+                self.mode.clone(),
+                options.learning_rate,
+                options.epochs,
+                seed,
+            )
+        }
+    }
+}
+
+fn outcome(
+    base: &Base,
+    job: &TuneJob<'_>,
+    untrained: &EncoderForSequenceClassification,
+    trained: Trained<EncoderForSequenceClassification>,
+    facts: Map<String, Value>,
+) -> TuneOutcome {
+    let model = trained.model;
+    let adapter = matches!(job.mode, Mode::Biases(_) | Mode::Lora(_)).then(|| {
+        let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
         let mut adapter = Adapter::between(
             &model,
             model.names(),
-            &read_params(&untrained, wanted),
+            &read_params(untrained, wanted),
             &read_params(&model, wanted),
             model.bias_layout().head,
         );
         adapter.base_model = base.name().to_owned();
-        if matches!(mode, Mode::Lora(_)) {
-            adapter.lora_alpha = options.lora_alpha;
+        if matches!(job.mode, Mode::Lora(_)) {
+            adapter.lora_alpha = job.options.lora_alpha;
         }
         adapter.facts = facts.clone();
         adapter.set_fingerprint(base.fingerprint());
         adapter
     });
-    Ok(TuneOutcome {
-        mode: mode.clone(),
+    TuneOutcome {
+        mode: job.mode.clone(),
+        before: snapshot(untrained),
         after: snapshot(&model),
+        parameters: untrained.num_params(),
         model,
         adapter,
-        trainable: result.trainable,
-        parameters,
-        epochs: result.epochs,
-        kept: result.kept,
-        before,
-        failure: result.failure,
+        trainable: trained.trainable,
+        epochs: trained.epochs,
+        kept: trained.kept,
+        failure: trained.failure,
         facts,
-        labels: data.labels.clone(),
-    })
+        labels: job.data.labels.clone(),
+    }
 }
 
 /// What the sidecar keeps. Nothing that differs between two equal runs.
-fn facts(base: &Base, data: &TaskData, mode: &Mode, options: &TuneOptions) -> Map<String, Value> {
+fn facts(base: &Base, job: &TuneJob<'_>) -> Map<String, Value> {
+    let (data, mode, options) = (job.data, &job.mode, &job.options);
     let mut facts = json!({
         "beft_version": env!("CARGO_PKG_VERSION"),
         "terms": mode.to_string(),

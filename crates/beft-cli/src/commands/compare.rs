@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use beft::compare::{
-    Cell, CompareSpec, Group, Journal, TaskSpec, csv, curves_svg, harness_results, markdown,
-    run_cell, sample_lines, summarize,
+    Cell, CompareSpec, Group, Journal, Pass, TaskSpec, csv, curves_svg, harness_results, markdown,
+    passes, run_cells, sample_lines, summarize,
 };
 use beft::core::write_atomic;
 use beft::score::{Scores, core::BiasSite};
@@ -17,7 +17,7 @@ use beft::train::Event;
 use beft::{heatmap_svg, parse_device, write_json};
 use serde_json::json;
 
-use crate::args::{CompareArgs, CompareCellArgs};
+use crate::args::{CompareArgs, ComparePassArgs};
 use crate::output::{prepare_folder, print_markdown, say, tell};
 use crate::progress::CellsProgress;
 
@@ -75,8 +75,9 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
     })
 }
 
-/// Runs every cell that is not finished, each in a process of its own, so that memory goes back
-/// with each and a crash takes one along. Returns what failed, in words.
+/// Runs every cell that is not finished. Those that can train together share a pass, and each pass has
+/// a process of its own, so that memory goes back with it and a crash takes few along. Returns what
+/// failed, in words.
 fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> Result<Vec<String>> {
     let open: Vec<&(String, Cell)> = cells
         .iter()
@@ -86,12 +87,21 @@ fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> R
     let on_gpu = ["cuda", "vulkan", "wgpu"]
         .iter()
         .any(|gpu| args.device.contains(gpu));
-    let jobs = match args.jobs {
-        Some(jobs) => jobs as usize,
-        None if on_gpu => 1,
-        None => cores,
+    let (jobs, most) = match on_gpu {
+        true => (1, TOGETHER_ON_GPU),
+        false => (cores, TOGETHER_ON_CPU),
     };
-    let jobs = jobs.clamp(1, open.len().max(1));
+    let jobs = args.jobs.map_or(jobs, |jobs| jobs as usize);
+    let most = args.together.map_or(most, |most| most as usize);
+    let most = most.min(open.len().div_ceil(jobs));
+    let of: Vec<Cell> = open.iter().map(|(_, cell)| cell.clone()).collect();
+    let passes: Vec<Pass> = passes(&of, most)?
+        .into_iter()
+        .map(|pass| Pass {
+            cells: pass.into_iter().map(|index| open[index].clone()).collect(),
+        })
+        .collect();
+    let jobs = jobs.clamp(1, passes.len().max(1));
     let threads = (cores / jobs).max(1);
     let progress = CellsProgress::new(cells.len(), cells.len() - open.len());
     let next = AtomicUsize::new(0);
@@ -99,14 +109,20 @@ fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> R
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                while let Some((key, cell)) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let name = name_of(cell);
-                    match run_one(journal, key, cell, threads, &progress) {
-                        Ok(last) => progress.finished(&name, &last),
-                        Err(error) => {
-                            progress.finished(&name, "failed");
-                            let line = format!("{name}: {error:#}");
-                            failed.lock().unwrap_or_else(|e| e.into_inner()).push(line);
+                while let Some(pass) = passes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let results = run_one(journal, pass, threads, &progress);
+                    for (index, (_, cell)) in pass.cells.iter().enumerate() {
+                        let name = name_of(cell);
+                        match &results {
+                            Ok(results) => {
+                                let result = results.get(index);
+                                progress.finished(&name, result.map_or("", |r| r.as_str()));
+                            }
+                            Err(error) => {
+                                progress.finished(&name, "failed");
+                                let line = format!("{name}: {error:#}");
+                                failed.lock().unwrap_or_else(|e| e.into_inner()).push(line);
+                            }
                         }
                     }
                 }
@@ -116,6 +132,10 @@ fn run_all(args: &CompareArgs, journal: &Journal, cells: &[(String, Cell)]) -> R
     progress.finish();
     Ok(failed.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
+
+/// Trainings in one pass, if no other number is asked for.
+const TOGETHER_ON_CPU: usize = 4;
+const TOGETHER_ON_GPU: usize = 32;
 
 /// `sst2 low lora-v seed 1`
 fn name_of(cell: &Cell) -> String {
@@ -136,21 +156,20 @@ impl Drop for Running {
     }
 }
 
-/// Runs one cell in a process; the last thing it said.
+/// Runs a pass in a process; what it said of the result of each cell.
 fn run_one(
     journal: &Journal,
-    key: &str,
-    cell: &Cell,
+    pass: &Pass,
     threads: usize,
     progress: &CellsProgress,
-) -> Result<String> {
-    let file = journal.write_cell(key, cell)?;
+) -> Result<Vec<String>> {
+    let file = journal.write_pass(pass)?;
     let folder = file.parent().unwrap_or(Path::new("."));
     let log = file.with_extension("log");
     let errors = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let child = Command::new(std::env::current_exe()?)
-        .arg("compare-cell")
-        .args([file.as_os_str(), folder.as_os_str(), key.as_ref()])
+        .arg("compare-pass")
+        .args([file.as_os_str(), folder.as_os_str()])
         // Small matrices gain little from threads; whole trainings side by side do.
         .env("RAYON_NUM_THREADS", threads.to_string())
         .env("OMP_NUM_THREADS", threads.to_string())
@@ -159,13 +178,19 @@ fn run_one(
         .stderr(errors)
         .spawn()
         .context("cannot start a process")?;
+    let name = match pass.cells.as_slice() {
+        [(_, cell), more @ ..] if !more.is_empty() => {
+            format!("{} and {} more", name_of(cell), more.len())
+        }
+        cells => cells.iter().map(|(_, cell)| name_of(cell)).collect(),
+    };
     let mut child = Running(child);
-    let mut last = String::new();
+    let mut results = Vec::new();
     if let Some(out) = child.0.stdout.take() {
         for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
             match line.split_once(' ') {
-                Some(("step", _)) => progress.step(&name_of(cell), &line),
-                _ => last = line,
+                Some(("step", _)) => progress.step(&name, &line),
+                _ => results.push(line),
             }
         }
     }
@@ -178,15 +203,15 @@ fn run_one(
     // Only a failure's are of use.
     let _ = fs::remove_file(&log);
     let _ = fs::remove_file(&file);
-    Ok(last)
+    Ok(results)
 }
 
-/// One training of a comparison: what the hidden subcommand does.
-pub(crate) fn cell(args: &CompareCellArgs) -> Result<()> {
+/// One pass of a comparison: what the hidden subcommand does.
+pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
     let text =
-        fs::read(&args.cell).with_context(|| format!("cannot read {}", args.cell.display()))?;
-    let cell: Cell = serde_json::from_slice(&text)
-        .with_context(|| format!("cannot read {}", args.cell.display()))?;
+        fs::read(&args.pass).with_context(|| format!("cannot read {}", args.pass.display()))?;
+    let pass: Pass = serde_json::from_slice(&text)
+        .with_context(|| format!("cannot read {}", args.pass.display()))?;
     let journal = Journal::open(&args.journal)?;
     let mut of = (0, 0);
     // The parent reads these lines; one that is gone makes this process pointless.
@@ -195,22 +220,29 @@ pub(crate) fn cell(args: &CompareCellArgs) -> Result<()> {
             std::process::exit(2);
         }
     };
-    let result = run_cell(&cell, &journal.state_path(&args.key), |event| match event {
+    let cells: Vec<Cell> = pass.cells.iter().map(|(_, cell)| cell.clone()).collect();
+    let mut told = 0;
+    let results = run_cells(&cells, &journal.state_path(&pass), |_, event| match event {
         Event::Started { steps, epochs, .. } => of = (steps, epochs),
-        Event::Step { epoch, step, .. } if step % 10 == 0 => {
-            tell(format!(
-                "step {} of {}",
-                (epoch - 1) * of.0 + step,
-                of.0 * of.1
-            ));
+        Event::Step { epoch, step, .. } => {
+            let at = (epoch - 1) * of.0 + step;
+            if at >= told + 10 {
+                told = at;
+                tell(format!("step {at} of {}", of.0 * of.1));
+            }
         }
         _ => {}
     })?;
-    journal.finish(&args.key, &result)?;
-    let metrics = crate::progress::metrics(&result.metrics);
-    match &result.failure {
-        None => tell(metrics.trim_start_matches(", ").to_owned()),
-        Some(failure) => tell(format!("diverged: {failure}")),
+    for ((key, _), result) in pass.cells.iter().zip(&results) {
+        journal.finish(key, result)?;
+    }
+    journal.forget(&pass);
+    for result in &results {
+        let metrics = crate::progress::metrics(&result.metrics);
+        match &result.failure {
+            None => tell(metrics.trim_start_matches(", ").to_owned()),
+            Some(failure) => tell(format!("diverged: {failure}")),
+        }
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use beft_core::{Mode, Targets, TermSet};
+use beft_core::{Mode, TermSet};
 use beft_eval::predict;
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tune::EVAL_BATCH;
 use crate::{
-    Base, EpochResult, Error, TaskData, TuneOptions, metric_suffix, parse_device, rank, tune,
+    Base, EpochResult, Error, TaskData, TuneJob, TuneOptions, TuneOutcome, metric_suffix,
+    parse_device, rank, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -94,43 +96,75 @@ impl Sample {
     }
 }
 
-/// Trains a cell and evaluates it. `state` is the file in which it survives an interruption.
+/// Trains cells in one pass and evaluates them; they differ in mode, seed, learning rate and scorers
+/// alone, and more than one only if all train biases ([`passes`](crate::compare::passes)). `state` is
+/// the file in which they survive an interruption. `on_event` hears the number of the cell that an
+/// event is about.
 ///
 /// # Errors
 ///
 /// When model, data or settings do not fit. Divergence is a result.
-pub fn run_cell(
-    cell: &Cell,
+pub fn run_cells(
+    cells: &[Cell],
     state: &Path,
-    on_event: impl FnMut(Event<'_>),
-) -> Result<CellResult, Error> {
+    on_event: impl FnMut(usize, Event<'_>),
+) -> Result<Vec<CellResult>, Error> {
     let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
-    let device = parse_device(&cell.device)?;
-    let task = Task::resolve(&cell.task)?;
-    let precision = cell.precision.parse().map_err(|e| usage(&e))?;
-    let base = Base::open(&cell.model, task.defaults.max_length, &device)?;
-    let base = base.with_precision(precision)?;
-    let data = TaskData::load(
-        &task,
-        &cell.data,
-        &base,
-        cell.train_size,
-        cell.limit,
-        cell.seed,
-    )?;
-    let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
-    let options = TuneOptions {
-        learning_rate: cell.learning_rate,
-        epochs: cell.epochs,
-        batch_size: cell.batch_size,
-        checkpoint: Some(state.to_owned()),
-        resume: true,
-        ..TuneOptions::for_task(&task, &mode, &base, cell.seed)
+    let Some(first) = cells.first() else {
+        return Ok(Vec::new());
     };
-    let outcome = tune(&base, &data, &mode, &options, on_event)?;
+    let device = parse_device(&first.device)?;
+    let task = Task::resolve(&first.task)?;
+    let precision = first.precision.parse().map_err(|e| usage(&e))?;
+    let base = Base::open(&first.model, task.defaults.max_length, &device)?;
+    let base = base.with_precision(precision)?;
+    // The seed chooses the training subset.
+    let mut data: BTreeMap<u32, TaskData> = BTreeMap::new();
+    for cell in cells {
+        if let Entry::Vacant(entry) = data.entry(cell.seed) {
+            let size = cell.train_size;
+            let (folder, limit) = (&cell.data, cell.limit);
+            entry.insert(TaskData::load(
+                &task, folder, &base, size, limit, cell.seed,
+            )?);
+        }
+    }
+    let mut jobs = Vec::new();
+    for cell in cells {
+        let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
+        let options = TuneOptions {
+            learning_rate: cell.learning_rate,
+            epochs: cell.epochs,
+            batch_size: cell.batch_size,
+            checkpoint: Some(state.to_owned()),
+            resume: true,
+            ..TuneOptions::for_task(&task, &mode, &base, cell.seed)
+        };
+        jobs.push(TuneJob {
+            data: &data[&cell.seed],
+            mode,
+            options,
+        });
+    }
+    let outcomes = tune_together(&base, &jobs, on_event)?;
+    let outcomes = cells.iter().zip(&jobs).zip(&outcomes);
+    outcomes
+        .map(|((cell, job), outcome)| result(cell, &base, job, outcome))
+        .collect()
+}
+
+/// What a training gave: its dev examples' scores, and where all biases were trained every scorer's
+/// ranking.
+fn result(
+    cell: &Cell,
+    base: &Base,
+    job: &TuneJob<'_>,
+    outcome: &TuneOutcome,
+) -> Result<CellResult, Error> {
+    let (data, options) = (job.data, &job.options);
     let mut result = CellResult {
         cell: cell.clone(),
-        task_name: task.name.clone(),
+        task_name: data.task.name.clone(),
         train_size: data.train.len(),
         labels: data.labels.clone(),
         trainable: outcome.trainable,
@@ -151,27 +185,17 @@ pub fn run_cell(
             options.savings,
             |_| (),
         );
-        let targets: Vec<f64> = match &dev.set.targets {
-            Targets::Classes(classes) => classes.iter().map(|c| *c as f64).collect(),
-            Targets::Values(values) => values.iter().map(|v| f64::from(*v)).collect(),
-        };
-        let samples = targets.into_iter().zip(scores);
+        let samples = dev.set.targets.to_f64().into_iter().zip(scores);
         let samples = samples.map(|(target, scores)| Sample { target, scores });
         let suffix = metric_suffix(dev.split).to_owned();
         result.samples.insert(suffix, samples.collect());
     }
-    if mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
-        let scorers = ScorerKind::parse_list(&cell.scorers.join(",")).map_err(|e| usage(&e))?;
-        let trained = Some(&outcome);
-        let ranking = rank(
-            &base,
-            &data,
-            &TermSet::all(),
-            &scorers,
-            trained,
-            &options,
-            || (),
-        )?;
+    if job.mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
+        let scorers = ScorerKind::parse_list(&cell.scorers.join(","))
+            .map_err(|e| Error::Usage(e.to_string()))?;
+        let trained = Some(outcome);
+        let all = TermSet::all();
+        let ranking = rank(base, data, &all, &scorers, trained, options, || ())?;
         result.ranking = ranking.by_scorer();
         result.notes = ranking.notes();
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use beft_core::write_atomic;
 use beft_tasks::{Split, Task};
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compare::{Cell, CellResult};
@@ -18,6 +19,29 @@ pub struct Journal {
     dir: PathBuf,
     /// Contents already hashed, by model or data folder.
     known: HashMap<String, String>,
+}
+
+/// Cells that are trained together, with their names in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pass {
+    /// Name and settings of each.
+    pub cells: Vec<(String, Cell)>,
+}
+
+impl Pass {
+    /// The name of its files: it changes with the cells in it.
+    fn key(&self) -> String {
+        match self.cells.as_slice() {
+            [(key, _)] => key.clone(),
+            cells => {
+                let mut hash = Sha256::new();
+                for (key, _) in cells {
+                    hash.update(key);
+                }
+                hex(hash)
+            }
+        }
+    }
 }
 
 impl Journal {
@@ -98,31 +122,34 @@ impl Journal {
         self.result_path(key).is_file()
     }
 
-    /// Writes a cell's result, whole or not at all, and forgets its state.
+    /// Writes a cell's result, whole or not at all.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub fn finish(&self, key: &str, result: &CellResult) -> Result<(), Error> {
-        write_json(&self.result_path(key), result)?;
+        write_json(&self.result_path(key), result)
+    }
+
+    /// Forgets the state of a pass.
+    pub fn forget(&self, pass: &Pass) {
         // What cannot be removed harms nothing.
-        let _ = fs::remove_file(self.state_path(key));
-        Ok(())
+        let _ = fs::remove_file(self.state_path(pass));
     }
 
-    /// Where a cell survives an interruption.
-    pub fn state_path(&self, key: &str) -> PathBuf {
-        self.dir.join(format!("{key}.state"))
+    /// Where a pass survives an interruption.
+    pub fn state_path(&self, pass: &Pass) -> PathBuf {
+        self.dir.join(format!("{}.state", pass.key()))
     }
 
-    /// Where the settings of a cell that is under way are kept, for its process.
+    /// Where the cells of a pass that is under way are kept, for its process.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn write_cell(&self, key: &str, cell: &Cell) -> Result<PathBuf, Error> {
-        let path = self.dir.join(format!("{key}.cell"));
-        let text = serde_json::to_vec(cell).map_err(|e| Error::Usage(e.to_string()))?;
+    pub fn write_pass(&self, pass: &Pass) -> Result<PathBuf, Error> {
+        let path = self.dir.join(format!("{}.pass", pass.key()));
+        let text = serde_json::to_vec(pass).map_err(|e| Error::Usage(e.to_string()))?;
         write_atomic(&path, &text).map_err(|source| Error::Write {
             path: path.clone(),
             source,

@@ -1,7 +1,9 @@
 //! Comparisons: models x tasks x regimes x modes x seeds, one cell each, journaled.
 //!
 //! * [`CompareSpec`]: what to compare, from a TOML file or made by hand; [`CompareSpec::cells`].
-//! * [`run_cell`]: one training with its evaluation and, for all biases, every scorer's ranking.
+//! * [`passes`]: which trainings run together over one frozen backbone.
+//! * [`run_cells`]: one pass, with the evaluation of each training and, for all biases, every scorer's
+//!   ranking.
 //! * [`Journal`]: a file per finished cell, found again by everything its result follows from.
 //! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
 //!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
@@ -10,14 +12,16 @@ mod cell;
 mod curves;
 mod harness;
 mod journal;
+mod passes;
 mod spec;
 mod summary;
 mod tables;
 
-pub use cell::{Cell, CellResult, Sample, run_cell};
+pub use cell::{Cell, CellResult, Sample, run_cells};
 pub use curves::curves_svg;
 pub use harness::{harness_results, sample_lines};
-pub use journal::Journal;
+pub use journal::{Journal, Pass};
+pub use passes::passes;
 pub use spec::{CompareSpec, Overrides, TaskSpec};
 pub use summary::{Group, ModeSummary, Pair, ScorerPicks, summarize};
 pub use tables::{csv, markdown};
