@@ -1,27 +1,38 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use beft_core::Encoding;
-use beft_nn::{Batch, Savings, SequenceClassifier, rows_per_pass};
-use burn::tensor::{Device, Tensor};
+use beft_nn::{Batch, Savings, SequenceClassifier, rows_per_pass, work_on, workers};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Class scores of every input, in the order given.
 ///
 /// Runs without gradients and without dropout. Inputs are batched by length, at most `batch_size`
-/// at a time, so that batches hold little padding; the result does not depend on it. `on_done` hears how many inputs each batch
-/// finished.
+/// at a time, so that batches hold little padding; the result does not depend on it. `on_done` hears
+/// how many inputs each batch finished.
 pub fn predict<M: SequenceClassifier>(
     model: &M,
     encodings: &[Encoding],
     batch_size: usize,
     savings: impl Into<Savings>,
-    mut on_done: impl FnMut(usize),
+    on_done: impl FnMut(usize) + Send,
 ) -> Vec<Vec<f32>> {
     let model = model.valid();
     let device = model.devices().first().cloned().unwrap_or_default();
     let savings = savings.into();
-    let mut logits = vec![Vec::new(); encodings.len()];
-    for chosen in by_length(encodings, batch_size, &device) {
+    let batches = by_length(encodings, batch_size, &device);
+    let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
+    let on_done = Mutex::new(on_done);
+    let work = |(model, chosen): (M, Vec<usize>)| {
         let batch = batch(encodings, &chosen, savings, &device);
-        put(&mut logits, &chosen, model.forward(&batch));
-        on_done(chosen.len());
+        let scores = model.forward(&batch).into_data();
+        (on_done.lock().unwrap_or_else(PoisonError::into_inner))(chosen.len());
+        (chosen, scores)
+    };
+    let found = work_on(threads(savings, &device), batches.collect(), work);
+    let mut logits = vec![Vec::new(); encodings.len()];
+    for (chosen, scores) in found {
+        put(&mut logits, &chosen, scores);
     }
     logits
 }
@@ -35,6 +46,7 @@ pub struct RepeatedPrediction<'a> {
     savings: Savings,
     layers: usize,
     batches: Vec<Kept>,
+    kept_bytes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -62,6 +74,7 @@ impl<'a> RepeatedPrediction<'a> {
             savings,
             layers: if savings.reuse { layers } else { 0 },
             batches: Vec::new(),
+            kept_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -72,8 +85,8 @@ impl<'a> RepeatedPrediction<'a> {
             return predict(model, self.encodings, self.batch_size, self.savings, done);
         }
         let model = model.valid();
+        let device = model.devices().first().cloned().unwrap_or_default();
         if self.batches.is_empty() {
-            let device = model.devices().first().cloned().unwrap_or_default();
             self.batches = by_length(self.encodings, self.batch_size, &device)
                 .into_iter()
                 .map(|chosen| Kept {
@@ -83,22 +96,34 @@ impl<'a> RepeatedPrediction<'a> {
                 })
                 .collect();
         }
-        let mut bytes = 0;
+        let (layers, kept_bytes) = (self.layers, &self.kept_bytes);
+        let work = |(model, kept): (M, &mut Kept)| {
+            let hidden = kept.hidden.clone().unwrap_or_else(|| {
+                let hidden = model.hidden(&kept.batch, layers);
+                let bytes = 4 * hidden.shape().num_elements();
+                if kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_BYTES {
+                    kept.hidden = Some(hidden.clone());
+                } else {
+                    kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                }
+                hidden
+            });
+            model.forward_from(&kept.batch, hidden, layers).into_data()
+        };
+        let items = self.batches.iter_mut().map(|kept| (model.clone(), kept));
+        let found = work_on(threads(self.savings, &device), items.collect(), work);
         let mut logits = vec![Vec::new(); self.encodings.len()];
-        for kept in &mut self.batches {
-            let hidden = match &kept.hidden {
-                Some(hidden) => hidden.clone(),
-                None => model.hidden(&kept.batch, self.layers),
-            };
-            let [rows, width] = hidden.dims();
-            bytes += 4 * rows * width;
-            if bytes <= MOST_BYTES {
-                kept.hidden = Some(hidden.clone());
-            }
-            let scores = model.forward_from(&kept.batch, hidden, self.layers);
+        for (kept, scores) in self.batches.iter().zip(found) {
             put(&mut logits, &kept.chosen, scores);
         }
         logits
+    }
+}
+
+fn threads(savings: Savings, device: &Device) -> usize {
+    match savings.split_work {
+        true => workers(device),
+        false => 1,
     }
 }
 
@@ -128,8 +153,8 @@ fn batch(encodings: &[Encoding], chosen: &[usize], savings: Savings, device: &De
     Batch::new(chosen.iter().map(|i| &encodings[*i]), savings, device)
 }
 
-fn put(logits: &mut [Vec<f32>], chosen: &[usize], scores: Tensor<2>) {
-    let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
+fn put(logits: &mut [Vec<f32>], chosen: &[usize], scores: TensorData) {
+    let scores: Vec<f32> = scores.iter::<f32>().collect();
     let classes = scores.len() / chosen.len();
     for (index, row) in chosen.iter().zip(scores.chunks(classes)) {
         logits[*index] = row.to_vec();

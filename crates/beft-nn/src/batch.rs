@@ -44,6 +44,8 @@ pub struct Batch {
     reordering: Option<[Tensor<1, Int>; 2]>,
     savings: Savings,
     dropout_seeds: Vec<u64>,
+    /// For each input as given, the number that its dropout is drawn by.
+    dropout_numbers: Vec<usize>,
     sets: usize,
     /// For each row, and for each input, its set; `None` when there is one set.
     set_numbers: Option<[Tensor<1, Int>; 2]>,
@@ -128,6 +130,7 @@ impl Batch {
             reordering,
             savings,
             dropout_seeds: Vec::new(),
+            dropout_numbers: Vec::new(),
             sets: 1,
             set_numbers: None,
         }
@@ -162,15 +165,19 @@ impl Batch {
         self
     }
 
-    /// What dropout draws its masks by, one number for each bias set, where the device lets the
-    /// host draw them.
+    /// What dropout draws its masks by, where the device lets the host draw them: a seed for each bias
+    /// set, and for each input a number within its set.
     ///
     /// # Panics
     ///
-    /// If there are not as many as sets.
-    pub fn with_dropout_seeds(mut self, seeds: Vec<u64>) -> Self {
-        assert_eq!(seeds.len(), self.sets, "dropout seeds");
-        self.dropout_seeds = seeds;
+    /// If there are not as many seeds as sets, or numbers as inputs.
+    pub fn with_dropout_seeds(mut self, seeds: Vec<u64>, numbers: Vec<usize>) -> Self {
+        assert_eq!(
+            (seeds.len(), numbers.len()),
+            (self.sets, self.batch_size()),
+            "dropout seeds and numbers"
+        );
+        (self.dropout_seeds, self.dropout_numbers) = (seeds, numbers);
         self
     }
 
@@ -179,7 +186,7 @@ impl Batch {
     pub(crate) fn dropout_seed(&self, input: usize) -> Option<(u64, usize)> {
         let each = self.batch_size() / self.sets;
         let seed = self.dropout_seeds.get(input / each)?;
-        Some((*seed, input % each))
+        Some((*seed, *self.dropout_numbers.get(input)?))
     }
 
     /// Number of bias sets.

@@ -49,8 +49,8 @@ pub enum Rows {
 /// Dropout of a batch's activations.
 ///
 /// With [`Batch::with_dropout_seeds`], on a device in host memory, an input's masks depend on its
-/// set's seed, the place and the input's number in its set only: not on the backend, on padding, on
-/// which rows are computed, or on other sets. Elsewhere, and without seeds, burn's own generator of
+/// set's seed, the place and the input's number only: not on the backend, on padding, on which rows are
+/// computed, or on what else is in the batch. Elsewhere, and without seeds, burn's own generator of
 /// the device draws them.
 impl Batch {
     /// Drops values of rows `[rows, width]`.
@@ -195,7 +195,8 @@ mod tests {
             })
             .collect();
         let device = Device::flex().autodiff();
-        Batch::new(&encodings, padding, &device).with_dropout_seeds(vec![seed])
+        Batch::new(&encodings, padding, &device)
+            .with_dropout_seeds(vec![seed], (0..lengths.len()).collect())
     }
 
     fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {

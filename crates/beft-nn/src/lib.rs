@@ -20,6 +20,7 @@ mod model;
 mod params;
 mod precision;
 mod savings;
+mod workers;
 
 pub use activation::gelu;
 pub use batch::{Batch, Group, Padding};
@@ -30,3 +31,4 @@ pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
 pub use params::{ParamData, map_params, param_shapes, read_params};
 pub use precision::{Precision, PrecisionError};
 pub use savings::Savings;
+pub use workers::{work_on, workers};

@@ -19,17 +19,21 @@ pub struct Savings {
     /// On a backend whose element-wise functions are plain loops on one core, GELU and dropout's
     /// masks are computed here, on all cores.
     pub host_functions: bool,
+    /// On such a backend the inputs of a step, and the batches of an evaluation, are divided among the
+    /// cores, each of which computes its part by itself.
+    pub split_work: bool,
 }
 
 impl Savings {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 6] = [
+    pub const NAMES: [&'static str; 7] = [
         "packing",
         "length-groups",
         "first-token",
         "zero-gradients",
         "reuse",
         "host-functions",
+        "split-work",
     ];
 
     /// Everything computed, padded to `padding`.
@@ -41,6 +45,7 @@ impl Savings {
             zero_gradients: false,
             reuse: false,
             host_functions: false,
+            split_work: false,
         }
     }
 
@@ -54,6 +59,7 @@ impl Savings {
             "zero-gradients" => self.zero_gradients = false,
             "reuse" => self.reuse = false,
             "host-functions" => self.host_functions = false,
+            "split-work" => self.split_work = false,
             _ => return None,
         }
         Some(self)
@@ -76,6 +82,7 @@ impl From<Padding> for Savings {
             zero_gradients: true,
             reuse: true,
             host_functions: true,
+            split_work: true,
         }
     }
 }

@@ -88,7 +88,7 @@ fn gradients<M: SequenceClassifier>(
     chosen: &[usize],
     savings: Savings,
 ) -> GradientsParams {
-    let device = run::device_of(model);
+    let device = model.devices().first().cloned().unwrap_or_default();
     let loss = batch_loss(model, data, chosen, savings, &device);
     GradientsParams::from_grads(loss.backward(), model)
 }

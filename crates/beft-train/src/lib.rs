@@ -21,6 +21,7 @@ mod run;
 mod select;
 mod sets;
 mod state;
+mod step;
 mod together;
 
 pub use beft_core as core;

@@ -18,7 +18,7 @@ pub fn batch_loss<M: SequenceClassifier>(
 ) -> Tensor<1> {
     let part = Part { data, chosen };
     let batch = batch(&[part], savings, device);
-    losses(model.forward(&batch), &[part])
+    loss_sums(model.forward(&batch), &[part]) / chosen.len() as f32
 }
 
 /// Examples of one training: numbers of `data`.
@@ -36,14 +36,14 @@ pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &De
     Batch::new(encodings, savings, device).with_sets(parts.len())
 }
 
-/// For each part the mean loss of its class scores: cross entropy over classes, or the squared
-/// error of the one score for values (HF `*ForSequenceClassification.forward`).
+/// For each part the sum of its examples' losses: cross entropy over classes, or the squared error of
+/// the one score for values (HF `*ForSequenceClassification.forward`).
 ///
 /// # Shapes
 ///
 /// - logits: `[parts * examples of each, classes]`
 /// - output: `[parts]`
-pub(crate) fn losses(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
+pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
     let device = &logits.device();
     let [inputs, _] = logits.dims();
     let (mut classes, mut values) = (Vec::<i64>::new(), Vec::<f32>::new());
@@ -62,5 +62,5 @@ pub(crate) fn losses(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
         (logits - targets).square()
     };
     let by_part = losses.reshape([parts.len(), inputs / parts.len()]);
-    by_part.mean_dim(1).reshape([parts.len()])
+    by_part.sum_dim(1).reshape([parts.len()])
 }

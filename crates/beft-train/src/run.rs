@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 
 use beft_core::{EncodedSet, Targets};
-use beft_nn::{Batch, Savings, SequenceClassifier};
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use beft_nn::SequenceClassifier;
+use burn::optim::ModuleOptimizer;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{Part, batch, losses};
+use crate::loss::Part;
+use crate::step::Step;
 use crate::together::{Job, train_together};
 use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 
@@ -129,41 +129,19 @@ pub fn training_step<M: SequenceClassifier>(
     seed: u64,
     optimizer: &mut ModuleOptimizer,
 ) -> (M, f64) {
-    let parts = [Part { data, chosen }];
-    let device = device_of(&model);
-    let batch = step_batch(&parts, config.savings, vec![seed], &device);
-    let (gradients, losses) = gradients_of(&model, model.forward(&batch), &parts);
+    let step = Step {
+        parts: vec![Part { data, chosen }],
+        seeds: vec![seed],
+        savings: config.savings,
+        prefix: None,
+    };
+    let (gradients, losses) = step
+        .gradients(&model)
+        .unwrap_or_else(|_| unreachable!("nothing is kept"));
     let gradients = masks.apply(gradients, &model);
     let gradients = clip_global_norm(gradients, &model, config.max_grad_norm, 1);
     let model = optimizer.step(config.learning_rate, model, gradients);
     (model, losses[0])
-}
-
-/// The inputs of a step; each part draws its dropout by its own seed.
-pub(crate) fn step_batch(
-    parts: &[Part<'_>],
-    savings: Savings,
-    seeds: Vec<u64>,
-    device: &Device,
-) -> Batch {
-    // For what the device itself draws.
-    device.clone().inner().seed(seeds[0]);
-    batch(parts, savings, device).with_dropout_seeds(seeds)
-}
-
-/// Gradients of the sum of all parts' losses, and the loss of each part.
-pub(crate) fn gradients_of<M: SequenceClassifier>(
-    model: &M,
-    logits: Tensor<2>,
-    parts: &[Part<'_>],
-) -> (GradientsParams, Vec<f64>) {
-    let losses = losses(logits, parts);
-    let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), model);
-    (gradients, losses.into_data().iter::<f64>().collect())
-}
-
-pub(crate) fn device_of<M: SequenceClassifier>(model: &M) -> Device {
-    model.devices().first().cloned().unwrap_or_default()
 }
 
 pub(crate) fn check<M: SequenceClassifier>(

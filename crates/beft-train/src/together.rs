@@ -5,12 +5,12 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use crate::loss::Part;
 use crate::prefix::Prefix;
 use crate::run::{
-    EpochRecord, Event, Metrics, Trained, best_epoch, check, device_of, dropout_seed, epoch_order,
-    gradients_of, step_batch, stops_early,
+    EpochRecord, Event, Metrics, Trained, best_epoch, check, dropout_seed, epoch_order, stops_early,
 };
 use crate::select::{PreparedTogether, prepare_together};
 use crate::sets::Sets;
 use crate::state::{RunState, State};
+use crate::step::Step;
 use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm, unchanged_layers};
 
 /// One of several trainings.
@@ -99,7 +99,6 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
         };
         on_event(0, event);
     })?;
-    let device = device_of(&pass.model);
     for epoch in done + 1..=shared.epochs {
         if pass.over() {
             break;
@@ -112,24 +111,18 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
         for step in 1..=steps {
             let first = (step - 1) * shared.batch_size;
             let chosen = first..examples.min(first + shared.batch_size);
-            let parts: Vec<Part<'_>> = data
-                .iter()
-                .zip(&orders)
-                .map(|(data, order)| Part {
-                    data,
-                    chosen: &order[chosen.clone()],
-                })
-                .collect();
+            let parts = data.iter().zip(&orders).map(|(data, order)| Part {
+                data,
+                chosen: &order[chosen.clone()],
+            });
             let seeds = configs.iter().map(|c| dropout_seed(c.seed, epoch, step));
-            let batch = step_batch(&parts, shared.savings, seeds.collect(), &device);
-            let logits = match &prefix {
-                Some(prefix) => {
-                    let states = prefix.states(&parts, &batch)?;
-                    pass.model.forward_from(&batch, states, prefix.layers())
-                }
-                None => pass.model.forward(&batch),
+            let of_step = Step {
+                parts: parts.collect(),
+                seeds: seeds.collect(),
+                savings: shared.savings,
+                prefix: prefix.as_ref(),
             };
-            let (gradients, losses) = gradients_of(&pass.model, logits, &parts);
+            let (gradients, losses) = of_step.gradients(&pass.model)?;
             let finite: Vec<bool> = losses.iter().map(|loss| loss.is_finite()).collect();
             pass.fail(&finite, Failure { epoch, step });
             if pass.over() {

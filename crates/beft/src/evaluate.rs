@@ -207,7 +207,7 @@ impl Tuned {
     pub fn predict(
         &self,
         examples: &[Example],
-        on_done: impl FnMut(usize),
+        on_done: impl FnMut(usize) + Send,
     ) -> Result<Vec<Vec<f32>>, Error> {
         let encodings = self.encode_texts(examples)?;
         let savings = Savings::default();

@@ -1,0 +1,169 @@
+use beft_nn::{Savings, SequenceClassifier, work_on, workers};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
+
+use crate::TrainError;
+use crate::loss::{Part, batch, loss_sums};
+use crate::prefix::Prefix;
+
+/// The examples of one step, and how they are computed.
+pub(crate) struct Step<'a> {
+    /// Of each training equally many.
+    pub(crate) parts: Vec<Part<'a>>,
+    /// Each training's seed of dropout.
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) savings: Savings,
+    /// What the unchanged layers make of the examples, where that is kept.
+    pub(crate) prefix: Option<&'a Prefix>,
+}
+
+/// Gradients of the sum of all trainings' mean losses, and the mean loss of each.
+type Gradients = (GradientsParams, Vec<f64>);
+
+impl Step<'_> {
+    /// Forward and backward pass. Where the backend's operations keep one core busy, each core does that
+    /// for some of the examples of each training.
+    ///
+    /// # Errors
+    ///
+    /// When what is kept of the unchanged layers cannot be read.
+    pub(crate) fn gradients<M: SequenceClassifier>(
+        &self,
+        model: &M,
+    ) -> Result<Gradients, TrainError> {
+        let device = model.devices().first().cloned().unwrap_or_default();
+        // For what the device itself draws.
+        device.clone().inner().seed(self.seeds[0]);
+        let threads = match self.savings.split_work {
+            true => workers(&device),
+            false => 1,
+        };
+        let mut shares = self.shares(threads);
+        if shares.len() == 1 {
+            return self.of_share(model, &shares.remove(0), &device);
+        }
+        // A graph of its own for each.
+        let shares = shares
+            .into_iter()
+            .map(|share| (model.clone().fork(&device), share))
+            .collect();
+        let found = work_on(threads, shares, |(model, share)| {
+            self.of_share(&model, &share, &device)
+        });
+        let mut sum = GradientsAccumulator::new();
+        let mut losses = vec![0.0; self.parts.len()];
+        for gradients in found {
+            let (gradients, of_share) = gradients?;
+            sum.accumulate(model, gradients);
+            losses
+                .iter_mut()
+                .zip(of_share)
+                .for_each(|(sum, loss)| *sum += loss);
+        }
+        Ok((sum.grads(), losses))
+    }
+
+    /// For each share, by training, positions in its part. Long and short inputs are dealt out evenly,
+    /// as many of each training.
+    fn shares(&self, count: usize) -> Vec<Vec<Vec<usize>>> {
+        let count = count.min(self.parts[0].chosen.len()).max(1);
+        let mut shares = vec![Vec::new(); count];
+        for part in &self.parts {
+            let mut order: Vec<usize> = (0..part.chosen.len()).collect();
+            let length = |at: &usize| part.data.encodings[part.chosen[*at]].len();
+            order.sort_by_key(|at| std::cmp::Reverse(length(at)));
+            let mut dealt = vec![Vec::new(); count];
+            for (rank, at) in order.into_iter().enumerate() {
+                let (round, turn) = (rank / count, rank % count);
+                let to = if round % 2 == 0 {
+                    turn
+                } else {
+                    count - 1 - turn
+                };
+                dealt[to].push(at);
+            }
+            for (share, mut positions) in shares.iter_mut().zip(dealt) {
+                positions.sort_unstable();
+                share.push(positions);
+            }
+        }
+        shares
+    }
+
+    fn of_share<M: SequenceClassifier>(
+        &self,
+        model: &M,
+        share: &[Vec<usize>],
+        device: &Device,
+    ) -> Result<Gradients, TrainError> {
+        let chosen: Vec<Vec<usize>> = self
+            .parts
+            .iter()
+            .zip(share)
+            .map(|(part, positions)| positions.iter().map(|at| part.chosen[*at]).collect())
+            .collect();
+        let parts: Vec<Part<'_>> = self
+            .parts
+            .iter()
+            .zip(&chosen)
+            .map(|(part, chosen)| Part {
+                data: part.data,
+                chosen,
+            })
+            .collect();
+        let batch = batch(&parts, self.savings, device)
+            .with_dropout_seeds(self.seeds.clone(), share.concat());
+        let logits = match self.prefix {
+            Some(prefix) => {
+                let states = prefix.states(&parts, &batch)?;
+                model.forward_from(&batch, states, prefix.layers())
+            }
+            None => model.forward(&batch),
+        };
+        let losses = loss_sums(logits, &parts) / self.parts[0].chosen.len() as f32;
+        let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), model);
+        Ok((gradients, losses.into_data().iter::<f64>().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beft_core::{EncodedSet, Encoding, Targets};
+
+    #[test]
+    fn shares_are_even_in_number_and_length() {
+        let lengths = [3, 40, 5, 6, 20, 4, 22];
+        let data = EncodedSet {
+            encodings: lengths
+                .iter()
+                .map(|len| Encoding {
+                    ids: vec![1; *len],
+                    type_ids: vec![0; *len],
+                })
+                .collect(),
+            targets: Targets::Classes(vec![0; lengths.len()]),
+        };
+        let (all, some) = ([0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1, 0]);
+        let part = |chosen| Part {
+            data: &data,
+            chosen,
+        };
+        let step = Step {
+            parts: vec![part(&all), part(&some)],
+            seeds: vec![0, 1],
+            savings: Savings::default(),
+            prefix: None,
+        };
+        // 40 | 22, 20 | 6, 5 | 4, 3
+        let expected = [vec![0, 1, 2, 3], vec![4, 5, 6]];
+        let shares = step.shares(2);
+        assert_eq!((&shares[0][0], &shares[1][0]), (&expected[0], &expected[1]));
+        assert_eq!(shares[0][1].len(), 4);
+        assert_eq!(
+            step.shares(1),
+            [[(0..7).collect::<Vec<_>>(), (0..7).collect()]]
+        );
+        assert_eq!(step.shares(100).len(), 7);
+    }
+}
