@@ -104,8 +104,8 @@ pub(crate) struct RecipeArgs {
     /// trained one give is then computed once and kept).
     #[arg(long, value_name = "WHEN", default_value = "config")]
     pub(crate) dropout: DropoutChoice,
-    /// Savings to do without, to measure them: packing, first-token, zero-gradients, reuse,
-    /// host-functions. Results do not depend on them.
+    /// Savings to do without, to measure them: packing, length-groups, first-token, zero-gradients,
+    /// reuse, host-functions, split-work. The result does not depend on them.
     #[arg(long, value_name = "NAMES", default_value = "", value_parser = savings, hide_default_value = true)]
     pub(crate) without: Savings,
 }
@@ -355,8 +355,8 @@ pub(crate) struct CompareArgs {
     /// Processes at once [default: one per core on a CPU, one on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
-    /// Trainings of biases that share one pass over one backbone, at most [default: TOGETHER_CPU on a CPU, TOGETHER_GPU on a
-    /// GPU]
+    /// Trainings of biases that share one pass over one backbone, at most [default: 4 on a CPU, 32 on
+    /// a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) together: Option<u32>,
     /// What to compute on; `beft devices` lists what there is.

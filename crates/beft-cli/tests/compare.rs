@@ -113,7 +113,15 @@ fn a_comparison_is_written_in_every_form() {
         .iter()
         .find(|cell| cell["cell"]["mode"] == "v" && cell["cell"]["seed"] == 1)
         .unwrap();
-    assert_eq!(cell["epochs"], tuned["modes"][0]["epochs"]);
+    // To rounding: it shared a pass with others, on one thread.
+    let epochs = |value: &Value| value["epochs"].as_array().unwrap().clone();
+    let (cell, tuned) = (epochs(cell), epochs(&tuned["modes"][0]));
+    assert_eq!(cell.len(), tuned.len());
+    for (cell, tuned) in cell.iter().zip(&tuned) {
+        assert_eq!(cell["metrics"], tuned["metrics"]);
+        let loss = |epoch: &Value| epoch["train_loss"].as_f64().unwrap();
+        assert!((loss(cell) - loss(tuned)).abs() < 1e-5);
+    }
 }
 
 /// Killed and started again it goes on; finished cells are not run again, unless what they read

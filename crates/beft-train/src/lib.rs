@@ -4,7 +4,8 @@
 //! says which biases learn (or what they are compared with); everything else stays as it was, bit
 //! for bit. The protocol is the paper's (section 4): AdamW without decay, constant learning rate,
 //! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each
-//! epoch. The same seed gives the same result, byte for byte, on the same machine and backend.
+//! epoch. The same seed gives the same result, byte for byte, on the same machine and backend with
+//! the same number of threads.
 //!
 //! [`train_together`] runs several such trainings in one pass over one frozen backbone.
 //!

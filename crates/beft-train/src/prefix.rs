@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use beft_core::EncodedSet;
 use beft_nn::{Batch, Padding, SequenceClassifier};
@@ -22,7 +23,8 @@ pub(crate) struct Prefix {
 enum Rows {
     Memory(Tensor<2>),
     File {
-        file: File,
+        /// Has one position for reading, which the threads of a step take in turns.
+        file: Mutex<File>,
         width: usize,
         device: Device,
     },
@@ -120,7 +122,7 @@ impl Prefix {
         let rows = match file {
             None => Rows::Memory(Tensor::cat(chunks, 0)),
             Some(file) => Rows::File {
-                file,
+                file: Mutex::new(file),
                 width,
                 device,
             },
@@ -162,7 +164,8 @@ impl Prefix {
                 width,
                 device,
             } => {
-                let values = read_rows(file, ranges, *width).map_err(TrainError::Kept)?;
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let values = read_rows(&mut file, ranges, *width).map_err(TrainError::Kept)?;
                 let shape = [values.len() / width, *width];
                 Tensor::from_data(TensorData::new(values, shape), device)
             }
@@ -172,7 +175,7 @@ impl Prefix {
 }
 
 fn read_rows(
-    mut file: &File,
+    file: &mut File,
     ranges: impl Iterator<Item = Range<usize>>,
     width: usize,
 ) -> io::Result<Vec<f32>> {

@@ -155,11 +155,11 @@ mod tests {
             savings: Savings::default(),
             prefix: None,
         };
-        // 40 | 22, 20 | 6, 5 | 4, 3
-        let expected = [vec![0, 1, 2, 3], vec![4, 5, 6]];
+        // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...
+        let expected = [vec![1, 2, 3], vec![0, 4, 5, 6]];
         let shares = step.shares(2);
         assert_eq!((&shares[0][0], &shares[1][0]), (&expected[0], &expected[1]));
-        assert_eq!(shares[0][1].len(), 4);
+        assert_eq!((shares[0][1].len(), shares[1][1].len()), (3, 4));
         assert_eq!(
             step.shares(1),
             [[(0..7).collect::<Vec<_>>(), (0..7).collect()]]
