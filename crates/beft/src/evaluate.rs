@@ -275,7 +275,12 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
 pub(crate) struct DevMetrics<'a> {
     task: &'a Task,
     splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
+    /// Of each evaluation so far, by split, the scores of each example.
+    scores: Vec<DevScores>,
 }
+
+/// By split, what a model said of each dev example.
+pub(crate) type DevScores = Vec<Vec<Vec<f32>>>;
 
 impl<'a> DevMetrics<'a> {
     pub(crate) fn new(
@@ -293,16 +298,26 @@ impl<'a> DevMetrics<'a> {
         Self {
             task,
             splits: splits.collect(),
+            scores: Vec::new(),
         }
+    }
+
+    /// The scores of the evaluation so many before the last; `None` when there was none.
+    pub(crate) fn scores_before_last(&mut self, count: usize) -> Option<DevScores> {
+        let index = self.scores.len().checked_sub(count + 1)?;
+        Some(std::mem::take(&mut self.scores[index]))
     }
 
     pub(crate) fn of<M: SequenceClassifier>(&mut self, model: &M) -> Metrics {
         let mut metrics = Metrics::new();
+        let mut scores = Vec::new();
         for (dev, prediction) in &mut self.splits {
             let logits = prediction.predict(model);
             let suffix = metric_suffix(dev.split);
             metrics.extend(task_metrics(self.task, &dev.set.targets, &logits, suffix));
+            scores.push(logits);
         }
+        self.scores.push(scores);
         metrics
     }
 }

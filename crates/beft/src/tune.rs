@@ -11,7 +11,7 @@ use beft_train::{
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
-use crate::evaluate::DevMetrics;
+use crate::evaluate::{DevMetrics, DevScores};
 use crate::{Base, Error, TaskData};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
@@ -96,6 +96,8 @@ pub struct TuneOutcome {
     pub after: BiasSnapshot,
     /// Set when training diverged: model and adapter are the last good ones.
     pub failure: Option<Failure>,
+    /// What the model said of each dev example, where it was evaluated here.
+    pub(crate) dev_scores: Option<DevScores>,
     facts: Map<String, Value>,
     labels: Vec<String>,
 }
@@ -334,6 +336,7 @@ fn outcome(
         epochs: trained.epochs,
         kept: trained.kept,
         failure: trained.failure,
+        dev_scores: None,
         facts,
         labels: job.data.labels.clone(),
     }
