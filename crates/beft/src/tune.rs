@@ -264,9 +264,18 @@ pub fn tune_together(
     let evaluate = |job: usize, model: &_| Ok::<_, Error>(devs[job].of(model));
     let results = train_together(trainings, evaluate, on_event)?;
     let results = jobs.iter().zip(untrained).zip(facts).zip(results);
-    Ok(results
-        .map(|(((job, untrained), facts), trained)| outcome(base, job, &untrained, trained, facts))
-        .collect())
+    let mut outcomes = Vec::new();
+    for ((((job, untrained), facts), trained), dev) in results.zip(&mut devs) {
+        // A model that diverged is as it was between two evaluations.
+        let scores = match trained.failure {
+            None => dev.scores_before_last(trained.epochs.len() - trained.kept),
+            Some(_) => None,
+        };
+        let mut outcome = outcome(base, job, &untrained, trained, facts);
+        outcome.dev_scores = scores;
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
 }
 
 impl TuneJob<'_> {
