@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Sample(args) => commands::sample::sample(&args),
         Command::Compare(args) => commands::compare::compare(&args),
-        Command::ComparePass(args) => commands::compare::pass(&args),
+        Command::Sweep(args) => commands::sweep::sweep(&args),
+        Command::ComparePass(args) => commands::cells::pass(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
         Command::Devices => {

@@ -212,5 +212,99 @@ fn what_cannot_be_compared_is_said_before_anything_runs() {
         .assert()
         .success();
     let csv = scratch.read("out/compare.csv");
-    assert!(csv.contains(",full,0,"), "{csv}");
+    assert!(csv.contains(",full,0.00001,0,"), "{csv}");
+}
+
+/// A mode or a seed that is written twice is one training.
+#[test]
+fn what_is_written_twice_runs_once() {
+    let scratch = Scratch::new();
+    let twice = [
+        "compare",
+        "--model",
+        "model",
+        "--task",
+        "text=data",
+        "--mode",
+        "v",
+        "--mode",
+        "v",
+        "--seeds",
+        "0,0",
+        "--epochs",
+        "1",
+        "--out",
+        "out",
+    ];
+    scratch.beft(&twice).assert().success();
+    assert_eq!(scratch.list("out/cells").len(), 1);
+    assert_eq!(scratch.read("out/compare.csv").lines().count(), 1 + 1);
+}
+
+#[test]
+fn a_sweep_finds_the_best_learning_rate() {
+    let scratch = Scratch::new();
+    let sweep = [
+        "sweep",
+        "--model",
+        "model",
+        "--task",
+        "text=data",
+        "--mode",
+        "q",
+        "--mode",
+        "v",
+        "--mode",
+        "full",
+        "--lr",
+        "1e-9,0.01,1e-9",
+        "--seeds",
+        "0,1",
+        "--epochs",
+        "30",
+        "--out",
+        "out",
+    ];
+    scratch.beft(&sweep).assert().success();
+    // 3 modes x 2 rates x 2 seeds.
+    assert_eq!(scratch.list("out/cells").len(), 12);
+    let table = scratch.read("out/sweep.csv");
+    assert_eq!(table.lines().count(), 1 + 12);
+    let record: Value = serde_json::from_str(&scratch.read("out/sweep.json")).unwrap();
+    let modes = record["sweeps"][0]["modes"].as_array().unwrap();
+    assert_eq!(modes.len(), 3);
+    for mode in modes {
+        let name = mode["mode"].as_str().unwrap();
+        // The best is the best by the mean of the rows of the table.
+        let mean = |rate: &str| {
+            let rows = table
+                .lines()
+                .map(|line| line.split(',').collect::<Vec<_>>());
+            let mine = rows.filter(|row| row[3] == name && row[4] == rate);
+            let values: Vec<f64> = mine.map(|row| row[8].parse().unwrap()).collect();
+            assert_eq!(values.len(), 2, "{name} {rate}");
+            values.iter().sum::<f64>() / 2.0
+        };
+        let (low, high) = (mean("0.000000001"), mean("0.01"));
+        let best = if high > low { 0.01 } else { 1e-9 };
+        assert_eq!(mode["best_lr"].as_f64().unwrap(), best, "{name}");
+        assert!(scratch.read("out/sweep.md").contains(&format!("`{name}`")));
+    }
+    // The rates make a difference, or nothing above says anything.
+    assert!(
+        modes.iter().any(|mode| mode["best_lr"] == 0.01),
+        "{modes:?}"
+    );
+
+    // It can be widened: what is there is not trained again.
+    let wider = [&sweep[..], &["--lr", "1e-9,0.01,0.02"]].concat();
+    let output = scratch.beft(&wider).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("12 of 18 trainings were finished before"),
+        "{said}"
+    );
+    let wrong = [&sweep[..], &["--lr", "0"]].concat();
+    scratch.beft(&wrong).assert().code(2);
 }

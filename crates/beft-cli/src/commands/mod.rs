@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub(crate) mod cells;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;
@@ -8,6 +9,7 @@ pub(crate) mod predict;
 pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
+pub(crate) mod sweep;
 pub(crate) mod tune;
 
 use std::fs;

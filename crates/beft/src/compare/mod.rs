@@ -4,6 +4,7 @@
 //! * [`passes`]: which trainings run together over one frozen backbone.
 //! * [`run_cells`]: one pass, with the evaluation of each training and, for all biases, every scorer's
 //!   ranking.
+//! * [`sweep_cells`], [`summarize_sweep`]: the same for several learning rates.
 //! * [`Journal`]: a file per finished cell, found again by everything its result follows from.
 //! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
 //!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
@@ -15,6 +16,7 @@ mod journal;
 mod passes;
 mod spec;
 mod summary;
+mod sweep;
 mod tables;
 
 pub use cell::{Cell, CellResult, Sample, run_cells};
@@ -24,4 +26,5 @@ pub use journal::{Journal, Pass};
 pub use passes::passes;
 pub use spec::{CompareSpec, Overrides, TaskSpec};
 pub use summary::{Group, ModeSummary, Pair, ScorerPicks, summarize};
+pub use sweep::{Sweep, summarize_sweep, sweep_cells, sweep_markdown};
 pub use tables::{csv, markdown};

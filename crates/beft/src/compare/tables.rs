@@ -190,9 +190,10 @@ fn pairs_table(out: &mut String, group: &Group) {
     out.push('\n');
 }
 
-/// One line per cell: model, task, regime, mode, seed, trained values, metric, last, best.
+/// One line per cell and metric: model, task, regime, mode, learning rate, seed, trained values,
+/// metric, last, best, whether it diverged.
 pub fn csv(groups: &[Group]) -> String {
-    let mut out = "model,task,regime,mode,seed,trained,metric,last,best,diverged\n".to_owned();
+    let mut out = "model,task,regime,mode,lr,seed,trained,metric,last,best,diverged\n".to_owned();
     let quoted = |text: &str| match text.contains([',', '"', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
@@ -207,11 +208,12 @@ pub fn csv(groups: &[Group]) -> String {
                 let best = epochs.fold(f64::NEG_INFINITY, |best, v| best.max(*v));
                 let _ = writeln!(
                     out,
-                    "{},{},{},{},{},{},{metric},{last},{best},{}",
+                    "{},{},{},{},{},{},{},{metric},{last},{best},{}",
                     quoted(&group.model),
                     quoted(&group.task),
                     group.regime,
                     quoted(&result.cell.mode),
+                    result.cell.learning_rate,
                     result.cell.seed,
                     result.trainable,
                     result.failure.is_some()

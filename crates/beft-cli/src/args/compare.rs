@@ -1,0 +1,158 @@
+//! What `compare` and `sweep` take.
+
+use std::path::PathBuf;
+
+use beft::Precision;
+use clap::Args;
+
+use super::learning_rate;
+
+/// How the trainings of a comparison or a sweep are run.
+#[derive(Debug, Args)]
+pub(crate) struct CellArgs {
+    /// Evaluate on at most so many dev examples of each split.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Processes at once [default: one per core on a CPU, one on a GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+    /// Trainings of biases that share one pass over one backbone, at most [default: 4 on a CPU, 32 on
+    /// a GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) together: Option<u32>,
+    /// What to compute on; `beft devices` lists what there is.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What to compare, in TOML: models, tasks, regimes, modes, seeds, settings of single modes (an example: benchmarks/compare_minilm.toml)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "task", "mode"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Model folder or name; can be given more than once.
+    #[arg(long, value_name = "DIR|NAME", required_unless_present = "file")]
+    pub(crate) model: Vec<String>,
+    /// Task with its data folder, sst2=data/SST-2, or without, from the hub; can be given more than
+    /// once.
+    #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data, required_unless_present = "file")]
+    pub(crate) task: Vec<(String, Option<PathBuf>)>,
+    /// Size of the training subset: low, medium, high; can be given more than once.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "low",
+        conflicts_with = "file"
+    )]
+    pub(crate) regime: Vec<String>,
+    /// What is trained, as in tune --terms; can be given more than once.
+    #[arg(long, value_name = "MODE", default_values = ["frozen", "q", "k", "v", "all"])]
+    pub(crate) mode: Vec<String>,
+    /// Seeds, separated by commas.
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        default_value = "0",
+        conflicts_with = "file"
+    )]
+    pub(crate) seeds: Vec<u32>,
+    /// Scores to compute where all biases are trained, as in rank.
+    #[arg(
+        long,
+        value_name = "SCORERS",
+        default_value = "all",
+        conflicts_with = "file"
+    )]
+    pub(crate) scorer: String,
+    /// Number of training examples, instead of the regime's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) train_size: Option<u32>,
+    /// Passes over the training examples [default: the tasks']
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) epochs: Option<u32>,
+    /// Learning rate of everything but full fine-tuning [default: the tasks']
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, conflicts_with = "file")]
+    pub(crate) lr: Option<f64>,
+    /// Examples per step [default: the tasks']
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    pub(crate) batch_size: Option<u32>,
+    /// Also write samples_*.jsonl: every dev example with what each seed's model said.
+    #[arg(long, alias = "log_samples")]
+    pub(crate) log_samples: bool,
+    #[command(flatten)]
+    pub(crate) cells: CellArgs,
+    /// Output folder: compare.md, compare.csv, curves, heatmaps, lm-eval/ (results_*.json), cells/.
+    #[arg(long, value_name = "DIR", default_value = "beft-compare")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Model folder or name.
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: String,
+    /// Task with its data folder, sst2=data/SST-2, or without, from the hub.
+    #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data)]
+    pub(crate) task: (String, Option<PathBuf>),
+    /// Learning rates to try, separated by commas.
+    #[arg(
+        long,
+        value_name = "RATE,RATE,...",
+        value_delimiter = ',',
+        value_parser = learning_rate,
+        default_values = ["1e-4", "4e-4", "1e-3", "4e-3", "1e-2"]
+    )]
+    pub(crate) lr: Vec<f64>,
+    /// What is trained, as in tune --terms; can be given more than once.
+    #[arg(long, value_name = "MODE", default_values = ["q", "k", "v"])]
+    pub(crate) mode: Vec<String>,
+    /// Seeds, separated by commas.
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        default_value = "0"
+    )]
+    pub(crate) seeds: Vec<u32>,
+    /// Size of the training subset: low, medium, high.
+    #[arg(long, value_name = "NAME", default_value = "low")]
+    pub(crate) regime: String,
+    /// Number of training examples, instead of the regime's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) train_size: Option<u32>,
+    /// Passes over the training examples [default: the task's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+    /// Examples per step [default: the task's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: Option<u32>,
+    #[command(flatten)]
+    pub(crate) cells: CellArgs,
+    /// Output folder: sweep.md, sweep.csv, sweep.json, cells/.
+    #[arg(long, value_name = "DIR", default_value = "beft-sweep")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ComparePassArgs {
+    /// The cells of the pass, as JSON.
+    pub(crate) pass: PathBuf,
+    /// Journal folder.
+    pub(crate) journal: PathBuf,
+}
+
+/// `sst2`, `sst2=data/SST-2`
+fn task_with_data(text: &str) -> Result<(String, Option<PathBuf>), String> {
+    let (task, data) = match text.split_once('=') {
+        Some((task, data)) => (task, Some(data)),
+        None => (text, None),
+    };
+    if task.is_empty() || data == Some("") {
+        return Err("write TASK or TASK=DIR, such as sst2=data/SST-2".to_owned());
+    }
+    Ok((task.to_owned(), data.map(PathBuf::from)))
+}

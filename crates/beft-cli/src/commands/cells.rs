@@ -1,0 +1,232 @@
+//! Runs the trainings of comparisons and sweeps.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write, stdout};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use beft::compare::{Cell, CellResult, Journal, Pass, passes, run_cells};
+use beft::train::Event;
+
+use crate::args::{CellArgs, ComparePassArgs};
+use crate::output::tell;
+use crate::progress::CellsProgress;
+
+/// Folder of finished cells within the output folder.
+const CELLS: &str = "cells";
+
+impl CellArgs {
+    /// Device, precision and limit as a cell holds them.
+    pub(crate) fn of_cells(&self) -> (String, String, Option<usize>) {
+        let limit = self.limit.map(|n| n as usize);
+        (self.device.clone(), self.precision.to_string(), limit)
+    }
+}
+
+/// Runs every cell that has no result in `out` yet; the results of all, in their order.
+pub(crate) fn finish(cells: Vec<Cell>, out: &Path, args: &CellArgs) -> Result<Vec<CellResult>> {
+    let mut journal = Journal::open(&out.join(CELLS))?;
+    let mut keyed = Vec::new();
+    for cell in cells {
+        let key = journal.key(&cell)?;
+        keyed.push((key, cell));
+    }
+    let failed = run_all(args, &journal, &keyed)?;
+    if !failed.is_empty() {
+        for line in &failed {
+            tell!("{line}");
+        }
+        bail!(
+            "{} of {} trainings failed; the others are kept, and the same command goes on from there",
+            failed.len(),
+            keyed.len()
+        );
+    }
+    keyed
+        .iter()
+        .map(|(key, cell)| {
+            journal.find(key).with_context(|| {
+                let name = name_of(cell);
+                format!(
+                    "{name}: its result in {} is damaged; delete {key}.json there",
+                    CELLS
+                )
+            })
+        })
+        .collect()
+}
+
+/// Runs every cell that is not finished. Those that can train together share a pass, and each pass has
+/// a process of its own, so that memory goes back with it and a crash takes few along. Returns what
+/// failed, in words.
+fn run_all(args: &CellArgs, journal: &Journal, cells: &[(String, Cell)]) -> Result<Vec<String>> {
+    let open: Vec<&(String, Cell)> = cells
+        .iter()
+        .filter(|(key, _)| !journal.is_done(key))
+        .collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let on_gpu = ["cuda", "vulkan", "wgpu"]
+        .iter()
+        .any(|gpu| args.device.contains(gpu));
+    let (jobs, most) = match on_gpu {
+        true => (1, TOGETHER_ON_GPU),
+        false => (cores, TOGETHER_ON_CPU),
+    };
+    let jobs = args.jobs.map_or(jobs, |jobs| jobs as usize);
+    let most = args.together.map_or(most, |most| most as usize);
+    let most = most.min(open.len().div_ceil(jobs));
+    let of: Vec<Cell> = open.iter().map(|(_, cell)| cell.clone()).collect();
+    let passes: Vec<Pass> = passes(&of, most)?
+        .into_iter()
+        .map(|pass| Pass {
+            cells: pass.into_iter().map(|index| open[index].clone()).collect(),
+        })
+        .collect();
+    let jobs = jobs.clamp(1, passes.len().max(1));
+    let threads = (cores / jobs).max(1);
+    let progress = CellsProgress::new(cells.len(), cells.len() - open.len());
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(pass) = passes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let results = run_one(journal, pass, threads, &progress);
+                    for (index, (_, cell)) in pass.cells.iter().enumerate() {
+                        let name = name_of(cell);
+                        match &results {
+                            Ok(results) => {
+                                let result = results.get(index);
+                                progress.finished(&name, result.map_or("", |r| r.as_str()));
+                            }
+                            Err(error) => {
+                                progress.finished(&name, "failed");
+                                let line = format!("{name}: {error:#}");
+                                failed.lock().unwrap_or_else(|e| e.into_inner()).push(line);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    progress.finish();
+    Ok(failed.into_inner().unwrap_or_else(|e| e.into_inner()))
+}
+
+/// Trainings in one pass, if no other number is asked for.
+const TOGETHER_ON_CPU: usize = 4;
+const TOGETHER_ON_GPU: usize = 32;
+
+/// `sst2 low lora-v lr 0.0004 seed 1`
+fn name_of(cell: &Cell) -> String {
+    format!(
+        "{} {} {} lr {} seed {}",
+        cell.task, cell.regime, cell.mode, cell.learning_rate, cell.seed
+    )
+}
+
+/// Kills the process when this end goes away.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a pass in a process; what it said of the result of each cell.
+fn run_one(
+    journal: &Journal,
+    pass: &Pass,
+    threads: usize,
+    progress: &CellsProgress,
+) -> Result<Vec<String>> {
+    let file = journal.write_pass(pass)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let log = file.with_extension("log");
+    let errors = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg("compare-pass")
+        .args([file.as_os_str(), folder.as_os_str()])
+        // Small matrices gain little from threads; whole trainings side by side do.
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .env("OMP_NUM_THREADS", threads.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .context("cannot start a process")?;
+    let name = match pass.cells.as_slice() {
+        [(_, cell), more @ ..] if !more.is_empty() => {
+            format!("{} and {} more", name_of(cell), more.len())
+        }
+        cells => cells.iter().map(|(_, cell)| name_of(cell)).collect(),
+    };
+    let mut child = Running(child);
+    let mut results = Vec::new();
+    if let Some(out) = child.0.stdout.take() {
+        for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
+            match line.split_once(' ') {
+                Some(("step", _)) => progress.step(&name, &line),
+                _ => results.push(line),
+            }
+        }
+    }
+    let status = child.0.wait()?;
+    if !status.success() {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let reason = text.lines().rfind(|line| !line.trim().is_empty());
+        bail!("{} (see {})", reason.unwrap_or("no message"), log.display());
+    }
+    // Only a failure's are of use.
+    let _ = fs::remove_file(&log);
+    let _ = fs::remove_file(&file);
+    Ok(results)
+}
+
+/// One pass: what the hidden subcommand does.
+pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
+    let text =
+        fs::read(&args.pass).with_context(|| format!("cannot read {}", args.pass.display()))?;
+    let pass: Pass = serde_json::from_slice(&text)
+        .with_context(|| format!("cannot read {}", args.pass.display()))?;
+    let journal = Journal::open(&args.journal)?;
+    let mut of = (0, 0);
+    // The parent reads these lines; one that is gone makes this process pointless.
+    let tell = |line: String| {
+        if writeln!(stdout(), "{line}").is_err() {
+            std::process::exit(2);
+        }
+    };
+    let cells: Vec<Cell> = pass.cells.iter().map(|(_, cell)| cell.clone()).collect();
+    let mut told = 0;
+    let results = run_cells(&cells, &journal.state_path(&pass), |_, event| match event {
+        Event::Started { steps, epochs, .. } => of = (steps, epochs),
+        Event::Step { epoch, step, .. } => {
+            let at = (epoch - 1) * of.0 + step;
+            if at >= told + 10 {
+                told = at;
+                tell(format!("step {at} of {}", of.0 * of.1));
+            }
+        }
+        _ => {}
+    })?;
+    for ((key, _), result) in pass.cells.iter().zip(&results) {
+        journal.finish(key, result)?;
+    }
+    journal.forget(&pass);
+    for result in &results {
+        let metrics = crate::progress::metrics(&result.metrics);
+        match &result.failure {
+            None => tell(metrics.trim_start_matches(", ").to_owned()),
+            Some(failure) => tell(format!("diverged: {failure}")),
+        }
+    }
+    Ok(())
+}

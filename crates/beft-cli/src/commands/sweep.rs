@@ -1,0 +1,71 @@
+use anyhow::{Context, Result};
+use beft::compare::{
+    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_cells, sweep_markdown,
+};
+use beft::core::write_atomic;
+use beft::{parse_device, write_json};
+use serde_json::json;
+
+use crate::args::SweepArgs;
+use crate::commands::cells::finish;
+use crate::output::{prepare_folder, print_markdown, say};
+
+const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
+
+pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
+    parse_device(&args.cells.device)?;
+    let (task, data) = args.task.clone();
+    let spec = CompareSpec {
+        models: vec![args.model.clone()],
+        tasks: vec![TaskSpec {
+            task,
+            data,
+            train_size: args.train_size.map(|n| n as usize),
+            epochs: None,
+            lr: None,
+        }],
+        regimes: vec![args.regime.clone()],
+        modes: args.mode.clone(),
+        seeds: args.seeds.clone(),
+        scorers: "all".to_owned(),
+        epochs: args.epochs.map(|n| n as usize),
+        lr: None,
+        batch_size: args.batch_size.map(|n| n as usize),
+        mode: Default::default(),
+    };
+    let (device, precision, limit) = args.cells.of_cells();
+    let cells = sweep_cells(&spec, &args.lr, &device, &precision, limit)?;
+    let _made = prepare_folder(&args.out, &FILES)?;
+    let sweeps = summarize_sweep(finish(cells, &args.out, &args.cells)?)?;
+
+    let report = sweep_markdown(&sweeps);
+    let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);
+    let groups: Vec<_> = rates.map(|(_, group)| group.clone()).collect();
+    for (name, text) in [(FILES[0], &report), (FILES[1], &csv(&groups))] {
+        let path = args.out.join(name);
+        write_atomic(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let record: Vec<_> = sweeps.iter().map(record).collect();
+    write_json(&args.out.join(FILES[2]), &json!({ "sweeps": record }))?;
+    print_markdown(&report);
+    say!("Report: {}", args.out.join(FILES[0]).display());
+    Ok(())
+}
+
+/// A sweep's numbers, for programs.
+fn record(sweep: &Sweep) -> serde_json::Value {
+    let first = &sweep.rates[0].1;
+    let modes = sweep.modes().into_iter().map(|mode| {
+        let rates = sweep.of(mode).map(|(rate, found)| {
+            json!({"lr": rate, "trained": found.trainable, "diverged": found.diverged,
+                "mean_and_std": found.last, "best": found.best, "stderr": found.stderr})
+        });
+        json!({"mode": mode, "best_lr": sweep.best.get(mode), "rates": rates.collect::<Vec<_>>()})
+    });
+    json!({
+        "model": first.model, "task": first.task, "regime": first.regime, "metric": first.metric,
+        "seeds": first.seeds, "train_size": first.sizes.0, "dev_size": first.sizes.1,
+        "modes": modes.collect::<Vec<_>>(),
+    })
+}

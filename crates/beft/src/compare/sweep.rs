@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use beft_core::Mode;
+
+use crate::Error;
+use crate::compare::{Cell, CellResult, CompareSpec, Group, ModeSummary, Overrides, summarize};
+
+/// One comparison for each learning rate: every mode is trained with that rate, full fine-tuning and
+/// the bare head too, over all seeds of `spec`. What `spec` says of learning rates is not used, and
+/// nothing is scored.
+///
+/// # Errors
+///
+/// Those of [`CompareSpec::cells`], and when there is no learning rate.
+pub fn sweep_cells(
+    spec: &CompareSpec,
+    learning_rates: &[f64],
+    device: &str,
+    precision: &str,
+    limit: Option<usize>,
+) -> Result<Vec<Cell>, Error> {
+    if learning_rates.is_empty() {
+        return Err(Error::Usage(
+            "there are no learning rates to try".to_owned(),
+        ));
+    }
+    let mut cells: Vec<Cell> = Vec::new();
+    for rate in learning_rates {
+        let mut spec = spec.clone();
+        for mode in &spec.modes {
+            // A mode is what it means: `v` and `V` may both be written.
+            let mode: Mode = mode.parse().map_err(|e| Error::Usage(format!("{e}")))?;
+            let own = spec.mode.entry(mode.to_string()).or_default();
+            *own = Overrides {
+                lr: Some(*rate),
+                ..*own
+            };
+        }
+        for mut cell in spec.cells(device, precision, limit)? {
+            cell.scorers.clear();
+            if !cells.contains(&cell) {
+                cells.push(cell);
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// A model and task over all learning rates.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Learning rates, and what each gave, in the order of their first appearance.
+    pub rates: Vec<(f64, Group)>,
+    /// Per mode, the learning rate with the highest mean of the main metric after the last epoch (of
+    /// two that tied the smaller); modes that have no result with any rate are left out.
+    pub best: BTreeMap<String, f64>,
+}
+
+/// Groups results by model, task and regime, and within them by learning rate.
+///
+/// # Errors
+///
+/// When a task cannot be found again.
+pub fn summarize_sweep(results: Vec<CellResult>) -> Result<Vec<Sweep>, Error> {
+    let mut rates: Vec<(f64, Vec<CellResult>)> = Vec::new();
+    for result in results {
+        let rate = result.cell.learning_rate;
+        match rates.iter_mut().find(|(other, _)| *other == rate) {
+            Some((_, results)) => results.push(result),
+            None => rates.push((rate, vec![result])),
+        }
+    }
+    let mut sweeps: Vec<Sweep> = Vec::new();
+    for (rate, results) in rates {
+        for group in summarize(results)? {
+            let key = |g: &Group| (g.model.clone(), g.task.clone(), g.regime.clone());
+            let mine = sweeps
+                .iter_mut()
+                .find(|sweep| key(&sweep.rates[0].1) == key(&group));
+            match mine {
+                Some(sweep) => sweep.rates.push((rate, group)),
+                None => sweeps.push(Sweep {
+                    rates: vec![(rate, group)],
+                    best: BTreeMap::new(),
+                }),
+            }
+        }
+    }
+    for sweep in &mut sweeps {
+        sweep.best = sweep.find_best();
+    }
+    Ok(sweeps)
+}
+
+impl Sweep {
+    /// Modes in the order of their first appearance.
+    pub fn modes(&self) -> Vec<&str> {
+        let mut modes: Vec<&str> = Vec::new();
+        for mode in self.rates.iter().flat_map(|(_, group)| &group.modes) {
+            if !modes.contains(&mode.mode.as_str()) {
+                modes.push(&mode.mode);
+            }
+        }
+        modes
+    }
+
+    /// What a mode gave with each learning rate.
+    pub fn of<'a>(&'a self, mode: &'a str) -> impl Iterator<Item = (f64, &'a ModeSummary)> {
+        self.rates.iter().filter_map(move |(rate, group)| {
+            let found = group.modes.iter().find(|m| m.mode == mode)?;
+            Some((*rate, found))
+        })
+    }
+
+    fn find_best(&self) -> BTreeMap<String, f64> {
+        let metric = &self.rates[0].1.metric;
+        let mut best = BTreeMap::new();
+        for mode in self.modes() {
+            let means = self
+                .of(mode)
+                .filter_map(|(rate, found)| Some((rate, found.last.get(metric)?.0)));
+            let found = means.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)));
+            if let Some((rate, _)) = found {
+                best.insert(mode.to_owned(), rate);
+            }
+        }
+        best
+    }
+}
+
+/// The sweep in Markdown: a table of modes and learning rates each, the best rate of a mode in bold.
+pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
+    let mut out = String::new();
+    for sweep in sweeps {
+        let first = &sweep.rates[0].1;
+        let _ = writeln!(
+            out,
+            "## {} on {}, {}: {} by learning rate\n",
+            first.model, first.task, first.regime, first.metric
+        );
+        let rates = sweep.rates.iter().map(|(rate, _)| format!(" {rate:e} |"));
+        let _ = writeln!(out, "| mode |{} best |", rates.collect::<String>());
+        let _ = writeln!(out, "|---|{}---:|", "---:|".repeat(sweep.rates.len()));
+        for mode in sweep.modes() {
+            let best = sweep.best.get(mode);
+            let _ = write!(out, "| `{mode}` |");
+            for (rate, group) in &sweep.rates {
+                let found = group.modes.iter().find(|m| m.mode == mode);
+                let Some((mean, deviation)) = found.and_then(|m| m.last.get(&group.metric)) else {
+                    out.push_str(" - |");
+                    continue;
+                };
+                let mark = if best == Some(rate) { "**" } else { "" };
+                let _ = write!(out, " {mark}{mean:.3}{mark} ± {deviation:.3} |");
+            }
+            match best {
+                Some(best) => _ = writeln!(out, " {best:e} |"),
+                None => out.push_str(" - |\n"),
+            }
+        }
+        let (train, dev) = first.sizes;
+        let seeds = first.seeds.len();
+        let _ = writeln!(
+            out,
+            "\nMean ± standard deviation over {seeds} seed{} after the last epoch, {train} training and {dev} dev examples. The best rate is chosen on the dev split that these numbers are of: report it with other seeds.",
+            if seeds == 1 { "" } else { "s" },
+        );
+        for mode in sweep.modes() {
+            for (rate, found) in sweep.of(mode).filter(|(_, found)| found.diverged > 0) {
+                let _ = writeln!(
+                    out,
+                    "\n`{mode}` with {rate:e} diverged with {} of the seeds.",
+                    found.diverged
+                );
+            }
+        }
+        for (mode, rate) in at_the_edge(sweep) {
+            let _ = writeln!(
+                out,
+                "\n`{mode}` is best with {rate:e}, at the edge of what was tried: a rate beyond may be better."
+            );
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Modes whose best learning rate is the smallest or the largest of several.
+fn at_the_edge(sweep: &Sweep) -> Vec<(&str, f64)> {
+    let mut rates: Vec<f64> = sweep.rates.iter().map(|(rate, _)| *rate).collect();
+    rates.sort_by(f64::total_cmp);
+    let edge = |rate: &f64| rates.len() > 1 && [rates.first(), rates.last()].contains(&Some(rate));
+    let best = sweep.best.iter().filter(|(_, rate)| edge(rate));
+    best.map(|(mode, rate)| (mode.as_str(), *rate)).collect()
+}
