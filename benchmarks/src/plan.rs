@@ -17,6 +17,9 @@ pub(crate) struct PlanArgs {
     /// Passes over the training examples.
     #[arg(long, default_value_t = 2)]
     epochs: usize,
+    /// Dev examples at most.
+    #[arg(long)]
+    limit: Option<usize>,
     /// Folder to write.
     #[arg(long)]
     out: PathBuf,
@@ -30,7 +33,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let task = Task::resolve(&source.task)?;
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let size = Some(source.train_size);
-    let data = TaskData::load(&task, &source.data, &base, size, None, source.seed)?;
+    let data = TaskData::load(&task, &source.data, &base, size, args.limit, source.seed)?;
     let seed = u64::from(source.seed);
     let (model, _) = base.classifier(data.outputs(), seed)?;
     std::fs::create_dir_all(&args.out)?;

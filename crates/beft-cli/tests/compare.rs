@@ -104,23 +104,25 @@ fn a_comparison_is_written_in_every_form() {
     }
 
     // A cell is what `tune` gives for the same settings.
-    let tune = [
-        "--terms", "v", "--lr", "0.01", "--epochs", "3", "--seed", "1",
-    ];
-    scratch.tune(&tune).assert().success();
-    let tuned: Value = serde_json::from_str(&scratch.read("out/results.json")).unwrap();
-    let cell = cells
-        .iter()
-        .find(|cell| cell["cell"]["mode"] == "v" && cell["cell"]["seed"] == 1)
-        .unwrap();
-    // To rounding: it shared a pass with others, on one thread.
-    let epochs = |value: &Value| value["epochs"].as_array().unwrap().clone();
-    let (cell, tuned) = (epochs(cell), epochs(&tuned["modes"][0]));
-    assert_eq!(cell.len(), tuned.len());
-    for (cell, tuned) in cell.iter().zip(&tuned) {
-        assert_eq!(cell["metrics"], tuned["metrics"]);
-        let loss = |epoch: &Value| epoch["train_loss"].as_f64().unwrap();
-        assert!((loss(cell) - loss(tuned)).abs() < 1e-5);
+    for mode in ["v", "frozen"] {
+        let tune = [
+            "--terms", mode, "--lr", "0.01", "--epochs", "3", "--seed", "1",
+        ];
+        scratch.tune(&tune).assert().success();
+        let tuned: Value = serde_json::from_str(&scratch.read("out/results.json")).unwrap();
+        let cell = cells
+            .iter()
+            .find(|cell| cell["cell"]["mode"] == mode && cell["cell"]["seed"] == 1)
+            .unwrap();
+        // To rounding: it shared a pass with others, on one thread.
+        let epochs = |value: &Value| value["epochs"].as_array().unwrap().clone();
+        let (cell, tuned) = (epochs(cell), epochs(&tuned["modes"][0]));
+        assert_eq!(cell.len(), tuned.len());
+        for (cell, tuned) in cell.iter().zip(&tuned) {
+            assert_eq!(cell["metrics"], tuned["metrics"]);
+            let loss = |epoch: &Value| epoch["train_loss"].as_f64().unwrap();
+            assert!((loss(cell) - loss(tuned)).abs() < 1e-5);
+        }
     }
 }
 
@@ -129,8 +131,11 @@ fn a_comparison_is_written_in_every_form() {
 #[test]
 fn a_killed_comparison_goes_on() {
     let scratch = Scratch::new();
+    // Small passes that take a while: it is killed between two of them.
+    let slow = ["--together", "2", "--jobs", "1", "--epochs", "20"];
+    let args = [&args("out")[..], &slow].concat();
     let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(args("out"))
+        .args(&args)
         .current_dir(scratch.path("."))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -160,18 +165,18 @@ fn a_killed_comparison_goes_on() {
     let before = finished();
     assert!((2..10).contains(&before.len()), "{}", before.len());
 
-    scratch.beft(&args("out")).assert().success();
+    scratch.beft(&args).assert().success();
     let after = finished();
     assert_eq!(after.len(), 10);
     assert!(before.iter().all(|cell| after.contains(cell)), "rerun");
-    let output = scratch.beft(&args("out")).output().unwrap();
+    let output = scratch.beft(&args).output().unwrap();
     assert!(output.status.success());
     assert_eq!(finished(), after, "a finished comparison runs nothing");
 
     // Other dev examples are other cells.
     let dev = scratch.read("data/dev.tsv");
     scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
-    scratch.beft(&args("out")).assert().success();
+    scratch.beft(&args).assert().success();
     assert_eq!(finished().len(), 20);
 }
 

@@ -270,13 +270,12 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
     })
 }
 
-/// The task's metrics of the model on its dev splits, evaluated again and again while its lowest
-/// layers stay the same. A metric that is undefined there is left out.
+/// The task's metrics of models on the dev splits, evaluated again and again while their lowest layers
+/// stay the same and are the same in all of them. A metric that is undefined there is left out.
 pub(crate) struct DevMetrics<'a> {
     task: &'a Task,
     splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
-    /// Of each evaluation so far, by split, the scores of each example.
-    scores: Vec<DevScores>,
+    unchanged_layers: usize,
 }
 
 /// By split, what a model said of each dev example.
@@ -298,17 +297,26 @@ impl<'a> DevMetrics<'a> {
         Self {
             task,
             splits: splits.collect(),
-            scores: Vec::new(),
+            unchanged_layers,
         }
     }
 
-    /// The scores of the evaluation so many before the last; `None` when there was none.
-    pub(crate) fn scores_before_last(&mut self, count: usize) -> Option<DevScores> {
-        let index = self.scores.len().checked_sub(count + 1)?;
-        Some(std::mem::take(&mut self.scores[index]))
+    /// Whether it is also that of models of the same backbone that leave so many layers as they are, on
+    /// these splits.
+    pub(crate) fn serves(&self, task: &Task, dev: &[DevSet], unchanged_layers: usize) -> bool {
+        let mut pairs = self.splits.iter().zip(dev);
+        self.unchanged_layers == unchanged_layers
+            && self.task.metrics == task.metrics
+            && self.splits.len() == dev.len()
+            && pairs.all(|((mine, _), other)| {
+                mine.split == other.split
+                    && mine.set.encodings == other.set.encodings
+                    && mine.set.targets == other.set.targets
+            })
     }
 
-    pub(crate) fn of<M: SequenceClassifier>(&mut self, model: &M) -> Metrics {
+    /// The metrics, and what they are computed from.
+    pub(crate) fn of<M: SequenceClassifier>(&mut self, model: &M) -> (Metrics, DevScores) {
         let mut metrics = Metrics::new();
         let mut scores = Vec::new();
         for (dev, prediction) in &mut self.splits {
@@ -317,8 +325,7 @@ impl<'a> DevMetrics<'a> {
             metrics.extend(task_metrics(self.task, &dev.set.targets, &logits, suffix));
             scores.push(logits);
         }
-        self.scores.push(scores);
-        metrics
+        (metrics, scores)
     }
 }
 

@@ -238,7 +238,10 @@ pub fn tune_together(
         .zip(&facts)
         .map(|(job, facts)| identity(base, job.data, facts))
         .collect();
-    let (mut untrained, mut trainings, mut devs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
+    // Jobs that leave the same layers as they are share what those make of the dev examples.
+    let mut devs: Vec<DevMetrics<'_>> = Vec::new();
+    let mut dev_of = Vec::new();
     for job in jobs {
         let (data, options) = (job.data, &job.options);
         let (model, _) = base.classifier(data.outputs(), u64::from(options.seed))?;
@@ -248,12 +251,14 @@ pub fn tune_together(
         };
         let unchanged =
             unchanged_layers(&model, &job.mode, options.savings).map_err(TrainError::from)?;
-        devs.push(DevMetrics::new(
-            &data.task,
-            &data.dev,
-            options.savings,
-            unchanged,
-        ));
+        let known = devs
+            .iter()
+            .position(|dev| dev.serves(&data.task, &data.dev, unchanged));
+        dev_of.push(known.unwrap_or(devs.len()));
+        if known.is_none() {
+            let (task, dev) = (&data.task, &data.dev);
+            devs.push(DevMetrics::new(task, dev, options.savings, unchanged));
+        }
         trainings.push(Job {
             model: model.clone(),
             data: &data.train,
@@ -261,15 +266,22 @@ pub fn tune_together(
         });
         untrained.push(model);
     }
-    let evaluate = |job: usize, model: &_| Ok::<_, Error>(devs[job].of(model));
+    let mut scores: Vec<Vec<DevScores>> = vec![Vec::new(); jobs.len()];
+    let evaluate = |job: usize, model: &_| {
+        let (metrics, found) = devs[dev_of[job]].of(model);
+        scores[job].push(found);
+        Ok::<_, Error>(metrics)
+    };
     let results = train_together(trainings, evaluate, on_event)?;
     let results = jobs.iter().zip(untrained).zip(facts).zip(results);
     let mut outcomes = Vec::new();
-    for ((((job, untrained), facts), trained), dev) in results.zip(&mut devs) {
-        // A model that diverged is as it was between two evaluations.
-        let scores = match trained.failure {
-            None => dev.scores_before_last(trained.epochs.len() - trained.kept),
-            Some(_) => None,
+    for ((((job, untrained), facts), trained), mut scores) in results.zip(scores) {
+        // A model that diverged is as it was between two evaluations, and of a training that went on
+        // the evaluations before are gone.
+        let since = trained.epochs.len() - trained.kept;
+        let scores = match (trained.failure, scores.len().checked_sub(since + 1)) {
+            (None, Some(index)) => Some(scores.swap_remove(index)),
+            _ => None,
         };
         let mut outcome = outcome(base, job, &untrained, trained, facts);
         outcome.dev_scores = scores;

@@ -1,0 +1,116 @@
+//! `cargo xtask bench`: the parts alone (criterion), and whole trainings beside PyTorch.
+
+mod peers;
+mod ratios;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{cargo, execute, python};
+
+/// What to measure.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Operations, passes, scores and loading, each alone (criterion).
+    Parts,
+    /// One training beside the authors' recipe and a best-practice PyTorch loop, in turns.
+    Peers(PeersArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PeersArgs {
+    /// Model folder; `bert-base-shape` for random weights of that shape [default: MiniLM]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Task; a single-label one.
+    #[arg(long, default_value = "sst2")]
+    task: String,
+    /// Folder of the task's data.
+    #[arg(long, value_name = "DIR", default_value = "../shared/data/SST-2")]
+    data: PathBuf,
+    /// What our side computes on.
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Bias terms to train.
+    #[arg(long, default_value = "v")]
+    terms: String,
+    /// Training examples [default: 1000; 160 with --quick]
+    #[arg(long, value_name = "N")]
+    train_size: Option<usize>,
+    /// Passes over them [default: 2; 1 with --quick]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Seeds of the trainings that are run together and one after another: each of q, k, v with each
+    /// [default: 5; 2 with --quick]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
+    /// How often each side is measured [default: 3; 2 with --quick]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Few examples and rounds: under three minutes on MiniLM.
+    #[arg(long)]
+    quick: bool,
+    /// Fail when a ratio is worse than the stored one by more than the margin (never stores).
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(root: &Path, what: Option<&Bench>) -> Result<()> {
+    match what {
+        Some(Bench::Parts) => parts(root),
+        Some(Bench::Peers(args)) => peers::run(root, args),
+        None => {
+            parts(root)?;
+            peers::run(root, &Defaults::parse_from(["peers"]).args)
+        }
+    }
+}
+
+/// Every argument as it is when not given.
+#[derive(Parser)]
+struct Defaults {
+    #[command(flatten)]
+    args: PeersArgs,
+}
+
+fn parts(root: &Path) -> Result<()> {
+    let mut command = cargo(root);
+    command.args(["bench", "-p", "beft-benchmarks", "--bench", "parts"]);
+    let minilm = root.join("models/minilm");
+    if minilm.join("model.safetensors").is_file() {
+        command.env("BEFT_MODEL", minilm);
+    }
+    execute(&mut command)
+}
+
+fn build(root: &Path, device: &str) -> Result<PathBuf> {
+    let feature = if device.starts_with("tch") {
+        "tch"
+    } else {
+        "flex"
+    };
+    execute(
+        cargo(root)
+            .args(["build", "--release", "--quiet", "-p", "beft-benchmarks"])
+            .args(["--no-default-features", "--features", feature]),
+    )?;
+    Ok(root.join("target/release/beft-benchmarks"))
+}
+
+/// A BERT-base with random weights and MiniLM's vocabulary, for time and memory.
+fn base_shape(root: &Path) -> Result<PathBuf> {
+    python::fetch_minilm(root)?;
+    let dir = root.join("models/bert-base-shape");
+    if !dir.join("model.safetensors").is_file() {
+        let args = [
+            "--tokenizer",
+            "models/minilm",
+            "--out",
+            "models/bert-base-shape",
+        ];
+        python::script(root, "make_base_shape.py", &args)?;
+    }
+    Ok(dir)
+}
