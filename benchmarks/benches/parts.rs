@@ -38,6 +38,7 @@ fn data() -> EncodedSet {
         Encoding {
             ids: (0..length as u32).map(|i| 1000 + 31 * i).collect(),
             type_ids: vec![0; length],
+            branches: Vec::new(),
         }
     };
     EncodedSet {

@@ -36,6 +36,7 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     let encoding = Encoding {
         ids: (0..args.length as u32).map(|i| 1000 + i).collect(),
         type_ids: vec![0; args.length],
+        branches: Vec::new(),
     };
     let encodings = vec![encoding; args.batch_size];
     let batch = Batch::new(&encodings, Padding::Packed, &device);

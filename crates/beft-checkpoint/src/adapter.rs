@@ -59,7 +59,7 @@ pub(crate) const FINGERPRINT: &str = "base_fingerprint";
 
 impl Adapter {
     /// The adapter that turns the parameters `base` into `trained`, both by parameter path.
-    /// Paths in `head` are stored whole.
+    /// Paths in `head` are stored whole. `module` holds the trained parameters.
     ///
     /// # Panics
     ///
@@ -88,6 +88,15 @@ impl Adapter {
             let (row, name) = table
                 .by_path(path)
                 .expect("trained parameters are in the table");
+            if matches!(row.stored, Stored::Third(_)) {
+                // A part of a tensor that checkpoints have as one, which is stored whole.
+                let parts = table.all_by_hf(&name);
+                let values = read_params(module, |p| parts.iter().any(|(_, path)| p == path));
+                let part = |(_, path): &(_, String)| &values[path].values;
+                let whole = parts.iter().flat_map(part).copied();
+                adapter.extra.insert(name, whole.collect());
+                continue;
+            }
             if head.contains(&path.as_str()) {
                 adapter
                     .head
@@ -249,8 +258,20 @@ impl Adapter {
         for (linear, delta) in &self.deltas {
             new.insert(path_of(&format!("{linear}.bias"))?.1, (true, delta.clone()));
         }
+        let terms = self.facts.get("terms").and_then(Value::as_str);
+        let terms = terms.and_then(|terms| terms.parse::<TermSet>().ok());
+        let trained = terms.and_then(|terms| module.trainable_paths(&terms).ok());
         for (name, values) in &self.extra {
-            new.insert(path_of(name)?.1, (false, values.clone()));
+            path_of(name)?;
+            let parts = table.all_by_hf(name);
+            let each = values.len() / parts.len();
+            for ((_, path), values) in parts.iter().zip(values.chunks(each.max(1))) {
+                let untrained = trained.as_ref().is_some_and(|paths| !paths.contains(path));
+                if parts.len() > 1 && untrained {
+                    continue;
+                }
+                new.insert(path.clone(), (false, values.to_vec()));
+            }
         }
         for (name, tensor) in &self.head {
             let (stored, param) = path_of(name)?;

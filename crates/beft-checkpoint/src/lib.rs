@@ -25,7 +25,7 @@ mod tokenizer;
 pub use adapter::{Adapter, HeadTensor, LoraFactors};
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
 pub use error::CheckpointError;
-pub use load::{LoadReport, TensorProblem, load_module};
+pub use load::{LoadReport, TensorProblem, load_module, load_module_as};
 pub use model_dir::ModelDir;
 pub use names::{NameTable, Stored, TensorName};
 pub use save::{check_model_target, save_model};

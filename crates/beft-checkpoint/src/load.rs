@@ -3,8 +3,11 @@ use std::fmt;
 
 use beft_nn::map_params;
 use burn::module::Module;
-use burn::tensor::TensorData;
+use burn::tensor::{DType, Element, TensorData};
+use half::{bf16, f16};
 
+use crate::names::PARTS;
+use crate::tensors::FromFloat;
 use crate::{CheckpointError, NameTable, Stored, TensorFiles};
 
 /// One tensor that does not fit.
@@ -60,7 +63,7 @@ pub struct LoadReport {
     pub unused: Vec<String>,
 }
 
-/// Fills `module` from `files` through the architecture's name table.
+/// Fills `module` from `files` through the architecture's name table, as `f32`.
 ///
 /// # Errors
 ///
@@ -69,6 +72,26 @@ pub fn load_module<M: Module>(
     module: M,
     table: &NameTable,
     files: &TensorFiles,
+) -> Result<(M, LoadReport), CheckpointError> {
+    load_module_as(module, table, files, |_, _| DType::F32)
+}
+
+/// The same, each parameter in the type that `dtype` gives for its path and shape: `f32`, `bf16` or `f16`.
+/// One tensor is read after another, and the file's pages are given back, so that not much more memory is
+/// taken than the module's own.
+///
+/// # Errors
+///
+/// As [`load_module`].
+///
+/// # Panics
+///
+/// If `dtype` gives another type.
+pub fn load_module_as<M: Module>(
+    module: M,
+    table: &NameTable,
+    files: &TensorFiles,
+    dtype: impl Fn(&str, &[usize]) -> DType,
 ) -> Result<(M, LoadReport), CheckpointError> {
     let mut report = LoadReport::default();
     let mut problems = Vec::new();
@@ -101,16 +124,15 @@ pub fn load_module<M: Module>(
             });
             return None;
         }
-        let values = files
-            .read(&found)
-            .map_err(|e| unreadable.get_or_insert(e))
-            .ok()?;
-        let values = match row.stored {
-            Stored::Same => values,
-            Stored::Transposed => transpose(&values, expected[0], expected[1]),
+        let data = match dtype(path, shape) {
+            DType::F32 => read::<f32>(files, &found, row.stored, shape),
+            DType::BF16 => read::<bf16>(files, &found, row.stored, shape),
+            DType::F16 => read::<f16>(files, &found, row.stored, shape),
+            other => panic!("weights of type {other:?}"),
         };
+        let data = data.map_err(|e| unreadable.get_or_insert(e)).ok()?;
         used.insert(found);
-        Some(TensorData::new(values, shape.to_vec()))
+        Some(data)
     });
     if let Some(error) = unreadable {
         return Err(error);
@@ -134,13 +156,40 @@ fn stored(shape: &[usize], stored: Stored) -> Vec<usize> {
     match stored {
         Stored::Same => shape.to_vec(),
         Stored::Transposed => shape.iter().rev().copied().collect(),
+        Stored::Third(_) => {
+            let mut whole = shape.to_vec();
+            if let Some(last) = whole.last_mut() {
+                *last *= PARTS;
+            }
+            whole
+        }
     }
 }
 
+/// A tensor as the module with this shape holds it.
+fn read<T: FromFloat + Element>(
+    files: &TensorFiles,
+    name: &str,
+    as_stored: Stored,
+    shape: &[usize],
+) -> Result<TensorData, CheckpointError> {
+    let values: Vec<T> = files.read_as(name)?;
+    let values = match (as_stored, shape) {
+        (Stored::Transposed, [columns, rows]) => transpose(&values, *rows, *columns),
+        (Stored::Third(part), [.., width]) => values
+            .chunks(PARTS * width)
+            .flat_map(|row| &row[part * width..(part + 1) * width])
+            .copied()
+            .collect(),
+        _ => values,
+    };
+    Ok(TensorData::new(values, shape.to_vec()))
+}
+
 /// `[rows, columns]` to `[columns, rows]`, in blocks that stay in cache.
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transpose<T: Copy + Default>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     const BLOCK: usize = 32;
-    let mut out = vec![0.0; values.len()];
+    let mut out = vec![T::default(); values.len()];
     for row0 in (0..rows).step_by(BLOCK) {
         for column0 in (0..columns).step_by(BLOCK) {
             for row in row0..rows.min(row0 + BLOCK) {

@@ -5,7 +5,12 @@ pub enum Stored {
     Same,
     /// PyTorch's `nn.Linear` keeps `[out, in]`; modules here keep `[in, out]`.
     Transposed,
+    /// This one of three equal parts along the last axis (GPT-2 keeps query, key and value as one).
+    Third(usize),
 }
+
+/// Parts that [`Stored::Third`] tells apart.
+pub(crate) const PARTS: usize = 3;
 
 /// One row of a [`NameTable`].
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +53,20 @@ impl NameTable {
                 .or_else(|| translate(row.hf, row.path, &prefixed))?;
             Some((row, path))
         })
+    }
+
+    /// All rows and parameter paths of a checkpoint name: more than one where the file's tensor holds
+    /// several parameters.
+    pub(crate) fn all_by_hf(&self, name: &str) -> Vec<(&TensorName, String)> {
+        let Some((first, path)) = self.by_hf(name) else {
+            return Vec::new();
+        };
+        if !matches!(first.stored, Stored::Third(_)) {
+            return vec![(first, path)];
+        }
+        let rows = self.rows.iter().filter(|row| row.hf == first.hf);
+        rows.filter_map(|row| Some((row, translate(first.path, row.path, &path)?)))
+            .collect()
     }
 
     /// Names under which a tensor may be stored: as in the table, without the backbone's prefix,

@@ -84,6 +84,29 @@ impl Shard {
         }
     }
 
+    /// Lets the system take back the pages of a mapped tensor that has been read.
+    pub(crate) fn release(&self, name: &str) {
+        if let Content::Safetensors {
+            map,
+            data_start,
+            metadata,
+        } = &self.content
+            && let Some(info) = metadata.info(name)
+        {
+            let (start, end) = info.data_offsets;
+            // SAFETY: the map is of a file and read-only: pages that are read again come from it.
+            #[allow(unsafe_code)]
+            #[cfg(unix)]
+            let released = unsafe {
+                let advice = memmap2::UncheckedAdvice::DontNeed;
+                map.unchecked_advise_range(advice, data_start + start, end - start)
+            };
+            // Memory is only kept for longer.
+            #[cfg(unix)]
+            drop(released);
+        }
+    }
+
     /// The bytes of a tensor, little-endian and row-major; `None` when there is no such tensor.
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<Cow<'_, [u8]>>, CheckpointError> {
         match &self.content {

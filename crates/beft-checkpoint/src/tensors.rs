@@ -24,6 +24,29 @@ struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
+/// A type that weights are kept in.
+pub(crate) trait FromFloat: Copy + Default {
+    fn from_f32(value: f32) -> Self;
+}
+
+impl FromFloat for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
+impl FromFloat for f16 {
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+}
+
+impl FromFloat for bf16 {
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+}
+
 impl TensorFiles {
     /// Opens one `.safetensors` file, or a `.bin`, `.pt` or `.pth` that PyTorch wrote (read by a
     /// reader that executes no pickle code).
@@ -114,6 +137,11 @@ impl TensorFiles {
     ///
     /// When there is no such tensor, or its type is none of these.
     pub fn read(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        self.read_as(name)
+    }
+
+    /// The values of a tensor in another type, after which the file's pages are no longer kept in memory.
+    pub(crate) fn read_as<T: FromFloat>(&self, name: &str) -> Result<Vec<T>, CheckpointError> {
         let bad = |reason| CheckpointError::BadTensorFile {
             path: self.path.clone(),
             reason,
@@ -121,24 +149,19 @@ impl TensorFiles {
         let missing = || bad(format!("it holds no tensor `{name}`"));
         let (shard, info) = self.entry(name).ok_or_else(missing)?;
         let bytes = shard.bytes(name)?.ok_or_else(missing)?;
-        Ok(match info.dtype {
-            Dtype::F32 => bytes
-                .as_chunks::<4>()
-                .0
+        let (fours, twos) = (bytes.as_chunks::<4>().0, bytes.as_chunks::<2>().0);
+        let values = match info.dtype {
+            Dtype::F32 => fours
                 .iter()
-                .map(|b| f32::from_le_bytes(*b))
+                .map(|b| T::from_f32(f32::from_le_bytes(*b)))
                 .collect(),
-            Dtype::F16 => bytes
-                .as_chunks::<2>()
-                .0
+            Dtype::F16 => twos
                 .iter()
-                .map(|b| f16::from_le_bytes(*b).to_f32())
+                .map(|b| T::from_f32(f16::from_le_bytes(*b).to_f32()))
                 .collect(),
-            Dtype::BF16 => bytes
-                .as_chunks::<2>()
-                .0
+            Dtype::BF16 => twos
                 .iter()
-                .map(|b| bf16::from_le_bytes(*b).to_f32())
+                .map(|b| T::from_f32(bf16::from_le_bytes(*b).to_f32()))
                 .collect(),
             other => {
                 return Err(CheckpointError::Config {
@@ -148,7 +171,9 @@ impl TensorFiles {
                     ),
                 });
             }
-        })
+        };
+        shard.release(name);
+        Ok(values)
     }
 
     /// A short identity of the weights: names, shapes, types and the first bytes of every tensor.

@@ -78,6 +78,20 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
+    /// The text of token ids, special tokens left out.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
+        self.tokenizer
+            .decode(ids, true)
+            .map_err(|e| CheckpointError::Tokenizer {
+                path: self.path.clone(),
+                reason: e.to_string(),
+            })
+    }
+
     /// Tokenises texts, each with an optional second text, on all cores.
     ///
     /// # Errors
@@ -114,6 +128,7 @@ impl TextTokenizer {
                 Ok(Encoding {
                     ids: encoding.get_ids().to_vec(),
                     type_ids: encoding.get_type_ids().to_vec(),
+                    branches: Vec::new(),
                 })
             })
             .collect()

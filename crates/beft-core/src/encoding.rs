@@ -1,10 +1,25 @@
 /// One tokenised input: no padding, special tokens included.
+///
+/// For a decoder it can be a prompt with several continuations, one behind the other in `ids`: each
+/// follows the prompt as if the others were not there, so that the prompt is computed once for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
     /// Token ids, in order.
     pub ids: Vec<u32>,
-    /// Segment of each token (0 for the first text, 1 for the second); as long as `ids`.
+    /// Segment of each token (0 for the first text, 1 for the second); as long as `ids`, or empty for
+    /// a model that knows no segments.
     pub type_ids: Vec<u32>,
+    /// Continuations, whose tokens are the last of `ids`; none for an encoder.
+    pub branches: Vec<Branch>,
+}
+
+/// One of an [`Encoding`]'s continuations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Its number of tokens.
+    pub tokens: usize,
+    /// How many of them, from its end, are to be predicted: what a candidate is scored by.
+    pub scored: usize,
 }
 
 impl Encoding {
@@ -17,6 +32,31 @@ impl Encoding {
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
+
+    /// A prompt's tokens and then, in turn, each continuation's, of which so many are to be predicted.
+    pub fn with_branches<'a>(
+        prompt: &[u32],
+        branches: impl IntoIterator<Item = (&'a [u32], usize)>,
+    ) -> Self {
+        let mut encoding = Self {
+            ids: prompt.to_vec(),
+            ..Self::default()
+        };
+        for (ids, scored) in branches {
+            encoding.ids.extend_from_slice(ids);
+            encoding.branches.push(Branch {
+                tokens: ids.len(),
+                scored: scored.min(ids.len()),
+            });
+        }
+        encoding
+    }
+
+    /// Number of tokens in front of the continuations.
+    pub fn prompt_len(&self) -> usize {
+        let branches: usize = self.branches.iter().map(|branch| branch.tokens).sum();
+        self.ids.len() - branches
+    }
 }
 
 /// What a model is to say of each input.
@@ -26,6 +66,8 @@ pub enum Targets {
     Classes(Vec<usize>),
     /// Values of a regression task.
     Values(Vec<f32>),
+    /// The input's one continuation, of so many predicted tokens: language modelling.
+    Tokens(Vec<usize>),
 }
 
 impl Targets {
@@ -34,6 +76,7 @@ impl Targets {
         match self {
             Self::Classes(classes) => classes.len(),
             Self::Values(values) => values.len(),
+            Self::Tokens(counts) => counts.len(),
         }
     }
 
@@ -42,11 +85,12 @@ impl Targets {
         self.len() == 0
     }
 
-    /// Class indices or values, as numbers.
+    /// Class indices, values or numbers of tokens, as numbers.
     pub fn to_f64(&self) -> Vec<f64> {
         match self {
             Self::Classes(classes) => classes.iter().map(|class| *class as f64).collect(),
             Self::Values(values) => values.iter().map(|value| f64::from(*value)).collect(),
+            Self::Tokens(counts) => counts.iter().map(|count| *count as f64).collect(),
         }
     }
 
@@ -55,6 +99,7 @@ impl Targets {
         match self {
             Self::Classes(classes) => classes.truncate(len),
             Self::Values(values) => values.truncate(len),
+            Self::Tokens(counts) => counts.truncate(len),
         }
     }
 }

@@ -47,6 +47,9 @@ pub enum TermSetError {
         "cannot read the term set `{0}`: write terms separated by commas (`q,k,v`), or `all` or `frozen` alone"
     )]
     BadSet(String),
+    /// A term that the model's layers do not have.
+    #[error("the model's layers have no bias `{0}`")]
+    NoSuchTerm(BiasTerm),
     /// A layer the model does not have.
     #[error("`{entry}` names layer {layer}, but the model has {layers} layers (0 to {})", .layers.saturating_sub(1))]
     NoSuchLayer {

@@ -260,6 +260,7 @@ impl<'a> Source<'a> {
             encodings.push(Encoding {
                 type_ids: vec![0; ids.len()],
                 ids,
+                branches: Vec::new(),
             });
         }
         let ints = |values: Vec<i64>| {
@@ -342,6 +343,7 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
                 let at = |i: usize| data.values[i % rows * columns + i / rows];
                 ((0..rows * columns).map(at).collect(), vec![columns, rows])
             }
+            Stored::Third(_) => return Err(format!("{name} is part of a tensor").into()),
         };
         let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
         tensors.insert(name, (bytes, shape));

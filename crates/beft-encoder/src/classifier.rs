@@ -1,5 +1,5 @@
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
-use beft_core::{BiasSite, BiasTerm};
+use beft_core::BiasTerm;
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, bias_of_rows, map_params,
 };
@@ -176,16 +176,11 @@ impl BiasModel for EncoderForSequenceClassification {
         }
     }
 
-    fn layers_path() -> &'static str {
+    fn layers_path(&self) -> &'static str {
         "encoder.layers."
     }
 
-    fn site_path(site: BiasSite) -> String {
-        let layers = Self::layers_path();
-        format!("{layers}{}.biases.{}", site.layer, site.term)
-    }
-
-    fn weight_path(layer: usize, term: BiasTerm) -> Option<String> {
+    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
         let weight = match term {
             BiasTerm::Q => "query",
             BiasTerm::K => "key",
@@ -195,7 +190,7 @@ impl BiasModel for EncoderForSequenceClassification {
             BiasTerm::M3 => "output",
             BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
         };
-        Some(format!("{}{layer}.{weight}", Self::layers_path()))
+        Some(format!("{}{layer}.{weight}", self.layers_path()))
     }
 }
 

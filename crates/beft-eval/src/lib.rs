@@ -3,7 +3,9 @@
 mod metrics;
 mod predict;
 mod significance;
+mod text;
 
 pub use metrics::*;
 pub use predict::{RepeatedPrediction, argmax, predict};
 pub use significance::*;
+pub use text::*;

@@ -27,6 +27,8 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         Metric::Matthews => Some(matthews(labels, predictions)),
         Metric::Pearson => pearson(&values(labels), &values(predictions)),
         Metric::Spearman => spearman(&values(labels), &values(predictions)),
+        // Of texts: `text_scores`.
+        Metric::TokenF1 | Metric::ExactMatch => None,
     }
 }
 

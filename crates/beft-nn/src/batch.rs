@@ -3,6 +3,7 @@ use std::ops::Range;
 use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::continuations::Continuations;
 use crate::host::{Memory, memory};
 use crate::{Rows, Savings};
 
@@ -49,6 +50,8 @@ pub struct Batch {
     sets: usize,
     /// For each row, and for each input, its set; `None` when there is one set.
     set_numbers: Option<[Tensor<1, Int>; 2]>,
+    /// Where the continuations of each input are.
+    pub(crate) continuations: Continuations,
 }
 
 /// Inputs of a batch, one behind the other, whose attention is computed together, padded to the
@@ -74,7 +77,7 @@ struct Packing {
 
 /// Added to the attention score of a padding token. Large and finite: a row that is masked as a
 /// whole gives uniform weights instead of NaN.
-const MASKED: f32 = -1e9;
+pub(crate) const MASKED: f32 = -1e9;
 
 impl Batch {
     /// Puts `encodings` on `device`. The `savings` (or a [`Padding`] with all others) say how a
@@ -119,6 +122,7 @@ impl Batch {
             let given = order.iter().map(|index| *index as i64).collect();
             [places, given].map(|numbers| ints(numbers, device))
         });
+        let continuations = Continuations::of(&encodings, &host.first_rows);
         Self {
             ids: ints(host.ids, device),
             type_ids: ints(host.type_ids, device),
@@ -133,6 +137,7 @@ impl Batch {
             dropout_numbers: Vec::new(),
             sets: 1,
             set_numbers: None,
+            continuations,
         }
     }
 
@@ -233,7 +238,8 @@ impl Batch {
         self.type_ids.clone()
     }
 
-    /// Position of each row's token in its own input, from 0, `[rows]`.
+    /// Position of each row's token in its own input, from 0, `[rows]`. Every continuation goes on from
+    /// where the prompt ends.
     pub fn positions(&self) -> Tensor<1, Int> {
         self.positions.clone()
     }
@@ -357,9 +363,17 @@ fn part(rows: Tensor<2>, range: &Range<usize>) -> Tensor<2> {
     rows.narrow(0, range.start, range.len())
 }
 
-fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+pub(crate) fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+/// Position of each token.
+fn positions(encoding: &Encoding) -> Vec<usize> {
+    let prompt = encoding.prompt_len();
+    let branches = encoding.branches.iter();
+    let behind = branches.flat_map(|branch| prompt..prompt + branch.tokens);
+    (0..prompt).chain(behind).collect()
 }
 
 /// With `split`, parts of ascending lengths that differ little: an attention weight is computed for
@@ -409,6 +423,7 @@ impl HostRows {
         for (index, encoding) in encodings.iter().enumerate() {
             let first = self.ids.len();
             self.first_rows.push(first as i64);
+            let positions = positions(encoding);
             for position in 0..length {
                 let real = position < encoding.len();
                 mask.push(if real { 0.0 } else { MASKED });
@@ -422,7 +437,8 @@ impl HostRows {
                     let token = |ids: &[u32]| ids.get(position).map_or(0, |id| i64::from(*id));
                     self.ids.push(token(&encoding.ids));
                     self.type_ids.push(token(&encoding.type_ids));
-                    self.positions.push(position as i64);
+                    let own = positions.get(position).copied();
+                    self.positions.push(own.unwrap_or(position) as i64);
                 }
             }
         }
@@ -448,6 +464,7 @@ mod tests {
         Encoding {
             ids: ids.to_vec(),
             type_ids: vec![0; ids.len()],
+            branches: Vec::new(),
         }
     }
 

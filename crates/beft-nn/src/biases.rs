@@ -51,16 +51,24 @@ pub fn bias_of_rows(
 impl LayerBiases {
     /// Zero biases for a layer of the given sizes.
     pub fn zeros(hidden: usize, intermediate: usize, device: &Device) -> Self {
-        let zeros = |len| Initializer::Zeros.init([len], device);
+        Self::with_lengths(device, |term| match term {
+            BiasTerm::M2 => intermediate,
+            _ => hidden,
+        })
+    }
+
+    /// Zero biases of these lengths.
+    pub fn with_lengths(device: &Device, length: impl Fn(BiasTerm) -> usize) -> Self {
+        let zeros = |term| Initializer::Zeros.init([length(term)], device);
         Self {
-            q: zeros(hidden),
-            k: zeros(hidden),
-            v: zeros(hidden),
-            m1: zeros(hidden),
-            ln1: zeros(hidden),
-            m2: zeros(intermediate),
-            m3: zeros(hidden),
-            ln2: zeros(hidden),
+            q: zeros(BiasTerm::Q),
+            k: zeros(BiasTerm::K),
+            v: zeros(BiasTerm::V),
+            m1: zeros(BiasTerm::M1),
+            ln1: zeros(BiasTerm::Ln1),
+            m2: zeros(BiasTerm::M2),
+            m3: zeros(BiasTerm::M3),
+            ln2: zeros(BiasTerm::Ln2),
         }
     }
 
@@ -98,16 +106,13 @@ impl LayerBiases {
         let (weight, bias) = (weight.val(), self.get(term).val());
         let [_, width] = weight.dims();
         let rows = bias_of_rows(&bias, width, set_of_row);
-        let (full, lower) = (x.dtype(), weight.dtype());
-        if full == lower {
+        if x.dtype() == weight.dtype() {
             return match rows {
                 Some(rows) => linear(x, weight, None) + rows,
                 None => linear(x, weight, Some(bias)),
             };
         }
-        let float = |dtype: DType| FloatDType::from(dtype);
-        let product = x.cast(float(lower)).matmul(weight).cast(float(full));
-        product + rows.unwrap_or_else(|| bias.unsqueeze())
+        multiply(x, weight) + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 
     /// `norm(x) * gamma + b` over the last axis, with the bias of `term`, each row with that of its
@@ -128,6 +133,43 @@ impl LayerBiases {
     ) -> Tensor<2> {
         biased_norm(x, gamma.val(), self.get(term).val(), epsilon, set_of_row)
     }
+}
+
+/// `x W` in the precision of the weight, given in that of `x`.
+///
+/// # Shapes
+///
+/// - x: `[rows, d_in]`
+/// - weight: `[d_in, d_out]`
+/// - output: `[rows, d_out]`
+pub fn multiply(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let (full, lower) = (x.dtype(), weight.dtype());
+    if full == lower {
+        return linear(x, weight, None);
+    }
+    let float = |dtype: DType| FloatDType::from(dtype);
+    x.cast(float(lower)).matmul(weight).cast(float(full))
+}
+
+/// `x / rms(x) * gamma + b` over the last axis, each row with the bias of its set (HF `LlamaRMSNorm`,
+/// which has no bias: `b` is 0 until it is trained).
+///
+/// # Shapes
+///
+/// - x, output: `[rows, hidden]`
+/// - gamma: `[hidden]`
+/// - bias: `[hidden]`, or `[sets * hidden]`
+/// - set_of_row: `[rows]`
+pub fn biased_rms_norm(
+    x: Tensor<2>,
+    gamma: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    set_of_row: Option<&Tensor<1, Int>>,
+) -> Tensor<2> {
+    let bias = bias_of_rows(&bias, gamma.dims()[0], set_of_row).unwrap_or_else(|| bias.unsqueeze());
+    let scale = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
+    x * scale * gamma.unsqueeze() + bias
 }
 
 /// `norm(x) * gamma + b` over the last axis, each row with the bias of its set.

@@ -4,6 +4,7 @@
 //! * [`Precision`]: what frozen weights are kept in.
 //! * [`Batch`]: token ids on a device, with or without padding rows; it also draws dropout's masks. Its
 //!   inputs can belong to several bias sets over one backbone.
+//! * [`Scored`]: what of a batch's continuations a causal language model is to predict.
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
@@ -14,6 +15,7 @@
 mod activation;
 mod batch;
 mod biases;
+mod continuations;
 mod dropout;
 mod host;
 mod model;
@@ -24,7 +26,8 @@ mod workers;
 
 pub use activation::gelu;
 pub use batch::{Batch, Group, Padding};
-pub use biases::{LayerBiases, bias_of_rows, biased_norm};
+pub use biases::{LayerBiases, bias_of_rows, biased_norm, biased_rms_norm, multiply};
+pub use continuations::Scored;
 pub use dropout::{Place, Rows};
 pub use host::rows_per_pass;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};

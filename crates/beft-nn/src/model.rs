@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet, TermSetError};
 use burn::module::Module;
@@ -25,26 +25,57 @@ pub trait BiasModel: Module {
     /// Where the biases outside the layers, and the head, are.
     fn bias_layout(&self) -> BiasLayout;
 
+    /// The bias terms that its layers have (GPT-J's lack `ln2`).
+    fn terms(&self) -> &'static [BiasTerm] {
+        &BiasTerm::ALL
+    }
+
+    /// Whether a key bias changes nothing, so that its gradient is exactly zero: it adds the same number
+    /// to all attention scores of a query, and softmax does not see that. Not so where keys are rotated
+    /// by their position (RoPE).
+    fn ignores_key_bias(&self) -> bool {
+        true
+    }
+
     /// The parameter path of the layers, their common prefix (`encoder.layers.`).
-    fn layers_path() -> &'static str;
+    fn layers_path(&self) -> &'static str;
 
     /// The parameter path of a site (`encoder.layers.3.biases.v`).
-    fn site_path(site: BiasSite) -> String;
+    fn site_path(&self, site: BiasSite) -> String {
+        format!("{}{}.biases.{}", self.layers_path(), site.layer, site.term)
+    }
 
     /// The parameter path of the projection weight that the bias of `term` belongs to, in a layer;
     /// `None` for a norm's.
-    fn weight_path(layer: usize, term: BiasTerm) -> Option<String>;
+    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String>;
+
+    /// The sites of a term set.
+    ///
+    /// # Errors
+    ///
+    /// If the set names a layer or a term that the model does not have.
+    fn sites(&self, terms: &TermSet) -> Result<BTreeSet<BiasSite>, TermSetError> {
+        let mut sites = terms.sites(self.num_layers())?;
+        let absent = sites.iter().find(|site| !self.terms().contains(&site.term));
+        match absent {
+            Some(site) if !terms.is_all() => Err(TermSetError::NoSuchTerm(site.term)),
+            _ => {
+                sites.retain(|site| self.terms().contains(&site.term));
+                Ok(sites)
+            }
+        }
+    }
 
     /// The paths of everything that is trained for `terms`: the sites, the biases that go with
     /// them, and the head (paper, section 4).
     ///
     /// # Errors
     ///
-    /// If the set names a layer the model does not have.
+    /// If the set names a layer or a term that the model does not have.
     fn trainable_paths(&self, terms: &TermSet) -> Result<Vec<String>, TermSetError> {
         let layout = self.bias_layout();
-        let sites = terms.sites(self.num_layers())?;
-        let mut paths: Vec<String> = sites.into_iter().map(Self::site_path).collect();
+        let sites = self.sites(terms)?.into_iter();
+        let mut paths: Vec<String> = sites.map(|site| self.site_path(site)).collect();
         let mut add = |more: &[&str]| paths.extend(more.iter().map(|p| (*p).to_owned()));
         if terms.is_all() {
             add(layout.with_all);
@@ -57,7 +88,8 @@ pub trait BiasModel: Module {
     }
 }
 
-/// A model that assigns one of several classes to each input.
+/// A model that gives each input a score for each of several classes: an encoder with a head, or a
+/// decoder, whose classes are the input's continuations.
 pub trait SequenceClassifier: BiasModel {
     /// Class scores before softmax.
     ///
@@ -68,8 +100,9 @@ pub trait SequenceClassifier: BiasModel {
         self.forward_from(batch, self.hidden(batch, 0), 0)
     }
 
-    /// What the embeddings and the lowest `layers` layers make of the inputs; for all layers, at
-    /// each input's first token alone, which is what the head reads.
+    /// What the embeddings and the lowest `layers` layers make of the inputs, of which there are at most
+    /// [`reusable_layers`](Self::reusable_layers); for all layers of an encoder, at each input's first
+    /// token alone, which is what the head reads.
     ///
     /// # Shapes
     ///
@@ -83,6 +116,11 @@ pub trait SequenceClassifier: BiasModel {
     /// - output: `[batch, classes]`
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2>;
 
+    /// How many layers, from the embeddings up, [`hidden`](Self::hidden) can be asked for.
+    fn reusable_layers(&self) -> usize {
+        self.num_layers()
+    }
+
     /// Whether training drops values in the embeddings or the lowest `layers` layers.
     fn drops_below(&self, layers: usize) -> bool;
 
@@ -93,7 +131,7 @@ pub trait SequenceClassifier: BiasModel {
 /// The present values of a model's biases, all eight terms of every layer.
 pub fn snapshot<M: BiasModel>(model: &M) -> BiasSnapshot {
     let sites: BTreeMap<String, BiasSite> = BiasSite::all(model.num_layers())
-        .map(|site| (M::site_path(site), site))
+        .map(|site| (model.site_path(site), site))
         .collect();
     read_params(model, |path| sites.contains_key(path))
         .into_iter()

@@ -130,7 +130,8 @@ impl<F: FnMut(&str, &[usize]) -> Option<TensorData>> ModuleMapper for Mapper<F> 
                     self.path.join(".")
                 );
                 let (id, device) = (param.id, param.lazy_device());
-                param.transform_for_load(Tensor::from_data(data, &device), id)
+                let options = (&device, data.dtype());
+                param.transform_for_load(Tensor::from_data(data, options), id)
             }
             None => param,
         }

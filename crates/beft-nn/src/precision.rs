@@ -14,11 +14,13 @@ pub enum Precision {
     F32,
     /// 16 bits with f32's range: half the memory, and tensor cores where the device has them.
     Bf16,
+    /// 16 bits with more digits and a smaller range (up to 65,504).
+    F16,
 }
 
 /// A precision that is none of those there are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown precision `{0}`: expected f32 or bf16")]
+#[error("unknown precision `{0}`: expected f32, bf16 or f16")]
 pub struct PrecisionError(pub String);
 
 impl FromStr for Precision {
@@ -28,6 +30,7 @@ impl FromStr for Precision {
         match name.trim().to_ascii_lowercase().as_str() {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
+            "f16" => Ok(Self::F16),
             _ => Err(PrecisionError(name.to_owned())),
         }
     }
@@ -38,6 +41,7 @@ impl std::fmt::Display for Precision {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
         })
     }
 }
@@ -48,6 +52,7 @@ impl Precision {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 => DType::BF16,
+            Self::F16 => DType::F16,
         }
     }
 
@@ -56,12 +61,13 @@ impl Precision {
     /// come before training is set up, and only on a device that supports
     /// [`dtype`](Self::dtype).
     pub fn apply<M: BiasModel>(self, model: M) -> M {
+        let layers = model.layers_path();
         match self {
             Self::F32 => model,
-            Self::Bf16 => model.map(&mut Lower {
+            Self::Bf16 | Self::F16 => model.map(&mut Lower {
                 path: Vec::new(),
-                layers: M::layers_path(),
-                dtype: FloatDType::BF16,
+                layers,
+                dtype: self.dtype().into(),
             }),
         }
     }

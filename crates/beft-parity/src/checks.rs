@@ -62,10 +62,12 @@ pub fn check_encoder(
         before: snapshot(&model),
         model: tolerance.precision.apply(model),
         batches,
-        expected,
         device,
-        tolerance,
-        checks: Vec::new(),
+        found: Found {
+            expected,
+            tolerance,
+            checks: Vec::new(),
+        },
     };
     run.logits()?;
     run.gradients()?;
@@ -73,7 +75,7 @@ pub fn check_encoder(
     run.steps("v", &TermSet::of([BiasTerm::V]))?;
     let after = run.steps("all", &TermSet::all())?;
     run.scores(&after)?;
-    Ok(run.checks)
+    Ok(run.found.checks)
 }
 
 /// Loads the model without dropout (`freeze` switches it off; training sets gradients anew). The
@@ -115,32 +117,41 @@ struct Run<'a> {
     model: EncoderForSequenceClassification,
     before: BiasSnapshot,
     batches: [EncodedSet; 3],
-    expected: &'a Expected,
     device: &'a Device,
-    tolerance: &'a Tolerance,
-    checks: Vec<Check>,
+    found: Found<'a>,
 }
 
-impl Run<'_> {
+/// What was compared so far, with what.
+pub(crate) struct Found<'a> {
+    pub(crate) expected: &'a Expected,
+    pub(crate) tolerance: &'a Tolerance,
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Found<'_> {
     /// Records a comparison with the expected tensor of this name.
-    fn compare(&mut self, what: String, name: &str, actual: &[f32]) -> Result<(), ParityError> {
+    pub(crate) fn compare(
+        &mut self,
+        what: String,
+        name: &str,
+        actual: &[f32],
+    ) -> Result<(), ParityError> {
         let expected = self.expected.floats(name)?;
-        self.record(
-            what,
-            self.tolerance.measure(actual, &expected),
-            self.tolerance.values,
-        );
+        let error = self.tolerance.measure(actual, &expected);
+        self.record(what, error, self.tolerance.values);
         Ok(())
     }
 
-    fn record(&mut self, name: String, error: f64, tolerance: f64) {
+    pub(crate) fn record(&mut self, name: String, error: f64, tolerance: f64) {
         self.checks.push(Check {
             name,
             error,
             tolerance,
         });
     }
+}
 
+impl Run<'_> {
     fn logits(&mut self) -> Result<(), ParityError> {
         let model = self.model.valid();
         for index in 0..self.batches.len() {
@@ -150,7 +161,8 @@ impl Run<'_> {
                 let loss = [loss.into_scalar::<f32>()];
                 for (field, actual) in [("logits", logits.as_slice()), ("loss", &loss)] {
                     let name = format!("batch{index}.{field}");
-                    self.compare(format!("{name} ({padding:?})"), &name, actual)?;
+                    self.found
+                        .compare(format!("{name} ({padding:?})"), &name, actual)?;
                 }
             }
         }
@@ -161,14 +173,8 @@ impl Run<'_> {
         let model = with_trainable(self.model.clone(), &TermSet::all())?;
         let (_, loss) = forward(&model, &self.batches[0], Padding::Packed, self.device);
         let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let mut reader = GradReader {
-            grads,
-            path: Vec::new(),
-            found: BTreeMap::new(),
-        };
-        model.visit(&mut reader);
-
-        let expected = self.expected;
+        let mut gradients = gradients_by_path(&model, grads);
+        let expected = self.found.expected;
         let mut largest = 0.0f32;
         for name in expected.with_prefix("grad.") {
             largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
@@ -179,10 +185,10 @@ impl Run<'_> {
                 .by_hf(name)
                 .map(|(_, path)| path)
                 .unwrap_or_default();
-            let actual = reader.found.remove(&path).unwrap_or_default();
+            let actual = gradients.remove(&path).unwrap_or_default();
             let name = format!("grad.{name}");
             if !path.ends_with(".biases.k") {
-                self.compare(name.clone(), &name, &actual)?;
+                self.found.compare(name.clone(), &name, &actual)?;
                 continue;
             }
             // An absent gradient would pass as zero.
@@ -190,11 +196,13 @@ impl Run<'_> {
                 [] => f64::NAN,
                 values => f64::from(largest_of(values) / largest),
             };
-            self.record(name, error, self.tolerance.key_gradient);
+            self.found
+                .record(name, error, self.found.tolerance.key_gradient);
         }
         // Nothing else may have received a gradient.
-        let strays = reader.found.len() as f64;
-        self.record("gradients of frozen parameters".into(), strays, 0.0);
+        let strays = gradients.len() as f64;
+        self.found
+            .record("gradients of frozen parameters".into(), strays, 0.0);
         Ok(())
     }
 
@@ -220,7 +228,8 @@ impl Run<'_> {
             .filter(|(site, _)| site.term != BiasTerm::K)
             .map(|(_, value)| value as f32)
             .collect();
-        self.compare("scores.fisher".to_owned(), "fisher", &values)
+        self.found
+            .compare("scores.fisher".to_owned(), "fisher", &values)
     }
 
     /// Three optimizer steps; the biases after them.
@@ -238,11 +247,11 @@ impl Run<'_> {
             losses.push(loss as f32);
         }
         let full = format!("step.losses.{name}");
-        self.compare(full.clone(), &full, &losses)?;
+        self.found.compare(full.clone(), &full, &losses)?;
 
         let prefix = format!("step3.{name}.");
         let mut values = read_params(&model, |_| true);
-        let expected = self.expected;
+        let expected = self.found.expected;
         for hf in expected.with_prefix(&prefix) {
             let (_, path) = self
                 .model
@@ -260,10 +269,10 @@ impl Run<'_> {
             let error = norm_error(&actual, &expected.floats(&full)?);
             let key = path.ends_with(".biases.k");
             let tolerance = match key {
-                true => self.tolerance.key_after_steps,
-                false => self.tolerance.values,
+                true => self.found.tolerance.key_after_steps,
+                false => self.found.tolerance.values,
             };
-            self.record(full, error, tolerance);
+            self.found.record(full, error, tolerance);
         }
         Ok(snapshot(&model))
     }
@@ -273,13 +282,16 @@ impl Run<'_> {
         let sites = BiasSite::all(self.model.num_layers()).filter(|site| site.term != BiasTerm::K);
         let mut wanted = BiasSnapshot::default();
         for site in sites {
-            let path = EncoderForSequenceClassification::site_path(site);
+            let path = self.model.site_path(site);
             let (_, name) = self
                 .model
                 .names()
                 .by_path(&path)
                 .ok_or_else(|| ParityError::Missing(path.clone()))?;
-            wanted.insert(site, self.expected.floats(&format!("step3.all.{name}"))?);
+            wanted.insert(
+                site,
+                self.found.expected.floats(&format!("step3.all.{name}"))?,
+            );
         }
         let only = |snapshot: &BiasSnapshot| -> BiasSnapshot {
             snapshot
@@ -299,15 +311,15 @@ impl Run<'_> {
                     .collect())
             };
             let (actual, expected) = (values(&after)?, values(&wanted)?);
-            let error = self.tolerance.measure(&actual, &expected);
+            let error = self.found.tolerance.measure(&actual, &expected);
             let name = format!("scores.{}", scorer.name());
-            self.record(name, error, self.tolerance.values);
+            self.found.record(name, error, self.found.tolerance.values);
         }
         Ok(())
     }
 }
 
-fn largest_of(values: &[f32]) -> f32 {
+pub(crate) fn largest_of(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |m, x| m.max(x.abs()))
 }
 
@@ -321,6 +333,20 @@ fn forward(
     let chosen: Vec<usize> = (0..data.len()).collect();
     let loss = batch_loss(model, data, &chosen, padding, device);
     (logits, loss)
+}
+
+/// Every gradient of a model by path.
+pub(crate) fn gradients_by_path<M: Module>(
+    model: &M,
+    grads: GradientsParams,
+) -> BTreeMap<String, Vec<f32>> {
+    let mut reader = GradReader {
+        grads,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    model.visit(&mut reader);
+    reader.found
 }
 
 struct GradReader {

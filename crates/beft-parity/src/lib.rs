@@ -7,6 +7,7 @@
 //! given; `cargo xtask parity` builds and starts it.
 
 mod checks;
+mod decoder;
 mod expected;
 mod fixtures;
 mod measure;
@@ -15,6 +16,7 @@ mod timing;
 mod tolerance;
 
 pub use checks::{ParityError, check_encoder};
+pub use decoder::check_decoder;
 pub use expected::Expected;
 pub use fixtures::Fixtures;
 pub use measure::{Check, norm_error, relative_error};

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use crate::{Check, Expected, Fixtures, ParityError, Tolerance, check_encoder};
+use crate::{Check, Expected, Fixtures, ParityError, Tolerance, check_decoder, check_encoder};
 
 /// What one model gave.
 #[derive(Debug)]
@@ -68,9 +68,13 @@ impl Subject {
     ) -> Result<ModelReport, ParityError> {
         let name = self.model.file_name().unwrap_or_default();
         let expected = Expected::open(&self.expected)?;
+        let check = match self.model.join("cases.json").is_file() {
+            true => check_decoder,
+            false => check_encoder,
+        };
         Ok(ModelReport {
             model: name.to_string_lossy().into_owned(),
-            checks: check_encoder(&self.model, &expected, device, tolerance)?,
+            checks: check(&self.model, &expected, device, tolerance)?,
         })
     }
 }

@@ -23,7 +23,7 @@ pub struct Tolerance {
     pub reason: &'static str,
 }
 
-const TABLE: [Tolerance; 2] = [
+const TABLE: [Tolerance; 3] = [
     Tolerance {
         backend: "",
         precision: Precision::F32,
@@ -40,6 +40,14 @@ const TABLE: [Tolerance; 2] = [
         key_after_steps: 5e-2,
         reason: "bf16 keeps 8 bits: weights and inputs of each matrix are rounded by up to 2e-3",
     },
+    Tolerance {
+        backend: "",
+        precision: Precision::F16,
+        values: 1e-2,
+        key_gradient: 1e-3,
+        key_after_steps: 5e-2,
+        reason: "f16 keeps 11 bits: weights and inputs of each matrix are rounded by up to 2.4e-4",
+    },
 ];
 
 impl Tolerance {
@@ -48,7 +56,7 @@ impl Tolerance {
     pub fn measure(&self, actual: &[f32], expected: &[f32]) -> f64 {
         match self.precision {
             Precision::F32 => relative_error(actual, expected),
-            Precision::Bf16 => norm_error(actual, expected),
+            Precision::Bf16 | Precision::F16 => norm_error(actual, expected),
         }
     }
 

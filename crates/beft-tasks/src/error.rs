@@ -199,6 +199,52 @@ pub enum DataError {
         /// The type found.
         found: &'static str,
     },
+    /// A JSON document (not JSON Lines) that cannot be read.
+    #[error(
+        "{}:{line}: not valid JSON ({message}, column {column}): fetch the file again, or name it \
+         .jsonl when it has one object a line",
+        .path.display()
+    )]
+    JsonDocument {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// Column within the line, in bytes from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A field that has the right type but says something that cannot be used.
+    #[error("{}{at}: field `{field}`: {message}", .path.display())]
+    BadField {
+        /// The file.
+        path: PathBuf,
+        /// The line, row or question.
+        at: Place,
+        /// The field.
+        field: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A field for whose value a template has no case.
+    #[error(
+        "{}{at}: field `{field}` is {}, for which the template has no case (it has {}): \
+         correct it, or add the case",
+        .path.display(), quoted(.value), listed(.cases)
+    )]
+    UnknownCase {
+        /// The file.
+        path: PathBuf,
+        /// The line, row or question.
+        at: Place,
+        /// The field.
+        field: String,
+        /// The value found.
+        value: String,
+        /// The values that the template knows.
+        cases: Vec<String>,
+    },
     /// A row without a label.
     #[error("{}{at}: the label is missing: fill in the column {}", .path.display(), either(.columns))]
     MissingLabel {

@@ -3,6 +3,8 @@
 //! * [`Task`]: a task as data: columns, labels, metrics and default settings; built in
 //!   ([`Task::named`]) or described by the user ([`Task::from_toml`]).
 //! * [`Dataset`]: labelled examples read from a TSV, CSV, JSON Lines or Parquet file.
+//! * [`PromptTask`]: what a causal language model is asked: a [`Template`] over the columns, and what
+//!   may follow it.
 //! * [`Task::write_glue`]: predictions as the GLUE server wants them.
 //! * [`training_subset`]: the very examples that numpy's legacy generator picks for a seed, so that
 //!   published low-data runs can be repeated.
@@ -32,6 +34,7 @@ mod labels;
 mod metric;
 mod permutation;
 mod place;
+mod prompt;
 mod records;
 mod regime;
 mod split;
@@ -45,6 +48,10 @@ pub use labels::Label;
 pub use metric::Metric;
 pub use permutation::{numpy_permutation, training_subset};
 pub use place::Place;
+pub use prompt::{
+    Candidates, Form, PromptDefaults, PromptExample, PromptKind, PromptSet, PromptTask, Template,
+    TemplateError,
+};
 pub use records::InputFormat;
 pub use regime::{ModelKind, Regime, Regimes, UnknownRegime};
 pub use split::Split;

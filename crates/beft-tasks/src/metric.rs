@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskKind;
+use crate::{PromptKind, TaskKind};
 
 /// What is measured on a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,11 +21,15 @@ pub enum Metric {
     Pearson,
     /// Spearman rank correlation of predicted and true values.
     Spearman,
+    /// F1 of the words of a generated answer, at best over the right ones, as of SQuAD.
+    TokenF1,
+    /// Share of generated answers that equal a right one, as of SQuAD.
+    ExactMatch,
 }
 
 impl Metric {
     /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `mcc`, `pearson`,
-    /// `spearman`.
+    /// `spearman`, `token_f1`, `exact_match`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -34,6 +38,8 @@ impl Metric {
             Self::Matthews => "mcc",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
+            Self::TokenF1 => "token_f1",
+            Self::ExactMatch => "exact_match",
         }
     }
 
@@ -45,6 +51,17 @@ impl Metric {
             Self::Accuracy | Self::MacroF1 | Self::Matthews => {
                 matches!(kind, TaskKind::Classification)
             }
+            Self::TokenF1 | Self::ExactMatch => false,
+        }
+    }
+
+    /// Whether a prompt task of this kind can be measured so; `classes` is the number of labels,
+    /// where all examples have the same.
+    pub const fn suits_prompt(self, kind: PromptKind, classes: Option<usize>) -> bool {
+        match kind {
+            PromptKind::Classification => self.suits(TaskKind::Classification, classes),
+            PromptKind::MultipleChoice => matches!(self, Self::Accuracy),
+            PromptKind::Generation => matches!(self, Self::TokenF1 | Self::ExactMatch),
         }
     }
 }
@@ -68,6 +85,8 @@ mod tests {
             Metric::Matthews,
             Metric::Pearson,
             Metric::Spearman,
+            Metric::TokenF1,
+            Metric::ExactMatch,
         ] {
             let json = serde_json::to_string(&metric).unwrap();
             assert_eq!(json, format!("\"{}\"", metric.name()));

@@ -9,14 +9,16 @@ pub enum Place {
     Line(usize),
     /// A row of a Parquet file, which has no lines.
     Row(usize),
+    /// A question of a JSON document, which may be all on one line.
+    Item(usize),
 }
 
 impl Place {
-    /// The number of the line or row; 0 for the file as a whole.
+    /// The number of the line, row or question; 0 for the file as a whole.
     pub const fn number(self) -> usize {
         match self {
             Self::File => 0,
-            Self::Line(number) | Self::Row(number) => number,
+            Self::Line(number) | Self::Row(number) | Self::Item(number) => number,
         }
     }
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Place {
             Self::File => Ok(()),
             Self::Line(line) => write!(f, ":{line}"),
             Self::Row(row) => write!(f, ", row {row}"),
+            Self::Item(item) => write!(f, ", item {item}"),
         }
     }
 }

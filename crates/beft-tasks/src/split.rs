@@ -22,6 +22,16 @@ pub enum Split {
 
 const EXTENSIONS: [&str; 4] = ["tsv", "csv", "jsonl", "parquet"];
 
+/// Under which names a split is looked for.
+pub(crate) struct Wanted<'a> {
+    /// The only name of a split, where the task gives one.
+    pub(crate) files: &'a BTreeMap<Split, String>,
+    pub(crate) mismatched: bool,
+    pub(crate) extensions: &'a [&'a str],
+    /// A further name, looked for last.
+    pub(crate) official: Option<&'a str>,
+}
+
 impl Split {
     /// The name used in reports: `train`, `dev`, `dev_mismatched`, `test`, `test_mismatched`.
     pub const fn name(self) -> &'static str {
@@ -67,19 +77,33 @@ impl Split {
 
     /// The file of this split in `folder`, or its shards in order: the first that exists.
     pub(crate) fn find_in(self, folder: &Path, task: &Task) -> Result<Vec<PathBuf>, DataError> {
+        let wanted = Wanted {
+            files: &task.files,
+            mismatched: task.mismatched,
+            extensions: &EXTENSIONS,
+            official: None,
+        };
+        self.find(folder, &wanted)
+    }
+
+    pub(crate) fn find(
+        self,
+        folder: &Path,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<PathBuf>, DataError> {
         let mut looked_for = Vec::new();
-        if let Some(name) = task.files.get(&self) {
+        if let Some(name) = wanted.files.get(&self) {
             let path = folder.join(name);
             if path.exists() {
                 return Ok(vec![path]);
             }
             looked_for.push(name.clone());
         } else {
-            let stems = self.stems(task.mismatched);
+            let stems = self.stems(wanted.mismatched);
             // Most often there is nothing sharded, and no need to list the folder.
             let mut sharded = None;
             for stem in stems {
-                for extension in EXTENSIONS {
+                for extension in wanted.extensions {
                     let name = format!("{stem}.{extension}");
                     let path = folder.join(&name);
                     if path.exists() {
@@ -92,6 +116,13 @@ impl Split {
                     return shards(folder, stem, count);
                 }
                 looked_for.push(shard_name(stem, 0, 1));
+            }
+            if let Some(name) = wanted.official {
+                let path = folder.join(name);
+                if path.exists() {
+                    return Ok(vec![path]);
+                }
+                looked_for.push(name.to_owned());
             }
         }
         let path = folder.to_owned();

@@ -11,12 +11,13 @@ const GLUE: Option<&str> = Some("nyu-mll/glue");
 const SUPER_GLUE: Option<&str> = Some("aps/super_glue");
 
 /// What stands for a label in files, the first being its name.
-type Spellings = &'static [&'static str];
+pub(crate) type Spellings = &'static [&'static str];
 
 const NLI: &[Spellings] = &[&["entailment"], &["neutral"], &["contradiction"]];
-const CB: &[Spellings] = &[&["entailment"], &["contradiction"], &["neutral"]];
-const ENTAILMENT: &[Spellings] = &[&["entailment"], &["not_entailment"]];
-const BOOLEAN: &[Spellings] = &[&["0", "false", "False"], &["1", "true", "True"]];
+pub(crate) const CB: &[Spellings] = &[&["entailment"], &["contradiction"], &["neutral"]];
+pub(crate) const ENTAILMENT: &[Spellings] = &[&["entailment"], &["not_entailment"]];
+pub(crate) const SENTIMENT: &[Spellings] = &[&["0", "negative"], &["1", "positive"]];
+pub(crate) const BOOLEAN: &[Spellings] = &[&["0", "false", "False"], &["1", "true", "True"]];
 
 pub(crate) const DEFAULTS: Defaults = Defaults {
     learning_rate: 4e-4,
@@ -161,7 +162,7 @@ pub(crate) const TABLE: [Row; 13] = [
     Row {
         name: "sst2",
         title: "SST-2",
-        labels: &[&["0", "negative"], &["1", "positive"]],
+        labels: SENTIMENT,
         epochs_others: Some(30),
         sizes: &[1000, 5000, 11000],
         ..SINGLE
@@ -283,7 +284,7 @@ impl Row {
     }
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
+pub(crate) fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 

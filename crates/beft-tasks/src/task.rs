@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, Metric, ModelKind, Regime, Regimes, Split};
+use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split};
 
 /// A task as data: which columns hold what, the labels, what is measured, and default settings.
 ///
@@ -117,6 +117,16 @@ pub enum TaskError {
         /// The name as written.
         name: String,
     },
+    /// A name that is no prompt task.
+    #[error(
+        "unknown prompt task `{name}`: expected one of {}, or the path of a task file that ends in \
+         .toml and has a [prompt] table",
+        PromptTask::names().collect::<Vec<_>>().join(", ")
+    )]
+    UnknownPrompt {
+        /// The name as written.
+        name: String,
+    },
     /// A regime for which the task has no size.
     #[error("task {task} has no {regime} regime ({}): give the number of training examples", regimes(.known))]
     NoRegime {
@@ -160,7 +170,7 @@ impl Task {
     ///
     /// [`TaskError::Unknown`] when there is no such task; its text lists the tasks.
     pub fn named(name: &str) -> Result<Self, TaskError> {
-        let plain = name.trim().to_ascii_lowercase().replace(['-', '_'], "");
+        let plain = plain_name(name);
         let row = TABLE.iter().find(|row| row.name == plain);
         let row = row.ok_or_else(|| TaskError::Unknown {
             name: name.trim().to_owned(),
@@ -248,6 +258,11 @@ impl Task {
         let stem = split.hub_stem(self.mismatched);
         Some(format!("{folder}/{stem}-00000-of-00001.parquet"))
     }
+}
+
+/// A task's name as the tables have it.
+pub(crate) fn plain_name(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace(['-', '_'], "")
 }
 
 /// Labels of these spellings, of which the first is the name.

@@ -10,46 +10,49 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::dataset::unreadable;
+use crate::prompt::PromptTable;
 use crate::task::class_labels;
 use crate::{DataError, Defaults, Hub, Metric, Place, Regimes, Split, Task, TaskError, TaskKind};
 
 /// The file as it is written; [`Task::from_toml`] tells what the keys mean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TaskFile {
-    name: Spanned<String>,
+pub(crate) struct TaskFile {
+    pub(crate) name: Spanned<String>,
     #[serde(default = "classification")]
-    kind: TaskKind,
-    text: Spanned<Names>,
+    pub(crate) kind: TaskKind,
+    text: Option<Spanned<Names>>,
     pair: Option<Spanned<Names>>,
-    label: Option<Spanned<Names>>,
-    labels: Option<Spanned<Vec<Names>>>,
-    no_label: Option<String>,
+    pub(crate) label: Option<Spanned<Names>>,
+    pub(crate) labels: Option<Spanned<Vec<Names>>>,
+    pub(crate) no_label: Option<String>,
     range: Option<Spanned<(f64, f64)>>,
-    columns: Option<Vec<String>>,
+    pub(crate) columns: Option<Vec<String>>,
     #[serde(default)]
-    skip_malformed: bool,
-    metrics: Option<Spanned<Vec<Metric>>>,
+    pub(crate) skip_malformed: bool,
+    pub(crate) metrics: Option<Spanned<Vec<Metric>>>,
     hub: Option<String>,
     config: Option<Spanned<String>>,
     #[serde(default)]
-    files: Files,
+    pub(crate) files: Files,
     #[serde(default)]
     regimes: Sizes,
     #[serde(default)]
     defaults: Settings,
+    /// What a decoder is asked; an encoder has no use for it.
+    pub(crate) prompt: Option<Spanned<PromptTable>>,
 }
 
 /// One name, or several.
 #[derive(Clone, Deserialize)]
 #[serde(untagged, expecting = "expected a string or an array of strings")]
-enum Names {
+pub(crate) enum Names {
     One(String),
     Several(Vec<String>),
 }
 
 impl Names {
-    fn into_vec(self) -> Vec<String> {
+    pub(crate) fn into_vec(self) -> Vec<String> {
         match self {
             Self::One(name) => vec![name],
             Self::Several(names) => names,
@@ -59,7 +62,7 @@ impl Names {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Files {
+pub(crate) struct Files {
     train: Option<String>,
     dev: Option<String>,
     test: Option<String>,
@@ -90,7 +93,7 @@ const fn classification() -> TaskKind {
 }
 
 /// Where in the text something is wrong, and what.
-type Wrong = (Range<usize>, String);
+pub(crate) type Wrong = (Range<usize>, String);
 
 impl Task {
     /// The task that a TOML file describes. Only `name` and `text` have to be there:
@@ -134,31 +137,41 @@ impl Task {
     /// max_length = 128
     /// ```
     ///
+    /// A `[prompt]` table is for [`PromptTask::from_toml`](crate::PromptTask::from_toml).
+    ///
     /// # Errors
     ///
     /// [`TaskError`] when the file cannot be read, has an unknown key or a value that makes no
     /// sense; its text names the file and the line.
     pub fn from_toml(path: &Path) -> Result<Self, TaskError> {
-        let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
-        let line = |offset: usize| {
-            let before = &bytes[..offset.min(bytes.len())];
-            1 + before.iter().filter(|&&b| b == b'\n').count()
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|error| DataError::NotUtf8 {
-            path: path.to_owned(),
-            at: Place::Line(line(error.valid_up_to())),
-        })?;
-        let file: Result<TaskFile, Wrong> = toml::from_str(text).map_err(|error| {
-            let span = error.span().unwrap_or_default();
-            (span, error.message().to_owned())
-        });
-        let task = file.and_then(TaskFile::into_task);
-        task.map_err(|(span, message)| TaskError::Invalid {
+        read(path, TaskFile::into_task)
+    }
+}
+
+/// What `make` makes of the task file at `path`.
+pub(crate) fn read<T>(
+    path: &Path,
+    make: impl FnOnce(TaskFile) -> Result<T, Wrong>,
+) -> Result<T, TaskError> {
+    let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+    let line = |offset: usize| {
+        let before = &bytes[..offset.min(bytes.len())];
+        1 + before.iter().filter(|&&b| b == b'\n').count()
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| DataError::NotUtf8 {
+        path: path.to_owned(),
+        at: Place::Line(line(error.valid_up_to())),
+    })?;
+    let file: Result<TaskFile, Wrong> = toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        (span, error.message().to_owned())
+    });
+    file.and_then(make)
+        .map_err(|(span, message)| TaskError::Invalid {
             path: path.to_owned(),
             line: line(span.start),
             message,
         })
-    }
 }
 
 impl TaskFile {
@@ -195,31 +208,24 @@ impl TaskFile {
         }
         let defaults = self.defaults.checked(self.regimes.low)?;
         let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
-        let files = [
-            (Split::Train, self.files.train),
-            (Split::Dev, self.files.dev),
-            (Split::Test, self.files.test),
-        ];
+        let Some(text) = self.text else {
+            return Err((0..0, "missing field `text`".to_owned()));
+        };
         Ok(Task {
             title: name.clone(),
             name,
             kind: self.kind,
-            text_columns: checked_columns(self.text)?,
+            text_columns: checked_columns(text)?,
             pair_required: self.pair.is_some(),
             pair_columns: self.pair.map_or(Ok(Vec::new()), checked_columns)?,
-            label_columns: self
-                .label
-                .map_or_else(|| Ok(vec!["label".to_owned()]), checked_columns)?,
+            label_columns: label_columns(self.label)?,
             labels,
             no_label: self.no_label,
             range,
             headerless: self.columns.unwrap_or_default(),
             skip_malformed: self.skip_malformed,
             mismatched: false,
-            files: files
-                .into_iter()
-                .filter_map(|(split, file)| file.map(|file| (split, file)))
-                .collect::<BTreeMap<_, _>>(),
+            files: self.files.into_map(),
             hub: self.hub.map(|repo| Hub {
                 repo,
                 config: self.config.map(Spanned::into_inner),
@@ -235,14 +241,24 @@ impl TaskFile {
     }
 }
 
+impl Files {
+    pub(crate) fn into_map(self) -> BTreeMap<Split, String> {
+        let files = [
+            (Split::Train, self.train),
+            (Split::Dev, self.dev),
+            (Split::Test, self.test),
+        ];
+        let named = files.into_iter();
+        named
+            .filter_map(|(split, file)| file.map(|file| (split, file)))
+            .collect()
+    }
+}
+
 impl Settings {
     fn checked(self, low: Option<NonZeroUsize>) -> Result<Defaults, Wrong> {
         let usual = Defaults::default();
-        let learning_rate = match self.learning_rate {
-            None => usual.learning_rate,
-            Some(rate) if rate.get_ref().is_finite() && *rate.get_ref() > 0.0 => rate.into_inner(),
-            Some(rate) => return wrong(&rate, "`learning_rate` must be more than 0"),
-        };
+        let learning_rate = checked_rate(self.learning_rate, usual.learning_rate)?;
         let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
         Ok(Defaults {
             learning_rate,
@@ -256,12 +272,24 @@ impl Settings {
     }
 }
 
-fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Result<T, Wrong> {
+pub(crate) fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Result<T, Wrong> {
     Err((value.span(), message.into()))
 }
 
+pub(crate) fn checked_rate(rate: Option<Spanned<f64>>, usual: f64) -> Result<f64, Wrong> {
+    match rate {
+        None => Ok(usual),
+        Some(rate) if rate.get_ref().is_finite() && *rate.get_ref() > 0.0 => Ok(rate.into_inner()),
+        Some(rate) => wrong(&rate, "`learning_rate` must be more than 0"),
+    }
+}
+
+pub(crate) fn label_columns(label: Option<Spanned<Names>>) -> Result<Vec<String>, Wrong> {
+    label.map_or_else(|| Ok(vec!["label".to_owned()]), checked_columns)
+}
+
 /// A name that is good for file names and is not taken.
-fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
+pub(crate) fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
     let text = name.get_ref();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if text.is_empty() || !text.chars().all(plain) {
@@ -276,7 +304,7 @@ fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
     Ok(name.into_inner())
 }
 
-fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
+pub(crate) fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
     let span = columns.span();
     let names = columns.into_inner().into_vec();
     // Names in headers are read without outer spaces.
@@ -287,7 +315,7 @@ fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
     Ok(names)
 }
 
-fn checked_labels(labels: Spanned<Vec<Names>>) -> Result<Vec<Vec<String>>, Wrong> {
+pub(crate) fn checked_labels(labels: Spanned<Vec<Names>>) -> Result<Vec<Vec<String>>, Wrong> {
     let sets: Vec<_> = labels
         .get_ref()
         .iter()

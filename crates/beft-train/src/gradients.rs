@@ -98,7 +98,7 @@ fn sites<M: SequenceClassifier>(
     model: &M,
     grads: GradientsParams,
 ) -> BTreeMap<BiasSite, Tensor<1>> {
-    let by_path = BiasSite::all(model.num_layers()).map(|site| (M::site_path(site), site));
+    let by_path = BiasSite::all(model.num_layers()).map(|site| (model.site_path(site), site));
     let mut reader = Reader {
         by_path: by_path.collect(),
         path: Vec::new(),

@@ -137,7 +137,7 @@ pub(crate) fn random_entries<M: BiasModel>(
 /// A random row or column of each weight matrix of the layers.
 pub(crate) fn random_lines<M: BiasModel>(model: &M, seed: u64) -> Entries {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let layers = M::layers_path();
+    let layers = model.layers_path();
     param_shapes(model)
         .into_iter()
         .filter(|(path, _)| path.starts_with(layers))

@@ -170,6 +170,7 @@ pub(crate) fn check_data<M: SequenceClassifier>(
     }
     let classes = model.num_classes();
     match &data.targets {
+        Targets::Tokens(_) => Ok(()),
         Targets::Values(_) if classes == 1 => Ok(()),
         Targets::Values(_) => Err(TrainError::Config(
             "a regression task needs a model with one output",

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
-use beft_nn::{BiasModel, Savings, param_shapes};
-use burn::module::{Lora, ParamGroup};
+use beft_nn::{BiasModel, Savings, SequenceClassifier, param_shapes};
+use burn::module::{Lora, Module, ModuleVisitor, Param, ParamGroup};
+use burn::tensor::Tensor;
 
 use crate::sets::Sets;
 use crate::{GradMasks, TrainConfig, TrainError};
@@ -225,12 +226,26 @@ fn moving_paths<M: BiasModel>(
     savings: Savings,
 ) -> Result<Vec<String>, TermSetError> {
     let mut paths = model.trainable_paths(terms)?;
-    let sites = terms.sites(model.num_layers())?;
-    if savings.zero_gradients && sites.iter().all(|site| site.term == BiasTerm::K) {
-        let still: HashSet<String> = sites.into_iter().map(M::site_path).collect();
+    let sites = model.sites(terms)?;
+    let still = savings.zero_gradients && model.ignores_key_bias();
+    if still && sites.iter().all(|site| site.term == BiasTerm::K) {
+        let still: HashSet<String> = sites.iter().map(|site| model.site_path(*site)).collect();
         paths.retain(|path| !still.contains(path));
     }
     Ok(paths)
+}
+
+/// Whether the model has a parameter with gradients.
+pub(crate) fn learns<M: Module>(model: &M) -> bool {
+    struct Learns(bool);
+    impl ModuleVisitor for Learns {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 |= param.is_require_grad();
+        }
+    }
+    let mut learns = Learns(false);
+    model.visit(&mut learns);
+    learns.0
 }
 
 /// How many layers, counted from the embeddings up, training in `mode` leaves as they are.
@@ -238,7 +253,7 @@ fn moving_paths<M: BiasModel>(
 /// # Errors
 ///
 /// If a term set names a layer the model does not have.
-pub fn unchanged_layers<M: BiasModel>(
+pub fn unchanged_layers<M: SequenceClassifier>(
     model: &M,
     mode: &Mode,
     savings: Savings,
@@ -252,7 +267,7 @@ pub fn unchanged_layers<M: BiasModel>(
     let lowest = moving_paths(model, terms, savings)?
         .iter()
         .map(|path| {
-            let layer = path.strip_prefix(M::layers_path());
+            let layer = path.strip_prefix(model.layers_path());
             match layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
                 Some(layer) => layer,
                 None if above(path) => layers,
@@ -260,13 +275,13 @@ pub fn unchanged_layers<M: BiasModel>(
             }
         })
         .min();
-    Ok(lowest.unwrap_or(layers))
+    Ok(lowest.unwrap_or(layers).min(model.reusable_layers()))
 }
 
 /// The paths of the projection weights of `terms` in every layer.
 fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<String> {
     terms
-        .flat_map(|term| (0..model.num_layers()).filter_map(move |l| M::weight_path(l, term)))
+        .flat_map(|term| (0..model.num_layers()).filter_map(move |l| model.weight_path(l, term)))
         .collect()
 }
 

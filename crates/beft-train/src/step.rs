@@ -1,10 +1,11 @@
 use beft_nn::{Savings, SequenceClassifier, work_on, workers};
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::TrainError;
 use crate::loss::{Part, batch, loss_sums};
 use crate::prefix::Prefix;
+use crate::select::learns;
 
 /// The examples of one step, and how they are computed.
 pub(crate) struct Step<'a> {
@@ -120,8 +121,13 @@ impl Step<'_> {
             }
             None => model.forward(&batch),
         };
-        let losses = loss_sums(logits, &parts) / self.parts[0].chosen.len() as f32;
-        let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), model);
+        let weights: Vec<f32> = self.parts.iter().map(|p| 1.0 / p.weight() as f32).collect();
+        let losses = loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
+        let gradients = match learns(model) {
+            true => GradientsParams::from_grads(losses.clone().sum().backward(), model),
+            // The key biases of a decoder alone: there is no head, and their gradient is zero.
+            false => GradientsParams::new(),
+        };
         Ok((gradients, losses.into_data().iter::<f64>().collect()))
     }
 }
@@ -140,6 +146,7 @@ mod tests {
                 .map(|len| Encoding {
                     ids: vec![1; *len],
                     type_ids: vec![0; *len],
+                    branches: Vec::new(),
                 })
                 .collect(),
             targets: Targets::Classes(vec![0; lengths.len()]),

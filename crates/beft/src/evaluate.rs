@@ -346,6 +346,7 @@ pub fn task_metrics(task: &Task, targets: &Targets, scores: &[Vec<f32>], suffix:
             let predicted: Vec<f64> = scores.iter().map(|s| f64::from(s[0])).collect();
             compute_values(*metric, &values, &predicted)
         }
+        Targets::Tokens(_) => None,
     };
     let metrics = task.metrics.iter();
     metrics

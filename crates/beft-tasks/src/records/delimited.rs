@@ -1,6 +1,7 @@
 //! TSV and CSV: a header line, then rows of as many columns.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::{LabelUse, Row, Sink, Source, count_lines, lines};
 use crate::{DataError, Place};
@@ -150,10 +151,32 @@ pub(super) fn read_csv(
     content: &str,
     sink: &mut Sink<'_>,
 ) -> Result<(), DataError> {
-    let mut reader = csv_reader(content);
-    let mut record = csv::StringRecord::new();
     let mut columns: Option<Columns> = None;
     let mut rows = 0;
+    csv_records(source.path, content, &mut |line, record| {
+        match &columns {
+            None => columns = Some(Columns::of_header(source, line, record.iter())?),
+            Some(columns) => {
+                sink(columns.row(source, line, record.iter()))?;
+                rows += 1;
+            }
+        }
+        Ok(())
+    })?;
+    if rows == 0 {
+        return Err(no_rows(source));
+    }
+    Ok(())
+}
+
+/// Calls `each` with every record, the header among them, and the line on which it begins.
+pub(super) fn csv_records(
+    path: &Path,
+    content: &str,
+    each: &mut dyn FnMut(usize, &csv::StringRecord) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let mut reader = csv_reader(content);
+    let mut record = csv::StringRecord::new();
     let mut counted = 0;
     let mut line = 1;
     loop {
@@ -172,27 +195,18 @@ pub(super) fn read_csv(
             Ok(false) => break,
             Err(error) => {
                 return Err(DataError::Unreadable {
-                    path: source.path.to_owned(),
+                    path: path.to_owned(),
                     reason: error.into(),
                 });
             }
         }
         if reader.position().byte() as usize == content.len() && unclosed_quote(&content[start..]) {
             return Err(DataError::UnclosedQuote {
-                path: source.path.to_owned(),
+                path: path.to_owned(),
                 line,
             });
         }
-        match &columns {
-            None => columns = Some(Columns::of_header(source, line, record.iter())?),
-            Some(columns) => {
-                sink(columns.row(source, line, record.iter()))?;
-                rows += 1;
-            }
-        }
-    }
-    if rows == 0 {
-        return Err(no_rows(source));
+        each(line, &record)?;
     }
     Ok(())
 }

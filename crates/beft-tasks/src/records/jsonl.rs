@@ -1,10 +1,11 @@
 //! JSON Lines: one object a line.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{LabelUse, Row, Sink, Source, lines};
+use super::{LabelUse, Row, Sink, Source, lines, utf8};
 use crate::{DataError, Place, TaskKind};
 
 /// Reads one object a line. Blank lines are skipped.
@@ -19,7 +20,7 @@ pub(super) fn read(
         if json.trim().is_empty() {
             continue;
         }
-        let object = object(&source, line, json)?;
+        let object = object(source.path, line, json)?;
         if source.labels == LabelUse::IfPresent {
             // The first object speaks for the file, as a header does in the other formats.
             source.labels = if column(&object, &source.task.label_columns).is_some() {
@@ -39,26 +40,52 @@ pub(super) fn read(
     Ok(())
 }
 
-fn object(source: &Source<'_>, line: usize, json: &str) -> Result<Map<String, Value>, DataError> {
+/// A file that is one JSON value.
+pub(crate) fn document(path: &Path, bytes: &[u8]) -> Result<Value, DataError> {
+    let content = utf8(path, bytes)?;
+    if content.trim().is_empty() {
+        return Err(DataError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    serde_json::from_str(content).map_err(|error| DataError::JsonDocument {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        message: message_of(&error),
+    })
+}
+
+/// The object on one line.
+pub(super) fn object(
+    path: &Path,
+    line: usize,
+    json: &str,
+) -> Result<Map<String, Value>, DataError> {
     match serde_json::from_str(json) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(DataError::NotAnObject {
-            path: source.path.to_owned(),
+            path: path.to_owned(),
             line,
             found: type_name(&other),
         }),
-        Err(error) => {
-            // serde_json's text ends with a position that takes every line for the first.
-            let text = error.to_string();
-            let message = text.split(" at line ").next().unwrap_or_default();
-            Err(DataError::JsonSyntax {
-                path: source.path.to_owned(),
-                line,
-                column: error.column(),
-                message: message.to_owned(),
-            })
-        }
+        Err(error) => Err(DataError::JsonSyntax {
+            path: path.to_owned(),
+            line,
+            column: error.column(),
+            message: message_of(&error),
+        }),
     }
+}
+
+/// What is wrong, without the position that ends serde_json's text: it takes every line for the
+/// first.
+pub(super) fn message_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The first of `names` that the object has.
@@ -134,7 +161,7 @@ fn label(
     source.label(at, Cow::Owned(label))
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -3,6 +3,9 @@
 mod delimited;
 mod jsonl;
 mod parquet;
+pub(crate) mod raw;
+
+pub(crate) use jsonl::{document, type_name};
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -89,8 +92,7 @@ impl Source<'_> {
             InputFormat::Jsonl => jsonl::read,
             InputFormat::Parquet => return parquet::read(self, bytes, sink),
         };
-        let content = self.utf8(bytes)?;
-        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+        let content = utf8(self.path, bytes)?;
         let blank = content.bytes().all(|b| matches!(b, b'\n' | b'\r'));
         // Lines of nothing are texts of nothing, but no bytes at all are no text.
         if content.is_empty() || (blank && format != InputFormat::Lines) {
@@ -99,13 +101,6 @@ impl Source<'_> {
             });
         }
         read(self, content, sink)
-    }
-
-    fn utf8<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, DataError> {
-        std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
-            path: self.path.to_owned(),
-            at: Place::Line(1 + count_lines(&bytes[..error.valid_up_to()])),
-        })
     }
 
     fn missing_column(&self, at: Place, expected: &[String], found: Vec<String>) -> DataError {
@@ -161,6 +156,15 @@ impl Source<'_> {
             columns: self.task.label_columns.clone(),
         }
     }
+}
+
+/// The text of a file, without the byte order mark that it may begin with.
+fn utf8<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, DataError> {
+    let content = std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
+        path: path.to_owned(),
+        at: Place::Line(1 + count_lines(&bytes[..error.valid_up_to()])),
+    })?;
+    Ok(content.strip_prefix('\u{feff}').unwrap_or(content))
 }
 
 /// Numbered lines without their ends; the end of the last line does not start another.

@@ -1,0 +1,251 @@
+use beft_checkpoint::{
+    CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
+};
+use beft_core::BiasTerm;
+use beft_nn::{Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, multiply};
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::config::Order;
+use crate::layer::add_bias;
+use crate::{Architecture, DecoderConfig, DecoderModel};
+
+/// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
+/// `Qwen2ForCausalLM`, `GPTJForCausalLM`, `GPT2LMHeadModel`.
+///
+/// As a [`SequenceClassifier`] it gives each input's continuations
+/// ([`Encoding::branches`](beft_core::Encoding)) the mean log probability of their tokens.
+#[derive(Module, Debug)]
+pub struct DecoderForCausalLM {
+    /// Backbone.
+    pub decoder: DecoderModel,
+    /// `[embedding, vocab]`; `None` where it is the token embeddings.
+    pub head: Option<Param<Tensor<2>>>,
+    /// `[vocab]`.
+    pub head_bias: Option<Param<Tensor<1>>>,
+    candidates: usize,
+    #[module(skip)]
+    facts: Facts,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    architecture: Architecture,
+    order: Order,
+    final_bias: bool,
+    head_bias: bool,
+}
+
+impl DecoderForCausalLM {
+    /// A newly initialised model; values are drawn when first used.
+    pub fn init(config: &DecoderConfig, device: &Device) -> Self {
+        let (narrow, vocab) = (config.embedding_size, config.vocab_size);
+        let decoder = DecoderModel::init(config, device);
+        Self {
+            facts: Facts {
+                architecture: config.architecture,
+                order: config.order,
+                final_bias: decoder.final_bias.is_some(),
+                head_bias: config.head_bias,
+            },
+            decoder,
+            head: (!config.tied_head).then(|| config.weight_init().init([narrow, vocab], device)),
+            head_bias: config
+                .head_bias
+                .then(|| Initializer::Zeros.init([vocab], device)),
+            candidates: usize::MAX,
+        }
+    }
+
+    /// Loads a checkpoint, its matrices in `precision`, one tensor after another. Biases that the
+    /// architecture does not have are zero.
+    ///
+    /// # Errors
+    ///
+    /// For another architecture, and for missing, misshapen or unreadable tensors.
+    pub fn load(
+        dir: &ModelDir,
+        files: &TensorFiles,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<(Self, LoadReport), CheckpointError> {
+        let config = DecoderConfig::load(dir)?;
+        let model = Self::init(&config, device);
+        let names = model.names();
+        let dtype = |_: &str, shape: &[usize]| match shape.len() {
+            2 => precision.dtype(),
+            _ => Precision::F32.dtype(),
+        };
+        let (model, mut report) = load_module_as(model, names, files, dtype)?;
+        // An added bias is no missing one; a native one is.
+        let added = |name: &String| {
+            let attention = ["q_proj.bias", "k_proj.bias", "v_proj.bias"];
+            !(config.native_qkv_biases && attention.iter().any(|end| name.ends_with(end)))
+        };
+        report.initialized.retain(|name| !added(name));
+        if let Some(name) = report.initialized.first() {
+            return Err(CheckpointError::Config {
+                path: files.path().to_owned(),
+                reason: format!(
+                    "config.json says that there are biases of query, key and value, but `{name}` is missing"
+                ),
+            });
+        }
+        Ok((model, report))
+    }
+
+    /// The same model without any dropout, in training as well.
+    pub fn without_dropout(mut self) -> Self {
+        self.decoder.set_dropout_off();
+        self
+    }
+
+    /// The same model for inputs with so many continuations each, which is what
+    /// [`num_classes`](SequenceClassifier::num_classes) then says.
+    pub fn with_candidates(mut self, candidates: usize) -> Self {
+        self.candidates = candidates;
+        self
+    }
+
+    /// Which architecture it is of.
+    pub fn architecture(&self) -> Architecture {
+        self.facts.architecture
+    }
+
+    /// Where its parameters are in a checkpoint.
+    pub fn names(&self) -> &'static NameTable {
+        self.facts.architecture.names()
+    }
+
+    /// Scores of all tokens to follow each row.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[rows, vocab]`
+    pub fn forward_all(&self, batch: &Batch) -> Tensor<2> {
+        let device = batch.ids().device();
+        let rows = Tensor::<1, Int>::arange(0..batch.rows() as i64, &device);
+        let pass = self.decoder.pass(batch);
+        let hidden = self
+            .decoder
+            .last(&pass, self.decoder.embed(&pass), 0, &rows);
+        self.logits(hidden, batch.set_of(Rows::All))
+    }
+
+    /// The output head.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[rows, embedding]`
+    /// - output: `[rows, vocab]`
+    pub(crate) fn logits(&self, hidden: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let weight = match &self.head {
+            Some(head) => head.val(),
+            // Cut off from gradients: transposing a tracked parameter is not supported.
+            None => self.decoder.tokens.val().detach().transpose(),
+        };
+        let scores = multiply(hidden, weight);
+        match &self.head_bias {
+            Some(bias) => add_bias(scores, &bias.val(), sets),
+            None => scores,
+        }
+    }
+}
+
+/// The terms of GPT-J, whose layers have one norm.
+const WITHOUT_LN2: [BiasTerm; 7] = [
+    BiasTerm::Q,
+    BiasTerm::K,
+    BiasTerm::V,
+    BiasTerm::M1,
+    BiasTerm::Ln1,
+    BiasTerm::M2,
+    BiasTerm::M3,
+];
+
+impl BiasModel for DecoderForCausalLM {
+    fn num_layers(&self) -> usize {
+        self.decoder.layers.len()
+    }
+
+    fn bias_layout(&self) -> BiasLayout {
+        BiasLayout {
+            with_any: &[],
+            with_all: match (self.facts.final_bias, self.facts.head_bias) {
+                (true, true) => &["decoder.final_bias", "head_bias"],
+                (true, false) => &["decoder.final_bias"],
+                (false, true) => &["head_bias"],
+                (false, false) => &[],
+            },
+            head: &[],
+        }
+    }
+
+    fn terms(&self) -> &'static [BiasTerm] {
+        match self.facts.order {
+            Order::Parallel => &WITHOUT_LN2,
+            Order::PreNorm | Order::PostNorm => &BiasTerm::ALL,
+        }
+    }
+
+    fn ignores_key_bias(&self) -> bool {
+        self.decoder.rotary().is_none()
+    }
+
+    fn layers_path(&self) -> &'static str {
+        "decoder.layers."
+    }
+
+    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
+        let weight = match term {
+            BiasTerm::Q => "query",
+            BiasTerm::K => "key",
+            BiasTerm::V => "value",
+            BiasTerm::M1 => "attention_output",
+            BiasTerm::M2 => "intermediate",
+            BiasTerm::M3 => "output",
+            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
+        };
+        Some(format!("{}{layer}.{weight}", self.layers_path()))
+    }
+}
+
+impl SequenceClassifier for DecoderForCausalLM {
+    fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
+        let pass = self.decoder.pass(batch);
+        self.decoder
+            .run(&pass, self.decoder.embed(&pass), 0..layers)
+    }
+
+    /// # Panics
+    ///
+    /// If no token of the batch is to be predicted.
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let device = batch.ids().device();
+        let scored = batch.scored(&device);
+        let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
+        let pass = self.decoder.pass(batch);
+        let hidden = self.decoder.last(&pass, hidden, layers, &scored.rows);
+        let sets = batch.set_of(Rows::All);
+        let sets = sets.map(|sets| sets.clone().select(0, scored.rows.clone()));
+        let log_probabilities = log_softmax(self.logits(hidden, sets.as_ref()), 1);
+        let tokens = scored.ids.dims()[0];
+        let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
+        batch.as_given(scored.means(own.reshape([tokens])))
+    }
+
+    /// One less than there are: a decoder reads rows of the last.
+    fn reusable_layers(&self) -> usize {
+        self.num_layers() - 1
+    }
+
+    fn drops_below(&self, layers: usize) -> bool {
+        self.decoder.drops_below(layers)
+    }
+
+    fn num_classes(&self) -> usize {
+        self.candidates
+    }
+}

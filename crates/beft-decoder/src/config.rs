@@ -1,0 +1,448 @@
+use beft_checkpoint::{CheckpointError, ModelDir};
+use burn::nn::Initializer;
+use serde_json::{Map, Value};
+
+use crate::rotary::RotaryConfig;
+use crate::{Architecture, fields::Fields};
+
+/// What the computation of a causal language model depends on, read from the `config.json` of any
+/// [`Architecture`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecoderConfig {
+    /// Which architecture.
+    pub architecture: Architecture,
+    /// Number of tokens.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the token embeddings; OPT-350m's is smaller than `hidden_size`.
+    pub embedding_size: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Number of attention heads.
+    pub heads: usize,
+    /// Number of key and value heads; divides `heads`.
+    pub key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Width of the feed-forward block.
+    pub intermediate_size: usize,
+    /// Activation of the feed-forward block.
+    pub activation: Activation,
+    /// How a layer's parts follow one another.
+    pub order: Order,
+    /// Kind of norm.
+    pub norm: Norm,
+    /// Added to the variance, or the mean square, in norms.
+    pub epsilon: f64,
+    /// Whether there is a norm behind the last layer.
+    pub final_norm: bool,
+    /// How tokens know their places.
+    pub positions: Positions,
+    /// Longest input in tokens.
+    pub max_tokens: usize,
+    /// Whether the output head's weights are the token embeddings.
+    pub tied_head: bool,
+    /// Whether the output head has a bias.
+    pub head_bias: bool,
+    /// Whether the checkpoint has biases of query, key and value.
+    pub native_qkv_biases: bool,
+    /// Whether the gate of the feed-forward block has a bias (LLaMA with `mlp_bias`).
+    pub gate_bias: bool,
+    /// Dropout behind the embeddings.
+    pub embedding_dropout: f64,
+    /// Dropout behind attention and the feed-forward block.
+    pub residual_dropout: f64,
+    /// Dropout on attention weights.
+    pub attention_dropout: f64,
+    /// Standard deviation of newly initialised weights.
+    pub initializer_range: f64,
+    /// Token ids that end a text.
+    pub eos: Vec<u32>,
+    /// Token id that begins a text.
+    pub bos: Option<u32>,
+}
+
+/// How a layer's parts follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// `h = x + attention(norm(x))`, `y = h + mlp(norm(h))`.
+    PreNorm,
+    /// `h = norm(x + attention(x))`, `y = norm(h + mlp(h))`: OPT-350m.
+    PostNorm,
+    /// `y = x + attention(n) + mlp(n)` with `n = norm(x)`: GPT-J.
+    Parallel,
+}
+
+/// Kind of norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// Layer norm.
+    Layer,
+    /// Root mean square norm, which has no bias of its own.
+    RootMeanSquare,
+}
+
+/// How tokens know their places.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Positions {
+    /// An embedding of each position, the first at this row.
+    Learned {
+        /// Row of the first position: 2 in OPT.
+        offset: usize,
+    },
+    /// Queries and keys are rotated by their position.
+    Rotary(RotaryConfig),
+}
+
+/// Activation of the feed-forward block, under HF's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `relu`.
+    Relu,
+    /// `gelu`, with the error function.
+    Gelu,
+    /// `gelu_new`, `gelu_pytorch_tanh`: the approximation by tanh.
+    GeluTanh,
+    /// `silu`, of a gate that multiplies the first projection (SwiGLU).
+    SiluGate,
+}
+
+/// Far above any model: a config that asks for more is damaged.
+const MOST_LAYERS: usize = 1000;
+
+impl DecoderConfig {
+    /// Reads the config of a model folder and checks that it can be computed here.
+    ///
+    /// # Errors
+    ///
+    /// For another architecture (the supported ones are named), a missing field, or a value that
+    /// is not implemented.
+    pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
+        let found = dir.model_type()?;
+        let path = dir.config_path();
+        let Ok(architecture) = serde_json::from_value(Value::String(found.clone())) else {
+            return Err(CheckpointError::UnsupportedArchitecture {
+                path,
+                found,
+                supported: Architecture::SUPPORTED.join(", "),
+            });
+        };
+        let fields: Map<String, Value> = dir.config()?;
+        Self::read(architecture, &fields).map_err(|reason| CheckpointError::Config { path, reason })
+    }
+
+    /// The config of an architecture from the fields of its `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// What is missing or not implemented.
+    pub fn read(architecture: Architecture, fields: &Map<String, Value>) -> Result<Self, String> {
+        let fields = Fields(fields);
+        let config = match architecture {
+            Architecture::Opt => opt(&fields)?,
+            Architecture::Llama | Architecture::Qwen2 => llama(&fields, architecture)?,
+            Architecture::Gptj | Architecture::Gpt2 => gpt(&fields, architecture)?,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// How new weights are drawn.
+    pub(crate) fn weight_init(&self) -> Initializer {
+        Initializer::Normal {
+            mean: 0.0,
+            std: self.initializer_range,
+        }
+    }
+
+    /// Number of values of the model, added biases not counted.
+    pub fn parameters(&self) -> usize {
+        let (hidden, wide) = (self.hidden_size, self.intermediate_size);
+        let (q, kv) = (
+            self.heads * self.head_dim,
+            self.key_value_heads * self.head_dim,
+        );
+        let gates = match self.activation {
+            Activation::SiluGate => 3,
+            _ => 2,
+        };
+        let layer = 2 * hidden * q + 2 * hidden * kv + gates * hidden * wide;
+        let head = if self.tied_head {
+            0
+        } else {
+            self.vocab_size * self.embedding_size
+        };
+        let positions = match self.positions {
+            Positions::Learned { offset } => (self.max_tokens + offset) * hidden,
+            Positions::Rotary(_) => 0,
+        };
+        let projections = match self.embedding_size == hidden {
+            true => 0,
+            false => 2 * hidden * self.embedding_size,
+        };
+        self.vocab_size * self.embedding_size + positions + projections + head + self.layers * layer
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("word_embed_proj_dim", self.embedding_size),
+            ("number of layers", self.layers),
+            ("number of attention heads", self.heads),
+            ("num_key_value_heads", self.key_value_heads),
+            ("head_dim", self.head_dim),
+            ("width of the feed-forward block", self.intermediate_size),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("the {name} is 0"));
+        }
+        if self.max_tokens < 2 {
+            return Err("the number of positions leaves no room for tokens".to_owned());
+        }
+        if !self.heads.is_multiple_of(self.key_value_heads) {
+            return Err(format!(
+                "the {} attention heads cannot share {} key and value heads",
+                self.heads, self.key_value_heads
+            ));
+        }
+        if self.layers > MOST_LAYERS {
+            return Err(format!("the number of layers is {}", self.layers));
+        }
+        if let Positions::Rotary(rotary) = &self.positions
+            && (rotary.width > self.head_dim || !rotary.width.is_multiple_of(2))
+        {
+            return Err(format!(
+                "{} values of each head are rotated, of {}: the number must be even and no larger",
+                rotary.width, self.head_dim
+            ));
+        }
+        let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
+        if !(positive(self.epsilon) && positive(self.initializer_range)) {
+            return Err("the norms' epsilon and the initializer range must be positive".to_owned());
+        }
+        let dropouts = [
+            self.embedding_dropout,
+            self.residual_dropout,
+            self.attention_dropout,
+        ];
+        if let Some(bad) = dropouts.iter().find(|p| !(0.0..1.0).contains(*p)) {
+            return Err(format!(
+                "a dropout probability is {bad}; it must be in [0, 1)"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `OPTConfig` in `configuration_opt.py`.
+fn opt(fields: &Fields<'_>) -> Result<DecoderConfig, String> {
+    let hidden = fields.size("hidden_size")?;
+    let heads = fields.size("num_attention_heads")?;
+    for name in ["enable_bias", "layer_norm_elementwise_affine"] {
+        if !fields.flag_or(name, true)? {
+            return Err(format!("`{name}` is false; true is implemented"));
+        }
+    }
+    let pre_norm = fields.flag_or("do_layer_norm_before", true)?;
+    Ok(DecoderConfig {
+        architecture: Architecture::Opt,
+        vocab_size: fields.size("vocab_size")?,
+        hidden_size: hidden,
+        embedding_size: fields.size_or("word_embed_proj_dim", hidden)?,
+        layers: fields.size("num_hidden_layers")?,
+        heads,
+        key_value_heads: heads,
+        head_dim: divided(hidden, heads)?,
+        intermediate_size: fields.size("ffn_dim")?,
+        activation: activation(fields.text_or("activation_function", "relu")?)?,
+        order: if pre_norm {
+            Order::PreNorm
+        } else {
+            Order::PostNorm
+        },
+        norm: Norm::Layer,
+        epsilon: 1e-5,
+        final_norm: pre_norm && !fields.flag_or("_remove_final_layer_norm", false)?,
+        positions: Positions::Learned { offset: 2 },
+        max_tokens: fields.size("max_position_embeddings")?,
+        tied_head: fields.flag_or("tie_word_embeddings", true)?,
+        head_bias: false,
+        native_qkv_biases: true,
+        gate_bias: false,
+        embedding_dropout: 0.0,
+        residual_dropout: fields.number_or("dropout", 0.1)?,
+        attention_dropout: fields.number_or("attention_dropout", 0.0)?,
+        initializer_range: fields.number_or("init_std", 0.02)?,
+        eos: fields.ids("eos_token_id")?,
+        bos: fields.ids("bos_token_id")?.first().copied(),
+    })
+}
+
+/// `LlamaConfig`, `Qwen2Config`.
+fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfig, String> {
+    let qwen = architecture == Architecture::Qwen2;
+    let hidden = fields.size("hidden_size")?;
+    let heads = fields.size("num_attention_heads")?;
+    let head_dim = match fields.size_or("head_dim", 0)? {
+        0 => divided(hidden, heads)?,
+        head_dim => head_dim,
+    };
+    if fields.text_or("hidden_act", "silu")? != "silu" {
+        return Err("`hidden_act` is not `silu`, which is implemented".to_owned());
+    }
+    if fields.flag_or("use_sliding_window", false)? {
+        return Err(
+            "`use_sliding_window` is true; attention over all tokens is implemented".to_owned(),
+        );
+    }
+    let max_tokens = fields.size_or("max_position_embeddings", 2048)?;
+    Ok(DecoderConfig {
+        architecture,
+        vocab_size: fields.size("vocab_size")?,
+        hidden_size: hidden,
+        embedding_size: hidden,
+        layers: fields.size("num_hidden_layers")?,
+        heads,
+        key_value_heads: fields.size_or("num_key_value_heads", heads)?,
+        head_dim,
+        intermediate_size: fields.size("intermediate_size")?,
+        activation: Activation::SiluGate,
+        order: Order::PreNorm,
+        norm: Norm::RootMeanSquare,
+        epsilon: fields.number_or("rms_norm_eps", 1e-6)?,
+        final_norm: true,
+        positions: Positions::Rotary(RotaryConfig::read(fields, head_dim, max_tokens)?),
+        max_tokens,
+        tied_head: fields.flag_or("tie_word_embeddings", false)?,
+        head_bias: false,
+        native_qkv_biases: qwen || fields.flag_or("attention_bias", false)?,
+        gate_bias: fields.flag_or("mlp_bias", false)?,
+        embedding_dropout: 0.0,
+        residual_dropout: 0.0,
+        attention_dropout: fields.number_or("attention_dropout", 0.0)?,
+        initializer_range: fields.number_or("initializer_range", 0.02)?,
+        eos: fields.ids("eos_token_id")?,
+        bos: fields.ids("bos_token_id")?.first().copied(),
+    })
+}
+
+/// `GPTJConfig`, `GPT2Config`.
+fn gpt(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfig, String> {
+    let gptj = architecture == Architecture::Gptj;
+    let hidden = fields.size("n_embd")?;
+    let heads = fields.size("n_head")?;
+    let head_dim = divided(hidden, heads)?;
+    if !fields.flag_or("scale_attn_weights", true)? {
+        return Err("`scale_attn_weights` is false; true is implemented".to_owned());
+    }
+    if fields.flag_or("scale_attn_by_inverse_layer_idx", false)? {
+        return Err("`scale_attn_by_inverse_layer_idx` is true; false is implemented".to_owned());
+    }
+    let positions = match gptj {
+        true => Positions::Rotary(RotaryConfig::interleaved(
+            match fields.size_or("rotary_dim", 0)? {
+                0 => head_dim,
+                width => width,
+            },
+        )),
+        false => Positions::Learned { offset: 0 },
+    };
+    Ok(DecoderConfig {
+        architecture,
+        vocab_size: fields.size("vocab_size")?,
+        hidden_size: hidden,
+        embedding_size: hidden,
+        layers: fields.size("n_layer")?,
+        heads,
+        key_value_heads: heads,
+        head_dim,
+        intermediate_size: match fields.size_or("n_inner", 0)? {
+            0 => 4 * hidden,
+            inner => inner,
+        },
+        activation: activation(fields.text_or("activation_function", "gelu_new")?)?,
+        order: if gptj {
+            Order::Parallel
+        } else {
+            Order::PreNorm
+        },
+        norm: Norm::Layer,
+        epsilon: fields.number_or("layer_norm_epsilon", 1e-5)?,
+        final_norm: true,
+        positions,
+        max_tokens: fields.size("n_positions")?,
+        tied_head: fields.flag_or("tie_word_embeddings", !gptj)?,
+        head_bias: gptj,
+        native_qkv_biases: !gptj,
+        gate_bias: false,
+        embedding_dropout: fields.number_or("embd_pdrop", if gptj { 0.0 } else { 0.1 })?,
+        residual_dropout: fields.number_or("resid_pdrop", if gptj { 0.0 } else { 0.1 })?,
+        attention_dropout: fields.number_or("attn_pdrop", if gptj { 0.0 } else { 0.1 })?,
+        initializer_range: fields.number_or("initializer_range", 0.02)?,
+        eos: fields.ids("eos_token_id")?,
+        bos: fields.ids("bos_token_id")?.first().copied(),
+    })
+}
+
+fn divided(hidden: usize, heads: usize) -> Result<usize, String> {
+    match heads > 0 && hidden.is_multiple_of(heads) {
+        true => Ok(hidden / heads),
+        false => Err(format!(
+            "the hidden size {hidden} is not a multiple of the {heads} attention heads"
+        )),
+    }
+}
+
+fn activation(name: &str) -> Result<Activation, String> {
+    match name {
+        "relu" => Ok(Activation::Relu),
+        "gelu" => Ok(Activation::Gelu),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
+        _ => Err(format!(
+            "`activation_function` is `{name}`; relu, gelu, gelu_new and gelu_pytorch_tanh are implemented"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(architecture: Architecture, json: &str) -> Result<DecoderConfig, String> {
+        DecoderConfig::read(architecture, &serde_json::from_str(json).unwrap())
+    }
+
+    const LLAMA: &str = r#""vocab_size": 10, "hidden_size": 8, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 4"#;
+
+    #[test]
+    fn missing_fields_have_transformers_defaults() {
+        let config = read(Architecture::Llama, &format!("{{{LLAMA}}}")).unwrap();
+        assert_eq!((config.key_value_heads, config.head_dim), (4, 2));
+        assert!(!config.tied_head && !config.native_qkv_biases && config.final_norm);
+        assert_eq!(config.parameters(), 2 * 10 * 8 + 2 * (4 * 64 + 3 * 128));
+        let config = read(Architecture::Qwen2, &format!("{{{LLAMA}}}")).unwrap();
+        assert!(config.native_qkv_biases);
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_named() {
+        let error =
+            |more: &str| read(Architecture::Llama, &format!("{{{LLAMA}, {more}}}")).unwrap_err();
+        for (more, name) in [
+            (r#""num_key_value_heads": 3"#, "3 key and value heads"),
+            (r#""hidden_act": "gelu""#, "hidden_act"),
+            (r#""use_sliding_window": true"#, "use_sliding_window"),
+            (r#""rope_scaling": {"rope_type": "dynamic"}"#, "dynamic"),
+            (r#""num_hidden_layers": "two""#, "num_hidden_layers"),
+            (r#""rms_norm_eps": 0"#, "epsilon"),
+            (r#""head_dim": 3"#, "even"),
+        ] {
+            assert!(error(more).contains(name), "{}", error(more));
+        }
+        let error = read(Architecture::Opt, "{}").unwrap_err();
+        assert!(error.contains("hidden_size"), "{error}");
+    }
+}

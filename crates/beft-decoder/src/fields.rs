@@ -1,0 +1,63 @@
+use serde_json::{Map, Value};
+
+/// The fields of a `config.json`; `null` counts as absent.
+pub(crate) struct Fields<'a>(pub(crate) &'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn size(&self, name: &str) -> Result<usize, String> {
+        match self.get(name) {
+            Some(value) => size(name, value),
+            None => Err(format!("`{name}` is missing")),
+        }
+    }
+
+    pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, String> {
+        self.get(name)
+            .map_or(Ok(default), |value| size(name, value))
+    }
+
+    pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, String> {
+        let number = |value: &Value| value.as_f64().ok_or_else(|| wrong(name, value, "a number"));
+        self.get(name).map_or(Ok(default), number)
+    }
+
+    pub(crate) fn flag_or(&self, name: &str, default: bool) -> Result<bool, String> {
+        let flag = |value: &Value| {
+            value
+                .as_bool()
+                .ok_or_else(|| wrong(name, value, "true or false"))
+        };
+        self.get(name).map_or(Ok(default), flag)
+    }
+
+    pub(crate) fn text_or(&self, name: &str, default: &'a str) -> Result<&'a str, String> {
+        let text = |value: &'a Value| value.as_str().ok_or_else(|| wrong(name, value, "a string"));
+        self.get(name).map_or(Ok(default), text)
+    }
+
+    /// One token id, a list of them, or none.
+    pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
+        let id = |value: &Value| {
+            let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+            id.ok_or_else(|| wrong(name, value, "a token id"))
+        };
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(id).collect(),
+            Some(value) => Ok(vec![id(value)?]),
+        }
+    }
+}
+
+fn size(name: &str, value: &Value) -> Result<usize, String> {
+    let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
+    size.ok_or_else(|| wrong(name, value, "a whole number"))
+}
+
+fn wrong(name: &str, value: &Value, expected: &str) -> String {
+    format!("`{name}` is {value}; it must be {expected}")
+}

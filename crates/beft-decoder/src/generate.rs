@@ -1,0 +1,121 @@
+use beft_core::Encoding;
+use beft_nn::{Batch, Savings};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::DecoderForCausalLM;
+use crate::cache::LayerCache;
+use crate::pass::Pass;
+
+/// How to generate.
+#[derive(Clone, Debug, Default)]
+pub struct GenerateOptions {
+    /// Tokens to generate at most.
+    pub max_new_tokens: usize,
+    /// Tokens that end a text; the one that did is not part of the result.
+    pub stop: Vec<u32>,
+}
+
+/// What is added to the attention scores of padding.
+const MASKED: f32 = -1e9;
+
+impl DecoderForCausalLM {
+    /// The most probable continuation of each prompt, token by token (greedy), by one pass over the prompts
+    /// and one for each token of all; keys and values are kept. `on_token` is told the number of the prompt
+    /// and each of its tokens as it comes.
+    ///
+    /// # Panics
+    ///
+    /// If a prompt is empty.
+    pub fn generate(
+        &self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+        mut on_token: impl FnMut(usize, u32),
+    ) -> Vec<Vec<u32>> {
+        let mut texts = vec![Vec::new(); prompts.len()];
+        if prompts.is_empty() || options.max_new_tokens == 0 {
+            return texts;
+        }
+        let model = self.valid();
+        let device = model.decoder.tokens.val().device();
+        // One grid for all: the columns of the cache.
+        let savings = Savings {
+            length_groups: false,
+            ..Savings::default()
+        };
+        let encodings: Vec<Encoding> = prompts
+            .iter()
+            .map(|ids| Encoding::with_branches(ids, []))
+            .collect();
+        let batch = Batch::new(&encodings, savings, &device);
+        let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let table = model
+            .decoder
+            .rotary()
+            .map(|rotary| rotary.table(longest + options.max_new_tokens, &device));
+        let pass = model.decoder.pass(&batch);
+        let rows = batch.last_prompt_rows(&device);
+        let hidden = model.decoder.last_cached(&pass, &rows, &mut cache);
+        let mut next = best(model.logits(hidden, None));
+
+        let prefix = model.decoder.prefix_len();
+        let each = Tensor::<1, Int>::arange(0..prompts.len() as i64, &device);
+        let mut running = vec![true; prompts.len()];
+        for made in 0.. {
+            for (index, token) in next.iter().enumerate() {
+                running[index] &= !options.stop.contains(token);
+                if running[index] {
+                    texts[index].push(*token);
+                    on_token(index, *token);
+                }
+            }
+            if made + 1 == options.max_new_tokens || !running.contains(&true) {
+                break;
+            }
+            let encodings: Vec<Encoding> = next
+                .iter()
+                .map(|id| Encoding::with_branches(&[*id], []))
+                .collect();
+            let batch = Batch::new(&encodings, savings, &device);
+            let positions = prompts.iter().map(|ids| (ids.len() + made) as i64);
+            let positions = TensorData::new(positions.collect::<Vec<_>>(), [prompts.len()]);
+            let positions = Tensor::from_data(positions, &device);
+            let pass = Pass {
+                batch: &batch,
+                masks: vec![column_mask(prompts, prefix, longest, made + 1, &device)],
+                rotary: table.as_ref().map(|table| table.at(&positions)),
+                positions,
+            };
+            debug_assert_eq!(cache[0].columns(), prefix + longest + made);
+            let hidden = model.decoder.last_cached(&pass, &each, &mut cache);
+            next = best(model.logits(hidden, None));
+        }
+        texts
+    }
+}
+
+/// The most probable token of each row; of equals the first.
+fn best(logits: Tensor<2>) -> Vec<u32> {
+    let best = logits.argmax(1).into_data();
+    best.iter::<i64>().map(|id| id as u32).collect()
+}
+
+/// What to add to the scores of one new token of each prompt: it attends to a prefix, to its own prompt,
+/// behind which shorter ones are padded, and to what was generated.
+fn column_mask(
+    prompts: &[Vec<u32>],
+    prefix: usize,
+    longest: usize,
+    generated: usize,
+    device: &Device,
+) -> Tensor<4> {
+    let columns = prefix + longest + generated;
+    let mut mask = vec![0.0_f32; prompts.len() * columns];
+    for (prompt, row) in prompts.iter().zip(mask.chunks_mut(columns)) {
+        row[prefix + prompt.len()..prefix + longest].fill(MASKED);
+    }
+    let shape = [prompts.len(), 1, 1, columns];
+    Tensor::from_data(TensorData::new(mask, shape), device)
+}

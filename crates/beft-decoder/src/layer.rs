@@ -1,0 +1,322 @@
+use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
+use beft_nn::{
+    Group, LayerBiases, Place, Rows, bias_of_rows, biased_norm, biased_rms_norm, gelu, multiply,
+};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::activation::{gelu_approximate, relu, silu, softmax};
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::DecoderConfig;
+use crate::cache::LayerCache;
+use crate::config::{Activation, Norm, Order};
+use crate::pass::Pass;
+use crate::prefix::KeyValuePrefix;
+
+/// One layer of a causal language model: HF `OPTDecoderLayer`, `LlamaDecoderLayer`,
+/// `Qwen2DecoderLayer`, `GPTJBlock`, `GPT2Block`. How its parts follow one another says
+/// [`Order`](crate::Order).
+///
+/// Weights are `[d_in, d_out]`. Every bias is in [`LayerBiases`], zero where the architecture has none;
+/// of a gated feed-forward block (SwiGLU) `m2` is the bias of the first projection (`up_proj`), not of
+/// the gate.
+#[derive(Module, Debug)]
+pub struct DecoderLayer {
+    /// `[hidden, heads * head_dim]`.
+    pub query: Param<Tensor<2>>,
+    /// `[hidden, key_value_heads * head_dim]`.
+    pub key: Param<Tensor<2>>,
+    /// `[hidden, key_value_heads * head_dim]`.
+    pub value: Param<Tensor<2>>,
+    /// `[heads * head_dim, hidden]`.
+    pub attention_output: Param<Tensor<2>>,
+    /// Weight of the first norm, `[hidden]`.
+    pub norm1_gamma: Param<Tensor<1>>,
+    /// `[hidden, intermediate]`.
+    pub intermediate: Param<Tensor<2>>,
+    /// Of a gated feed-forward block, `[hidden, intermediate]`.
+    pub gate: Option<Param<Tensor<2>>>,
+    /// The gate's own bias, which is never tuned, `[intermediate]`.
+    pub gate_bias: Option<Param<Tensor<1>>>,
+    /// `[intermediate, hidden]`.
+    pub output: Param<Tensor<2>>,
+    /// Weight of the second norm, `[hidden]`; GPT-J has none.
+    pub norm2_gamma: Option<Param<Tensor<1>>>,
+    /// The eight bias vectors.
+    pub biases: LayerBiases,
+    /// Keys and values that every token attends to, of prefix tuning.
+    pub prefix: Option<KeyValuePrefix>,
+    attention_dropout: Dropout,
+    residual_dropout: Dropout,
+    #[module(skip)]
+    shape: Shape,
+}
+
+/// What of the config a layer computes by.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    index: usize,
+    heads: usize,
+    key_value_heads: usize,
+    head_dim: usize,
+    order: Order,
+    norm: Norm,
+    epsilon: f64,
+    activation: Activation,
+}
+
+impl DecoderLayer {
+    /// Layer number `index`, newly initialised; values are drawn when first used.
+    pub fn init(config: &DecoderConfig, index: usize, device: &Device) -> Self {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let all = config.heads * config.head_dim;
+        let shared = config.key_value_heads * config.head_dim;
+        let weight = |d_in, d_out| config.weight_init().init([d_in, d_out], device);
+        let gamma = || Initializer::Ones.init([hidden], device);
+        let gated = config.activation == Activation::SiluGate;
+        Self {
+            query: weight(hidden, all),
+            key: weight(hidden, shared),
+            value: weight(hidden, shared),
+            attention_output: weight(all, hidden),
+            norm1_gamma: gamma(),
+            intermediate: weight(hidden, wide),
+            gate: gated.then(|| weight(hidden, wide)),
+            gate_bias: config
+                .gate_bias
+                .then(|| Initializer::Zeros.init([wide], device)),
+            output: weight(wide, hidden),
+            norm2_gamma: (config.order != Order::Parallel).then(gamma),
+            biases: LayerBiases::with_lengths(device, |term| match term {
+                Q => all,
+                K | V => shared,
+                M2 => wide,
+                M1 | Ln1 | M3 | Ln2 => hidden,
+            }),
+            prefix: None,
+            attention_dropout: DropoutConfig::new(config.attention_dropout).init(),
+            residual_dropout: DropoutConfig::new(config.residual_dropout).init(),
+            shape: Shape {
+                index,
+                heads: config.heads,
+                key_value_heads: config.key_value_heads,
+                head_dim: config.head_dim,
+                order: config.order,
+                norm: config.norm,
+                epsilon: config.epsilon,
+                activation: config.activation,
+            },
+        }
+    }
+
+    pub(crate) fn drops(&self) -> bool {
+        self.attention_dropout.prob > 0.0 || self.residual_dropout.prob > 0.0
+    }
+
+    pub(crate) fn set_dropout_off(&mut self) {
+        self.attention_dropout.prob = 0.0;
+        self.residual_dropout.prob = 0.0;
+    }
+
+    /// The layer's output, at all rows or at some alone. With `cache` attention sees what is in it too, and
+    /// the keys and values of `x` are added to it.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[rows, hidden]`
+    /// - only: `[some]`
+    /// - output: `[rows, hidden]`, or `[some, hidden]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        pass: &Pass<'_>,
+        only: Option<&Tensor<1, Int>>,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<2> {
+        let at = |x: Tensor<2>| match only {
+            Some(rows) => x.select(0, rows.clone()),
+            None => x,
+        };
+        let sets = pass.batch.set_of(Rows::All);
+        let some = sets.map(|sets| match only {
+            Some(rows) => sets.clone().select(0, rows.clone()),
+            None => sets.clone(),
+        });
+        let some = some.as_ref();
+        // Dropout knows an input's rows by their places, which some alone do not have.
+        let drop = |x: Tensor<2>, place| match only {
+            Some(_) => x,
+            None => pass
+                .batch
+                .drop_rows(&self.residual_dropout, place, x, Rows::All),
+        };
+        let place1 = Place::AttentionOutput(self.shape.index);
+        let place2 = Place::Output(self.shape.index);
+        let out = |attended: Tensor<2>| {
+            let attended = at(attended);
+            let attended = self
+                .biases
+                .project(M1, attended, &self.attention_output, some);
+            drop(attended, place1)
+        };
+        match self.shape.order {
+            Order::PreNorm => {
+                let attended = self.attend(self.norm1(x.clone(), sets), pass, cache);
+                let h = at(x) + out(attended);
+                let narrow = self.feed_forward(self.norm2(h.clone(), some), pass, some);
+                h + drop(narrow, place2)
+            }
+            Order::PostNorm => {
+                let attended = self.attend(x.clone(), pass, cache);
+                let h = self.norm1(at(x) + out(attended), some);
+                let narrow = self.feed_forward(h.clone(), pass, some);
+                self.norm2(h + drop(narrow, place2), some)
+            }
+            Order::Parallel => {
+                let normed = self.norm1(x.clone(), sets);
+                let attended = self.attend(normed.clone(), pass, cache);
+                let narrow = self.feed_forward(at(normed), pass, some);
+                out(attended) + drop(narrow, place2) + at(x)
+            }
+        }
+    }
+
+    fn norm1(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let gamma = self.norm1_gamma.val();
+        let bias = self.biases.get(Ln1).val();
+        norm(self.shape.norm, x, gamma, bias, self.shape.epsilon, sets)
+    }
+
+    fn norm2(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let Some(gamma) = &self.norm2_gamma else {
+            return x;
+        };
+        let bias = self.biases.get(Ln2).val();
+        norm(
+            self.shape.norm,
+            x,
+            gamma.val(),
+            bias,
+            self.shape.epsilon,
+            sets,
+        )
+    }
+
+    /// `act(x W + m2) W + m3`, or `(silu(x W_gate) * (x W + m2)) W + m3`.
+    fn feed_forward(
+        &self,
+        x: Tensor<2>,
+        pass: &Pass<'_>,
+        sets: Option<&Tensor<1, Int>>,
+    ) -> Tensor<2> {
+        let gate = self.gate.as_ref().map(|weight| {
+            let gate = multiply(x.clone(), weight.val());
+            match &self.gate_bias {
+                Some(bias) => gate + bias.val().unsqueeze(),
+                None => gate,
+            }
+        });
+        let wide = self.biases.project(M2, x, &self.intermediate, sets);
+        let host = pass.batch.savings().host_functions;
+        let wide = match (self.shape.activation, gate) {
+            (_, Some(gate)) => silu(gate) * wide,
+            (Activation::Relu, None) => relu(wide),
+            (Activation::Gelu, None) => gelu(wide, host),
+            (Activation::GeluTanh | Activation::SiluGate, None) => gelu_approximate(wide),
+        };
+        self.biases.project(M3, wide, &self.output, sets)
+    }
+
+    /// Multi-head causal self-attention up to, not including, the output projection.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[rows, hidden]`
+    /// - output: `[rows, heads * head_dim]`
+    fn attend(
+        &self,
+        x: Tensor<2>,
+        pass: &Pass<'_>,
+        mut cache: Option<&mut LayerCache>,
+    ) -> Tensor<2> {
+        let Shape {
+            heads,
+            key_value_heads: shared,
+            head_dim,
+            ..
+        } = self.shape;
+        let sets = pass.batch.set_of(Rows::All);
+        let mut k = self.biases.project(K, x.clone(), &self.key, sets);
+        let v = self.biases.project(V, x.clone(), &self.value, sets);
+        let mut q = self.biases.project(Q, x, &self.query, sets);
+        if let Some(rotary) = &pass.rotary {
+            q = rotary.rotate(q, heads);
+            k = rotary.rotate(k, shared);
+        }
+        let q = q * (1.0 / (head_dim as f64).sqrt());
+        let mut attend = |(group, mask): (&Group, &Tensor<4>)| {
+            let (inputs, length) = (group.batch_size(), group.length());
+            let grid = |rows: &Tensor<2>, heads: usize| {
+                let grid = group.to_grid(group.take_rows(rows.clone()));
+                grid.reshape([inputs, length, heads, head_dim])
+                    .swap_dims(1, 2)
+            };
+            let (mut keys, mut values) = (grid(&k, shared), grid(&v, shared));
+            // A cache already holds the prefix.
+            let cached = cache.as_ref().is_some_and(|cache| cache.is_filled());
+            if let Some(prefix) = self.prefix.as_ref().filter(|_| !cached) {
+                (keys, values) = prefix.in_front_of(keys, values);
+            }
+            if let Some(cache) = &mut cache {
+                (keys, values) = cache.extend(keys, values);
+            }
+            let [.., columns, _] = keys.dims();
+            // Query heads that share keys are rows of one product.
+            let queries =
+                grid(&q, heads).reshape([inputs, shared, heads / shared * length, head_dim]);
+            let scores = queries.matmul(keys.swap_dims(2, 3));
+            let scores = scores.reshape([inputs, heads, length, columns]) + mask.clone();
+            let weights = softmax(scores, 3);
+            let place = Place::Attention(self.shape.index);
+            let weights = pass
+                .batch
+                .drop_attention(&self.attention_dropout, place, weights, group);
+            let weights = weights.reshape([inputs, shared, heads / shared * length, columns]);
+            let attended = weights
+                .matmul(values)
+                .reshape([inputs, heads, length, head_dim]);
+            group.to_rows(
+                attended
+                    .swap_dims(1, 2)
+                    .reshape([inputs, length, heads * head_dim]),
+            )
+        };
+        let groups = pass.batch.groups().iter().zip(&pass.masks);
+        let mut groups: Vec<Tensor<2>> = groups.map(&mut attend).collect();
+        match groups.len() {
+            1 => groups.remove(0),
+            _ => Tensor::cat(groups, 0),
+        }
+    }
+}
+
+/// A norm of either kind.
+pub(crate) fn norm(
+    kind: Norm,
+    x: Tensor<2>,
+    gamma: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    sets: Option<&Tensor<1, Int>>,
+) -> Tensor<2> {
+    match kind {
+        Norm::Layer => biased_norm(x, gamma, bias, epsilon, sets),
+        Norm::RootMeanSquare => biased_rms_norm(x, gamma, bias, epsilon, sets),
+    }
+}
+
+/// `x + b`, each row with the bias of its set.
+pub(crate) fn add_bias(x: Tensor<2>, bias: &Tensor<1>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    let [_, width] = x.dims();
+    x + bias_of_rows(bias, width, sets).unwrap_or_else(|| bias.clone().unsqueeze())
+}

@@ -1,0 +1,205 @@
+use beft_nn::{Batch, Place, Rows, multiply};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+
+use crate::DecoderConfig;
+use crate::cache::LayerCache;
+use crate::config::{Norm, Positions};
+use crate::layer::{DecoderLayer, norm};
+use crate::pass::Pass;
+use crate::rotary::RotaryConfig;
+
+/// The backbone of a causal language model: HF `OPTModel`, `LlamaModel`, `Qwen2Model`, `GPTJModel`,
+/// `GPT2Model`.
+#[derive(Module, Debug)]
+pub struct DecoderModel {
+    /// Token embeddings, `[vocab, embedding]`.
+    pub tokens: Param<Tensor<2>>,
+    /// Position embeddings, `[offset + max_tokens, hidden]`.
+    pub positions: Option<Param<Tensor<2>>>,
+    /// OPT-350m: from the width of the embeddings, `[embedding, hidden]`.
+    pub project_in: Option<Param<Tensor<2>>>,
+    /// OPT-350m: back to it, `[hidden, embedding]`.
+    pub project_out: Option<Param<Tensor<2>>>,
+    /// Layers, from the input up.
+    pub layers: Vec<DecoderLayer>,
+    /// Weight of the norm behind the last layer, `[hidden]`.
+    pub final_gamma: Option<Param<Tensor<1>>>,
+    /// Its bias, where it is a layer norm, `[hidden]`.
+    pub final_bias: Option<Param<Tensor<1>>>,
+    dropout: Dropout,
+    epsilon: f64,
+    #[module(skip)]
+    places: Positions,
+}
+
+impl DecoderModel {
+    /// A newly initialised backbone; values are drawn when first used.
+    pub fn init(config: &DecoderConfig, device: &Device) -> Self {
+        let (hidden, narrow) = (config.hidden_size, config.embedding_size);
+        let weight = |rows, columns| config.weight_init().init([rows, columns], device);
+        let projected = narrow != hidden;
+        let positions = match config.positions {
+            Positions::Learned { offset } => Some(weight(offset + config.max_tokens, hidden)),
+            Positions::Rotary(_) => None,
+        };
+        let layer_norm = config.final_norm && config.norm == Norm::Layer;
+        Self {
+            tokens: weight(config.vocab_size, narrow),
+            positions,
+            project_in: projected.then(|| weight(narrow, hidden)),
+            project_out: projected.then(|| weight(hidden, narrow)),
+            layers: (0..config.layers)
+                .map(|index| DecoderLayer::init(config, index, device))
+                .collect(),
+            final_gamma: config
+                .final_norm
+                .then(|| Initializer::Ones.init([hidden], device)),
+            final_bias: layer_norm.then(|| Initializer::Zeros.init([hidden], device)),
+            dropout: DropoutConfig::new(config.embedding_dropout).init(),
+            epsilon: config.epsilon,
+            places: config.positions.clone(),
+        }
+    }
+
+    pub(crate) fn set_dropout_off(&mut self) {
+        self.dropout.prob = 0.0;
+        for layer in &mut self.layers {
+            layer.set_dropout_off();
+        }
+    }
+
+    pub(crate) fn drops_below(&self, layers: usize) -> bool {
+        self.dropout.prob > 0.0 || self.layers[..layers].iter().any(|layer| layer.drops())
+    }
+
+    /// Number of prefix tokens that every input attends to.
+    pub(crate) fn prefix_len(&self) -> usize {
+        let prefix = self.layers.first().and_then(|layer| layer.prefix.as_ref());
+        prefix.map_or(0, |prefix| prefix.len())
+    }
+
+    /// What all layers need to know of a batch of whole inputs.
+    pub(crate) fn pass<'a>(&self, batch: &'a Batch) -> Pass<'a> {
+        let device = batch.ids().device();
+        let mut pass = Pass::of_inputs(batch, self.prefix_len(), &device);
+        if let Some(rotary) = self.rotary() {
+            let table = rotary.table(pass.longest(), &device);
+            pass.rotary = Some(table.at(&pass.positions));
+        }
+        pass
+    }
+
+    pub(crate) fn rotary(&self) -> Option<&RotaryConfig> {
+        match &self.places {
+            Positions::Rotary(rotary) => Some(rotary),
+            Positions::Learned { .. } => None,
+        }
+    }
+
+    /// What the layers are given.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[rows, hidden]`
+    pub(crate) fn embed(&self, pass: &Pass<'_>) -> Tensor<2> {
+        let full = |x: Tensor<2>| match x.dtype() {
+            DType::F32 => x,
+            _ => x.cast(FloatDType::F32),
+        };
+        let mut x = full(self.tokens.val().select(0, pass.batch.ids()));
+        if let Some(project) = &self.project_in {
+            x = multiply(x, project.val());
+        }
+        if let (Some(table), Positions::Learned { offset }) = (&self.positions, &self.places) {
+            let rows = pass.positions.clone() + *offset as i64;
+            x = x + full(table.val().select(0, rows));
+        }
+        pass.batch
+            .drop_rows(&self.dropout, Place::Embeddings, x, Rows::All)
+    }
+
+    /// What layers `from` to `to` make of what those below gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    pub(crate) fn run(
+        &self,
+        pass: &Pass<'_>,
+        hidden: Tensor<2>,
+        layers: std::ops::Range<usize>,
+    ) -> Tensor<2> {
+        self.layers[layers]
+            .iter()
+            .fold(hidden, |x, layer| layer.forward(x, pass, None, None))
+    }
+
+    /// The last hidden state of some rows, all layers run, from what the lowest `done` layers gave;
+    /// `done` is less than the number of layers.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[rows, hidden]`
+    /// - rows: `[some]`
+    /// - output: `[some, embedding]`
+    pub(crate) fn last(
+        &self,
+        pass: &Pass<'_>,
+        hidden: Tensor<2>,
+        done: usize,
+        rows: &Tensor<1, Int>,
+    ) -> Tensor<2> {
+        let last = self.layers.len() - 1;
+        let hidden = self.run(pass, hidden, done..last);
+        let layer = &self.layers[last];
+        // Dropout's masks are by input and row: with them the last layer is computed whole.
+        let partly =
+            pass.batch.savings().first_token && !(layer.drops() && hidden.device().is_autodiff());
+        let hidden = match partly {
+            true => layer.forward(hidden, pass, Some(rows), None),
+            false => {
+                let hidden = layer.forward(hidden, pass, None, None);
+                hidden.select(0, rows.clone())
+            }
+        };
+        let sets = pass.batch.set_of(Rows::All);
+        let sets = sets.map(|sets| sets.clone().select(0, rows.clone()));
+        self.finish(hidden, sets.as_ref())
+    }
+
+    /// The same with what earlier passes left in `cache`, which is added to.
+    pub(crate) fn last_cached(
+        &self,
+        pass: &Pass<'_>,
+        rows: &Tensor<1, Int>,
+        cache: &mut [LayerCache],
+    ) -> Tensor<2> {
+        let mut x = self.embed(pass);
+        let last = self.layers.len() - 1;
+        for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
+            let only = (index == last).then_some(rows);
+            x = layer.forward(x, pass, only, Some(cache));
+        }
+        self.finish(x, None)
+    }
+
+    /// The norm behind the last layer, and OPT-350m's projection.
+    fn finish(&self, mut x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        if let Some(gamma) = &self.final_gamma {
+            let gamma = gamma.val();
+            x = match &self.final_bias {
+                Some(bias) => norm(Norm::Layer, x, gamma, bias.val(), self.epsilon, sets),
+                None => {
+                    let none = Tensor::zeros(gamma.dims(), &gamma.device());
+                    norm(Norm::RootMeanSquare, x, gamma, none, self.epsilon, sets)
+                }
+            };
+        }
+        match &self.project_out {
+            Some(project) => multiply(x, project.val()),
+            None => x,
+        }
+    }
+}

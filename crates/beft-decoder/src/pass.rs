@@ -1,0 +1,43 @@
+use beft_nn::{Batch, Group};
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::rotary::Rotary;
+
+/// What all layers need to know of a batch, made once for it.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    pub(crate) batch: &'a Batch,
+    /// For each group what to add to its attention scores.
+    pub(crate) masks: Vec<Tensor<4>>,
+    /// Position of each row, `[rows]`.
+    pub(crate) positions: Tensor<1, Int>,
+    pub(crate) rotary: Option<Rotary>,
+}
+
+impl<'a> Pass<'a> {
+    /// Of whole inputs, which attend to `prefix` tokens in front of them.
+    pub(crate) fn of_inputs(batch: &'a Batch, prefix: usize, device: &Device) -> Self {
+        let masks = batch.causal_masks(device).into_iter().map(|mask| {
+            let [inputs, one, length, _] = mask.dims();
+            match prefix {
+                0 => mask,
+                _ => {
+                    let seen = Tensor::zeros([inputs, one, length, prefix], device);
+                    Tensor::cat(vec![seen, mask], 3)
+                }
+            }
+        });
+        Self {
+            batch,
+            masks: masks.collect(),
+            positions: batch.positions(),
+            rotary: None,
+        }
+    }
+
+    /// More than any position.
+    pub(crate) fn longest(&self) -> usize {
+        let lengths = self.batch.groups().iter().map(Group::length);
+        lengths.max().unwrap_or(1)
+    }
+}

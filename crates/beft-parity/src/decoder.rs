@@ -1,0 +1,307 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use beft_checkpoint::ModelDir;
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_decoder::{DecoderForCausalLM, GenerateOptions};
+use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, read_params};
+use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use serde::Deserialize;
+
+use crate::checks::{Found, gradients_by_path, largest_of};
+use crate::{Check, Expected, ParityError, Tolerance, norm_error};
+
+/// Inputs of a fixture, `cases.json`.
+#[derive(Deserialize)]
+struct Cases {
+    texts: Vec<Vec<u32>>,
+    groups: Vec<Vec<Example>>,
+    generate: Vec<Generated>,
+}
+
+#[derive(Deserialize)]
+struct Example {
+    prompt: Vec<u32>,
+    candidates: Vec<Vec<u32>>,
+    right: usize,
+}
+
+#[derive(Deserialize)]
+struct Generated {
+    prompt: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+/// Compares a causal language model on `device` with the tensors in `expected`: logits of texts that the
+/// reference padded on the left, scores of candidates with their prompt computed once and with each by
+/// itself, both losses, gradients of every bias (added ones too), parameters and losses over three AdamW
+/// steps (for all biases and for the value bias alone), and 50 generated tokens.
+///
+/// # Errors
+///
+/// When the model or the fixture cannot be read; a wrong result is a failed [`Check`].
+pub fn check_decoder(
+    model_dir: &Path,
+    expected: &Expected,
+    device: &Device,
+    tolerance: &Tolerance,
+) -> Result<Vec<Check>, ParityError> {
+    let cases = fs::read(model_dir.join("cases.json"))?;
+    let cases: Cases = serde_json::from_slice(&cases)
+        .map_err(|e| ParityError::Missing(format!("cases.json: {e}")))?;
+    let dir = ModelDir::open(model_dir)?;
+    let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, tolerance.precision, device)?;
+    let mut run = Run {
+        model: model.without_dropout(),
+        cases,
+        device,
+        found: Found {
+            expected,
+            tolerance,
+            checks: Vec::new(),
+        },
+    };
+    run.texts()?;
+    run.scores()?;
+    run.gradients()?;
+    run.steps("v", &TermSet::of([BiasTerm::V]))?;
+    run.steps("all", &TermSet::all())?;
+    run.generate();
+    Ok(run.found.checks)
+}
+
+struct Run<'a> {
+    model: DecoderForCausalLM,
+    cases: Cases,
+    device: &'a Device,
+    found: Found<'a>,
+}
+
+impl Example {
+    /// The prompt once, with all candidates behind it.
+    fn together(&self) -> Encoding {
+        let candidates = self.candidates.iter().map(|ids| (&ids[..], ids.len()));
+        Encoding::with_branches(&self.prompt, candidates)
+    }
+
+    /// The prompt with one candidate.
+    fn one(&self, candidate: usize) -> Encoding {
+        let ids = &self.candidates[candidate];
+        Encoding::with_branches(&self.prompt, [(&ids[..], ids.len())])
+    }
+}
+
+impl Run<'_> {
+    fn texts(&mut self) -> Result<(), ParityError> {
+        let plain = |ids: &Vec<u32>| Encoding::with_branches(ids, []);
+        let texts: Vec<Encoding> = self.cases.texts.iter().map(plain).collect();
+        // One after another: the rows of a batch lie by length.
+        let mut logits = Vec::new();
+        for text in &texts {
+            let batch = Batch::new([text], Padding::Packed, self.device);
+            let rows = self.model.valid().forward_all(&batch).into_data();
+            logits.extend(rows.iter::<f32>());
+        }
+        self.found
+            .compare("text.logits".to_owned(), "text.logits", &logits)?;
+
+        // Every token but the first is predicted.
+        let texts = self.cases.texts.iter();
+        let targets = texts.clone().map(|ids| ids.len() - 1).collect();
+        let all = EncodedSet {
+            encodings: texts
+                .map(|ids| Encoding::with_branches(&ids[..1], [(&ids[1..], ids.len() - 1)]))
+                .collect(),
+            targets: Targets::Tokens(targets),
+        };
+        self.loss("text.loss", &all)
+    }
+
+    fn loss(&mut self, name: &str, data: &EncodedSet) -> Result<(), ParityError> {
+        let chosen: Vec<usize> = (0..data.len()).collect();
+        for padding in [Padding::Packed, Padding::Longest] {
+            let loss = batch_loss(&self.model.valid(), data, &chosen, padding, self.device);
+            let loss = [loss.into_scalar::<f32>()];
+            self.found
+                .compare(format!("{name} ({padding:?})"), name, &loss)?;
+        }
+        Ok(())
+    }
+
+    fn scores(&mut self) -> Result<(), ParityError> {
+        let model = self.model.valid();
+        for index in 0..self.cases.groups.len() {
+            let group = &self.cases.groups[index];
+            let together: Vec<Encoding> = group.iter().map(Example::together).collect();
+            let alone: Vec<Encoding> = group
+                .iter()
+                .flat_map(|e| (0..e.candidates.len()).map(|candidate| e.one(candidate)))
+                .collect();
+            let name = format!("scores{index}");
+            for padding in [Padding::Packed, Padding::Longest] {
+                for (how, encodings) in [("together", &together), ("alone", &alone)] {
+                    let batch = Batch::new(encodings, padding, self.device);
+                    let scores: Vec<f32> = model.forward(&batch).into_data().iter().collect();
+                    let what = format!("{name} ({how}, {padding:?})");
+                    self.found.compare(what, &name, &scores)?;
+                }
+            }
+            let (choice, text) = (self.choices(index), self.right_texts(index));
+            self.loss(&format!("loss{index}"), &choice)?;
+            self.loss(&format!("lm_loss{index}"), &text)?;
+        }
+        Ok(())
+    }
+
+    fn choices(&self, group: usize) -> EncodedSet {
+        let group = &self.cases.groups[group];
+        EncodedSet {
+            encodings: group.iter().map(Example::together).collect(),
+            targets: Targets::Classes(group.iter().map(|e| e.right).collect()),
+        }
+    }
+
+    fn right_texts(&self, group: usize) -> EncodedSet {
+        let group = &self.cases.groups[group];
+        EncodedSet {
+            encodings: group.iter().map(|e| e.one(e.right)).collect(),
+            targets: Targets::Tokens(group.iter().map(|e| e.candidates[e.right].len()).collect()),
+        }
+    }
+
+    /// The path of what a fixture calls `3.v`, `final_norm` or `head`.
+    fn path(&self, name: &str) -> Result<String, ParityError> {
+        let missing = || ParityError::Missing(name.to_owned());
+        match name {
+            "final_norm" => Ok("decoder.final_bias".to_owned()),
+            "head" => Ok("head_bias".to_owned()),
+            _ => {
+                let (layer, term) = name.split_once('.').ok_or_else(missing)?;
+                let layer = layer.parse().map_err(|_| missing())?;
+                let term = term.parse().map_err(|_| missing())?;
+                Ok(self.model.site_path(BiasSite::new(layer, term)))
+            }
+        }
+    }
+
+    fn gradients(&mut self) -> Result<(), ParityError> {
+        let model = with_trainable(self.model.clone(), &TermSet::all())?;
+        let data = [
+            ("grad.", self.choices(0)),
+            ("lm_grad.", self.right_texts(0)),
+        ];
+        for (prefix, data) in data {
+            let chosen: Vec<usize> = (0..data.len()).collect();
+            let loss = batch_loss(&model, &data, &chosen, Padding::Packed, self.device);
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            let mut gradients = gradients_by_path(&model, grads);
+            let expected = self.found.expected;
+            let mut largest = 0.0f32;
+            for name in expected.with_prefix(prefix) {
+                largest = largest_of(&expected.floats(&format!("{prefix}{name}"))?).max(largest);
+            }
+            for name in expected.with_prefix(prefix) {
+                let path = self.path(name)?;
+                let actual = gradients.remove(&path).unwrap_or_default();
+                let full = format!("{prefix}{name}");
+                if !(path.ends_with(".biases.k") && model.ignores_key_bias()) {
+                    self.found.compare(full.clone(), &full, &actual)?;
+                    continue;
+                }
+                // An absent gradient would pass as zero.
+                let error = match actual.as_slice() {
+                    [] => f64::NAN,
+                    values => f64::from(largest_of(values) / largest),
+                };
+                self.found
+                    .record(full, error, self.found.tolerance.key_gradient);
+            }
+            if prefix == "grad." {
+                // Nothing else may have received a gradient.
+                let strays = gradients.len() as f64;
+                self.found
+                    .record("gradients of frozen parameters".into(), strays, 0.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, name: &str, terms: &TermSet) -> Result<(), ParityError> {
+        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
+        let mut optimizer = config.optimizer();
+        let mut model = with_trainable(self.model.clone(), terms)?;
+        let masks = GradMasks::default();
+        let mut losses = Vec::new();
+        for group in 0..self.cases.groups.len() {
+            let data = self.choices(group);
+            let chosen: Vec<usize> = (0..data.len()).collect();
+            let (next, loss) =
+                training_step(model, &masks, &data, &chosen, &config, 0, &mut optimizer);
+            model = next;
+            losses.push(loss as f32);
+        }
+        let full = format!("step.losses.{name}");
+        self.found.compare(full.clone(), &full, &losses)?;
+        let prefix = format!("step3.{name}.");
+        let mut values: BTreeMap<_, _> = read_params(&model, |_| true);
+        let expected = self.found.expected;
+        for short in expected.with_prefix(&prefix) {
+            let path = self.path(short)?;
+            let data = values
+                .remove(&path)
+                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+            let full = format!("{prefix}{short}");
+            let error = norm_error(&data.values, &expected.floats(&full)?);
+            let noise = path.ends_with(".biases.k") && model.ignores_key_bias();
+            let tolerance = match noise {
+                true => self.found.tolerance.key_after_steps,
+                false => self.found.tolerance.values,
+            };
+            self.found.record(full, error, tolerance);
+        }
+        Ok(())
+    }
+
+    /// Token for token, each prompt alone and both in one batch.
+    fn generate(&mut self) {
+        let cases = &self.cases.generate;
+        let options = GenerateOptions {
+            max_new_tokens: cases.first().map_or(0, |case| case.ids.len()),
+            stop: Vec::new(),
+        };
+        let prompts: Vec<Vec<u32>> = cases.iter().map(|case| case.prompt.clone()).collect();
+        let together = self.model.generate(&prompts, &options, |_, _| ());
+        let alone = prompts.iter().map(|prompt| {
+            let prompt = std::slice::from_ref(prompt);
+            self.model.generate(prompt, &options, |_, _| ()).remove(0)
+        });
+        let alone: Vec<Vec<u32>> = alone.collect();
+        let expected: Vec<&Vec<u32>> = cases.iter().map(|case| &case.ids).collect();
+        let wrong = |found: &[Vec<u32>]| {
+            let tokens = found
+                .iter()
+                .zip(&expected)
+                .flat_map(|(a, b)| a.iter().zip(*b));
+            let count = found.iter().map(Vec::len).sum::<usize>();
+            let all = expected.iter().map(|ids| ids.len()).sum::<usize>();
+            (tokens.filter(|(a, b)| a != b).count() + all - count) as f64
+        };
+        let (together, alone) = (wrong(&together), wrong(&alone));
+        // What weights of lower precision find most probable may be another token.
+        let tolerance = match self.found.tolerance.precision {
+            beft_nn::Precision::F32 => 0.0,
+            _ => f64::INFINITY,
+        };
+        self.found.record(
+            "wrong generated tokens (together)".into(),
+            together,
+            tolerance,
+        );
+        self.found
+            .record("wrong generated tokens (alone)".into(), alone, tolerance);
+    }
+}

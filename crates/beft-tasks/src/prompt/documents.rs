@@ -1,0 +1,159 @@
+//! JSON documents, in which one file is one value: SQuAD's, DROP's, or a list of records.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Form;
+use super::choose::BadField;
+use super::form::Object;
+use crate::records::raw::Record;
+use crate::records::{document, type_name};
+use crate::{DataError, Place};
+
+/// The records of a document, in order. Questions count from 1.
+pub(super) fn read(path: &Path, bytes: &[u8], form: Form) -> Result<Vec<Record>, DataError> {
+    let document = document(path, bytes)?;
+    let mut records = Records {
+        path,
+        records: Vec::new(),
+    };
+    match (form, document) {
+        (_, Value::Array(rows)) => {
+            for row in rows {
+                records.row(row)?;
+            }
+        }
+        (Form::Squad, Value::Object(squad)) => records.squad(&squad)?,
+        (Form::Drop, Value::Object(drop)) => records.drop(&drop)?,
+        (_, Value::Object(_)) => {
+            let expected = "an array of objects: for one object a line, name the file .jsonl";
+            return Err(records.bad().field_type("(all)", expected, "an object"));
+        }
+        (_, other) => {
+            let bad = records.bad();
+            return Err(bad.field_type("(all)", "an array of objects", type_name(&other)));
+        }
+    }
+    Ok(records.records)
+}
+
+struct Records<'p> {
+    path: &'p Path,
+    records: Vec<Record>,
+}
+
+impl<'p> Records<'p> {
+    /// Errors about the next question.
+    fn bad(&self) -> BadField<'p> {
+        BadField {
+            path: self.path,
+            at: Place::Item(self.records.len() + 1),
+        }
+    }
+
+    fn push(&mut self, fields: Object) {
+        self.records.push(Record {
+            at: Place::Item(self.records.len() + 1),
+            fields,
+            group: None,
+        });
+    }
+
+    fn row(&mut self, row: Value) -> Result<(), DataError> {
+        match row {
+            Value::Object(fields) => {
+                self.push(fields);
+                Ok(())
+            }
+            other => Err(self
+                .bad()
+                .field_type("(item)", "an object", type_name(&other))),
+        }
+    }
+
+    fn squad(&mut self, squad: &Object) -> Result<(), DataError> {
+        for article in self.bad().objects(squad, "data", "data")? {
+            let article = article?;
+            let title = self.bad().text(article, "title", "title")?;
+            for paragraph in self.bad().objects(article, "paragraphs", "paragraphs")? {
+                let paragraph = paragraph?;
+                let context = self.bad().text(paragraph, "context", "context")?;
+                for question in self.bad().objects(paragraph, "qas", "qas")? {
+                    let question = question?;
+                    let bad = self.bad();
+                    let mut fields = Object::new();
+                    fields.insert("title".to_owned(), Value::from(title));
+                    fields.insert("context".to_owned(), Value::from(context));
+                    let asked = bad.text(question, "question", "question")?;
+                    fields.insert("question".to_owned(), Value::from(asked));
+                    if question.contains_key("answers") {
+                        let answers = bad.objects(question, "answers", "answers")?;
+                        let texts = answers.map(|answer| bad.text(answer?, "text", "answers.text"));
+                        let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
+                        fields.insert("answers".to_owned(), Value::from(texts));
+                    }
+                    if let Some(id) = question.get("id") {
+                        fields.insert("id".to_owned(), id.clone());
+                    }
+                    self.push(fields);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn drop(&mut self, drop: &Object) -> Result<(), DataError> {
+        for name in drop.keys() {
+            let entry = self.bad().object(drop, name, name)?;
+            let passage = self.bad().text(entry, "passage", "passage")?;
+            for question in self.bad().objects(entry, "qa_pairs", "qa_pairs")? {
+                let question = question?;
+                let bad = self.bad();
+                let mut fields = Object::new();
+                fields.insert("passage".to_owned(), Value::from(passage));
+                let asked = bad.text(question, "question", "question")?;
+                fields.insert("question".to_owned(), Value::from(asked));
+                if question.contains_key("answer") {
+                    let answer = bad.object(question, "answer", "answer")?;
+                    let mut answers: Vec<String> = drop_answer(answer).into_iter().collect();
+                    if question.contains_key("validated_answers") {
+                        let place = "validated_answers";
+                        for answer in bad.objects(question, place, place)? {
+                            answers.extend(drop_answer(answer?));
+                        }
+                    }
+                    fields.insert("answers".to_owned(), Value::from(answers));
+                }
+                if let Some(id) = question.get("query_id") {
+                    fields.insert("id".to_owned(), id.clone());
+                }
+                self.push(fields);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number, or else spans, or else a date; `None` when nothing is filled in, as DROP's own scorer
+/// decides it too.
+fn drop_answer(answer: &Object) -> Option<String> {
+    let filled = |value: &Value| {
+        let text = super::field::text_of(value)?;
+        (!text.trim().is_empty()).then_some(text)
+    };
+    if let Some(number) = answer.get("number").and_then(filled) {
+        return Some(number);
+    }
+    let spans = answer.get("spans").and_then(Value::as_array);
+    let spans: Vec<String> = spans.into_iter().flatten().filter_map(filled).collect();
+    if !spans.is_empty() {
+        return Some(spans.join(", "));
+    }
+    let date = answer.get("date").and_then(Value::as_object)?;
+    let parts = ["day", "month", "year"].into_iter();
+    let parts: Vec<String> = parts
+        .filter_map(|key| date.get(key).and_then(filled))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}

@@ -1,0 +1,64 @@
+use std::path::PathBuf;
+
+/// One example of a prompt task. Texts are exact: spaces and ends of lines are those of the
+/// template and the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptExample {
+    /// What the model is asked.
+    pub prompt: String,
+    /// What may follow the prompt, as it stands; empty in
+    /// [`PromptKind::Generation`](super::PromptKind::Generation).
+    pub candidates: Vec<String>,
+    /// Indices of the right candidates, in order and at least one, several of them in ReCoRD; none
+    /// in [`PromptKind::Generation`](super::PromptKind::Generation) and on rows without a label.
+    pub right: Vec<usize>,
+    /// The right answers of [`PromptKind::Generation`](super::PromptKind::Generation), at least one
+    /// unless the row has none; the first is the one to learn.
+    pub answers: Vec<String>,
+    /// The prompt with every field empty, against which a prediction is calibrated.
+    pub content_free: String,
+    /// Line of the file, or row of a Parquet file, or number of the question in a JSON document,
+    /// from 1. Examples made of one line share it.
+    pub line: usize,
+    /// What examples that belong together share: in MultiRC the question, as `paragraph.question`.
+    pub group: Option<String>,
+}
+
+/// The examples of one file, or of one Parquet file in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptSet {
+    /// The file; of several parts the first.
+    pub path: PathBuf,
+    /// The label names in index order; empty unless
+    /// [`PromptKind::Classification`](super::PromptKind::Classification).
+    pub labels: Vec<String>,
+    /// Lines passed over because they have no label or a wrong number of columns, where the task
+    /// allows it: see [`PromptTask::no_label`](super::PromptTask::no_label) and
+    /// [`PromptTask::skip_malformed`](super::PromptTask::skip_malformed).
+    pub skipped: Vec<usize>,
+    /// The examples in file order, at least one.
+    pub examples: Vec<PromptExample>,
+}
+
+impl PromptExample {
+    /// The prompt and what is right behind it, as in training; the prompt alone where nothing is
+    /// known to be right.
+    pub fn demonstration(&self) -> String {
+        self.prompt.clone() + &self.training_target()
+    }
+
+    /// What the model has to learn to say behind the prompt: the first right candidate, or the
+    /// first answer behind a space and with an end of line; empty where nothing is known to be
+    /// right.
+    pub fn training_target(&self) -> String {
+        let right = self
+            .right
+            .first()
+            .and_then(|&right| self.candidates.get(right));
+        match (right, self.answers.first()) {
+            (Some(candidate), _) => candidate.clone(),
+            (None, Some(answer)) => format!(" {answer}\n"),
+            (None, None) => String::new(),
+        }
+    }
+}

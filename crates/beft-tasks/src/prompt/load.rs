@@ -1,0 +1,169 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::choose::BadField;
+use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
+use crate::dataset::unreadable;
+
+use crate::records::raw::{self, Record};
+use crate::split::Wanted;
+use crate::{DataError, InputFormat, Split};
+
+/// `.json` comes last: where there is a file of rows as well, it is the one that was prepared.
+const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "parquet", "json"];
+
+impl PromptTask {
+    /// Reads the file of `split` in the folder `data`, which is found as
+    /// [`Task::load`](crate::Task::load) finds it; a JSON document (`train.json`), or one under
+    /// the name that it has in SQuAD's or DROP's release (`dev-v1.1.json`), is found too. A test
+    /// file may lack labels and answers.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the folder or the file.
+    pub fn load(&self, data: &Path, split: Split) -> Result<PromptSet, DataError> {
+        let required = !matches!(split, Split::Test | Split::TestMismatched);
+        self.load_paths(&self.split_files(data, split)?, required)
+    }
+
+    /// The files that [`PromptTask::load`] reads for a split: one, or the parts of a Parquet file.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+        let wanted = Wanted {
+            files: &self.files,
+            mismatched: false,
+            extensions: &EXTENSIONS,
+            official: self.form.official(split),
+        };
+        split.find(data, &wanted)
+    }
+
+    /// Reads one file, of the format that its extension tells: `.tsv`, `.csv`, `.jsonl`, `.parquet`
+    /// or `.json`. Every row must have a label or an answer.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the file.
+    pub fn load_file(&self, path: &Path) -> Result<PromptSet, DataError> {
+        self.load_paths(&[path.to_owned()], true)
+    }
+
+    fn load_paths(&self, paths: &[PathBuf], required: bool) -> Result<PromptSet, DataError> {
+        let first = paths.first().map(PathBuf::as_path);
+        let path = first.unwrap_or(Path::new("")).to_owned();
+        let mut set = PromptSet {
+            path: path.clone(),
+            labels: self.label_names(),
+            skipped: Vec::new(),
+            examples: Vec::new(),
+        };
+        for path in paths {
+            let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+            let extension = path.extension();
+            if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+                for record in documents::read(path, &bytes, self.form)? {
+                    self.add(path, record, required, &mut set)?;
+                }
+                continue;
+            }
+            let format = InputFormat::of_path(path).ok_or_else(|| DataError::UnknownExtension {
+                path: path.to_owned(),
+            })?;
+            raw::read(
+                path,
+                &bytes,
+                format,
+                &self.headerless,
+                &mut |record| match record {
+                    Ok(record) => self.add(path, record, required, &mut set),
+                    Err(DataError::ColumnCount { line, .. }) if self.skip_malformed && required => {
+                        set.skipped.push(line);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+            )?;
+        }
+        match (set.examples.len(), set.skipped.len()) {
+            (0, 0) => Err(DataError::Empty { path }),
+            (0, rows) => Err(DataError::AllSkipped { path, rows }),
+            _ => Ok(set),
+        }
+    }
+
+    /// Adds the examples of one row.
+    fn add(
+        &self,
+        path: &Path,
+        record: Record,
+        required: bool,
+        set: &mut PromptSet,
+    ) -> Result<(), DataError> {
+        for record in self.form.expand(path, record)? {
+            let example = self.example(path, &record, required)?;
+            // Only a label that says so may be missing here.
+            if required && example.right.is_empty() && example.answers.is_empty() {
+                set.skipped.push(example.line);
+            } else {
+                set.examples.push(example);
+            }
+        }
+        Ok(())
+    }
+
+    fn example(
+        &self,
+        path: &Path,
+        record: &Record,
+        required: bool,
+    ) -> Result<PromptExample, DataError> {
+        let (candidates, answers) = match &self.candidates {
+            Candidates::Classes(texts) => (texts.clone(), Vec::new()),
+            Candidates::Choices(templates) => {
+                let texts = templates.iter().map(|text| text.render(path, record));
+                (texts.collect::<Result<_, _>>()?, Vec::new())
+            }
+            Candidates::Each(template) => {
+                let texts = template.render_each(path, record)?;
+                if texts.is_empty() {
+                    let message = "it has no entry, so that there is nothing to choose from";
+                    return Err(bad(path, record, template.source(), message));
+                }
+                (texts, Vec::new())
+            }
+            Candidates::Answer(template) => {
+                let answers = match template.render_each(path, record) {
+                    Err(DataError::MissingColumn { .. }) if !required => Vec::new(),
+                    answers => answers?,
+                };
+                if answers.is_empty() && required {
+                    let message = "it has no entry: write at least one answer";
+                    return Err(bad(path, record, template.source(), message));
+                }
+                (Vec::new(), answers)
+            }
+        };
+        let right = match &self.candidates {
+            Candidates::Answer(_) => Vec::new(),
+            _ => self.right(path, record, candidates.len(), required)?,
+        };
+        Ok(PromptExample {
+            prompt: self.template.render(path, record)?,
+            candidates,
+            right,
+            answers,
+            content_free: self.template.emptied_for(path, record)?,
+            line: record.at.number(),
+            group: record.group.clone(),
+        })
+    }
+}
+
+fn bad(path: &Path, record: &Record, template: &str, message: &str) -> DataError {
+    let at = record.at;
+    let field = template.trim().trim_matches(['{', '}']);
+    BadField { path, at }.because(field, message.to_owned())
+}

@@ -1,0 +1,192 @@
+//! The built-in prompt tasks.
+//!
+//! Prompts, candidates and settings are those of the protocol's decoder experiments (arXiv
+//! 2509.15974, which takes the prompts from MeZO, arXiv 2305.17333); so is the white space that is
+//! cut off some fields. Labels and columns are those of the encoder tasks' table where a task is in
+//! both, and otherwise of SuperGLUE's files and the hub's.
+
+use super::{Candidates, Form, PromptDefaults, PromptTask, Template, TemplateError};
+use crate::Metric;
+use crate::table::{BOOLEAN, CB, ENTAILMENT, SENTIMENT, Spellings, owned};
+use crate::task::class_labels;
+
+pub(super) const DEFAULTS: PromptDefaults = PromptDefaults {
+    learning_rate: 1e-3,
+    epochs: 5,
+    batch_size: 8,
+    train_size: 1000,
+    dev_size: 1000,
+    max_length: 2048,
+    max_new_tokens: 50,
+};
+
+/// One built-in task; see [`PromptTask`] for the fields.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    title: &'static str,
+    template: &'static str,
+    candidates: Texts,
+    labels: &'static [Spellings],
+    form: Form,
+    metrics: &'static [Metric],
+    learning_rate: f64,
+    max_length: usize,
+}
+
+/// [`Candidates`] as they are written.
+enum Texts {
+    Classes(&'static [&'static str]),
+    Choices(&'static [&'static str]),
+    Each(&'static str),
+    Answer(&'static str),
+}
+
+const YES_NO: Row = Row {
+    name: "",
+    title: "",
+    template: "",
+    candidates: Texts::Classes(&["No", "Yes"]),
+    labels: BOOLEAN,
+    form: Form::Flat,
+    metrics: &[Metric::Accuracy],
+    learning_rate: DEFAULTS.learning_rate,
+    max_length: DEFAULTS.max_length,
+};
+
+const CHOICE: Row = Row {
+    labels: &[],
+    learning_rate: 1e-4,
+    ..YES_NO
+};
+
+const ANSWER: Row = Row {
+    candidates: Texts::Answer("{answers}"),
+    labels: &[],
+    metrics: &[Metric::TokenF1, Metric::ExactMatch],
+    ..YES_NO
+};
+
+pub(super) const TABLE: [Row; 11] = [
+    Row {
+        name: "sst2",
+        title: "SST-2",
+        template: "{sentence|trim} It was",
+        candidates: Texts::Classes(&[" terrible", " great"]),
+        labels: SENTIMENT,
+        ..YES_NO
+    },
+    // SuperGLUE's names of the columns, or GLUE's.
+    Row {
+        name: "rte",
+        title: "RTE",
+        template: "{premise/sentence1}\nDoes this mean that \"{hypothesis/sentence2}\" is true? Yes or No?\n",
+        candidates: Texts::Classes(&["Yes", "No"]),
+        labels: ENTAILMENT,
+        ..YES_NO
+    },
+    Row {
+        name: "cb",
+        title: "CB",
+        template: "Suppose {premise} Can we infer that \"{hypothesis}\"? Yes, No, or Maybe?\n",
+        candidates: Texts::Classes(&["Yes", "No", "Maybe"]),
+        labels: CB,
+        metrics: &[Metric::MacroF1, Metric::Accuracy],
+        learning_rate: 1e-2,
+        ..YES_NO
+    },
+    Row {
+        name: "boolq",
+        title: "BoolQ",
+        template: "{passage} {question|capital|nomark}?\n",
+        ..YES_NO
+    },
+    Row {
+        name: "wsc",
+        title: "WSC",
+        template: "{text}\nIn the previous sentence, does the pronoun \
+                   \"{span2_text/target.span2_text|lower}\" refer to \
+                   {span1_text/target.span1_text}? Yes or No?\n",
+        learning_rate: 1e-2,
+        ..YES_NO
+    },
+    Row {
+        name: "wic",
+        title: "WiC",
+        template: "Does the word \"{word}\" have the same meaning in these two sentences? Yes, No?\n\
+                   {sentence1}\n{sentence2}\n",
+        ..YES_NO
+    },
+    Row {
+        name: "multirc",
+        title: "MultiRC",
+        template: "{paragraph}\nQuestion: {question}\nI found this answer \"{answer}\". \
+                   Is that correct? Yes or No?\n",
+        form: Form::MultiRc,
+        ..YES_NO
+    },
+    Row {
+        name: "copa",
+        title: "COPA",
+        template: "{premise|nodot} {question: effect=so, cause=because} ",
+        candidates: Texts::Choices(&["{choice1|midsentence}", "{choice2|midsentence}"]),
+        ..CHOICE
+    },
+    Row {
+        name: "record",
+        title: "ReCoRD",
+        template: "{passage|highlights}\n-",
+        candidates: Texts::Each(" {filled}"),
+        form: Form::Record,
+        ..CHOICE
+    },
+    Row {
+        name: "squad",
+        title: "SQuAD",
+        template: "Title: {title|spaces}\nContext: {context}\nQuestion: {question|trim}\nAnswer:",
+        form: Form::Squad,
+        ..ANSWER
+    },
+    Row {
+        name: "drop",
+        title: "DROP",
+        template: "Passage: {passage}\nQuestion: {question|trim}\nAnswer:",
+        form: Form::Drop,
+        max_length: 1536,
+        ..ANSWER
+    },
+];
+
+impl Row {
+    pub(super) fn task(&self) -> Result<PromptTask, TemplateError> {
+        let candidates = match self.candidates {
+            Texts::Classes(texts) => Candidates::Classes(owned(texts)),
+            Texts::Choices(texts) => {
+                let templates = texts.iter().map(|text| Template::parse(text));
+                Candidates::Choices(templates.collect::<Result<_, _>>()?)
+            }
+            Texts::Each(text) => Candidates::Each(Template::parse(text)?),
+            Texts::Answer(text) => Candidates::Answer(Template::parse(text)?),
+        };
+        let labels = class_labels(self.labels.iter().map(|names| owned(names)).collect());
+        Ok(PromptTask {
+            name: self.name.to_owned(),
+            title: self.title.to_owned(),
+            kind: candidates.kind(),
+            template: Template::parse(self.template)?,
+            candidates,
+            label_columns: owned(&["label"]),
+            labels: (!labels.is_empty()).then_some(labels),
+            no_label: None,
+            headerless: Vec::new(),
+            skip_malformed: false,
+            form: self.form,
+            files: Default::default(),
+            metrics: self.metrics.to_vec(),
+            defaults: PromptDefaults {
+                learning_rate: self.learning_rate,
+                max_length: self.max_length,
+                ..DEFAULTS
+            },
+        })
+    }
+}
