@@ -168,7 +168,7 @@ fn files(c: &mut Criterion) {
     group.sample_size(10);
     let open = || Base::open(&folder, 128, &device()).expect("BEFT_MODEL names a model folder");
     group.bench_function("load", |b| {
-        b.iter(|| open().classifier(2, 0).expect("a classifier"));
+        b.iter(|| open().model(2, 0).expect("a classifier"));
     });
     let base = open();
     let text = "a warm , funny and quietly moving film that earns every one of its tears";

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use beft::core::Encoding;
 use beft::nn::{Batch, Padding, SequenceClassifier};
-use beft::{Base, parse_device};
+use beft::{Base, Model, parse_device};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 use serde_json::json;
@@ -32,7 +32,9 @@ pub(crate) struct ForwardArgs {
 pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
     let base = Base::open(&args.model, args.length, &device)?;
-    let (model, _) = base.classifier(2, 0)?;
+    let (Model::Encoder(model), _) = base.model(2, 0)? else {
+        bail!("{} is no encoder", args.model);
+    };
     let encoding = Encoding {
         ids: (0..args.length as u32).map(|i| 1000 + i).collect(),
         type_ids: vec![0; args.length],

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use beft::checkpoint::save_model;
 use beft::tasks::Task;
 use beft::train::epoch_order;
-use beft::{Base, TaskData, parse_device};
+use beft::{Base, DataOptions, TaskData, parse_device};
 use clap::Args;
 use serde_json::{Map, json};
 
@@ -33,15 +33,25 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let task = Task::resolve(&source.task)?;
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let size = Some(source.train_size);
-    let data = TaskData::load(&task, &source.data, &base, size, args.limit, source.seed)?;
+    let data = TaskData::load(
+        &task,
+        &source.data,
+        &base,
+        &DataOptions {
+            train_size: size,
+            limit: args.limit,
+            seed: source.seed,
+            ..DataOptions::default()
+        },
+    )?;
     let seed = u64::from(source.seed);
-    let (model, _) = base.classifier(data.outputs(), seed)?;
+    let (model, _) = base.model(data.outputs(), seed)?;
     std::fs::create_dir_all(&args.out)?;
     let facts = Map::from_iter([("plan".to_owned(), json!(true))]);
     save_model(
         &args.out.join("model"),
         base.dir(),
-        base.architecture().classifier_class(),
+        model.hf_class(),
         &model,
         model.names(),
         &data.labels,

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         epochs: Some(args.epochs),
         lr: None,
         batch_size: None,
+        objective: Default::default(),
         mode: Default::default(),
     };
     let cells = spec.cells(&source.device, "f32", None)?;

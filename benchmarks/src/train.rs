@@ -5,7 +5,7 @@ use beft::core::Mode;
 use beft::nn::Savings;
 use beft::tasks::Task;
 use beft::train::Event;
-use beft::{Base, TaskData, TuneOptions, parse_device, tune};
+use beft::{Base, DataOptions, TaskData, TuneOptions, parse_device, tune};
 use clap::Args;
 use serde_json::json;
 
@@ -43,10 +43,19 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let opened = begin.elapsed().as_secs_f64();
     let begin = Instant::now();
     let size = Some(source.train_size);
-    let data = TaskData::load(&task, &source.data, &base, size, None, source.seed)?;
+    let data = TaskData::load(
+        &task,
+        &source.data,
+        &base,
+        &DataOptions {
+            train_size: size,
+            seed: source.seed,
+            ..DataOptions::default()
+        },
+    )?;
     let read = begin.elapsed().as_secs_f64();
     let begin = Instant::now();
-    base.classifier(data.outputs(), u64::from(source.seed))?;
+    base.model(data.outputs(), u64::from(source.seed))?;
     let load = opened + begin.elapsed().as_secs_f64();
     let mut savings = Savings::default();
     for name in &args.without {

@@ -78,6 +78,24 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
+    /// The token ids of texts, of which there may be none, on all cores.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn encode_ids<'a>(
+        &self,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Vec<u32>>, CheckpointError> {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let encodings = self.tokenizer.encode_batch(texts, true);
+        let encodings = encodings.map_err(|e| CheckpointError::Tokenizer {
+            path: self.path.clone(),
+            reason: e.to_string(),
+        })?;
+        Ok(encodings.iter().map(|e| e.get_ids().to_vec()).collect())
+    }
+
     /// The text of token ids, special tokens left out.
     ///
     /// # Errors

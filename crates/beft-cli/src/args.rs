@@ -2,11 +2,11 @@ mod compare;
 
 use std::path::PathBuf;
 
-use beft::Precision;
 use beft::core::{BiasTerm, Mode, TermSet};
 use beft::nn::Savings;
 use beft::score::{ScorerKind, UnknownScorer};
 use beft::tasks::Regime;
+use beft::{Objective, Precision};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::{CellArgs, CompareArgs, ComparePassArgs, SweepArgs};
@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Predict labels of texts with an adapter or a tuned model; JSON lines or GLUE files out.
     Predict(PredictArgs),
+    /// Go on with texts, by a decoder: the most probable token after token.
+    Generate(GenerateArgs),
+    /// Say what memory a decoder's training will take, before anything is loaded.
+    Plan(PlanArgs),
     /// Print which rows of the training file a run learns from, one number a line.
     Sample(SampleArgs),
     /// Many trainings side by side: models x tasks x regimes x modes x seeds, with significance and
@@ -66,15 +70,31 @@ pub(crate) struct TrainArgs {
     /// Size of the training subset by the protocol's name [default: low]
     #[arg(long, value_name = "low|medium|high", conflicts_with = "train_size")]
     pub(crate) regime: Option<Regime>,
+    /// Evaluate on at most so many dev examples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// What a decoder learns by: the task's own (cross entropy over candidates where there are the same
+    /// for all examples, else the text), or the language-model loss of the right text.
+    #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
+    pub(crate) objective: Objective,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+}
+
+fn objective(name: &str) -> Result<Objective, String> {
+    match name {
+        "task" => Ok(Objective::Task),
+        "text" => Ok(Objective::Text),
+        _ => Err("expected task or text".to_owned()),
+    }
 }
 
 /// Where a task's data are.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
     /// Task: a GLUE or SuperGLUE one (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli, boolq, cb,
-    /// wic), text for your own data (columns text[, text_pair], label), or a .toml file.
+    /// wic), text for your own data (columns text[, text_pair], label), or a .toml file. Of a decoder: sst2,
+    /// rte, cb, boolq, wsc, wic, multirc, copa, record, squad, drop, or a .toml file with a [prompt] table.
     #[arg(long, value_name = "TASK")]
     pub(crate) task: String,
     /// Folder with the train and dev files (.tsv, .csv, .jsonl, .parquet) [default: the task's data
@@ -98,14 +118,17 @@ pub(crate) struct RecipeArgs {
     /// Examples per step [default: the task's, 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
+    /// Examples computed at a time, their gradients added up over a step [default: all of a step]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) micro_batch: Option<u32>,
     /// Decides the training subset, a new head, the order of examples and dropout.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u32,
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16 (tensor cores).
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    /// What the frozen weight matrices are kept and multiplied in: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
     /// Dropout in training: as the model's config says, or none (what the layers below the lowest
     /// trained one give is then computed once and kept).
@@ -254,7 +277,7 @@ pub(crate) struct TunedArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
     /// Base model folder or name [default: the one the adapter names]; without --adapter a tuned
-    /// model's folder.
+    /// model's folder, or a decoder as it is (zero-shot).
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: Option<String>,
     /// Task, as in tune [default: the one it was trained on; text if it does not say]
@@ -263,8 +286,8 @@ pub(crate) struct TunedArgs {
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16 (tensor cores).
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    /// What the frozen weight matrices are kept and multiplied in: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
 }
 
@@ -275,9 +298,71 @@ pub(crate) struct EvalArgs {
     /// Labelled data: a file (.tsv, .csv, .jsonl), or a folder whose dev split is taken.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) data: PathBuf,
+    /// Examples at most [default: all; of a decoder's task the protocol's 1,000, drawn by seed 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Of a decoder: worked examples in front of each question (in-context learning), from the train
+    /// file of the folder --data.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) shots: u32,
+    /// Of a decoder: compare each candidate's likelihood with that behind a prompt without content (SFC).
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+    /// Chooses the worked examples.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
     /// Also write the result as JSON to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// Model folder or name [default: the one the adapter names]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: Option<String>,
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT or LoRA).
+    #[arg(long, value_name = "DIR", required_unless_present = "model")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Text to go on with; without it every line of standard input is one.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Tokens to generate at most.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_new_tokens: u32,
+    /// What to compute on; `beft devices` lists what there is.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// What the frozen weight matrices are kept and multiplied in: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
+    pub(crate) precision: Precision,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Model folder (config.json is enough) or name.
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: String,
+    /// What to train, as in tune.
+    #[arg(
+        long,
+        value_name = "TERMS",
+        default_value = "v",
+        visible_alias = "mode"
+    )]
+    pub(crate) terms: Mode,
+    /// Examples computed at a time.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: u32,
+    /// Tokens of each.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) length: u32,
+    /// Of those, how many are predicted.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) predicted: u32,
+    /// What the frozen weight matrices are kept in: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
+    pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         Command::Tune(args) => commands::tune::tune(&args),
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Predict(args) => commands::predict::predict(&args),
+        Command::Generate(args) => commands::generate::generate(&args),
+        Command::Plan(args) => commands::plan::plan(&args),
         Command::Sample(args) => commands::sample::sample(&args),
         Command::Compare(args) => commands::compare::compare(&args),
         Command::Sweep(args) => commands::sweep::sweep(&args),

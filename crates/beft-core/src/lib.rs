@@ -18,7 +18,7 @@ mod term_set;
 
 pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use encoding::{Branch, EncodedSet, Encoding, Targets};
-pub use mode::{Mode, ModeError};
+pub use mode::{Asked, Mode, ModeError};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

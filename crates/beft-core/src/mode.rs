@@ -13,6 +13,9 @@ use crate::{BiasTerm, TermSet, TermSetError};
 /// | `random` | as many entries as there are biases, drawn over all parameters |
 /// | `random-lines` | one row or column, drawn at random, of each weight matrix of the layers |
 /// | `lora-v`, `lora-qv` | a low-rank update (LoRA) of the query, key or value weights |
+/// | `prefix` | keys and values in front of every input (prefix tuning), of a decoder |
+/// | `zero-shot`, `icl`, `icl-8` | nothing: a decoder is asked, with 32, 8 or no examples in front |
+/// | `zero-shot-sfc`, `icl-sfc` | the same, calibrated against a prompt without content |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Biases.
@@ -25,7 +28,24 @@ pub enum Mode {
     RandomLines,
     /// LoRA on the projections of these terms, of q, k and v; not empty.
     Lora(BTreeSet<BiasTerm>),
+    /// Prefix tuning.
+    Prefix,
+    /// Nothing is trained.
+    Asked(Asked),
 }
+
+/// How a decoder that is not trained is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// Training examples in front of each question (in-context learning).
+    pub shots: usize,
+    /// Whether each candidate's likelihood is compared with that behind a prompt without content
+    /// (surface form competition, SFC).
+    pub calibrated: bool,
+}
+
+/// In-context learning's number of examples (protocol, section 4).
+const SHOTS: usize = 32;
 
 /// A mode that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +54,9 @@ pub enum ModeError {
     #[error("cannot read `{0}`: write lora-q, lora-k, lora-v, or several as lora-qv")]
     Lora(String),
     /// Neither a mode nor a term set.
-    #[error("{0}; other modes: full, random, random-lines, lora-v")]
+    #[error(
+        "{0}; other modes: full, random, random-lines, lora-v, and for decoders prefix, zero-shot, icl"
+    )]
     Terms(#[from] TermSetError),
 }
 
@@ -67,6 +89,14 @@ impl fmt::Display for Mode {
                 let letters: String = terms.iter().map(BiasTerm::to_string).collect();
                 f.pad(&format!("{LORA}{letters}"))
             }
+            Self::Prefix => f.pad("prefix"),
+            Self::Asked(Asked { shots, calibrated }) => {
+                let sfc = if *calibrated { "-sfc" } else { "" };
+                match shots {
+                    0 => f.pad(&format!("zero-shot{sfc}")),
+                    _ => f.pad(&format!("icl-{shots}{sfc}")),
+                }
+            }
         }
     }
 }
@@ -80,7 +110,11 @@ impl FromStr for Mode {
             "full" => return Ok(Self::Full),
             "random" => return Ok(Self::Random),
             "random-lines" => return Ok(Self::RandomLines),
+            "prefix" => return Ok(Self::Prefix),
             _ => {}
+        }
+        if let Some(asked) = asked(&plain) {
+            return Ok(Self::Asked(asked));
         }
         let Some(letters) = plain.strip_prefix(LORA) else {
             return Ok(Self::Biases(text.parse()?));
@@ -96,6 +130,20 @@ impl FromStr for Mode {
         }
         Ok(Self::Lora(terms))
     }
+}
+
+/// `zero-shot`, `icl`, `icl-8`, each perhaps with `-sfc` behind.
+fn asked(plain: &str) -> Option<Asked> {
+    let (bare, calibrated) = match plain.strip_suffix("-sfc") {
+        Some(bare) => (bare, true),
+        None => (plain, false),
+    };
+    let shots = match bare {
+        "zero-shot" => 0,
+        "icl" => SHOTS,
+        _ => bare.strip_prefix("icl-")?.parse().ok().filter(|n| *n > 0)?,
+    };
+    Some(Asked { shots, calibrated })
 }
 
 #[cfg(test)]
@@ -115,11 +163,16 @@ mod tests {
             "random-lines",
             "lora-v",
             "lora-qkv",
+            "prefix",
+            "zero-shot",
+            "icl-8-sfc",
         ] {
             let mode: Mode = text.parse().unwrap();
             assert_eq!(mode.to_string(), text);
         }
         assert_eq!("LoRA-v,q".parse::<Mode>().unwrap().to_string(), "lora-qv");
+        assert_eq!("ICL".parse::<Mode>().unwrap().to_string(), "icl-32");
+        assert!("icl-0".parse::<Mode>().is_err());
         assert!("lora-v".parse::<Mode>().unwrap().terms().is_none());
     }
 

@@ -25,6 +25,10 @@ impl LayerCache {
         (keys, values)
     }
 
+    pub(crate) fn into_filled(self) -> Option<[Tensor<4>; 2]> {
+        self.filled
+    }
+
     /// Number of columns.
     pub(crate) fn columns(&self) -> usize {
         self.filled.as_ref().map_or(0, |[keys, _]| keys.dims()[2])

@@ -1,5 +1,12 @@
+use beft_core::Encoding;
+use beft_nn::{Batch, Padding};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::DecoderForCausalLM;
+use crate::cache::LayerCache;
 
 /// Keys and values that are in front of every input's own, in one layer: what prefix tuning
 /// (arXiv 2101.00190) trains. They have no position: under RoPE the keys are as they are after rotation.
@@ -9,6 +16,43 @@ pub struct KeyValuePrefix {
     pub keys: Param<Tensor<2>>,
     /// `[prefix tokens, key_value_heads * head_dim]`.
     pub values: Param<Tensor<2>>,
+}
+
+impl DecoderForCausalLM {
+    /// The same model with so many prefix tokens in front of every input, of which it learns keys and values:
+    /// at first those of random tokens, drawn by `seed` (protocol, section 4).
+    pub fn with_prefix(mut self, tokens: usize, seed: u64) -> Self {
+        for layer in &mut self.decoder.layers {
+            layer.prefix = None;
+        }
+        let model = self.valid();
+        let device = model.decoder.tokens.val().device();
+        let [vocab, _] = model.decoder.tokens.dims();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let ids: Vec<u32> = (0..tokens)
+            .map(|_| rng.random_range(0..vocab as u32))
+            .collect();
+        let batch = Batch::new(
+            [&Encoding::with_branches(&ids, [])],
+            Padding::Packed,
+            &device,
+        );
+        let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
+        let pass = model.decoder.pass(&batch);
+        let rows = batch.last_prompt_rows(&device);
+        model.decoder.last_cached(&pass, &rows, &mut cache);
+        for (layer, cache) in self.decoder.layers.iter_mut().zip(cache) {
+            layer.prefix = cache.into_filled().map(|filled| {
+                let [keys, values] = filled.map(|grid| {
+                    let [_, heads, tokens, head_dim] = grid.dims();
+                    let rows = grid.swap_dims(1, 2).reshape([tokens, heads * head_dim]);
+                    Param::from_tensor(rows)
+                });
+                KeyValuePrefix { keys, values }
+            });
+        }
+        self
+    }
 }
 
 impl KeyValuePrefix {

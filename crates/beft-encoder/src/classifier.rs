@@ -96,6 +96,11 @@ impl EncoderForSequenceClassification {
         self
     }
 
+    /// Which architecture it is of.
+    pub fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
         self.architecture.names()

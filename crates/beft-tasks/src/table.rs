@@ -280,6 +280,7 @@ impl Row {
                 medium: size(1),
                 high: size(2),
             },
+            prompt: None,
         }
     }
 }

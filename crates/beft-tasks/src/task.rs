@@ -50,6 +50,8 @@ pub struct Task {
     pub defaults: Defaults,
     /// Training examples of each regime of the protocol.
     pub regimes: Regimes,
+    /// What a causal language model is asked; `None` for an encoder's task.
+    pub prompt: Option<Box<PromptTask>>,
 }
 
 /// What a label is.

@@ -237,6 +237,7 @@ impl TaskFile {
                 medium: get(self.regimes.medium),
                 high: get(self.regimes.high),
             },
+            prompt: None,
         })
     }
 }

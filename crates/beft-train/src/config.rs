@@ -9,12 +9,17 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 pub struct TrainConfig {
     /// What learns. The head always does.
     pub mode: Mode,
-    /// Constant learning rate.
+    /// Learning rate, at the first step.
     pub learning_rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
     /// Passes over the data.
     pub epochs: usize,
     /// Examples per step; the last step of an epoch may have fewer.
     pub batch_size: usize,
+    /// Examples of each training that are computed at a time, their gradients added up; `None` for all of a
+    /// step.
+    pub micro_batch: Option<usize>,
     /// Decides the order of examples, the dropout masks and random masks.
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
@@ -33,6 +38,27 @@ pub struct TrainConfig {
     pub selection: Selection,
     /// Where the state is written after each epoch, to be resumed from.
     pub checkpoint: Option<Checkpoint>,
+}
+
+/// What becomes of the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// It stays.
+    #[default]
+    Constant,
+    /// It falls by the same amount at every step, to 0 behind the last (the `linear` schedule of HF's
+    /// trainer, without warm-up).
+    Linear,
+}
+
+impl Schedule {
+    /// The learning rate's share at a step, counted from 0, of so many.
+    pub(crate) fn share(self, step: usize, steps: usize) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => 1.0 - step as f64 / steps.max(1) as f64,
+        }
+    }
 }
 
 /// Which epoch's model is kept, and when to stop early. By default the last one, never.
@@ -64,8 +90,10 @@ impl TrainConfig {
         Self {
             mode: mode.into(),
             learning_rate,
+            schedule: Schedule::default(),
             epochs,
             batch_size: 16,
+            micro_batch: None,
             seed,
             max_grad_norm: 1.0,
             savings: Savings::default(),

@@ -28,7 +28,7 @@ mod together;
 pub use beft_core as core;
 pub use beft_nn as nn;
 pub use clip::clip_global_norm;
-pub use config::{Checkpoint, Selection, TrainConfig};
+pub use config::{Checkpoint, Schedule, Selection, TrainConfig};
 pub use error::{Failure, TrainError};
 pub use gradients::{fisher, gradient_norm};
 pub use loss::batch_loss;

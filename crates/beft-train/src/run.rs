@@ -21,7 +21,7 @@ pub type Metrics = BTreeMap<String, f64>;
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
-    /// Mean training loss over the epoch's examples, dropout on.
+    /// Mean training loss over the epoch's examples (or predicted tokens), dropout on.
     pub train_loss: f64,
     /// Evaluation after the epoch.
     pub metrics: Metrics,
@@ -133,6 +133,7 @@ pub fn training_step<M: SequenceClassifier>(
         parts: vec![Part { data, chosen }],
         seeds: vec![seed],
         savings: config.savings,
+        micro_batch: config.micro_batch,
         prefix: None,
     };
     let (gradients, losses) = step

@@ -109,6 +109,21 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
                 trainable,
             }
         }
+        Mode::Prefix => {
+            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
+            let paths: Vec<String> = paths.filter(|path| path.contains(PREFIX)).collect();
+            if paths.is_empty() {
+                return Err(TrainError::Config(
+                    "prefix tuning needs a decoder with a prefix in front of its inputs",
+                ));
+            }
+            prepared(model, paths.clone(), paths)
+        }
+        Mode::Asked(_) => {
+            return Err(TrainError::Config(
+                "nothing is trained in this mode: it is for evaluation",
+            ));
+        }
         Mode::Lora(terms) => {
             if config.lora_rank == 0 || !config.lora_alpha.is_finite() {
                 return Err(TrainError::Config(
@@ -134,6 +149,9 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
         }
     })
 }
+
+/// What the paths of a prefix's parameters have in them.
+const PREFIX: &str = ".prefix.";
 
 /// Several trainings in one model.
 pub(crate) struct PreparedTogether<M> {

@@ -14,6 +14,8 @@ pub(crate) struct Step<'a> {
     /// Each training's seed of dropout.
     pub(crate) seeds: Vec<u64>,
     pub(crate) savings: Savings,
+    /// Of each training at most so many are computed at a time.
+    pub(crate) micro_batch: Option<usize>,
     /// What the unchanged layers make of the examples, where that is kept.
     pub(crate) prefix: Option<&'a Prefix>,
 }
@@ -39,7 +41,11 @@ impl Step<'_> {
             true => workers(&device),
             false => 1,
         };
-        let mut shares = self.shares(threads);
+        let examples = self.parts[0].chosen.len();
+        let rounds = self
+            .micro_batch
+            .map_or(1, |most| examples.div_ceil(most.max(1)));
+        let mut shares = self.shares(threads.max(rounds));
         if shares.len() == 1 {
             return self.of_share(model, &shares.remove(0), &device);
         }
@@ -121,7 +127,11 @@ impl Step<'_> {
             }
             None => model.forward(&batch),
         };
-        let weights: Vec<f32> = self.parts.iter().map(|p| 1.0 / p.weight() as f32).collect();
+        let weights: Vec<f32> = self
+            .parts
+            .iter()
+            .map(|part| 1.0 / part.weight() as f32)
+            .collect();
         let losses = loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
         let gradients = match learns(model) {
             true => GradientsParams::from_grads(losses.clone().sum().backward(), model),
@@ -160,6 +170,7 @@ mod tests {
             parts: vec![part(&all), part(&some)],
             seeds: vec![0, 1],
             savings: Savings::default(),
+            micro_batch: None,
             prefix: None,
         };
         // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...

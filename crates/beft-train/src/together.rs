@@ -53,7 +53,10 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
     };
     for (model, (data, config)) in models.iter().zip(&jobs) {
         check(model, data, config)?;
-        let same = |other: &TrainConfig| (other.batch_size, other.epochs, other.savings);
+        let same = |other: &TrainConfig| {
+            let sizes = (other.batch_size, other.micro_batch, other.epochs);
+            (sizes, other.savings, other.schedule)
+        };
         if same(config) != same(shared) || data.len() != jobs[0].0.len() {
             let text = "trainings that run together need equally many examples, epochs and examples per step";
             return Err(TrainError::Config(text).into());
@@ -107,7 +110,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
             .iter()
             .map(|config| epoch_order(examples, config.seed, epoch))
             .collect();
-        let mut totals = vec![0.0; jobs.len()];
+        let (mut totals, mut all) = (vec![0.0; jobs.len()], vec![0.0; jobs.len()]);
         for step in 1..=steps {
             let first = (step - 1) * shared.batch_size;
             let chosen = first..examples.min(first + shared.batch_size);
@@ -120,18 +123,23 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
                 parts: parts.collect(),
                 seeds: seeds.collect(),
                 savings: shared.savings,
+                micro_batch: shared.micro_batch,
                 prefix: prefix.as_ref(),
             };
             let (gradients, losses) = of_step.gradients(&pass.model)?;
+            let weights: Vec<f64> = of_step.parts.iter().map(|p| p.weight() as f64).collect();
             let finite: Vec<bool> = losses.iter().map(|loss| loss.is_finite()).collect();
             pass.fail(&finite, Failure { epoch, step });
             if pass.over() {
                 break;
             }
-            pass.update(gradients, shared.max_grad_norm);
+            let done = (epoch - 1) * steps + step - 1;
+            let share = shared.schedule.share(done, shared.epochs * steps);
+            pass.update(gradients, share, shared.max_grad_norm);
             for (index, loss) in losses.into_iter().enumerate() {
                 if pass.runs[index].active {
-                    totals[index] += loss * chosen.len() as f64;
+                    totals[index] += loss * weights[index];
+                    all[index] += weights[index];
                     on_event(index, Event::Step { epoch, step, loss });
                 }
             }
@@ -148,7 +156,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
             let model = pass.sets.one(&pass.model, index);
             let record = EpochRecord {
                 epoch,
-                train_loss: totals[index] / examples as f64,
+                train_loss: totals[index] / all[index],
                 metrics: evaluate(index, &model)?,
             };
             pass.runs[index].add(record, model, config);
@@ -211,13 +219,14 @@ impl<M: SequenceClassifier> Pass<M> {
         }
     }
 
-    /// Takes one optimizer step.
-    fn update(&mut self, gradients: GradientsParams, max_grad_norm: f32) {
+    /// Takes one optimizer step, at this share of the learning rates.
+    fn update(&mut self, gradients: GradientsParams, share: f64, max_grad_norm: f32) {
         let gradients = self.masks.apply(gradients, &self.model);
         let count = self.sets.count;
         let gradients = clip_global_norm(gradients, &self.model, max_grad_norm, count);
         self.good = self.model.clone();
-        let model = self.optimizer.step(self.rate, self.good.clone(), gradients);
+        let rate = self.rate * share;
+        let model = self.optimizer.step(rate, self.good.clone(), gradients);
         self.model = self.sets.blend(model, &self.good, &self.shares());
     }
 

@@ -9,7 +9,9 @@ use beft::core::{BiasTerm, Mode, TermSet};
 use beft::score::ScorerKind;
 use beft::tasks::Task;
 use beft::train::Event;
-use beft::{Base, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run};
+use beft::{
+    Base, DataOptions, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run,
+};
 
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -26,9 +28,11 @@ fn main() -> Result<(), Error> {
         &task,
         Path::new(data),
         &base,
-        task.defaults.train_size,
-        None,
-        seed,
+        &DataOptions {
+            train_size: task.defaults.train_size,
+            seed,
+            ..DataOptions::default()
+        },
     )?;
     let mode = Mode::Biases(TermSet::all());
     let mut tune = TuneOptions::for_task(&task, &mode, &base, seed);

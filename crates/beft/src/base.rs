@@ -1,40 +1,82 @@
 use std::sync::Mutex;
 
-use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
+use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::Encoding;
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, Positions};
 use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
-use beft_tasks::ModelKind;
+use beft_tasks::{ModelKind, PromptTask, Task};
 use burn::tensor::Device;
 
+use crate::model::Model;
 use crate::{Error, find_model};
 
 /// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
-/// read once, when a classifier is first made from it.
+/// read once, when a model is first made from it.
 #[derive(Debug)]
 pub struct Base {
     dir: ModelDir,
     files: TensorFiles,
     tokenizer: TextTokenizer,
-    config: EncoderConfig,
+    config: ModelConfig,
     max_length: usize,
     device: Device,
     precision: Precision,
     loaded: Mutex<Option<Loaded>>,
 }
 
-/// The first classifier made of so many classes: its tensors are shared by all that are made after it.
+/// What config.json says.
+#[derive(Debug)]
+enum ModelConfig {
+    Encoder(EncoderConfig),
+    Decoder(DecoderConfig),
+}
+
+/// The first model made for so many classes: its tensors are shared by all that are made after it.
 #[derive(Debug)]
 struct Loaded {
     classes: usize,
     seed: u64,
-    model: EncoderForSequenceClassification,
+    model: Model,
     report: LoadReport,
+}
+
+/// The task of this name, or of the task file at this path, in the form that the model can be given:
+/// texts for an encoder, prompts for a decoder.
+///
+/// # Errors
+///
+/// When there is no such model, or no such task for it.
+pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
+    let dir = find_model(model, &mut |_| ())?;
+    Ok(match is_decoder(&dir)? {
+        true => PromptTask::resolve(task)?.into_task(),
+        false => Task::resolve(task)?,
+    })
+}
+
+/// Whether a model folder holds a causal language model.
+fn is_decoder(dir: &ModelDir) -> Result<bool, CheckpointError> {
+    let found = dir.model_type()?;
+    let decoders = beft_decoder::Architecture::SUPPORTED;
+    let encoders = Architecture::SUPPORTED;
+    match (
+        decoders.contains(&found.as_str()),
+        encoders.contains(&found.as_str()),
+    ) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(CheckpointError::UnsupportedArchitecture {
+            path: dir.config_path(),
+            found,
+            supported: [&encoders[..], &decoders[..]].concat().join(", "),
+        }),
+    }
 }
 
 impl Base {
     /// Opens a model by path or name. Inputs will be cut to `max_length` tokens, or to what the
-    /// model can take if that is less.
+    /// model can take if that is less: an encoder's from the end, a decoder's from the beginning.
     ///
     /// # Errors
     ///
@@ -42,19 +84,29 @@ impl Base {
     /// more tokens than the model.
     pub fn open(name: &str, max_length: usize, device: &Device) -> Result<Self, Error> {
         let dir = find_model(name, &mut |_| ())?;
-        let config = EncoderConfig::load(&dir)?;
-        let max_length = max_length.min(config.max_tokens());
-        let tokenizer = dir.tokenizer(max_length)?;
-        if tokenizer.vocab_size() > config.vocab_size {
+        let config = match is_decoder(&dir)? {
+            true => ModelConfig::Decoder(DecoderConfig::load(&dir)?),
+            false => ModelConfig::Encoder(EncoderConfig::load(&dir)?),
+        };
+        let (longest, vocabulary) = match &config {
+            ModelConfig::Encoder(config) => (config.max_tokens(), config.vocab_size),
+            ModelConfig::Decoder(config) => (config.max_tokens, config.vocab_size),
+        };
+        let max_length = max_length.min(longest);
+        let tokenizer = match &config {
+            ModelConfig::Encoder(_) => dir.tokenizer(max_length)?,
+            // What a decoder is asked stands at the end.
+            ModelConfig::Decoder(_) => dir.tokenizer(WHOLE)?,
+        };
+        if tokenizer.vocab_size() > vocabulary {
             return Err(Error::Usage(format!(
-                "{}: the tokenizer has {} tokens, but config.json says vocab_size {}; the files are not of one model",
+                "{}: the tokenizer has {} tokens, but config.json says vocab_size {vocabulary}; the files are not of one model",
                 dir.path().display(),
                 tokenizer.vocab_size(),
-                config.vocab_size
             )));
         }
-        // The head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
-        if tokenizer.special_tokens() < 2 {
+        // An encoder's head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
+        if matches!(config, ModelConfig::Encoder(_)) && tokenizer.special_tokens() < 2 {
             return Err(Error::Usage(format!(
                 "{}/tokenizer.json adds no [CLS] and [SEP] (RoBERTa: <s> and </s>) to texts (its post_processor); the model needs them",
                 dir.path().display()
@@ -104,23 +156,37 @@ impl Base {
         &self.dir
     }
 
-    /// BERT or RoBERTa.
-    pub fn architecture(&self) -> Architecture {
-        self.config.model_type
+    /// The config of a causal language model; `None` for an encoder.
+    pub fn decoder_config(&self) -> Option<&DecoderConfig> {
+        match &self.config {
+            ModelConfig::Decoder(config) => Some(config),
+            ModelConfig::Encoder(_) => None,
+        }
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
     }
 
     /// Which of the protocol's columns it belongs to.
     pub fn kind(&self) -> ModelKind {
-        match self.config.model_type {
-            Architecture::Roberta => ModelKind::Roberta,
-            Architecture::Bert if self.config.hidden_size >= 1024 => ModelKind::Large,
-            Architecture::Bert => ModelKind::Base,
+        match &self.config {
+            ModelConfig::Decoder(_) => ModelKind::Base,
+            ModelConfig::Encoder(config) => match config.model_type {
+                Architecture::Roberta => ModelKind::Roberta,
+                Architecture::Bert if config.hidden_size >= 1024 => ModelKind::Large,
+                Architecture::Bert => ModelKind::Base,
+            },
         }
     }
 
     /// Size of the paper's random mask (protocol, section 3), for the shapes it has one for.
     pub(crate) fn random_entries(&self) -> Option<usize> {
-        match (self.config.model_type, self.config.hidden_size) {
+        let ModelConfig::Encoder(config) = &self.config else {
+            return None;
+        };
+        match (config.model_type, config.hidden_size) {
             (Architecture::Bert, 768) => Some(100_000),
             (Architecture::Bert, 1024) => Some(280_000),
             (Architecture::Roberta, 768) => Some(105_000),
@@ -130,7 +196,16 @@ impl Base {
 
     /// Number of layers.
     pub fn num_layers(&self) -> usize {
-        self.config.num_hidden_layers
+        match &self.config {
+            ModelConfig::Encoder(config) => config.num_hidden_layers,
+            ModelConfig::Decoder(config) => config.layers,
+        }
+    }
+
+    /// Whether its key biases change nothing ([`BiasModel::ignores_key_bias`](beft_nn::BiasModel)).
+    pub(crate) fn ignores_key_bias(&self) -> bool {
+        let config = self.decoder_config();
+        config.is_none_or(|c| matches!(c.positions, Positions::Learned { .. }))
     }
 
     /// Longest input in tokens, special tokens included.
@@ -143,38 +218,52 @@ impl Base {
         self.files.fingerprint()
     }
 
-    /// The model with a head of `classes` classes; a head the checkpoint does not hold is drawn
-    /// by `seed`.
+    /// The model for `classes` classes: an encoder with a head of so many, which is drawn by `seed` where the
+    /// checkpoint does not hold it; or a decoder.
     ///
     /// # Errors
     ///
     /// For missing, misshapen or unreadable tensors.
-    pub fn classifier(
-        &self,
-        classes: usize,
-        seed: u64,
-    ) -> Result<(EncoderForSequenceClassification, LoadReport), Error> {
+    pub fn model(&self, classes: usize, seed: u64) -> Result<(Model, LoadReport), Error> {
         // A panic while loading leaves nothing half-made behind the lock.
         let mut slot = self
             .loaded
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(loaded) = slot.as_ref().filter(|l| l.classes == classes) {
-            let range = self.config.initializer_range;
-            let model = match loaded.seed == seed {
-                true => loaded.model.clone(),
-                false => loaded.model.clone().with_drawn(&loaded.report, range, seed),
-            };
-            return Ok((model, loaded.report.clone()));
+        let loaded = slot
+            .as_ref()
+            .map(|loaded| match (&loaded.model, &self.config) {
+                (Model::Encoder(model), ModelConfig::Encoder(config))
+                    if loaded.classes == classes =>
+                {
+                    let range = config.initializer_range;
+                    let model = match loaded.seed == seed {
+                        true => model.clone(),
+                        false => model.clone().with_drawn(&loaded.report, range, seed),
+                    };
+                    Some((Model::Encoder(model), loaded.report.clone()))
+                }
+                (Model::Decoder(model), _) => {
+                    let model = model.clone().with_candidates(classes);
+                    Some((Model::Decoder(model), loaded.report.clone()))
+                }
+                _ => None,
+            });
+        if let Some(found) = loaded.flatten() {
+            return Ok(found);
         }
-        let (model, report) = EncoderForSequenceClassification::load(
-            &self.dir,
-            &self.files,
-            classes,
-            seed,
-            &self.device,
-        )?;
-        let model = self.precision.apply(model);
+        let (dir, files, device) = (&self.dir, &self.files, &self.device);
+        let (model, report) = match &self.config {
+            ModelConfig::Encoder(_) => {
+                let (model, report) =
+                    EncoderForSequenceClassification::load(dir, files, classes, seed, device)?;
+                (Model::Encoder(self.precision.apply(model)), report)
+            }
+            ModelConfig::Decoder(_) => {
+                let (model, report) = DecoderForCausalLM::load(dir, files, self.precision, device)?;
+                (Model::Decoder(model.with_candidates(classes)), report)
+            }
+        };
         *slot = Some(Loaded {
             classes,
             seed,
@@ -184,7 +273,7 @@ impl Base {
         Ok((model, report))
     }
 
-    /// Tokenises texts, each with an optional second text.
+    /// Tokenises texts, each with an optional second text; for a decoder without cutting them.
     ///
     /// # Errors
     ///
@@ -196,3 +285,6 @@ impl Base {
         Ok(self.tokenizer.encode(inputs)?)
     }
 }
+
+/// Longer than any text.
+const WHOLE: usize = 1 << 40;

@@ -1,10 +1,14 @@
 use std::path::Path;
 
-use beft_core::{EncodedSet, Targets};
-use beft_tasks::{Dataset, Example, Label, Split, Task, TaskKind, training_subset};
+use beft_core::{Asked, EncodedSet, Targets};
+use beft_tasks::{
+    Dataset, Example, Label, PromptExample, PromptKind, PromptTask, Split, Task, TaskKind,
+    training_subset,
+};
 use sha2::{Digest, Sha256};
 
-use crate::{Base, Error};
+use crate::prompts::{Calibration, Prompter};
+use crate::{Base, Error, Objective, Questions};
 
 /// A task's training subset and dev splits, tokenised once.
 #[derive(Clone, Debug)]
@@ -34,27 +38,54 @@ pub struct DevSet {
     pub split: Split,
     /// The texts.
     pub examples: Vec<Example>,
-    /// The same, tokenised.
+    /// The same, tokenised; of prompts with all candidates, or none where the answer is to be generated.
     pub set: EncodedSet,
+    /// For each prompt all of its right candidates; empty for an encoder's task.
+    pub(crate) right: Vec<Vec<usize>>,
+    /// What is to be answered in the model's own words.
+    pub questions: Option<Questions>,
+    /// What predictions are calibrated with.
+    pub(crate) calibration: Option<Calibration>,
+}
+
+/// Which of a task's examples are taken, and in which form.
+#[derive(Clone, Debug, Default)]
+pub struct DataOptions {
+    /// Training examples, the first of numpy's permutation by the seed; all when `None`.
+    pub train_size: Option<usize>,
+    /// Dev examples at most, the first of each split.
+    pub limit: Option<usize>,
+    /// Chooses the training examples.
+    pub seed: u32,
+    /// How a decoder is asked where nothing is trained.
+    pub asked: Asked,
+    /// What a decoder learns by.
+    pub objective: Objective,
 }
 
 impl TaskData {
-    /// Reads the `train` and `dev` files of the folder `data`, takes the first `train_size`
-    /// training examples of numpy's legacy permutation by `seed` (all when `None`), and tokenises.
-    /// With `limit`, the first so many of each dev split are taken.
+    /// Reads the `train` and `dev` files of the folder `data`, takes the training subset (numpy's legacy
+    /// permutation), and tokenises.
     ///
     /// # Errors
     ///
     /// When a file is missing or malformed (file and line are named), only one of them has pairs,
-    /// or `train_size` is 0 or more than there is.
+    /// or the size of the subset is 0 or more than there is.
     pub fn load(
         task: &Task,
         data: &Path,
         base: &Base,
-        train_size: Option<usize>,
-        limit: Option<usize>,
-        seed: u32,
+        options: &DataOptions,
     ) -> Result<Self, Error> {
+        let &DataOptions {
+            train_size,
+            limit,
+            seed,
+            ..
+        } = options;
+        if let Some(prompt) = &task.prompt {
+            return Self::load_prompts(task, prompt, data, base, options);
+        }
         let train = task.load(data, Split::Train, None)?;
         let text_pairs = has_pairs(&train.examples);
         let mut notes = note_skipped(&train);
@@ -76,6 +107,9 @@ impl TaskData {
                 split: *split,
                 set: encode(base, task, found.examples.iter().collect())?,
                 examples: found.examples,
+                right: Vec::new(),
+                questions: None,
+                calibration: None,
             });
         }
         let available = train.examples.len();
@@ -103,6 +137,56 @@ impl TaskData {
         })
     }
 
+    /// The same of a decoder's task. The dev split is cut to the protocol's number of examples, drawn by
+    /// seed 0.
+    fn load_prompts(
+        task: &Task,
+        prompt: &PromptTask,
+        data: &Path,
+        base: &Base,
+        options: &DataOptions,
+    ) -> Result<Self, Error> {
+        let train = prompt.load(data, Split::Train)?;
+        let available = train.examples.len();
+        // The protocol's 1,000 are all where there are fewer.
+        let size = match options.train_size {
+            Some(size) if Some(size) == task.defaults.train_size => size.min(available),
+            size => size.unwrap_or(available),
+        };
+        if size == 0 || size > available {
+            return Err(Error::Usage(format!(
+                "--train-size {size} does not fit {}: it has {available} examples",
+                train.path.display()
+            )));
+        }
+        let chosen: Vec<PromptExample> = training_subset(options.seed, available, size)
+            .into_iter()
+            .map(|index| train.examples[index].clone())
+            .collect();
+        let found = prompt.load(data, Split::Dev)?;
+        let mut notes = note_left_out(&train.path, &train.skipped);
+        notes.extend(note_left_out(&found.path, &found.skipped));
+        let examples = dev_sample(prompt, found.examples, options.limit);
+        let prompter = Prompter::new(base, prompt, options.asked, &chosen);
+        let dev = prompter.dev_set(&examples, options.asked.calibrated)?;
+        let bare = Prompter::new(base, prompt, Asked::default(), &[]);
+        let mut hash = Sha256::new();
+        for example in chosen.iter().chain(&examples) {
+            hash.update(format!("{example:?}\n"));
+        }
+        hash.update(format!("{:?} {:?}", options.asked, options.objective));
+        Ok(Self {
+            task: task.clone(),
+            labels: choice_names(train.labels, &dev),
+            text_pairs: false,
+            train: bare.train(&chosen, options.objective)?,
+            train_examples: chosen.iter().map(plain).collect(),
+            dev: vec![dev],
+            fingerprint: short_hex(hash),
+            notes,
+        })
+    }
+
     /// Number of outputs of a model for it: the classes, or 1.
     pub fn outputs(&self) -> usize {
         self.labels.len().max(1)
@@ -110,19 +194,99 @@ impl TaskData {
 
     /// Number of dev examples.
     pub fn dev_len(&self) -> usize {
-        self.dev.iter().map(|dev| dev.set.len()).sum()
+        self.dev.iter().map(|dev| dev.examples.len()).sum()
     }
+}
+
+/// The dev examples that are measured on.
+pub(crate) fn dev_sample(
+    prompt: &PromptTask,
+    examples: Vec<PromptExample>,
+    limit: Option<usize>,
+) -> Vec<PromptExample> {
+    let (available, most) = (examples.len(), prompt.defaults.dev_size);
+    let mut examples = match available > most {
+        true => training_subset(0, available, most)
+            .into_iter()
+            .map(|index| examples[index].clone())
+            .collect(),
+        false => examples,
+    };
+    if let Some(limit) = limit {
+        examples.truncate(limit.max(1));
+    }
+    examples
+}
+
+impl Prompter<'_> {
+    /// Examples to measure on.
+    pub(crate) fn dev_set(
+        &self,
+        examples: &[PromptExample],
+        calibrated: bool,
+    ) -> Result<DevSet, Error> {
+        let generates = self.kind() == PromptKind::Generation;
+        if generates && calibrated {
+            return Err(Error::Usage(
+                "answers that are generated cannot be calibrated".to_owned(),
+            ));
+        }
+        let (set, right) = match generates {
+            true => (
+                EncodedSet {
+                    encodings: Vec::new(),
+                    targets: Targets::Classes(Vec::new()),
+                },
+                Vec::new(),
+            ),
+            false => {
+                let choices = self.choices(examples)?;
+                (choices.set, choices.right)
+            }
+        };
+        Ok(DevSet {
+            split: Split::Dev,
+            examples: examples.iter().map(plain).collect(),
+            set,
+            right,
+            questions: generates.then(|| self.questions(examples)).transpose()?,
+            calibration: calibrated.then(|| self.calibration(examples)).transpose()?,
+        })
+    }
+}
+
+/// A prompt as a text with its label.
+pub(crate) fn plain(example: &PromptExample) -> Example {
+    Example {
+        text: example.prompt.clone(),
+        text_pair: None,
+        label: example.right.first().map(|right| Label::Class(*right)),
+        line: example.line,
+    }
+}
+
+/// The labels, or where each example has candidates of its own their numbers.
+pub(crate) fn choice_names(labels: Vec<String>, dev: &DevSet) -> Vec<String> {
+    if !labels.is_empty() || dev.questions.is_some() {
+        return labels;
+    }
+    let encodings = dev.set.encodings.iter();
+    let most = encodings.map(|e| e.branches.len()).max().unwrap_or(0);
+    (1..=most).map(|number| format!("choice{number}")).collect()
 }
 
 /// What to say about lines that were left out.
 fn note_skipped(data: &Dataset) -> Vec<String> {
-    let skipped = &data.skipped;
+    note_left_out(&data.path, &data.skipped)
+}
+
+fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
     let Some(first) = skipped.first() else {
         return Vec::new();
     };
     vec![format!(
         "{}: {} malformed or unlabelled lines left out, the first is line {first}",
-        data.path.display(),
+        path.display(),
         skipped.len()
     )]
 }
@@ -135,6 +299,10 @@ fn fingerprint<'a>(examples: impl Iterator<Item = &'a Example>) -> String {
             (&example.text, &example.text_pair, example.label)
         ));
     }
+    short_hex(hash)
+}
+
+fn short_hex(hash: Sha256) -> String {
     let digest = hash.finalize();
     digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }

@@ -11,6 +11,7 @@
 
 pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
+pub use beft_decoder as decoder;
 pub use beft_encoder as encoder;
 pub use beft_eval as eval;
 pub use beft_hub as hub;
@@ -27,20 +28,29 @@ mod error;
 mod evaluate;
 mod find;
 mod heatmap;
+mod model;
+mod plan;
+mod prompts;
 mod rank;
 mod report;
 mod results;
 mod run;
 mod tune;
 
-pub use base::Base;
+pub use base::{Base, find_task};
 pub use beft_nn::Precision;
-pub use data::{DevSet, TaskData};
+pub use data::{DataOptions, DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use error::Error;
-pub use evaluate::{Evaluation, Tuned, evaluate, metric_suffix, open_tuned, task_metrics};
+pub use evaluate::{
+    Evaluation, PromptOptions, Tuned, evaluate, evaluate_prompts, metric_suffix, open_tuned,
+    task_metrics,
+};
 pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
+pub use model::Model;
+pub use plan::{MemoryPlan, PlanOptions, plan_memory};
+pub use prompts::{Objective, Questions};
 pub use rank::{Ranking, pick, rank, train_for};
 pub use report::{modes_table, ranking_table, report_markdown};
 pub use results::{EpochResult, ModeResult, RunResults, Settings};

@@ -54,7 +54,7 @@ pub fn rank(
     let mut scores = Vec::new();
     for kind in scorers {
         let model = match kind.needs() {
-            Needs::Gradients => Some(base.classifier(data.outputs(), seed)?.0),
+            Needs::Gradients => Some(base.model(data.outputs(), seed)?.0),
             _ => None,
         };
         scores.push(match (kind, model) {

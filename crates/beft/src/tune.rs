@@ -2,27 +2,30 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
-use beft_encoder::EncoderForSequenceClassification;
 use beft_nn::{BiasModel, Savings, read_params, snapshot};
 use beft_train::{
-    Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Selection, TrainConfig, TrainError,
-    Trained, train_together, unchanged_layers,
+    Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Schedule, Selection, TrainConfig,
+    TrainError, Trained, train_together, unchanged_layers,
 };
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
 use crate::evaluate::{DevMetrics, DevScores};
-use crate::{Base, Error, TaskData};
+use crate::{Base, Error, Model, TaskData};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
 #[derive(Clone, Debug)]
 pub struct TuneOptions {
-    /// Constant learning rate.
+    /// Learning rate: constant for encoders, falling to 0 for decoders.
     pub learning_rate: f64,
     /// Passes over the training subset.
     pub epochs: usize,
     /// Examples per step.
     pub batch_size: usize,
+    /// Examples that are computed at a time; `None` for all of a step.
+    pub micro_batch: Option<usize>,
+    /// Whether activations are computed anew in the backward pass instead of being kept.
+    pub checkpointing: bool,
     /// Decides the head, the order of examples, dropout and random masks.
     pub seed: u32,
     /// What is left out or done in a cheaper way; the result does not depend on it.
@@ -58,6 +61,8 @@ impl TuneOptions {
             },
             epochs: task.epochs_for(base.kind()),
             batch_size: task.defaults.batch_size,
+            micro_batch: None,
+            checkpointing: false,
             seed,
             savings: Savings::default(),
             dropout: true,
@@ -78,7 +83,7 @@ pub struct TuneOutcome {
     /// The mode.
     pub mode: Mode,
     /// The tuned model.
-    pub model: EncoderForSequenceClassification,
+    pub model: Model,
     /// The trained biases or LoRA factors and head, ready to be saved; `None` where the whole
     /// model has to be.
     pub adapter: Option<Adapter>,
@@ -164,7 +169,7 @@ impl TuneOutcome {
             None => save_model(
                 dir,
                 base.dir(),
-                base.architecture().classifier_class(),
+                self.model.hf_class(),
                 &self.model,
                 self.model.names(),
                 &self.labels,
@@ -244,7 +249,14 @@ pub fn tune_together(
     let mut dev_of = Vec::new();
     for job in jobs {
         let (data, options) = (job.data, &job.options);
-        let (model, _) = base.classifier(data.outputs(), u64::from(options.seed))?;
+        let (model, _) = base.model(data.outputs(), u64::from(options.seed))?;
+        check_mode(&model, &job.mode)?;
+        let model = match (&job.mode, model) {
+            (Mode::Prefix, Model::Decoder(model)) => {
+                Model::Decoder(model.with_prefix(PREFIX_TOKENS, u64::from(options.seed)))
+            }
+            (_, model) => model,
+        };
         let model = match options.dropout {
             true => model,
             false => model.without_dropout(),
@@ -267,8 +279,12 @@ pub fn tune_together(
         untrained.push(model);
     }
     let mut scores: Vec<Vec<DevScores>> = vec![Vec::new(); jobs.len()];
+    if let ([job], [Mode::Asked(_)]) = (jobs, modes(jobs).as_slice()) {
+        let (metrics, found) = devs[0].of(base, &untrained[0])?;
+        return Ok(vec![asked(job, untrained.remove(0), metrics, found)]);
+    }
     let evaluate = |job: usize, model: &_| {
-        let (metrics, found) = devs[dev_of[job]].of(model);
+        let (metrics, found) = devs[dev_of[job]].of(base, model)?;
         scores[job].push(found);
         Ok::<_, Error>(metrics)
     };
@@ -290,6 +306,51 @@ pub fn tune_together(
     Ok(outcomes)
 }
 
+fn modes(jobs: &[TuneJob<'_>]) -> Vec<Mode> {
+    jobs.iter().map(|job| job.mode.clone()).collect()
+}
+
+/// Prefix tuning's number of prefixes (protocol, section 4).
+const PREFIX_TOKENS: usize = 5;
+
+/// Whether a model of this kind can be trained so.
+fn check_mode(model: &Model, mode: &Mode) -> Result<(), Error> {
+    let refused = match (model, mode) {
+        (Model::Encoder(_), Mode::Asked(_) | Mode::Prefix) => {
+            "it is a mode of decoders, and the model is an encoder"
+        }
+        (Model::Decoder(_), Mode::Biases(terms)) if terms.is_frozen() => {
+            "a decoder has no head that would learn; `beft eval --model` says what it can as it is"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(format!("mode {mode}: {refused}")))
+}
+
+/// The outcome of a job that trains nothing.
+fn asked(job: &TuneJob<'_>, model: Model, metrics: Metrics, scores: DevScores) -> TuneOutcome {
+    let record = EpochRecord {
+        epoch: 0,
+        train_loss: 0.0,
+        metrics,
+    };
+    TuneOutcome {
+        mode: job.mode.clone(),
+        before: snapshot(&model),
+        after: snapshot(&model),
+        parameters: model.num_params(),
+        model,
+        adapter: None,
+        trainable: 0,
+        epochs: vec![record],
+        kept: 1,
+        failure: None,
+        dev_scores: Some(scores),
+        facts: Map::new(),
+        labels: job.data.labels.clone(),
+    }
+}
+
 impl TuneJob<'_> {
     fn config(&self, base: &Base, identity: String) -> TrainConfig {
         let options = &self.options;
@@ -297,6 +358,11 @@ impl TuneJob<'_> {
         let seed = u64::from(options.seed);
         TrainConfig {
             batch_size: options.batch_size,
+            micro_batch: options.micro_batch,
+            schedule: match base.decoder_config() {
+                Some(_) => Schedule::Linear,
+                None => Schedule::Constant,
+            },
             savings: options.savings,
             lora_rank: options.lora_rank,
             lora_alpha: options.lora_alpha,
@@ -324,8 +390,8 @@ impl TuneJob<'_> {
 fn outcome(
     base: &Base,
     job: &TuneJob<'_>,
-    untrained: &EncoderForSequenceClassification,
-    trained: Trained<EncoderForSequenceClassification>,
+    untrained: &Model,
+    trained: Trained<Model>,
     facts: Map<String, Value>,
 ) -> TuneOutcome {
     let model = trained.model;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use beft::Precision;
+use beft::{Objective, Precision};
 use clap::Args;
 
-use super::learning_rate;
+use super::{learning_rate, objective};
 
 /// How the trainings of a comparison or a sweep are run.
 #[derive(Debug, Args)]
@@ -20,6 +20,9 @@ pub(crate) struct CellArgs {
     /// a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) together: Option<u32>,
+    /// What decoders learn by, as in tune.
+    #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
+    pub(crate) objective: Objective,
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,

@@ -1,4 +1,5 @@
 use anyhow::{Context, Result};
+use beft::Objective;
 use beft::core::BiasTerm;
 use beft::score::ScorerKind;
 
@@ -27,11 +28,14 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
                 data: Some(data),
             },
             regime: None,
+            limit: None,
+            objective: Objective::default(),
             recipe: RecipeArgs {
                 train_size: recipe.train_size,
                 epochs: recipe.epochs.or(Some(EPOCHS)),
                 lr: recipe.lr.or(Some(LEARNING_RATE)),
                 batch_size: recipe.batch_size,
+                micro_batch: recipe.micro_batch,
                 seed: recipe.seed,
                 device: recipe.device.clone(),
                 precision: recipe.precision,

@@ -2,15 +2,19 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use beft::checkpoint::Adapter;
-use beft::tasks::{Dataset, Task};
+use beft::core::Asked;
+use beft::tasks::{Dataset, Split, Task};
 use beft::train::Metrics;
-use beft::{Tuned, metric_suffix, open_tuned, parse_device, write_json};
+use beft::{
+    Evaluation, PromptOptions, Tuned, evaluate_prompts, find_task, metric_suffix, open_tuned,
+    parse_device, write_json,
+};
 use serde_json::json;
 
 use super::fetch_model;
 use crate::args::{EvalArgs, TunedArgs};
 use crate::output::{check_file, say, tell};
-use crate::progress::metrics;
+use crate::progress::{Progress, metrics};
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     let out = args.out.as_ref();
@@ -18,6 +22,17 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     inputs.extend(args.tuned.adapter.as_deref());
     let _made = out.map(|out| check_file(out, &inputs)).transpose()?;
     let (tuned, task) = open(&args.tuned)?;
+    if task.prompt.is_some() {
+        return eval_prompts(args, &tuned, &task);
+    }
+    for (given, flag) in [(args.shots > 0, "--shots"), (args.calibrate, "--calibrate")] {
+        if given {
+            bail!(
+                "{flag} is for decoders, and {} is an encoder",
+                tuned.base.name()
+            );
+        }
+    }
     let labels = (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice());
     // MNLI has two dev splits, everything else one.
     let mut data: Vec<(&str, Dataset)> = Vec::new();
@@ -30,6 +45,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         }
     } else {
         data.push(("", task.load_file(&args.data, labels, true)?));
+    }
+    if let Some(limit) = args.limit {
+        let most = limit as usize;
+        data.iter_mut().for_each(|(_, d)| d.examples.truncate(most));
     }
     let mut all = Metrics::new();
     let mut examples = 0;
@@ -50,21 +69,79 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         .iter()
         .map(|(_, d)| d.path.display().to_string())
         .collect();
-    let files = files.join(", ");
-    if let Some(out) = out {
+    report(
+        args,
+        &tuned,
+        &task,
+        &files.join(", "),
+        &Evaluation {
+            metrics: all,
+            examples,
+        },
+    )
+}
+
+/// Prints the result, and writes it if it is asked for.
+fn report(
+    args: &EvalArgs,
+    tuned: &Tuned,
+    task: &Task,
+    files: &str,
+    result: &Evaluation,
+) -> Result<()> {
+    if let Some(out) = &args.out {
         let adapter = args.tuned.adapter.as_ref();
         let record = json!({
             "model": tuned.base.name(),
             "adapter": adapter.map(|path| path.display().to_string()),
             "task": task.name,
             "data": files,
-            "examples": examples,
-            "metrics": all,
+            "shots": args.shots,
+            "calibrated": args.calibrate,
+            "examples": result.examples,
+            "metrics": result.metrics,
         });
         write_json(out, &record)?;
     }
-    say!("{examples} examples of {files}{}", metrics(&all));
+    say!(
+        "{} examples of {files}{}",
+        result.examples,
+        metrics(&result.metrics)
+    );
     Ok(())
+}
+
+/// A decoder: zero-shot, with worked examples, or with an adapter.
+fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
+    let Some(prompt) = &task.prompt else {
+        bail!("task {} has no prompt", task.name);
+    };
+    let folder = args.data.is_dir();
+    let found = match folder {
+        true => prompt.load(&args.data, Split::Dev)?,
+        false => prompt.load_file(&args.data)?,
+    };
+    let shots = match (args.shots, folder) {
+        (0, _) => Vec::new(),
+        (_, true) => prompt.load(&args.data, Split::Train)?.examples,
+        (_, false) => bail!("--shots needs --data with a folder, which has a train file"),
+    };
+    let options = PromptOptions {
+        asked: Asked {
+            shots: args.shots as usize,
+            calibrated: args.calibrate,
+        },
+        limit: args.limit.map(|n| n as usize),
+        seed: args.seed,
+    };
+    let progress = Progress::new();
+    let most = found.examples.len().min(prompt.defaults.dev_size);
+    let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));
+    let file = found.path.display().to_string();
+    let done = |done| bar.inc(done as u64);
+    let result = evaluate_prompts(tuned, task, found.examples, &shots, options, done)?;
+    progress.finish();
+    report(args, tuned, task, &file, &result)
 }
 
 /// The tuned model and the task: the one asked for, else the one it was trained on.
@@ -90,6 +167,6 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         .as_deref()
         .or(tuned.task.as_deref())
         .unwrap_or("text");
-    let task = Task::resolve(name)?;
+    let task = find_task(tuned.base.name(), name)?;
     Ok((tuned, task))
 }

@@ -5,6 +5,8 @@ pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod eval;
+pub(crate) mod generate;
+pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod rank;
 pub(crate) mod run;
@@ -16,9 +18,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use beft::core::Mode;
+use beft::core::{Asked, Mode};
 use beft::tasks::{Regime, Task};
-use beft::{Base, Settings, TaskData, TuneOptions, check_output, parse_device, settings};
+use beft::{
+    Base, DataOptions, Settings, TaskData, TuneOptions, check_output, find_task, parse_device,
+    settings,
+};
 
 use crate::args::{DropoutChoice, RecipeArgs, SourceArgs, TrainArgs};
 use crate::output::{MadeFolders, prepare_folder};
@@ -63,6 +68,7 @@ fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOp
         batch_size: recipe
             .batch_size
             .map_or(defaults.batch_size, |n| n as usize),
+        micro_batch: recipe.micro_batch.map(|n| n as usize),
         savings: recipe.without,
         dropout: recipe.dropout == DropoutChoice::Config,
         ..defaults
@@ -71,15 +77,22 @@ fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOp
 
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let device = parse_device(&args.recipe.device)?;
-    let task = Task::resolve(&args.source.task)?;
     fetch_model(&args.model)?;
+    let task = find_task(&args.model, &args.source.task)?;
     let folder = data_folder(&args.source, &task)?;
     let base = Base::open(&args.model, task.defaults.max_length, &device)?
         .with_precision(args.recipe.precision)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
-    let data = TaskData::load(&task, &folder, &base, size, None, args.recipe.seed)?;
+    let data_options = DataOptions {
+        train_size: size,
+        limit: args.limit.map(|n| n as usize),
+        seed: args.recipe.seed,
+        asked: Asked::default(),
+        objective: args.objective,
+    };
+    let data = TaskData::load(&task, &folder, &base, &data_options)?;
     data.notes.iter().for_each(|note| progress.line(note));
-    let (_, report) = base.classifier(data.outputs(), u64::from(args.recipe.seed))?;
+    let (_, report) = base.model(data.outputs(), u64::from(args.recipe.seed))?;
     if !report.initialized.is_empty() {
         progress.line(&format!(
             "newly initialised (seed {}), not in the checkpoint: {}",

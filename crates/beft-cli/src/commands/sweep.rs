@@ -31,6 +31,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         epochs: args.epochs.map(|n| n as usize),
         lr: None,
         batch_size: args.batch_size.map(|n| n as usize),
+        objective: args.cells.objective,
         mode: Default::default(),
     };
     let (device, precision, limit) = args.cells.of_cells();

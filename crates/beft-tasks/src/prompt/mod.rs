@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::task::{ClassLabel, TaskError, plain_name};
-use crate::{Metric, Split};
+use crate::{Defaults, Metric, Regimes, Split, Task, TaskKind};
 
 pub(crate) use file::PromptTable;
 use table::TABLE;
@@ -157,6 +157,48 @@ impl PromptTask {
     /// The names of all prompt tasks, in table order.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.name)
+    }
+
+    /// The same as a task of its own, for what is common to all: name, labels, metrics and settings.
+    /// [`Task::load`](crate::Task::load) does not read it.
+    pub fn into_task(self) -> Task {
+        let defaults = self.defaults;
+        Task {
+            name: self.name.clone(),
+            title: self.title.clone(),
+            kind: TaskKind::Classification,
+            text_columns: Vec::new(),
+            pair_columns: Vec::new(),
+            pair_required: false,
+            label_columns: self.label_columns.clone(),
+            labels: match self.kind {
+                PromptKind::Classification => self.labels.clone(),
+                PromptKind::MultipleChoice | PromptKind::Generation => None,
+            },
+            no_label: self.no_label.clone(),
+            range: None,
+            headerless: Vec::new(),
+            skip_malformed: self.skip_malformed,
+            mismatched: false,
+            files: self.files.clone(),
+            hub: None,
+            metrics: self.metrics.clone(),
+            defaults: Defaults {
+                learning_rate: defaults.learning_rate,
+                epochs: defaults.epochs,
+                epochs_large: None,
+                epochs_roberta: None,
+                train_size: Some(defaults.train_size),
+                batch_size: defaults.batch_size,
+                max_length: defaults.max_length,
+            },
+            regimes: Regimes {
+                low: Some(defaults.train_size),
+                medium: None,
+                high: None,
+            },
+            prompt: Some(Box::new(self)),
+        }
     }
 
     /// The names of the labels in index order; empty unless [`PromptKind::Classification`].

@@ -2,17 +2,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use beft_core::{Mode, TermSet};
-use beft_eval::predict;
+use beft_core::{Asked, Mode, TermSet};
 use beft_score::{RankedTerm, ScorerKind};
-use beft_tasks::Task;
 use beft_train::{Event, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::tune::EVAL_BATCH;
 use crate::{
-    Base, EpochResult, Error, TaskData, TuneJob, TuneOptions, TuneOutcome, metric_suffix,
-    parse_device, rank, tune_together,
+    Base, DataOptions, EpochResult, Error, Objective, TaskData, TuneJob, TuneOptions, TuneOutcome,
+    find_task, metric_suffix, parse_device, rank, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -46,6 +43,9 @@ pub struct Cell {
     pub precision: String,
     /// Dev examples at most, per split.
     pub limit: Option<usize>,
+    /// What a decoder learns by.
+    #[serde(default)]
+    pub objective: Objective,
 }
 
 /// What a cell gave.
@@ -87,6 +87,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether it is a generated answer: its scores are token F1 and exact match.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.scores.len() == 2
+    }
+
     /// The predicted class, or value.
     pub fn prediction(&self, regression: bool) -> f64 {
         match regression {
@@ -114,24 +119,34 @@ pub fn run_cells(
         return Ok(Vec::new());
     };
     let device = parse_device(&first.device)?;
-    let task = Task::resolve(&first.task)?;
+    let task = find_task(&first.model, &first.task)?;
     let precision = first.precision.parse().map_err(|e| usage(&e))?;
     let base = Base::open(&first.model, task.defaults.max_length, &device)?;
     let base = base.with_precision(precision)?;
     // The seed chooses the training subset.
-    let mut data: BTreeMap<u32, TaskData> = BTreeMap::new();
-    for cell in cells {
-        if let Entry::Vacant(entry) = data.entry(cell.seed) {
-            let size = cell.train_size;
-            let (folder, limit) = (&cell.data, cell.limit);
-            entry.insert(TaskData::load(
-                &task, folder, &base, size, limit, cell.seed,
-            )?);
+    let modes = cells.iter().map(|cell| cell.mode.parse());
+    let modes: Vec<Mode> = modes.collect::<Result<_, _>>().map_err(|e| usage(&e))?;
+    let key = |cell: &Cell, mode: &Mode| match mode {
+        Mode::Asked(asked) => (cell.seed, *asked),
+        _ => (cell.seed, Asked::default()),
+    };
+    let mut data: BTreeMap<(u32, Asked), TaskData> = BTreeMap::new();
+    for (cell, mode) in cells.iter().zip(&modes) {
+        let key = key(cell, mode);
+        if let Entry::Vacant(entry) = data.entry(key) {
+            let options = DataOptions {
+                train_size: cell.train_size,
+                limit: cell.limit,
+                seed: cell.seed,
+                asked: key.1,
+                objective: cell.objective,
+            };
+            entry.insert(TaskData::load(&task, &cell.data, &base, &options)?);
         }
     }
     let mut jobs = Vec::new();
-    for cell in cells {
-        let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
+    for (cell, mode) in cells.iter().zip(modes) {
+        let data = &data[&key(cell, &mode)];
         let options = TuneOptions {
             learning_rate: cell.learning_rate,
             epochs: cell.epochs,
@@ -141,7 +156,7 @@ pub fn run_cells(
             ..TuneOptions::for_task(&task, &mode, &base, cell.seed)
         };
         jobs.push(TuneJob {
-            data: &data[&cell.seed],
+            data,
             mode,
             options,
         });
@@ -178,12 +193,16 @@ fn result(
     };
     for (split, dev) in data.dev.iter().enumerate() {
         let known = outcome.dev_scores.as_ref().and_then(|all| all.get(split));
-        let scores = known.cloned().unwrap_or_else(|| {
-            let encodings = &dev.set.encodings;
-            let savings = options.savings;
-            predict(&outcome.model, encodings, EVAL_BATCH, savings, |_| ())
-        });
-        let samples = dev.set.targets.to_f64().into_iter().zip(scores);
+        let scores = match known {
+            Some(known) => known.clone(),
+            None => dev.scores(base, &outcome.model, options.savings, |_| ())?,
+        };
+        let targets = match dev.questions {
+            // Answers are right or wrong.
+            Some(_) => vec![1.0; scores.len()],
+            None => dev.set.targets.to_f64(),
+        };
+        let samples = targets.into_iter().zip(scores);
         let samples = samples.map(|(target, scores)| Sample { target, scores });
         let suffix = metric_suffix(dev.split).to_owned();
         result.samples.insert(suffix, samples.collect());

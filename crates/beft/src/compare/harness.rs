@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use beft_tasks::Task;
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Group, ModeSummary};
-use crate::{Error, metric_suffix};
+use crate::data::{dev_sample, plain};
+use crate::{Error, find_task, metric_suffix};
 
 /// The result of one mode in the schema of lm-evaluation-harness's `results_<time>.json`: `results`,
 /// `configs`, `versions`, `n-shot`, `higher_is_better`, `n-samples`, `config`. `date` is in seconds
@@ -75,13 +75,21 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Error> 
     let mut out = String::new();
     let results = group.results.iter().filter(|r| r.cell.mode == mode.mode);
     for result in results {
-        let task = Task::resolve(&result.cell.task)?;
+        let task = find_task(&result.cell.model, &result.cell.task)?;
         let labels = (!result.labels.is_empty()).then_some(result.labels.as_slice());
         for split in task.dev_splits() {
             let suffix = metric_suffix(*split);
-            let data = task.load(Path::new(&result.cell.data), *split, labels)?;
+            let folder = Path::new(&result.cell.data);
+            let examples = match &task.prompt {
+                Some(prompt) => {
+                    let found = prompt.load(folder, *split)?.examples;
+                    let chosen = dev_sample(prompt, found, result.cell.limit);
+                    chosen.iter().map(plain).collect()
+                }
+                None => task.load(folder, *split, labels)?.examples,
+            };
             let samples = result.samples.get(suffix).map(Vec::as_slice);
-            let rows = data.examples.iter().zip(samples.unwrap_or_default());
+            let rows = examples.iter().zip(samples.unwrap_or_default());
             for (index, (example, sample)) in rows.enumerate() {
                 let name = |value: f64| match result.labels.get(value as usize) {
                     Some(label) => json!(label),

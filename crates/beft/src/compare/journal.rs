@@ -4,13 +4,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use beft_core::write_atomic;
-use beft_tasks::{Split, Task};
+use beft_tasks::Split;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compare::{Cell, CellResult};
-use crate::{Base, Error, write_json};
+use crate::{Base, Error, find_task, write_json};
 
 /// The folder of finished cells. A cell's file is named by a hash of its settings and of what the
 /// files it reads hold: it is found again, and only if nothing that decides its result has changed.
@@ -85,7 +85,7 @@ impl Journal {
         let data = match self.known.get(&data_key) {
             Some(known) => known.clone(),
             None => {
-                let task = Task::resolve(&cell.task)?;
+                let task = find_task(&cell.model, &cell.task)?;
                 let mut hash = Sha256::new();
                 if cell.task.ends_with(".toml") {
                     update(&mut hash, Path::new(&cell.task))?;

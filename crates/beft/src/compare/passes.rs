@@ -17,7 +17,7 @@ use crate::{Base, Error};
 /// When a model cannot be opened, or a mode does not fit it.
 pub fn passes(cells: &[Cell], most: usize) -> Result<Vec<Vec<usize>>, Error> {
     let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
-    let mut layers: HashMap<&str, usize> = HashMap::new();
+    let mut models: HashMap<&str, (usize, bool)> = HashMap::new();
     let mut groups: Vec<((Cell, usize), Vec<usize>)> = Vec::new();
     let mut alone = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
@@ -26,17 +26,18 @@ pub fn passes(cells: &[Cell], most: usize) -> Result<Vec<Vec<usize>>, Error> {
             alone.push(vec![index]);
             continue;
         };
-        let layers = match layers.get(cell.model.as_str()) {
-            Some(layers) => *layers,
+        let (layers, ignores_key_bias) = match models.get(cell.model.as_str()) {
+            Some(known) => *known,
             None => {
                 // The device decides nothing here: only config and tokenizer are read.
                 let found = Base::open(&cell.model, usize::MAX, &Device::default())?;
-                layers.insert(&cell.model, found.num_layers());
-                found.num_layers()
+                let facts = (found.num_layers(), found.ignores_key_bias());
+                models.insert(&cell.model, facts);
+                facts
             }
         };
         let sites = terms.sites(layers).map_err(|e| usage(&e))?;
-        let still = sites.iter().all(|site| site.term == BiasTerm::K);
+        let still = ignores_key_bias && sites.iter().all(|site| site.term == BiasTerm::K);
         let lowest = sites.first().filter(|_| !still).map_or(layers, |s| s.layer);
         // What cells of one pass may differ in.
         let shared = Cell {
@@ -87,6 +88,7 @@ mod tests {
             device: "flex".to_owned(),
             precision: "f32".to_owned(),
             limit: None,
+            objective: Default::default(),
         };
         let cells = [
             cell("frozen", 0, 3),

@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 
 use beft_core::Mode;
 use beft_score::ScorerKind;
-use beft_tasks::{Regime, Task};
+use beft_tasks::Regime;
 use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::compare::Cell;
-use crate::{Base, Error, TuneOptions, find_data};
+use crate::{Base, Error, Objective, TuneOptions, find_data, find_task};
 
 /// What to compare, as written in TOML:
 ///
@@ -57,6 +57,9 @@ pub struct CompareSpec {
     pub lr: Option<f64>,
     /// Examples per step, instead of the tasks' own.
     pub batch_size: Option<usize>,
+    /// What decoders learn by: `task` or `text`.
+    #[serde(default)]
+    pub objective: Objective,
     /// Settings of single modes; they come first.
     #[serde(default)]
     pub mode: BTreeMap<String, Overrides>,
@@ -186,7 +189,7 @@ impl CompareSpec {
             // The device decides nothing here: only config and tokenizer are read.
             let base = Base::open(model, usize::MAX, &Device::default())?;
             for spec in &self.tasks {
-                let task = Task::resolve(&spec.task)?;
+                let task = find_task(model, &spec.task)?;
                 let data = match &spec.data {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
@@ -225,6 +228,7 @@ impl CompareSpec {
                                 device: device.to_owned(),
                                 precision: precision.to_owned(),
                                 limit,
+                                objective: self.objective,
                             };
                             // Written twice, it is still one training, with one place in the journal.
                             if !cells.contains(&cell) {

@@ -5,10 +5,11 @@ use beft_eval::{
     Bootstrap, Difference, compute, compute_values, difference, mcnemar, standard_deviation,
 };
 use beft_score::RankedTerm;
-use beft_tasks::{Metric, Task};
+use beft_tasks::Metric;
 
-use crate::Error;
 use crate::compare::{CellResult, Sample};
+use crate::evaluate::answer_metric;
+use crate::{Error, find_task};
 
 /// Resamples behind intervals, p values and standard errors.
 const RESAMPLES: usize = 1000;
@@ -114,7 +115,7 @@ pub fn summarize(results: Vec<CellResult>) -> Result<Vec<Group>, Error> {
 
 fn group(results: Vec<CellResult>) -> Result<Group, Error> {
     let first = &results[0];
-    let task = Task::resolve(&first.cell.task)?;
+    let task = find_task(&first.cell.model, &first.cell.task)?;
     let mut modes: Vec<String> = Vec::new();
     let mut seeds = BTreeSet::new();
     for result in &results {
@@ -248,10 +249,15 @@ fn resample(cells: &[&CellResult], metric: Metric, suffix: &str) -> Vec<f64> {
 enum Column {
     Classes(Vec<(usize, usize)>),
     Values(Vec<(f64, f64)>),
+    /// Token F1 and exact match of generated answers.
+    Answers(Vec<Vec<f32>>),
 }
 
 impl Column {
     fn of(samples: &[Sample], regression: bool) -> Self {
+        if samples.first().is_some_and(|s| regression && s.is_answer()) {
+            return Self::Answers(samples.iter().map(|s| s.scores.clone()).collect());
+        }
         let pairs = samples.iter().map(|s| (s.target, s.prediction(regression)));
         match regression {
             true => Self::Values(pairs.collect()),
@@ -263,6 +269,7 @@ impl Column {
         match self {
             Self::Classes(pairs) => pairs.len(),
             Self::Values(pairs) => pairs.len(),
+            Self::Answers(scores) => scores.len(),
         }
     }
 
@@ -275,6 +282,10 @@ impl Column {
             Self::Values(pairs) => {
                 let (t, p): (Vec<f64>, Vec<f64>) = chosen.iter().map(|i| pairs[*i]).unzip();
                 compute_values(metric, &t, &p)
+            }
+            Self::Answers(scores) => {
+                let chosen: Vec<&Vec<f32>> = chosen.iter().map(|i| &scores[*i]).collect();
+                answer_metric(metric, &chosen)
             }
         }
     }

@@ -1,0 +1,60 @@
+use std::io::stdin;
+
+use anyhow::{Context, Result, bail};
+use beft::checkpoint::Adapter;
+use beft::decoder::GenerateOptions;
+use beft::{Tuned, open_tuned, parse_device};
+
+use super::fetch_model;
+use crate::args::GenerateArgs;
+use crate::output::say;
+
+pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
+    let device = parse_device(&args.device)?;
+    match (&args.model, &args.adapter) {
+        (Some(model), _) => fetch_model(model)?,
+        // That it is neither here nor to be had is reported below, with what to do.
+        (None, Some(adapter)) => drop(fetch_model(&Adapter::load(adapter)?.base_model)),
+        (None, None) => {}
+    }
+    let adapter = args.adapter.as_deref();
+    let tuned = open_tuned(args.model.as_deref(), adapter, &device, args.precision)?;
+    if let Some(prompt) = &args.prompt {
+        return go_on(args, &tuned, prompt);
+    }
+    for line in stdin().lines() {
+        go_on(args, &tuned, &line.context("cannot read standard input")?)?;
+    }
+    Ok(())
+}
+
+/// Prints a prompt and what follows.
+fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
+    let (Some(model), Some(config)) = (tuned.model.decoder(), tuned.base.decoder_config()) else {
+        bail!(
+            "{} is an encoder, which generates no text",
+            tuned.base.name()
+        );
+    };
+    let tokenizer = tuned.base.tokenizer();
+    let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
+    if ids.is_empty() {
+        let start = config.bos.or(config.eos.first().copied());
+        ids.push(start.context("give a prompt: the model has no token to begin a text with")?);
+    }
+    let room = config.max_tokens.saturating_sub(ids.len());
+    if room == 0 {
+        bail!(
+            "the prompt has {} tokens, and the model takes {} in all",
+            ids.len(),
+            config.max_tokens
+        );
+    }
+    let options = GenerateOptions {
+        max_new_tokens: room.min(args.max_new_tokens as usize),
+        stop: config.eos.clone(),
+    };
+    let new = model.generate(&[ids.clone()], &options, |_, _| ());
+    say!("{}", tokenizer.decode(&[ids, new.concat()].concat())?);
+    Ok(())
+}

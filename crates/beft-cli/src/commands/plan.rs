@@ -1,0 +1,39 @@
+use anyhow::Result;
+use beft::{PlanOptions, plan_memory};
+
+use crate::args::PlanArgs;
+use crate::output::{print_table, say};
+
+use super::fetch_model;
+
+pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
+    fetch_model(&args.model)?;
+    let options = PlanOptions {
+        mode: args.terms.clone(),
+        precision: args.precision,
+        batch_size: args.batch_size as usize,
+        length: args.length as usize,
+        predicted: args.predicted as usize,
+    };
+    let plan = plan_memory(&args.model, &options)?;
+    say!(
+        "{}: {} values, of which {} are trained ({})",
+        args.model,
+        plan.parameters,
+        plan.trainable,
+        args.terms
+    );
+    let size = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let mut table = "| memory | |\n".to_owned();
+    for (what, bytes) in [
+        ("weights", plan.weights),
+        ("activations", plan.activations),
+        ("trained values and optimizer", plan.optimizer),
+        ("the program and its threads", plan.program),
+        ("in all, at its peak", plan.total()),
+    ] {
+        table += &format!("| {what} | {} |\n", size(bytes));
+    }
+    print_table(&table);
+    Ok(())
+}
