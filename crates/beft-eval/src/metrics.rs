@@ -28,7 +28,7 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         Metric::Pearson => pearson(&values(labels), &values(predictions)),
         Metric::Spearman => spearman(&values(labels), &values(predictions)),
         // Of texts: `text_scores`.
-        Metric::TokenF1 | Metric::ExactMatch => None,
+        Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }
 

@@ -21,7 +21,12 @@ impl ModelReport {
 
     /// The largest error of values that are not zero in exact arithmetic.
     pub fn worst(&self, tolerance: &Tolerance) -> f64 {
-        let own = |check: &&Check| check.tolerance == tolerance.values;
+        let allowed = [
+            tolerance.values,
+            tolerance.decoder_values,
+            tolerance.decoder_after_steps,
+        ];
+        let own = |check: &&Check| allowed.contains(&check.tolerance);
         let errors = self.checks.iter().filter(own).map(|check| check.error);
         errors.fold(0.0, |worst, e| if e.is_nan() { e } else { worst.max(e) })
     }

@@ -53,6 +53,7 @@ fn random_models_equal_transformers() {
     for subject in &subjects {
         assert_parity(subject, Precision::F32);
         assert_parity(subject, Precision::Bf16);
+        assert_parity(subject, Precision::F16);
     }
 }
 

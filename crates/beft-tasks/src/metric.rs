@@ -25,11 +25,14 @@ pub enum Metric {
     TokenF1,
     /// Share of generated answers that equal a right one, as of SQuAD.
     ExactMatch,
+    /// Mean over texts of the mean log probability of their tokens: minus the loss of language modelling.
+    LogLikelihood,
 }
 
 impl Metric {
     /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `mcc`, `pearson`,
-    /// `spearman`, `token_f1`, `exact_match`.
+    /// `spearman`, `token_f1`, `exact_match`,
+    /// `log_likelihood`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -40,6 +43,7 @@ impl Metric {
             Self::Spearman => "spearman",
             Self::TokenF1 => "token_f1",
             Self::ExactMatch => "exact_match",
+            Self::LogLikelihood => "log_likelihood",
         }
     }
 
@@ -51,7 +55,7 @@ impl Metric {
             Self::Accuracy | Self::MacroF1 | Self::Matthews => {
                 matches!(kind, TaskKind::Classification)
             }
-            Self::TokenF1 | Self::ExactMatch => false,
+            Self::TokenF1 | Self::ExactMatch | Self::LogLikelihood => false,
         }
     }
 
@@ -61,7 +65,9 @@ impl Metric {
         match kind {
             PromptKind::Classification => self.suits(TaskKind::Classification, classes),
             PromptKind::MultipleChoice => matches!(self, Self::Accuracy),
-            PromptKind::Generation => matches!(self, Self::TokenF1 | Self::ExactMatch),
+            PromptKind::Generation => {
+                matches!(self, Self::TokenF1 | Self::ExactMatch | Self::LogLikelihood)
+            }
         }
     }
 }
@@ -87,6 +93,7 @@ mod tests {
             Metric::Spearman,
             Metric::TokenF1,
             Metric::ExactMatch,
+            Metric::LogLikelihood,
         ] {
             let json = serde_json::to_string(&metric).unwrap();
             assert_eq!(json, format!("\"{}\"", metric.name()));

@@ -225,21 +225,23 @@ impl Prompter<'_> {
         examples: &[PromptExample],
         calibrated: bool,
     ) -> Result<DevSet, Error> {
-        let generates = self.kind() == PromptKind::Generation;
-        if generates && calibrated {
+        let text = self.kind() == PromptKind::Generation;
+        let generates = text && !self.measures_likelihood();
+        if text && calibrated {
             return Err(Error::Usage(
                 "answers that are generated cannot be calibrated".to_owned(),
             ));
         }
-        let (set, right) = match generates {
-            true => (
+        let (set, right) = match (text, generates) {
+            (_, true) => (
                 EncodedSet {
                     encodings: Vec::new(),
                     targets: Targets::Classes(Vec::new()),
                 },
                 Vec::new(),
             ),
-            false => {
+            (true, _) => (self.train(examples, Objective::Text)?, Vec::new()),
+            (false, _) => {
                 let choices = self.choices(examples)?;
                 (choices.set, choices.right)
             }
@@ -267,7 +269,7 @@ pub(crate) fn plain(example: &PromptExample) -> Example {
 
 /// The labels, or where each example has candidates of its own their numbers.
 pub(crate) fn choice_names(labels: Vec<String>, dev: &DevSet) -> Vec<String> {
-    if !labels.is_empty() || dev.questions.is_some() {
+    if !labels.is_empty() || dev.right.is_empty() {
         return labels;
     }
     let encodings = dev.set.encodings.iter();

@@ -547,6 +547,10 @@ pub fn task_metrics(task: &Task, targets: &Targets, scores: &[Vec<f32>], suffix:
             let predicted: Vec<f64> = scores.iter().map(|s| f64::from(s[0])).collect();
             compute_values(*metric, &values, &predicted)
         }
+        Targets::Tokens(_) if *metric == Metric::LogLikelihood => {
+            let sum: f64 = scores.iter().map(|s| f64::from(s[0])).sum();
+            Some(sum / scores.len().max(1) as f64)
+        }
         Targets::Tokens(_) => None,
     };
     let metrics = task.metrics.iter();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use beft_core::{Asked, EncodedSet, Encoding, Targets};
-use beft_tasks::{PromptExample, PromptKind, PromptTask};
+use beft_tasks::{Metric, PromptExample, PromptKind, PromptTask};
 
 use crate::{Base, Error};
 
@@ -79,6 +79,11 @@ impl<'a> Prompter<'a> {
 
     pub(crate) fn kind(&self) -> PromptKind {
         self.task.kind
+    }
+
+    /// Whether texts are measured by their likelihood instead of being generated.
+    pub(crate) fn measures_likelihood(&self) -> bool {
+        self.task.metrics.contains(&Metric::LogLikelihood)
     }
 
     /// What training learns from.

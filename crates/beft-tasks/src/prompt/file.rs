@@ -49,11 +49,12 @@ impl PromptTask {
     /// # candidates = ["{a}", "{b}"]        # or the choices of the example; the label is an index
     /// #                                    # from 0, or one of `labels`
     /// # candidates = " {endings}"          # or one for each entry of a list
-    /// # answer = "{answer}"                # or an answer to generate, or a list of right ones
+    /// # answer = "{answer}"                # or an answer to generate, or a list of right ones; with an
+    /// #                                    # empty template it is a text to model
     /// # form = "squad"                     # how the files are: flat (the usual), multirc, record,
     /// #                                    # squad or drop
     /// # metrics = ["accuracy"]             # or macro_f1, f1, mcc; of generation token_f1,
-    /// #                                    # exact_match
+    /// #                                    # exact_match, or log_likelihood alone
     /// learning_rate = 1e-3
     /// epochs = 5
     /// batch_size = 8
@@ -88,7 +89,9 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
     let span = prompt.span();
     let prompt = prompt.into_inner();
     let template = parsed(&prompt.template)?;
-    if !template.has_fields() {
+    // Text that follows nothing is language modelling.
+    let plain_text = prompt.template.get_ref().is_empty() && prompt.answer.is_some();
+    if !template.has_fields() && !plain_text {
         let message = "`template` names no column: write one as {column}";
         return wrong(&prompt.template, message);
     }
@@ -223,6 +226,10 @@ fn checked_metrics(
 ) -> Result<Vec<Metric>, Wrong> {
     if metrics.get_ref().is_empty() {
         return wrong(&metrics, "`metrics` must name at least one metric");
+    }
+    if metrics.get_ref().len() > 1 && metrics.get_ref().contains(&Metric::LogLikelihood) {
+        let message = "`log_likelihood` is measured without generating: it stands alone";
+        return wrong(&metrics, message);
     }
     let mut all = metrics.get_ref().iter();
     if let Some(metric) = all.find(|metric| !metric.suits_prompt(kind, classes)) {

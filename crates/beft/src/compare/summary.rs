@@ -281,7 +281,10 @@ impl Column {
             }
             Self::Values(pairs) => {
                 let (t, p): (Vec<f64>, Vec<f64>) = chosen.iter().map(|i| pairs[*i]).unzip();
-                compute_values(metric, &t, &p)
+                match metric {
+                    Metric::LogLikelihood => Some(mean(&p)),
+                    _ => compute_values(metric, &t, &p),
+                }
             }
             Self::Answers(scores) => {
                 let chosen: Vec<&Vec<f32>> = chosen.iter().map(|i| &scores[*i]).collect();
