@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use beft::checkpoint::save_model;
-use beft::tasks::Task;
+use beft::core::EncodedSet;
 use beft::train::epoch_order;
-use beft::{Base, DataOptions, TaskData, parse_device};
+use beft::{Base, DataOptions, TaskData, find_task, parse_device};
 use clap::Args;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::Source;
 
@@ -26,11 +26,11 @@ pub(crate) struct PlanArgs {
 }
 
 /// Writes `plan.json` (texts, labels, the order of each epoch) and `model/` (with the head that
-/// our side starts from).
+/// our side starts from); of a decoder the tokens of prompts and candidates instead of texts, and no model.
 pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let source = &args.source;
     let device = parse_device(&source.device)?;
-    let task = Task::resolve(&source.task)?;
+    let task = find_task(&source.model, &source.task)?;
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let size = Some(source.train_size);
     let data = TaskData::load(
@@ -45,6 +45,21 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         },
     )?;
     let seed = u64::from(source.seed);
+    let orders = (1..=args.epochs)
+        .map(|epoch| epoch_order(data.train.len(), seed, epoch))
+        .collect::<Vec<_>>();
+    if task.prompt.is_some() {
+        std::fs::create_dir_all(&args.out)?;
+        let plan = json!({
+            "learning_rate": task.defaults.learning_rate,
+            "batch_size": task.defaults.batch_size,
+            "orders": orders,
+            "train": prompts(&data.train),
+            "dev": data.dev.iter().flat_map(|dev| prompts(&dev.set)).collect::<Vec<_>>(),
+        });
+        std::fs::write(args.out.join("plan.json"), plan.to_string())?;
+        return Ok(());
+    }
     let (model, _) = base.model(data.outputs(), seed)?;
     std::fs::create_dir_all(&args.out)?;
     let facts = Map::from_iter([("plan".to_owned(), json!(true))]);
@@ -70,10 +85,25 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         "train_labels": data.train.targets.to_f64(),
         "dev": rows(&dev.examples),
         "dev_labels": dev.set.targets.to_f64(),
-        "orders": (1..=args.epochs)
-            .map(|epoch| epoch_order(data.train.len(), seed, epoch))
-            .collect::<Vec<_>>(),
+        "orders": orders,
     });
     std::fs::write(args.out.join("plan.json"), plan.to_string())?;
     Ok(())
+}
+
+/// Token ids of each prompt and of what follows it, how many of those count, and which is right.
+fn prompts(set: &EncodedSet) -> Vec<Value> {
+    let right = set.targets.to_f64();
+    let examples = set.encodings.iter().zip(right);
+    examples
+        .map(|(encoding, right)| {
+            let (prompt, mut rest) = encoding.ids.split_at(encoding.prompt_len());
+            let branches = encoding.branches.iter().map(|branch| {
+                let (own, others) = rest.split_at(branch.tokens);
+                rest = others;
+                json!({"ids": own, "scored": branch.scored})
+            });
+            json!({"prompt": prompt, "branches": branches.collect::<Vec<_>>(), "right": right})
+        })
+        .collect()
 }

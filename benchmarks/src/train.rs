@@ -3,9 +3,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use beft::core::Mode;
 use beft::nn::Savings;
-use beft::tasks::Task;
 use beft::train::Event;
-use beft::{Base, DataOptions, TaskData, TuneOptions, parse_device, tune};
+use beft::{Base, DataOptions, TaskData, TuneOptions, find_task, parse_device, tune};
 use clap::Args;
 use serde_json::json;
 
@@ -37,7 +36,7 @@ pub(crate) struct TrainArgs {
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let source = &args.source;
     let device = parse_device(&source.device)?;
-    let task = Task::resolve(&source.task)?;
+    let task = find_task(&source.model, &source.task)?;
     let begin = Instant::now();
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let opened = begin.elapsed().as_secs_f64();

@@ -29,6 +29,54 @@ pub struct LoraFactors {
     pub b: HeadTensor,
 }
 
+/// Keys and values of prefix tuning, as PEFT stores them (`past_key_values` in `peft_model.py`): for each
+/// prefix token, and each layer, its keys and then its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrefixValues {
+    /// Number of prefix tokens.
+    pub tokens: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Number of key and value heads.
+    pub heads: usize,
+    /// Width of the keys of a layer.
+    pub width: usize,
+    /// `[tokens, layers, 2, width]`.
+    pub values: Vec<f32>,
+}
+
+impl PrefixValues {
+    /// From a tensor `[tokens, layers * 2 * width]` and what PEFT's config says of it.
+    pub(crate) fn read(
+        shape: &[usize],
+        values: Vec<f32>,
+        tokens: Option<usize>,
+        (layers, heads): (Option<usize>, Option<usize>),
+    ) -> Result<Self, String> {
+        let (Some(tokens), Some(layers), Some(heads)) = (tokens, layers, heads) else {
+            return Err(
+                "num_virtual_tokens, num_layers and num_attention_heads are needed".to_owned(),
+            );
+        };
+        match *shape {
+            [rows, columns]
+                if rows == tokens && layers > 0 && columns.is_multiple_of(2 * layers) =>
+            {
+                Ok(Self {
+                    tokens,
+                    layers,
+                    heads,
+                    width: columns / (2 * layers),
+                    values,
+                })
+            }
+            _ => Err(format!(
+                "prompt_embeddings has shape {shape:?}, which is not of {tokens} tokens and {layers} layers"
+            )),
+        }
+    }
+}
+
 /// Trained biases and head, apart from the frozen backbone, under Hugging Face names.
 ///
 /// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's BEFT tuner, or of its
@@ -48,6 +96,10 @@ pub struct Adapter {
     pub lora: BTreeMap<String, LoraFactors>,
     /// LoRA updates are scaled by this number over their rank.
     pub lora_alpha: f64,
+    /// Keys and values of prefix tuning; an adapter that has them has nothing else.
+    pub prefix: Option<PrefixValues>,
+    /// Whether it is of a causal language model (PEFT's `CAUSAL_LM`), which has no head.
+    pub causal_lm: bool,
     /// The task head, by parameter name (`classifier.weight`).
     pub head: BTreeMap<String, HeadTensor>,
     /// Facts of our own, kept in the sidecar: terms, seed, labels, the base's fingerprint.
@@ -73,6 +125,10 @@ impl Adapter {
     ) -> Self {
         let mut adapter = Self::default();
         for (path, data) in trained {
+            if path.contains(PREFIX) {
+                // The model's own matter: it is in no checkpoint.
+                continue;
+            }
             if let Some((weight, factor)) = path.split_once(LORA) {
                 let name = table.by_path(weight).map(|(_, name)| name);
                 let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
@@ -312,6 +368,9 @@ impl Adapter {
         }))
     }
 }
+
+/// What the paths of a prefix's parameters have in them.
+const PREFIX: &str = ".prefix.";
 
 /// What burn puts between a weight's path and its LoRA factors `a` and `b`.
 const LORA: &str = ".lora.";

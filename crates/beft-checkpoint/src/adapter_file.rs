@@ -13,7 +13,7 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Adapter, CheckpointError, HeadTensor, LoraFactors, TensorFiles};
+use crate::{Adapter, CheckpointError, HeadTensor, LoraFactors, PrefixValues, TensorFiles};
 
 /// PEFT's config file.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -38,6 +38,10 @@ const PEFT_VERSION: &str = "0.21.2";
 /// PEFT wraps the model twice; the backbone's own names follow.
 const WRAPPERS: &str = "base_model.model.";
 const DELTA: &str = ".beft_bias";
+const SEQ_CLS: &str = "SEQ_CLS";
+const CAUSAL_LM: &str = "CAUSAL_LM";
+/// PEFT's name for the keys and values of prefix tuning.
+const PROMPT: &str = "prompt_embeddings";
 const LORA_A: &str = ".lora_A.weight";
 const LORA_B: &str = ".lora_B.weight";
 
@@ -50,6 +54,14 @@ struct PeftConfig {
     task_type: Option<String>,
     #[serde(default)]
     target_modules: Option<Value>,
+    #[serde(default)]
+    num_virtual_tokens: Option<usize>,
+    #[serde(default)]
+    num_layers: Option<usize>,
+    #[serde(default)]
+    num_attention_heads: Option<usize>,
+    #[serde(default)]
+    prefix_projection: bool,
     #[serde(default)]
     lora_alpha: Option<f64>,
     #[serde(default)]
@@ -75,11 +87,25 @@ impl Adapter {
             "peft_version": PEFT_VERSION,
             "revision": null,
             "target_modules": self.target_modules,
-            "task_type": "SEQ_CLS",
+            "task_type": SEQ_CLS,
         });
-        match self.lora.values().next() {
-            None => config["init_weights"] = json!(true),
-            Some(factors) => {
+        if self.causal_lm {
+            config["task_type"] = json!(CAUSAL_LM);
+            config["modules_to_save"] = json!(null);
+        }
+        match (&self.prefix, self.lora.values().next()) {
+            (Some(prefix), _) => {
+                config["peft_type"] = json!("PREFIX_TUNING");
+                config["num_virtual_tokens"] = json!(prefix.tokens);
+                config["token_dim"] = json!(prefix.width);
+                config["num_layers"] = json!(prefix.layers);
+                config["num_attention_heads"] = json!(prefix.heads);
+                config["num_transformer_submodules"] = json!(1);
+                config["encoder_hidden_size"] = json!(prefix.width);
+                config["prefix_projection"] = json!(false);
+            }
+            (None, None) => config["init_weights"] = json!(true),
+            (None, Some(factors)) => {
                 config["peft_type"] = json!("LORA");
                 config["r"] = json!(factors.a.shape[0]);
                 config["lora_alpha"] = json!(self.lora_alpha);
@@ -100,6 +126,10 @@ impl Adapter {
                 let name = format!("{WRAPPERS}{module}{suffix}");
                 tensors.push((name, tensor.shape.clone(), &tensor.values));
             }
+        }
+        if let Some(prefix) = &self.prefix {
+            let shape = vec![prefix.tokens, 2 * prefix.layers * prefix.width];
+            tensors.push((PROMPT.to_owned(), shape, &prefix.values));
         }
         for (name, tensor) in &self.head {
             tensors.push((
@@ -152,23 +182,28 @@ impl Adapter {
             path: dir.join(file),
             reason,
         };
-        if !["BEFT", "LORA"].contains(&config.peft_type.as_str()) {
+        let known = ["BEFT", "LORA", "PREFIX_TUNING"];
+        if !known.contains(&config.peft_type.as_str()) {
             return Err(fail(
                 ADAPTER_CONFIG,
                 format!(
-                    "peft_type is `{}`; BEFT adapters (trained biases) and LORA adapters can be used",
+                    "peft_type is `{}`; BEFT adapters (trained biases), LORA and PREFIX_TUNING adapters can be used",
                     config.peft_type
                 ),
             ));
         }
-        if config.use_rslora || config.use_dora {
-            let reason = "use_rslora and use_dora are not implemented".to_owned();
+        if config.use_rslora || config.use_dora || config.prefix_projection {
+            let reason =
+                "use_rslora, use_dora and prefix_projection are not implemented".to_owned();
             return Err(fail(ADAPTER_CONFIG, reason));
         }
-        if let Some(kind) = config.task_type.filter(|kind| kind != "SEQ_CLS") {
+        let kind = config.task_type.as_deref();
+        if let Some(kind) = kind.filter(|kind| ![SEQ_CLS, CAUSAL_LM].contains(kind)) {
             return Err(fail(
                 ADAPTER_CONFIG,
-                format!("task_type is `{kind}`; adapters for SEQ_CLS can be used"),
+                format!(
+                    "task_type is `{kind}`; adapters for {SEQ_CLS} and {CAUSAL_LM} can be used"
+                ),
             ));
         }
         if let Some(targets) = &config.target_modules
@@ -182,6 +217,7 @@ impl Adapter {
         let sidecar = dir.join(ADAPTER_SIDECAR);
         let mut adapter = Self {
             base_model: config.base_model_name_or_path.unwrap_or_default(),
+            causal_lm: kind == Some(CAUSAL_LM),
             target_modules: suffixes(config.target_modules),
             lora_alpha: match config.peft_type.as_str() {
                 // PEFT's default.
@@ -206,7 +242,17 @@ impl Adapter {
                     format!("tensor `{full}` holds NaN or infinity"),
                 ));
             }
-            if let Some(module) = name.strip_suffix(DELTA) {
+            if name == PROMPT {
+                adapter.prefix = Some(
+                    PrefixValues::read(
+                        &shape,
+                        values,
+                        config.num_virtual_tokens,
+                        (config.num_layers, config.num_attention_heads),
+                    )
+                    .map_err(|reason| fail(ADAPTER_CONFIG, reason))?,
+                );
+            } else if let Some(module) = name.strip_suffix(DELTA) {
                 if !matches!(shape[..], [1, _] | [_]) {
                     return Err(fail(
                         ADAPTER_WEIGHTS,
@@ -234,7 +280,12 @@ impl Adapter {
             }
         }
         let lora = config.peft_type == "LORA";
+        let prefix = config.peft_type == "PREFIX_TUNING";
         let (wanted, other) = match lora {
+            _ if prefix || adapter.prefix.is_some() => (
+                prefix && adapter.prefix.is_some(),
+                adapter.deltas.is_empty() && adapter.lora.is_empty(),
+            ),
             true => (!adapter.lora.is_empty(), adapter.deltas.is_empty()),
             false => (true, adapter.lora.is_empty()),
         };
@@ -338,6 +389,8 @@ mod tests {
             )]
             .into(),
             lora: BTreeMap::new(),
+            prefix: None,
+            causal_lm: false,
             lora_alpha: 0.0,
             facts: [("terms".to_owned(), json!("v"))].into_iter().collect(),
         }

@@ -22,7 +22,7 @@ mod tensors;
 mod test_files;
 mod tokenizer;
 
-pub use adapter::{Adapter, HeadTensor, LoraFactors};
+pub use adapter::{Adapter, HeadTensor, LoraFactors, PrefixValues};
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
 pub use error::CheckpointError;
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as};

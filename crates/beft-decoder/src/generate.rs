@@ -51,16 +51,16 @@ impl DecoderForCausalLM {
         let batch = Batch::new(&encodings, savings, &device);
         let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let prefix = model.decoder.prefix_len();
         let table = model
             .decoder
             .rotary()
-            .map(|rotary| rotary.table(longest + options.max_new_tokens, &device));
+            .map(|rotary| rotary.table(prefix + longest + options.max_new_tokens, &device));
         let pass = model.decoder.pass(&batch);
         let rows = batch.last_prompt_rows(&device);
         let hidden = model.decoder.last_cached(&pass, &rows, &mut cache);
         let mut next = best(model.logits(hidden, None));
 
-        let prefix = model.decoder.prefix_len();
         let each = Tensor::<1, Int>::arange(0..prompts.len() as i64, &device);
         let mut running = vec![true; prompts.len()];
         for made in 0.. {
@@ -79,7 +79,7 @@ impl DecoderForCausalLM {
                 .map(|id| Encoding::with_branches(&[*id], []))
                 .collect();
             let batch = Batch::new(&encodings, savings, &device);
-            let positions = prompts.iter().map(|ids| (ids.len() + made) as i64);
+            let positions = prompts.iter().map(|ids| (prefix + ids.len() + made) as i64);
             let positions = TensorData::new(positions.collect::<Vec<_>>(), [prompts.len()]);
             let positions = Tensor::from_data(positions, &device);
             let pass = Pass {

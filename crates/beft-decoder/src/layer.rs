@@ -109,6 +109,10 @@ impl DecoderLayer {
         }
     }
 
+    pub(crate) fn key_value_heads(&self) -> usize {
+        self.shape.key_value_heads
+    }
+
     pub(crate) fn drops(&self) -> bool {
         self.attention_dropout.prob > 0.0 || self.residual_dropout.prob > 0.0
     }

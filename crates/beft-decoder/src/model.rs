@@ -85,7 +85,7 @@ impl DecoderModel {
         let device = batch.ids().device();
         let mut pass = Pass::of_inputs(batch, self.prefix_len(), &device);
         if let Some(rotary) = self.rotary() {
-            let table = rotary.table(pass.longest(), &device);
+            let table = rotary.table(pass.longest(self.prefix_len()), &device);
             pass.rotary = Some(table.at(&pass.positions));
         }
         pass

@@ -15,7 +15,8 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Of whole inputs, which attend to `prefix` tokens in front of them.
+    /// Of whole inputs, which attend to `prefix` tokens in front of them, and have their positions behind
+    /// those (as `past_key_values` does in HF).
     pub(crate) fn of_inputs(batch: &'a Batch, prefix: usize, device: &Device) -> Self {
         let masks = batch.causal_masks(device).into_iter().map(|mask| {
             let [inputs, one, length, _] = mask.dims();
@@ -30,14 +31,17 @@ impl<'a> Pass<'a> {
         Self {
             batch,
             masks: masks.collect(),
-            positions: batch.positions(),
+            positions: match prefix {
+                0 => batch.positions(),
+                _ => batch.positions() + prefix as i64,
+            },
             rotary: None,
         }
     }
 
-    /// More than any position.
-    pub(crate) fn longest(&self) -> usize {
+    /// More than any position behind `prefix` tokens.
+    pub(crate) fn longest(&self, prefix: usize) -> usize {
         let lengths = self.batch.groups().iter().map(Group::length);
-        lengths.max().unwrap_or(1)
+        prefix + lengths.max().unwrap_or(1)
     }
 }

@@ -1,7 +1,8 @@
+use beft_checkpoint::PrefixValues;
 use beft_core::Encoding;
 use beft_nn::{Batch, Padding};
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -9,7 +10,7 @@ use crate::DecoderForCausalLM;
 use crate::cache::LayerCache;
 
 /// Keys and values that are in front of every input's own, in one layer: what prefix tuning
-/// (arXiv 2101.00190) trains. They have no position: under RoPE the keys are as they are after rotation.
+/// (arXiv 2101.00190) trains. Under RoPE the keys are as they are after rotation.
 #[derive(Module, Debug)]
 pub struct KeyValuePrefix {
     /// `[prefix tokens, key_value_heads * head_dim]`.
@@ -52,6 +53,69 @@ impl DecoderForCausalLM {
             });
         }
         self
+    }
+}
+
+impl DecoderForCausalLM {
+    /// The prefix's keys and values as PEFT stores them; `None` without a prefix.
+    pub fn prefix_values(&self) -> Option<PrefixValues> {
+        let tokens = self.decoder.prefix_len();
+        let mut layers = Vec::new();
+        for layer in &self.decoder.layers {
+            let prefix = layer.prefix.as_ref()?;
+            let of =
+                |param: &Param<Tensor<2>>| -> Vec<f32> { param.val().into_data().iter().collect() };
+            layers.push([of(&prefix.keys), of(&prefix.values)]);
+        }
+        let width = layers.first()?[0].len() / tokens.max(1);
+        let mut values = Vec::new();
+        for token in 0..tokens {
+            for part in layers.iter().flatten() {
+                values.extend_from_slice(&part[token * width..(token + 1) * width]);
+            }
+        }
+        Some(PrefixValues {
+            tokens,
+            layers: layers.len(),
+            heads: self.decoder.layers[0].key_value_heads(),
+            width,
+            values,
+        })
+    }
+
+    /// The same model with this prefix.
+    ///
+    /// # Errors
+    ///
+    /// When it is of a model of another shape.
+    pub fn with_prefix_values(mut self, prefix: &PrefixValues) -> Result<Self, String> {
+        let device = self.decoder.tokens.val().device();
+        let layers = self.decoder.layers.len();
+        let heads = self.decoder.layers[0].key_value_heads();
+        let [_, width] = self.decoder.layers[0].key.dims();
+        if (prefix.layers, prefix.heads, prefix.width) != (layers, heads, width) {
+            return Err(format!(
+                "the prefix is of {} layers with {} heads and {} values, the model has {layers}, {heads} and {width}",
+                prefix.layers, prefix.heads, prefix.width
+            ));
+        }
+        let row = 2 * layers * width;
+        for (index, layer) in self.decoder.layers.iter_mut().enumerate() {
+            let part = |which: usize| {
+                let start = (2 * index + which) * width;
+                let values = prefix.values.chunks(row);
+                let values = values
+                    .flat_map(|token| &token[start..start + width])
+                    .copied();
+                let data = TensorData::new(values.collect::<Vec<f32>>(), [prefix.tokens, width]);
+                Param::from_tensor(Tensor::from_data(data, &device))
+            };
+            layer.prefix = Some(KeyValuePrefix {
+                keys: part(0),
+                values: part(1),
+            });
+        }
+        Ok(self)
     }
 }
 

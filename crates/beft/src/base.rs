@@ -90,7 +90,11 @@ impl Base {
         };
         let (longest, vocabulary) = match &config {
             ModelConfig::Encoder(config) => (config.max_tokens(), config.vocab_size),
-            ModelConfig::Decoder(config) => (config.max_tokens, config.vocab_size),
+            // A prefix takes positions too.
+            ModelConfig::Decoder(config) => (
+                config.max_tokens.saturating_sub(PREFIX_TOKENS).max(2),
+                config.vocab_size,
+            ),
         };
         let max_length = max_length.min(longest);
         let tokenizer = match &config {
@@ -285,6 +289,9 @@ impl Base {
         Ok(self.tokenizer.encode(inputs)?)
     }
 }
+
+/// Prefix tuning's number of prefixes (protocol, section 4).
+pub(crate) const PREFIX_TOKENS: usize = 5;
 
 /// Longer than any text.
 const WHOLE: usize = 1 << 40;

@@ -93,8 +93,18 @@ fn open_adapter(
         )));
     }
     let (model, _) = base.model(outputs, 0)?;
-    let names = model.names();
-    let model = adapter.apply(model, names, adapter_dir)?;
+    let model = match (&adapter.prefix, model) {
+        (Some(prefix), Model::Decoder(model)) => {
+            let model = model.with_prefix_values(prefix).map_err(|reason| {
+                Error::Usage(format!("adapter {}: {reason}", adapter_dir.display()))
+            })?;
+            Model::Decoder(model)
+        }
+        (_, model) => {
+            let names = model.names();
+            adapter.apply(model, names, adapter_dir)?
+        }
+    };
     Ok(facts.tuned(base, model))
 }
 

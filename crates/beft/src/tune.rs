@@ -10,6 +10,7 @@ use beft_train::{
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
+use crate::base::PREFIX_TOKENS;
 use crate::evaluate::{DevMetrics, DevScores};
 use crate::{Base, Error, Model, TaskData};
 
@@ -310,9 +311,6 @@ fn modes(jobs: &[TuneJob<'_>]) -> Vec<Mode> {
     jobs.iter().map(|job| job.mode.clone()).collect()
 }
 
-/// Prefix tuning's number of prefixes (protocol, section 4).
-const PREFIX_TOKENS: usize = 5;
-
 /// Whether a model of this kind can be trained so.
 fn check_mode(model: &Model, mode: &Mode) -> Result<(), Error> {
     let refused = match (model, mode) {
@@ -395,7 +393,8 @@ fn outcome(
     facts: Map<String, Value>,
 ) -> TuneOutcome {
     let model = trained.model;
-    let adapter = matches!(job.mode, Mode::Biases(_) | Mode::Lora(_)).then(|| {
+    let in_adapter = matches!(job.mode, Mode::Biases(_) | Mode::Lora(_) | Mode::Prefix);
+    let adapter = in_adapter.then(|| {
         let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
         let mut adapter = Adapter::between(
             &model,
@@ -404,6 +403,8 @@ fn outcome(
             &read_params(&model, wanted),
             model.bias_layout().head,
         );
+        adapter.prefix = model.decoder().and_then(|model| model.prefix_values());
+        adapter.causal_lm = model.decoder().is_some();
         adapter.base_model = base.name().to_owned();
         if matches!(job.mode, Mode::Lora(_)) {
             adapter.lora_alpha = job.options.lora_alpha;

@@ -1,4 +1,4 @@
-use anyhow::Result;
+use anyhow::{Result, bail};
 use beft::core::Mode;
 use beft::{ModeResult, TuneOptions, write_json};
 use serde_json::json;
@@ -9,6 +9,12 @@ use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
 pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
+    if let Mode::Asked(_) = args.terms {
+        bail!(
+            "{} trains nothing: `beft eval` with --shots and --calibrate does that",
+            args.terms
+        );
+    }
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
     if let Mode::Biases(terms) = &args.terms {

@@ -92,7 +92,11 @@ impl Journal {
                 }
                 let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
                 for split in splits {
-                    for file in task.split_files(&cell.data, split)? {
+                    let files = match &task.prompt {
+                        Some(prompt) => prompt.split_files(&cell.data, split)?,
+                        None => task.split_files(&cell.data, split)?,
+                    };
+                    for file in files {
                         update(&mut hash, &file)?;
                     }
                 }
