@@ -3,7 +3,7 @@
 use beft_checkpoint::ModelDir;
 use beft_core::Mode;
 use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
-use beft_nn::{BiasModel, Precision, Savings, param_shapes};
+use beft_nn::{BiasModel, Precision, Savings, param_shapes, workers};
 use beft_train::unchanged_layers;
 use burn::tensor::Device;
 
@@ -84,12 +84,22 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
             )));
         }
     };
+    // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each
+    // thread.
+    let widened = match options.precision {
+        Precision::F32 => 0,
+        Precision::Bf16 | Precision::F16 => {
+            let matrices = shapes.iter().filter(|(_, shape)| shape.len() == 2);
+            let largest = matrices.map(|(_, shape)| count(shape)).max().unwrap_or(0);
+            4 * largest as u64 * workers(&Device::default()) as u64
+        }
+    };
     let unchanged = unchanged_layers(&model, &options.mode, Savings::default())?;
     Ok(MemoryPlan {
         parameters,
         trainable,
         weights,
-        activations: activations(&config, options, config.layers - unchanged),
+        activations: widened + activations(&config, options, config.layers - unchanged),
         // Values, those of the step before, gradients, two moments, and what a step makes of them.
         optimizer: 6 * 4 * trainable as u64,
         program: PROGRAM,
@@ -108,17 +118,19 @@ fn activations(config: &DecoderConfig, options: &PlanOptions, tracked: usize) ->
     } else {
         2
     };
-    // A layer norm of its own operation keeps its input, one of several operations also what it is scaled by.
+    // Its input; a layer norm also keeps what is normalised.
     let norm = match config.norm {
-        Norm::Layer => hidden,
-        Norm::RootMeanSquare => 2 * hidden,
+        Norm::Layer => 2 * hidden,
+        Norm::RootMeanSquare => hidden,
     };
     let activation = match config.activation {
         Activation::Relu | Activation::Gelu => wide,
         Activation::GeluTanh => 2 * wide,
-        Activation::SiluGate => 3 * wide,
+        // SiLU keeps its input and its sigmoid, and the gate what it multiplies.
+        Activation::SiluGate => 4 * wide,
     };
-    let mut kept = rows * (norms * norm + q + 2 * kv + activation) + squares;
+    // Softmax keeps what it divides, and attention the weights.
+    let mut kept = rows * (norms * norm + q + 2 * kv + activation) + 2 * squares;
     if config.residual_dropout > 0.0 {
         kept += 2 * rows * hidden;
     }
