@@ -63,7 +63,7 @@ enum Task {
     Fixtures,
     /// Describe models/minilm for the parity test (needs setup-python and fetch-minilm).
     MinilmExpected,
-    /// Show that PEFT loads an adapter of ours and gives our logits (needs setup-python).
+    /// Show that PEFT loads an adapter of ours and gives our logits, or a decoder's texts (needs setup-python).
     PeftRoundtrip {
         /// Base model folder.
         #[arg(long)]
@@ -113,11 +113,11 @@ fn run(task: Task) -> Result<()> {
         Task::GpuCheck { args } => backends::gpu_check(&root, &args),
         Task::Bench { what } => bench::run(&root, what.as_ref()),
         Task::SetupPython => python::setup(&root),
-        Task::Fixtures => python::script(
-            &root,
-            "make_fixtures.py",
-            &["--out", "crates/beft-parity/fixtures"],
-        ),
+        Task::Fixtures => {
+            let out = ["--out", "crates/beft-parity/fixtures"];
+            python::script(&root, "make_fixtures.py", &out)?;
+            python::script(&root, "make_decoder_fixtures.py", &out)
+        }
         Task::MinilmExpected => python::script(
             &root,
             "check_minilm.py",
@@ -137,6 +137,28 @@ fn run(task: Task) -> Result<()> {
 }
 
 fn peft_roundtrip(root: &Path, base: &Path, adapter: &Path, inputs: &Path) -> Result<()> {
+    let text = |path: &Path| path.display().to_string();
+    let config = std::fs::read_to_string(adapter.join("adapter_config.json"))
+        .with_context(|| format!("{} is no adapter", adapter.display()))?;
+    // A decoder is compared by what it writes.
+    if config.contains("CAUSAL_LM") {
+        execute(cargo(root).args(["build", "--release", "-p", "beft-cli"]))?;
+        let program = root.join("target/release/beft");
+        return python::script(
+            root,
+            "peft_generate.py",
+            &[
+                "--beft",
+                &text(&program),
+                "--base",
+                &text(base),
+                "--adapter",
+                &text(adapter),
+                "--inputs",
+                &text(inputs),
+            ],
+        );
+    }
     let predictions = root.join("target/peft-roundtrip.jsonl");
     execute(
         cargo(root)
@@ -160,7 +182,6 @@ fn peft_roundtrip(root: &Path, base: &Path, adapter: &Path, inputs: &Path) -> Re
             .arg("--out")
             .arg(&predictions),
     )?;
-    let text = |path: &Path| path.display().to_string();
     python::script(
         root,
         "peft_roundtrip.py",

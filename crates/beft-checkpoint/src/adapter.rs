@@ -320,6 +320,13 @@ impl Adapter {
         for (name, values) in &self.extra {
             path_of(name)?;
             let parts = table.all_by_hf(name);
+            if !values.len().is_multiple_of(parts.len()) {
+                return Err(fail(format!(
+                    "tensor `{name}` has {} values, which are not {} equal parts",
+                    values.len(),
+                    parts.len()
+                )));
+            }
             let each = values.len() / parts.len();
             for ((_, path), values) in parts.iter().zip(values.chunks(each.max(1))) {
                 let untrained = trained.as_ref().is_some_and(|paths| !paths.contains(path));

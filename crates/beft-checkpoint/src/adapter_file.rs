@@ -302,6 +302,11 @@ impl Adapter {
         let extra = dir.join(EXTRA_BIASES);
         if extra.is_file() {
             adapter.extra = read_all(&TensorFiles::open(&extra)?)?;
+            let mut all = adapter.extra.iter();
+            if let Some((name, _)) = all.find(|(_, values)| values.iter().any(|x| !x.is_finite())) {
+                let reason = format!("tensor `{name}` holds NaN or infinity");
+                return Err(fail(EXTRA_BIASES, reason));
+            }
         }
         Ok(adapter)
     }

@@ -27,7 +27,7 @@ pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_B
 pub use error::CheckpointError;
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as};
 pub use model_dir::ModelDir;
-pub use names::{NameTable, Stored, TensorName};
+pub use names::{NameTable, Stored, TensorName, rows};
 pub use save::{check_model_target, save_model};
 pub use tensors::TensorFiles;
 pub use tokenizer::TextTokenizer;

@@ -25,6 +25,39 @@ pub struct TensorName {
     pub optional: bool,
 }
 
+/// What rows of a [`NameTable`] are written with.
+pub mod rows {
+    use super::{Stored, TensorName};
+
+    /// A parameter that lies in the file as it is.
+    pub const fn same(path: &'static str, hf: &'static str) -> TensorName {
+        TensorName {
+            path,
+            hf,
+            stored: Stored::Same,
+            optional: false,
+        }
+    }
+
+    /// The weight of an `nn.Linear`.
+    pub const fn linear(path: &'static str, hf: &'static str) -> TensorName {
+        TensorName {
+            stored: Stored::Transposed,
+            ..same(path, hf)
+        }
+    }
+}
+
+impl TensorName {
+    /// The same, which checkpoints need not have.
+    pub const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
+        }
+    }
+}
+
 /// The tensor names of one architecture, as data.
 #[derive(Clone, Copy, Debug)]
 pub struct NameTable {
@@ -32,7 +65,8 @@ pub struct NameTable {
     pub backbone_prefix: &'static str,
     /// One row per kind of parameter.
     pub rows: &'static [TensorName],
-    /// Prefixes of tensors that belong to other heads or are derived, ignored when present.
+    /// Beginnings, without the backbone's prefix, of tensors that belong to other heads or are derived, ignored
+    /// when present; what begins with `*` is an end.
     pub ignored: &'static [&'static str],
 }
 
@@ -88,7 +122,12 @@ impl NameTable {
 
     pub(crate) fn ignores(&self, name: &str) -> bool {
         let bare = name.strip_prefix(self.backbone_prefix).unwrap_or(name);
-        self.ignored.iter().any(|prefix| bare.starts_with(prefix))
+        self.ignored
+            .iter()
+            .any(|part| match part.strip_prefix('*') {
+                Some(end) => bare.ends_with(end),
+                None => bare.starts_with(part),
+            })
     }
 }
 

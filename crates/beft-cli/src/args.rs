@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Go on with texts, by a decoder: the most probable token after token.
     Generate(GenerateArgs),
-    /// Say what memory a decoder's training will take, before anything is loaded.
+    /// Say what memory a decoder's training will take, from its config.json alone.
     Plan(PlanArgs),
     /// Print which rows of the training file a run learns from, one number a line.
     Sample(SampleArgs),
@@ -115,12 +115,15 @@ pub(crate) struct RecipeArgs {
     /// Learning rate, constant [default: the task's, 1e-4 to 1e-3; 1e-5 for full fine-tuning]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
-    /// Examples per step [default: the task's, 16]
+    /// Examples per step [default: the task's, 16; 8 for decoders]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
     /// Examples computed at a time, their gradients added up over a step [default: all of a step]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) micro_batch: Option<u32>,
+    /// Keep the layers' inputs alone, and compute each layer anew in the backward pass: less memory, more time.
+    #[arg(long)]
+    pub(crate) gradient_checkpointing: bool,
     /// Decides the training subset, a new head, the order of examples and dropout.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u32,
@@ -273,7 +276,7 @@ pub(crate) struct SampleArgs {
 /// The model to use: an adapter on its base, or a tuned model.
 #[derive(Debug, Args)]
 pub(crate) struct TunedArgs {
-    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT or LoRA).
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning).
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
     /// Base model folder or name [default: the one the adapter names]; without --adapter a tuned
@@ -321,7 +324,7 @@ pub(crate) struct GenerateArgs {
     /// Model folder or name [default: the one the adapter names]
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: Option<String>,
-    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT or LoRA).
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning).
     #[arg(long, value_name = "DIR", required_unless_present = "model")]
     pub(crate) adapter: Option<PathBuf>,
     /// Text to go on with; without it every line of standard input is one.
@@ -340,7 +343,7 @@ pub(crate) struct GenerateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Model folder (config.json is enough) or name.
+    /// Model folder, in which config.json is enough; or a name, which is downloaded if it is not here.
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: String,
     /// What to train, as in tune.

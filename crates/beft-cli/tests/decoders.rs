@@ -153,6 +153,62 @@ fn calibration_and_worked_examples_change_the_question() {
     );
 }
 
+/// The whole job on a model without biases: BEFT's scores are all the same there, Fisher's decide.
+#[test]
+fn the_whole_job_on_a_model_without_biases() {
+    let scratch = scratch("llama-tiny");
+    scratch
+        .beft(&[
+            "run", "--model", "model", "--task", "sst2", "--data", "sst2",
+        ])
+        .args(["--epochs", "2", "--out", "out"])
+        .assert()
+        .success();
+    let results = json(&scratch, "out/results.json");
+    let fisher = results["recommended"]["fisher"].as_str().unwrap();
+    assert_eq!(results["picked"], fisher);
+    assert!(results["recommended"]["beft"].is_null());
+    let modes: Vec<&str> = results["modes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mode| mode["mode"].as_str().unwrap())
+        .collect();
+    assert_eq!(modes, ["q", "k", "v", "all"]);
+}
+
+#[test]
+fn a_ranking_has_the_terms_that_there_are() {
+    let scratch = scratch("gptj-tiny");
+    scratch
+        .beft(&[
+            "rank", "--model", "model", "--task", "sst2", "--data", "sst2",
+        ])
+        .args(["--epochs", "1", "--scorer", "all", "--out", "out"])
+        .assert()
+        .success();
+    let ranking = json(&scratch, "out/ranking.json");
+    for (scorer, terms) in ranking["ranking"].as_object().unwrap() {
+        assert_eq!(terms.as_array().unwrap().len(), 7, "{scorer}");
+    }
+}
+
+/// A step in parts, and with layers computed anew, gives the same model to rounding.
+#[test]
+fn memory_is_saved_without_another_result() {
+    let scratch = scratch("opt-tiny");
+    let tuned = |more: &[&str]| {
+        let results = tune(&scratch, "sst2", more);
+        results["modes"][0]["epochs"][1]["train_loss"]
+            .as_f64()
+            .unwrap()
+    };
+    let usual = tuned(&[]);
+    for more in [&["--gradient-checkpointing"][..], &["--micro-batch", "3"]] {
+        assert!((tuned(more) - usual).abs() < 1e-4, "{more:?}");
+    }
+}
+
 #[test]
 fn texts_are_generated_with_and_without_an_adapter() {
     let scratch = scratch("gptj-tiny");
@@ -205,6 +261,38 @@ fn what_does_not_fit_is_said() {
         ]
     };
     refused(&tune("frozen"), "no head");
+    refused(&tune("full"), "biases, LoRA or a prefix");
+    refused(
+        &[
+            "predict",
+            "--model",
+            "model",
+            "--task",
+            "sst2",
+            "--data",
+            "sst2/dev.tsv",
+        ],
+        "is a decoder",
+    );
+    refused(
+        &["eval", "--model", "model", "--data", "sst2"],
+        "give --task",
+    );
+    // One mode that does not fit stops a comparison before anything is trained.
+    refused(
+        &[
+            "compare",
+            "--model",
+            "model",
+            "--task",
+            "sst2=sst2",
+            "--mode",
+            "v",
+            "--mode",
+            "frozen",
+        ],
+        "no head",
+    );
     refused(&tune("ln2"), "no bias `ln2`");
     refused(&tune("zero-shot"), "beft eval");
     refused(

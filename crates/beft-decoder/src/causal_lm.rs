@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
@@ -8,7 +10,7 @@ use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::config::Order;
+use crate::config::{Order, WITHOUT_LN2};
 use crate::layer::add_bias;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
@@ -154,17 +156,6 @@ impl DecoderForCausalLM {
     }
 }
 
-/// The terms of GPT-J, whose layers have one norm.
-const WITHOUT_LN2: [BiasTerm; 7] = [
-    BiasTerm::Q,
-    BiasTerm::K,
-    BiasTerm::V,
-    BiasTerm::M1,
-    BiasTerm::Ln1,
-    BiasTerm::M2,
-    BiasTerm::M3,
-];
-
 impl BiasModel for DecoderForCausalLM {
     fn num_layers(&self) -> usize {
         self.decoder.layers.len()
@@ -197,19 +188,6 @@ impl BiasModel for DecoderForCausalLM {
     fn layers_path(&self) -> &'static str {
         "decoder.layers."
     }
-
-    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
-        let weight = match term {
-            BiasTerm::Q => "query",
-            BiasTerm::K => "key",
-            BiasTerm::V => "value",
-            BiasTerm::M1 => "attention_output",
-            BiasTerm::M2 => "intermediate",
-            BiasTerm::M3 => "output",
-            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
-        };
-        Some(format!("{}{layer}.{weight}", self.layers_path()))
-    }
 }
 
 impl SequenceClassifier for DecoderForCausalLM {
@@ -217,6 +195,10 @@ impl SequenceClassifier for DecoderForCausalLM {
         let pass = self.decoder.pass(batch);
         self.decoder
             .run(&pass, self.decoder.embed(&pass), 0..layers)
+    }
+
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
+        self.decoder.run(&self.decoder.pass(batch), hidden, layers)
     }
 
     /// # Panics

@@ -1,4 +1,5 @@
 use beft_checkpoint::{CheckpointError, ModelDir};
+use beft_core::BiasTerm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
@@ -108,6 +109,17 @@ pub enum Activation {
     SiluGate,
 }
 
+/// The terms of a layer with one norm.
+pub(crate) const WITHOUT_LN2: [BiasTerm; 7] = [
+    BiasTerm::Q,
+    BiasTerm::K,
+    BiasTerm::V,
+    BiasTerm::M1,
+    BiasTerm::Ln1,
+    BiasTerm::M2,
+    BiasTerm::M3,
+];
+
 /// Far above any model: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
 
@@ -156,32 +168,12 @@ impl DecoderConfig {
         }
     }
 
-    /// Number of values of the model, added biases not counted.
-    pub fn parameters(&self) -> usize {
-        let (hidden, wide) = (self.hidden_size, self.intermediate_size);
-        let (q, kv) = (
-            self.heads * self.head_dim,
-            self.key_value_heads * self.head_dim,
-        );
-        let gates = match self.activation {
-            Activation::SiluGate => 3,
-            _ => 2,
-        };
-        let layer = 2 * hidden * q + 2 * hidden * kv + gates * hidden * wide;
-        let head = if self.tied_head {
-            0
-        } else {
-            self.vocab_size * self.embedding_size
-        };
-        let positions = match self.positions {
-            Positions::Learned { offset } => (self.max_tokens + offset) * hidden,
-            Positions::Rotary(_) => 0,
-        };
-        let projections = match self.embedding_size == hidden {
-            true => 0,
-            false => 2 * hidden * self.embedding_size,
-        };
-        self.vocab_size * self.embedding_size + positions + projections + head + self.layers * layer
+    /// The bias terms that its layers have: GPT-J's have one norm.
+    pub fn terms(&self) -> &'static [BiasTerm] {
+        match self.order {
+            Order::Parallel => &WITHOUT_LN2,
+            Order::PreNorm | Order::PostNorm => &BiasTerm::ALL,
+        }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -211,10 +203,12 @@ impl DecoderConfig {
             return Err(format!("the number of layers is {}", self.layers));
         }
         if let Positions::Rotary(rotary) = &self.positions
-            && (rotary.width > self.head_dim || !rotary.width.is_multiple_of(2))
+            && (rotary.width > self.head_dim
+                || rotary.width == 0
+                || !rotary.width.is_multiple_of(2))
         {
             return Err(format!(
-                "{} values of each head are rotated, of {}: the number must be even and no larger",
+                "{} values of each head are rotated, of {}: the number must be even, more than 0 and no larger",
                 rotary.width, self.head_dim
             ));
         }
@@ -422,7 +416,6 @@ mod tests {
         let config = read(Architecture::Llama, &format!("{{{LLAMA}}}")).unwrap();
         assert_eq!((config.key_value_heads, config.head_dim), (4, 2));
         assert!(!config.tied_head && !config.native_qkv_biases && config.final_norm);
-        assert_eq!(config.parameters(), 2 * 10 * 8 + 2 * (4 * 64 + 3 * 128));
         let config = read(Architecture::Qwen2, &format!("{{{LLAMA}}}")).unwrap();
         assert!(config.native_qkv_biases);
     }
@@ -439,6 +432,8 @@ mod tests {
             (r#""num_hidden_layers": "two""#, "num_hidden_layers"),
             (r#""rms_norm_eps": 0"#, "epsilon"),
             (r#""head_dim": 3"#, "even"),
+            (r#""rope_theta": 1"#, "rope_theta"),
+            (r#""rope_scaling": {"rope_type": "linear"}"#, "factor"),
         ] {
             assert!(error(more).contains(name), "{}", error(more));
         }

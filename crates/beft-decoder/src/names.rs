@@ -1,42 +1,18 @@
 //! Parameter paths and HF tensor names, one table for each architecture.
 
+use beft_checkpoint::rows::{linear, same};
 use beft_checkpoint::{NameTable, Stored, TensorName};
-
-const fn same(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName {
-        path,
-        hf,
-        stored: Stored::Same,
-        optional: false,
-    }
-}
-
-const fn linear(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName {
-        path,
-        hf,
-        stored: Stored::Transposed,
-        optional: false,
-    }
-}
 
 /// A bias that the architecture may not have: it is zero then.
 const fn added(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName {
-        path,
-        hf,
-        stored: Stored::Same,
-        optional: true,
-    }
+    same(path, hf).optional()
 }
 
 /// One of three parts of a tensor that holds query, key and value side by side.
 const fn third(path: &'static str, hf: &'static str, part: usize) -> TensorName {
     TensorName {
-        path,
-        hf,
         stored: Stored::Third(part),
-        optional: false,
+        ..same(path, hf)
     }
 }
 
@@ -100,7 +76,7 @@ pub const LLAMA_NAMES: NameTable = NameTable {
         same("decoder.final_gamma", "model.norm.weight"),
         linear("head", "lm_head.weight"),
     ],
-    ignored: &["lm_head.", "model.rotary_emb.", "rotary_emb."],
+    ignored: &["lm_head.", "*rotary_emb.inv_freq"],
 };
 
 /// GPT-J (`GPTJForCausalLM` in `modeling_gptj.py`).
@@ -129,7 +105,7 @@ pub const GPTJ_NAMES: NameTable = NameTable {
         same("head_bias", "lm_head.bias"),
     ],
     // Causal masks, and an embedding of positions that is computed.
-    ignored: &["lm_head.", "transformer.h.", "h."],
+    ignored: &["lm_head.", "h."],
 };
 
 /// GPT-2 (`GPT2LMHeadModel` in `modeling_gpt2.py`), whose linear layers are stored `[in, out]`, query, key
@@ -160,5 +136,5 @@ pub const GPT2_NAMES: NameTable = NameTable {
         same("decoder.final_bias", "transformer.ln_f.bias"),
         linear("head", "lm_head.weight"),
     ],
-    ignored: &["lm_head.", "transformer.h.", "h."],
+    ignored: &["lm_head.", "h."],
 };

@@ -20,6 +20,11 @@ pub struct KeyValuePrefix {
 }
 
 impl DecoderForCausalLM {
+    /// Number of prefix tokens in front of every input.
+    pub fn prefix_len(&self) -> usize {
+        self.decoder.prefix_len()
+    }
+
     /// The same model with so many prefix tokens in front of every input, of which it learns keys and values:
     /// at first those of random tokens, drawn by `seed` (protocol, section 4).
     pub fn with_prefix(mut self, tokens: usize, seed: u64) -> Self {

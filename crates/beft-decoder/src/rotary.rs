@@ -130,11 +130,20 @@ impl RotaryConfig {
                 ));
             }
         };
+        let theta = inner.number_or("rope_theta", theta)?;
+        if !(theta > 1.0 && theta.is_finite()) {
+            return Err(format!("`rope_theta` is {theta}; it must be above 1"));
+        }
+        if let Scaling::Llama3 { low, high, .. } = scaling
+            && high <= low
+        {
+            return Err("`high_freq_factor` must be above `low_freq_factor`".to_owned());
+        }
         let share = inner.number_or("partial_rotary_factor", 1.0)?;
         Ok(Self {
             width: (head_dim as f64 * share) as usize,
             interleaved: false,
-            theta: inner.number_or("rope_theta", theta)?,
+            theta,
             scaling,
         })
     }

@@ -1,5 +1,6 @@
+use std::ops::Range;
+
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
-use beft_core::BiasTerm;
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, bias_of_rows, map_params,
 };
@@ -184,19 +185,6 @@ impl BiasModel for EncoderForSequenceClassification {
     fn layers_path(&self) -> &'static str {
         "encoder.layers."
     }
-
-    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
-        let weight = match term {
-            BiasTerm::Q => "query",
-            BiasTerm::K => "key",
-            BiasTerm::V => "value",
-            BiasTerm::M1 => "attention_output",
-            BiasTerm::M2 => "intermediate",
-            BiasTerm::M3 => "output",
-            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
-        };
-        Some(format!("{}{layer}.{weight}", self.layers_path()))
-    }
 }
 
 impl SequenceClassifier for EncoderForSequenceClassification {
@@ -206,6 +194,11 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         }
         let embedded = self.encoder.hidden(batch, 0);
         self.encoder.first_tokens(batch, embedded, 0)
+    }
+
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
+        let layers = self.encoder.layers[layers].iter();
+        layers.fold(hidden, |x, layer| layer.forward(x, batch, Rows::All))
     }
 
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {

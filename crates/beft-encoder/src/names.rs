@@ -1,30 +1,5 @@
-use beft_checkpoint::{NameTable, Stored, TensorName};
-
-const fn same(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName {
-        path,
-        hf,
-        stored: Stored::Same,
-        optional: false,
-    }
-}
-
-const fn linear(path: &'static str, hf: &'static str) -> TensorName {
-    TensorName {
-        path,
-        hf,
-        stored: Stored::Transposed,
-        optional: false,
-    }
-}
-
-/// A part that checkpoints saved without this head do not hold.
-const fn optional(name: TensorName) -> TensorName {
-    TensorName {
-        optional: true,
-        ..name
-    }
-}
+use beft_checkpoint::NameTable;
+use beft_checkpoint::rows::{linear, same};
 
 /// The rows of the backbone, which BERT and RoBERTa share but for the prefix, and those of the head.
 macro_rules! rows {
@@ -62,10 +37,10 @@ macro_rules! rows {
 pub const BERT_NAMES: NameTable = NameTable {
     backbone_prefix: "bert.",
     rows: rows!["bert.",
-        optional(linear("pooler.weight", "bert.pooler.dense.weight")),
-        optional(same("pooler.bias", "bert.pooler.dense.bias")),
-        optional(linear("classifier.weight", "classifier.weight")),
-        optional(same("classifier.bias", "classifier.bias")),
+        linear("pooler.weight", "bert.pooler.dense.weight").optional(),
+        same("pooler.bias", "bert.pooler.dense.bias").optional(),
+        linear("classifier.weight", "classifier.weight").optional(),
+        same("classifier.bias", "classifier.bias").optional(),
     ],
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls."],
 };
@@ -77,10 +52,10 @@ pub const BERT_NAMES: NameTable = NameTable {
 pub const ROBERTA_NAMES: NameTable = NameTable {
     backbone_prefix: "roberta.",
     rows: rows!["roberta.",
-        optional(linear("pooler.weight", "classifier.dense.weight")),
-        optional(same("pooler.bias", "classifier.dense.bias")),
-        optional(linear("classifier.weight", "classifier.out_proj.weight")),
-        optional(same("classifier.bias", "classifier.out_proj.bias")),
+        linear("pooler.weight", "classifier.dense.weight").optional(),
+        same("pooler.bias", "classifier.dense.bias").optional(),
+        linear("classifier.weight", "classifier.out_proj.weight").optional(),
+        same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head."],
 };

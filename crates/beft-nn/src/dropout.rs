@@ -104,10 +104,11 @@ impl Batch {
         mask.par_chunks_mut(heads * queries * keys)
             .zip(group.inputs().into_par_iter())
             .for_each(|(mask, input)| {
-                let length = self.lengths()[input];
+                // What is in front of every input (a prefix) has columns too.
+                let length = keys - group.length() + self.lengths()[input];
                 let mut rng = draw.rng(self, self.order()[input]);
                 // Query by query, so that the first query's values come first.
-                for query in 0..queries.min(length) {
+                for query in 0..queries.min(self.lengths()[input]) {
                     for head in 0..heads {
                         let start = (head * queries + query) * keys;
                         draw.fill(&mut mask[start..start + length], &mut rng);

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet, TermSetError};
 use burn::module::Module;
@@ -47,7 +48,18 @@ pub trait BiasModel: Module {
 
     /// The parameter path of the projection weight that the bias of `term` belongs to, in a layer;
     /// `None` for a norm's.
-    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String>;
+    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
+        let weight = match term {
+            BiasTerm::Q => "query",
+            BiasTerm::K => "key",
+            BiasTerm::V => "value",
+            BiasTerm::M1 => "attention_output",
+            BiasTerm::M2 => "intermediate",
+            BiasTerm::M3 => "output",
+            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
+        };
+        Some(format!("{}{layer}.{weight}", self.layers_path()))
+    }
 
     /// The sites of a term set.
     ///
@@ -109,6 +121,13 @@ pub trait SequenceClassifier: BiasModel {
     /// - output: `[rows, hidden]`; `[batch, hidden]` for all layers
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2>;
 
+    /// What some layers, not the last, make of what those below gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2>;
+
     /// Class scores from what [`hidden`](Self::hidden) gave for the same batch and `layers`.
     ///
     /// # Shapes
@@ -128,9 +147,10 @@ pub trait SequenceClassifier: BiasModel {
     fn num_classes(&self) -> usize;
 }
 
-/// The present values of a model's biases, all eight terms of every layer.
+/// The present values of a model's biases, all terms of every layer.
 pub fn snapshot<M: BiasModel>(model: &M) -> BiasSnapshot {
     let sites: BTreeMap<String, BiasSite> = BiasSite::all(model.num_layers())
+        .filter(|site| model.terms().contains(&site.term))
         .map(|site| (model.site_path(site), site))
         .collect();
     read_params(model, |path| sites.contains_key(path))

@@ -5,8 +5,9 @@ use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::BiasModel;
 
-/// What the frozen weight matrices of the layers are kept and multiplied in. Everything else stays
-/// f32: biases, norms, embeddings, softmax, head, and the activations between the matrices.
+/// What the frozen weight matrices of the layers (of a decoder also its embeddings and output head) are kept
+/// and multiplied in. Everything else stays f32: biases, norms, softmax, an encoder's embeddings and head, and
+/// the activations between the matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 32 bits, as in the paper.

@@ -9,10 +9,11 @@ pub struct Savings {
     /// Attention is padded within groups of inputs of like length, not to the longest of the batch.
     pub length_groups: bool,
     /// The last layer computes its query, its output projection and its feed-forward part for the
-    /// first token of each input alone, which is all that the head reads.
+    /// first token of each input alone, which is all that an encoder's head reads; a decoder's computes the
+    /// output projection and the feed-forward part for the rows that predict a scored token.
     pub first_token: bool,
-    /// Nothing is recorded for a bias whose gradient is exactly zero: the key's. It adds the same
-    /// number to all attention scores of a query, and softmax does not see that.
+    /// Nothing is recorded for a bias whose gradient is exactly zero: the key's, where keys are not rotated by
+    /// position. It adds the same number to all attention scores of a query, and softmax does not see that.
     pub zero_gradients: bool,
     /// What training does not change is evaluated once, not after every epoch.
     pub reuse: bool,

@@ -53,9 +53,7 @@ pub fn check_decoder(
     device: &Device,
     tolerance: &Tolerance,
 ) -> Result<Vec<Check>, ParityError> {
-    let cases = fs::read(model_dir.join("cases.json"))?;
-    let cases: Cases = serde_json::from_slice(&cases)
-        .map_err(|e| ParityError::Missing(format!("cases.json: {e}")))?;
+    let cases = Cases::read(model_dir)?;
     let dir = ModelDir::open(model_dir)?;
     let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, tolerance.precision, device)?;
     let tolerance = &Tolerance {
@@ -79,6 +77,40 @@ pub fn check_decoder(
     run.steps("all", &TermSet::all())?;
     run.generate();
     Ok(run.found.checks)
+}
+
+/// The examples of a decoder's fixture: prompts with candidates of which one is right, and with the right
+/// text alone.
+///
+/// # Errors
+///
+/// When the fixture cannot be read.
+pub fn decoder_examples(model_dir: &Path) -> Result<[EncodedSet; 2], ParityError> {
+    let cases = Cases::read(model_dir)?;
+    let examples: Vec<&Example> = cases.groups.iter().flatten().collect();
+    Ok([choices(&examples), right_texts(&examples)])
+}
+
+fn choices(examples: &[&Example]) -> EncodedSet {
+    EncodedSet {
+        encodings: examples.iter().map(|e| e.together()).collect(),
+        targets: Targets::Classes(examples.iter().map(|e| e.right).collect()),
+    }
+}
+
+fn right_texts(examples: &[&Example]) -> EncodedSet {
+    let tokens = examples.iter().map(|e| e.candidates[e.right].len());
+    EncodedSet {
+        encodings: examples.iter().map(|e| e.one(e.right)).collect(),
+        targets: Targets::Tokens(tokens.collect()),
+    }
+}
+
+impl Cases {
+    fn read(model_dir: &Path) -> Result<Self, ParityError> {
+        let cases = fs::read(model_dir.join("cases.json"))?;
+        serde_json::from_slice(&cases).map_err(|e| ParityError::Missing(format!("cases.json: {e}")))
+    }
 }
 
 struct Run<'a> {
@@ -165,19 +197,11 @@ impl Run<'_> {
     }
 
     fn choices(&self, group: usize) -> EncodedSet {
-        let group = &self.cases.groups[group];
-        EncodedSet {
-            encodings: group.iter().map(Example::together).collect(),
-            targets: Targets::Classes(group.iter().map(|e| e.right).collect()),
-        }
+        choices(&self.cases.groups[group].iter().collect::<Vec<_>>())
     }
 
     fn right_texts(&self, group: usize) -> EncodedSet {
-        let group = &self.cases.groups[group];
-        EncodedSet {
-            encodings: group.iter().map(|e| e.one(e.right)).collect(),
-            targets: Targets::Tokens(group.iter().map(|e| e.candidates[e.right].len()).collect()),
-        }
+        right_texts(&self.cases.groups[group].iter().collect::<Vec<_>>())
     }
 
     /// The path of what a fixture calls `3.v`, `final_norm` or `head`.

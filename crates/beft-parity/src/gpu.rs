@@ -16,8 +16,8 @@ pub(crate) struct GpuArgs {
     /// Devices [default: cuda, vulkan and tch:cuda, as far as they are there]
     #[arg(long = "device", value_name = "DEVICE")]
     devices: Vec<String>,
-    /// Model shapes: base, large, tiny.
-    #[arg(long, value_delimiter = ',', default_value = "base,large")]
+    /// Model shapes: base, large, tiny (BERT), opt-1.3b, opt-tiny.
+    #[arg(long, value_delimiter = ',', default_value = "base,large,opt-1.3b")]
     shapes: Vec<String>,
     /// Timed steps, after 5 to warm up.
     #[arg(long, default_value_t = 20)]
@@ -70,7 +70,9 @@ pub(crate) fn time(args: &GpuArgs) -> Result<(), Box<dyn std::error::Error>> {
         .iter()
         .map(|name| {
             let known = Shape::ALL.iter().find(|shape| shape.name == name);
-            known.ok_or_else(|| format!("unknown shape `{name}`: base, large or tiny"))
+            known.ok_or_else(|| {
+                format!("unknown shape `{name}`: base, large, tiny, opt-1.3b or opt-tiny")
+            })
         })
         .collect::<Result<_, _>>()?;
     let mut measured = Measured::default();

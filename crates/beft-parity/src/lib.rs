@@ -16,7 +16,7 @@ mod timing;
 mod tolerance;
 
 pub use checks::{ParityError, check_encoder};
-pub use decoder::check_decoder;
+pub use decoder::{check_decoder, decoder_examples};
 pub use expected::Expected;
 pub use fixtures::Fixtures;
 pub use measure::{Check, norm_error, relative_error};

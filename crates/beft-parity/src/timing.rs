@@ -3,17 +3,19 @@
 use std::time::Instant;
 
 use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_decoder::{Architecture, DecoderConfig, DecoderForCausalLM};
 use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
-use beft_nn::Precision;
+use beft_nn::{Precision, SequenceClassifier};
 use beft_train::{GradMasks, TrainConfig, training_step, with_trainable};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
+use serde_json::json;
 
 use crate::ParityError;
 
 /// A model shape with the inputs of one step.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// `base`, `large` or `tiny`.
+    /// `base`, `large` or `tiny`, which are BERTs; `opt-1.3b` or `opt-tiny`.
     pub name: &'static str,
     /// Layers.
     pub layers: usize,
@@ -29,10 +31,12 @@ pub struct Shape {
 
 impl Shape {
     /// The shapes that are timed; `tiny` shows on a CPU that it works.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::of("base", 12, 768, 12, 16, 128),
         Self::of("large", 24, 1024, 16, 16, 128),
         Self::of("tiny", 2, 128, 2, 4, 32),
+        Self::of("opt-1.3b", 24, 2048, 32, 8, 128),
+        Self::of("opt-tiny", 2, 128, 2, 4, 32),
     ];
 
     const fn of(
@@ -65,6 +69,23 @@ impl Shape {
         2.0 * tokens * self.layers as f64 * (linear + attention)
     }
 
+    fn is_decoder(&self) -> bool {
+        self.name.starts_with("opt")
+    }
+
+    fn decoder_config(&self) -> Result<DecoderConfig, ParityError> {
+        let fields = json!({
+            "vocab_size": 50272,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "ffn_dim": 4 * self.hidden,
+            "max_position_embeddings": 2048,
+        });
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        DecoderConfig::read(Architecture::Opt, &fields).map_err(ParityError::Missing)
+    }
+
     fn config(&self) -> EncoderConfig {
         EncoderConfig {
             num_hidden_layers: self.layers,
@@ -78,6 +99,19 @@ impl Shape {
     /// The same inputs on every device.
     fn data(&self) -> EncodedSet {
         let id = |i: usize, j: usize| (1000 + (i * 7919 + j * 104_729) % 20_000) as u32;
+        if self.is_decoder() {
+            // The last token is predicted.
+            let text = |i: usize| (0..self.length).map(|j| id(i, j)).collect::<Vec<u32>>();
+            let encodings = (0..self.batch).map(|i| {
+                let ids = text(i);
+                let (prompt, last) = ids.split_at(self.length - 1);
+                Encoding::with_branches(prompt, [(last, 1)])
+            });
+            return EncodedSet {
+                encodings: encodings.collect(),
+                targets: Targets::Tokens(vec![1; self.batch]),
+            };
+        }
         EncodedSet {
             encodings: (0..self.batch)
                 .map(|i| Encoding {
@@ -103,11 +137,24 @@ pub fn step_seconds(
     steps: usize,
     device: &Device,
 ) -> Result<f64, ParityError> {
+    if shape.is_decoder() {
+        let model = DecoderForCausalLM::init(&shape.decoder_config()?, device);
+        return steps_of(precision.apply(model), shape, steps, device);
+    }
+    let model = EncoderForSequenceClassification::init(&shape.config(), 2, device);
+    steps_of(precision.apply(model), shape, steps, device)
+}
+
+fn steps_of<M: SequenceClassifier>(
+    model: M,
+    shape: &Shape,
+    steps: usize,
+    device: &Device,
+) -> Result<f64, ParityError> {
     let terms = TermSet::of([BiasTerm::V]);
     let config = TrainConfig::new(terms.clone(), 1e-4, 1, 0);
     let masks = GradMasks::default();
-    let model = EncoderForSequenceClassification::init(&shape.config(), 2, device);
-    let mut model = with_trainable(precision.apply(model), &terms)?;
+    let mut model = with_trainable(model, &terms)?;
     let mut optimizer = config.optimizer();
     let data = shape.data();
     let chosen: Vec<usize> = (0..data.len()).collect();

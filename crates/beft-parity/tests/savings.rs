@@ -46,10 +46,14 @@ struct Outcome {
 
 /// Three epochs in small batches, with the class scores of an evaluation after each.
 fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> Outcome {
-    let mode: Mode = mode.parse().unwrap();
-    let mut config = TrainConfig::new(mode.clone(), 1e-2, 3, 0);
+    let mut config = TrainConfig::new(mode.parse::<Mode>().unwrap(), 1e-2, 3, 0);
     config.batch_size = 3;
     config.savings = savings;
+    trained_by(model, data, &config)
+}
+
+fn trained_by(model: Encoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
+    let (mode, savings) = (config.mode.clone(), config.savings);
     let layers = unchanged_layers(&model, &mode, savings).unwrap();
     let mut repeated = RepeatedPrediction::new(&data.encodings, 2, savings, layers);
     let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
@@ -59,7 +63,7 @@ fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> O
         scores.extend(again);
         Ok::<_, TrainError>(Metrics::new())
     };
-    let result = train(model, data, &config, evaluate, |event| match event {
+    let result = train(model, data, config, evaluate, |event| match event {
         Event::Step { loss, .. } => losses.push(loss),
         Event::Keeping { layers, .. } => kept.push(layers),
         _ => {}
@@ -99,6 +103,28 @@ fn every_saving_alone_leaves_the_training_as_it_is() {
             let padded = Savings::from(Padding::To(24));
             let difference = worst(&all, &trained(load(name), &data, mode, padded));
             assert!(difference < 2e-4, "{name} {mode} padded: {difference}");
+        }
+    }
+}
+
+/// With dropout, in every kind of mode, with and without a kept prefix.
+#[test]
+fn layers_computed_anew_give_the_same_training() {
+    for name in MODELS {
+        let data = data(name);
+        for mode in ["frozen", "k", "v", "v@1", "all", "full", "lora-v", "random"] {
+            for dropout in [true, false] {
+                let model = || match dropout {
+                    true => load(name),
+                    false => load(name).without_dropout(),
+                };
+                let mut config = TrainConfig::new(mode.parse::<Mode>().unwrap(), 1e-2, 3, 0);
+                config.batch_size = 3;
+                let kept = trained_by(model(), &data, &config);
+                config.checkpointing = true;
+                let difference = worst(&kept, &trained_by(model(), &data, &config));
+                assert!(difference < 2e-4, "{name} {mode} {dropout}: {difference}");
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct TrainConfig {
     /// Examples of each training that are computed at a time, their gradients added up; `None` for all of a
     /// step.
     pub micro_batch: Option<usize>,
+    /// Whether of a forward pass only the layers' inputs are kept, and each layer is computed anew in the
+    /// backward pass (gradient checkpointing): less memory, more time, the same result.
+    pub checkpointing: bool,
     /// Decides the order of examples, the dropout masks and random masks.
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
@@ -94,6 +97,7 @@ impl TrainConfig {
             epochs,
             batch_size: 16,
             micro_batch: None,
+            checkpointing: false,
             seed,
             max_grad_norm: 1.0,
             savings: Savings::default(),

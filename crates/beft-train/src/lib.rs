@@ -18,6 +18,7 @@ mod gradients;
 mod loss;
 mod mask;
 mod prefix;
+mod recompute;
 mod run;
 mod select;
 mod sets;

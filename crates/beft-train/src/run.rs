@@ -134,6 +134,7 @@ pub fn training_step<M: SequenceClassifier>(
         seeds: vec![seed],
         savings: config.savings,
         micro_batch: config.micro_batch,
+        checkpointing: config.checkpointing,
         prefix: None,
     };
     let (gradients, losses) = step

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use crate::TrainError;
 use crate::loss::{Part, batch, loss_sums};
 use crate::prefix::Prefix;
+use crate::recompute::Recomputed;
 use crate::select::learns;
 
 /// The examples of one step, and how they are computed.
@@ -16,6 +17,8 @@ pub(crate) struct Step<'a> {
     pub(crate) savings: Savings,
     /// Of each training at most so many are computed at a time.
     pub(crate) micro_batch: Option<usize>,
+    /// Whether layers are computed anew in the backward pass.
+    pub(crate) checkpointing: bool,
     /// What the unchanged layers make of the examples, where that is kept.
     pub(crate) prefix: Option<&'a Prefix>,
 }
@@ -120,6 +123,26 @@ impl Step<'_> {
             .collect();
         let batch = batch(&parts, self.savings, device)
             .with_dropout_seeds(self.seeds.clone(), share.concat());
+        let weights: Vec<f32> = self
+            .parts
+            .iter()
+            .map(|part| 1.0 / part.weight() as f32)
+            .collect();
+        let mean_losses =
+            |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
+        if self.checkpointing && learns(model) {
+            let kept = match self.prefix {
+                Some(prefix) => Some((prefix.states(&parts, &batch)?.inner(), prefix.layers())),
+                None => None,
+            };
+            let pass = Recomputed {
+                model,
+                batch: &batch,
+                seed: self.seeds[0],
+            };
+            let (gradients, losses) = pass.gradients(kept, mean_losses);
+            return Ok((gradients, losses.into_data().iter::<f64>().collect()));
+        }
         let logits = match self.prefix {
             Some(prefix) => {
                 let states = prefix.states(&parts, &batch)?;
@@ -127,12 +150,7 @@ impl Step<'_> {
             }
             None => model.forward(&batch),
         };
-        let weights: Vec<f32> = self
-            .parts
-            .iter()
-            .map(|part| 1.0 / part.weight() as f32)
-            .collect();
-        let losses = loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
+        let losses = mean_losses(logits);
         let gradients = match learns(model) {
             true => GradientsParams::from_grads(losses.clone().sum().backward(), model),
             // The key biases of a decoder alone: there is no head, and their gradient is zero.
@@ -171,6 +189,7 @@ mod tests {
             seeds: vec![0, 1],
             savings: Savings::default(),
             micro_batch: None,
+            checkpointing: false,
             prefix: None,
         };
         // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...

@@ -55,7 +55,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
         check(model, data, config)?;
         let same = |other: &TrainConfig| {
             let sizes = (other.batch_size, other.micro_batch, other.epochs);
-            (sizes, other.savings, other.schedule)
+            (sizes, other.savings, other.schedule, other.checkpointing)
         };
         if same(config) != same(shared) || data.len() != jobs[0].0.len() {
             let text = "trainings that run together need equally many examples, epochs and examples per step";
@@ -124,6 +124,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
                 seeds: seeds.collect(),
                 savings: shared.savings,
                 micro_batch: shared.micro_batch,
+                checkpointing: shared.checkpointing,
                 prefix: prefix.as_ref(),
             };
             let (gradients, losses) = of_step.gradients(&pass.model)?;

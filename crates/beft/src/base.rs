@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
-use beft_core::Encoding;
+use beft_core::{BiasTerm, Encoding};
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, Positions};
 use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
@@ -90,11 +90,7 @@ impl Base {
         };
         let (longest, vocabulary) = match &config {
             ModelConfig::Encoder(config) => (config.max_tokens(), config.vocab_size),
-            // A prefix takes positions too.
-            ModelConfig::Decoder(config) => (
-                config.max_tokens.saturating_sub(PREFIX_TOKENS).max(2),
-                config.vocab_size,
-            ),
+            ModelConfig::Decoder(config) => (config.max_tokens, config.vocab_size),
         };
         let max_length = max_length.min(longest);
         let tokenizer = match &config {
@@ -198,6 +194,19 @@ impl Base {
         }
     }
 
+    /// Whether its query, key and value biases are added ones, zero before training: BEFT's score says nothing of
+    /// them then.
+    pub fn adds_biases(&self) -> bool {
+        self.decoder_config()
+            .is_some_and(|config| !config.native_qkv_biases)
+    }
+
+    /// The bias terms that its layers have.
+    pub(crate) fn terms(&self) -> &'static [BiasTerm] {
+        self.decoder_config()
+            .map_or(&BiasTerm::ALL, |config| config.terms())
+    }
+
     /// Number of layers.
     pub fn num_layers(&self) -> usize {
         match &self.config {
@@ -289,9 +298,6 @@ impl Base {
         Ok(self.tokenizer.encode(inputs)?)
     }
 }
-
-/// Prefix tuning's number of prefixes (protocol, section 4).
-pub(crate) const PREFIX_TOKENS: usize = 5;
 
 /// Longer than any text.
 const WHOLE: usize = 1 << 40;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use beft_core::{Asked, EncodedSet, Targets};
+use beft_core::{Asked, EncodedSet, Mode, Targets};
 use beft_tasks::{
     Dataset, Example, Label, PromptExample, PromptKind, PromptTask, Split, Task, TaskKind,
     training_subset,
@@ -8,6 +8,7 @@ use beft_tasks::{
 use sha2::{Digest, Sha256};
 
 use crate::prompts::{Calibration, Prompter};
+use crate::tune::PREFIX_TOKENS;
 use crate::{Base, Error, Objective, Questions};
 
 /// A task's training subset and dev splits, tokenised once.
@@ -29,6 +30,8 @@ pub struct TaskData {
     pub fingerprint: String,
     /// What the user should hear about the files.
     pub notes: Vec<String>,
+    /// What a decoder learns by.
+    pub objective: Objective,
 }
 
 /// A dev split.
@@ -61,6 +64,25 @@ pub struct DataOptions {
     pub asked: Asked,
     /// What a decoder learns by.
     pub objective: Objective,
+    /// Positions that are left free in a decoder's inputs, for a prefix.
+    pub reserved: usize,
+}
+
+impl DataOptions {
+    /// The same for a mode: how it asks, and what it needs beside the inputs.
+    pub fn for_mode(self, mode: &Mode) -> Self {
+        Self {
+            asked: match mode {
+                Mode::Asked(asked) => *asked,
+                _ => Asked::default(),
+            },
+            reserved: match mode {
+                Mode::Prefix => PREFIX_TOKENS,
+                _ => 0,
+            },
+            ..self
+        }
+    }
 }
 
 impl TaskData {
@@ -83,6 +105,7 @@ impl TaskData {
             seed,
             ..
         } = options;
+        check_kind(base, task)?;
         if let Some(prompt) = &task.prompt {
             return Self::load_prompts(task, prompt, data, base, options);
         }
@@ -134,6 +157,7 @@ impl TaskData {
             dev,
             labels: train.labels,
             notes,
+            objective: Objective::Task,
         })
     }
 
@@ -167,14 +191,21 @@ impl TaskData {
         let mut notes = note_left_out(&train.path, &train.skipped);
         notes.extend(note_left_out(&found.path, &found.skipped));
         let examples = dev_sample(prompt, found.examples, options.limit);
-        let prompter = Prompter::new(base, prompt, options.asked, &chosen);
-        let dev = prompter.dev_set(&examples, options.asked.calibrated)?;
-        let bare = Prompter::new(base, prompt, Asked::default(), &[]);
+        let asked = options.asked;
+        if asked.shots > size {
+            return Err(Error::Usage(format!(
+                "{} worked examples are asked for, there are {size}",
+                asked.shots
+            )));
+        }
+        let prompter = Prompter::new(base, prompt, &chosen[..asked.shots], options.reserved);
+        let dev = prompter.dev_set(&examples, asked.calibrated)?;
+        let bare = Prompter::new(base, prompt, &[], options.reserved);
         let mut hash = Sha256::new();
         for example in chosen.iter().chain(&examples) {
             hash.update(format!("{example:?}\n"));
         }
-        hash.update(format!("{:?} {:?}", options.asked, options.objective));
+        hash.update(format!("{asked:?} {:?}", options.objective));
         Ok(Self {
             task: task.clone(),
             labels: choice_names(train.labels, &dev),
@@ -184,6 +215,7 @@ impl TaskData {
             dev: vec![dev],
             fingerprint: short_hex(hash),
             notes,
+            objective: options.objective,
         })
     }
 
@@ -195,6 +227,23 @@ impl TaskData {
     /// Number of dev examples.
     pub fn dev_len(&self) -> usize {
         self.dev.iter().map(|dev| dev.examples.len()).sum()
+    }
+}
+
+/// Fails for an encoder's task on a decoder, and the other way round.
+pub(crate) fn check_kind(base: &Base, task: &Task) -> Result<(), Error> {
+    match (base.decoder_config(), &task.prompt) {
+        (Some(_), None) => Err(Error::Usage(format!(
+            "task {} is in the form for encoders, and {} is a decoder (find_task gives the other)",
+            task.name,
+            base.name()
+        ))),
+        (None, Some(_)) => Err(Error::Usage(format!(
+            "task {} is in the form for decoders, and {} is an encoder (find_task gives the other)",
+            task.name,
+            base.name()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -282,7 +331,7 @@ fn note_skipped(data: &Dataset) -> Vec<String> {
     note_left_out(&data.path, &data.skipped)
 }
 
-fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
+pub(crate) fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
     let Some(first) = skipped.first() else {
         return Vec::new();
     };

@@ -73,7 +73,13 @@ fn open_adapter(
     let named = adapter.facts.get("labels").and_then(Value::as_array);
     let outputs = classes.unwrap_or_else(|| named.map_or(1, Vec::len).max(1));
     let whose = format!("adapter {}: beft.json", adapter_dir.display());
-    let facts = Facts::read(&adapter.facts, outputs, &whose)?;
+    // PEFT's own adapters do not say; a decoder's inputs are cut to what its task says.
+    let longest = if adapter.causal_lm {
+        usize::MAX
+    } else {
+        DEFAULT_MAX_LENGTH
+    };
+    let facts = Facts::read(&adapter.facts, outputs, longest, &whose)?;
     let base = match model {
         Some(model) => Base::open(model, facts.max_length, device)?,
         None => Base::open(&adapter.base_model, facts.max_length, device).map_err(|e| {
@@ -113,7 +119,7 @@ fn open_model(name: &str, device: &Device, precision: Precision) -> Result<Tuned
     if base.decoder_config().is_some() {
         let base = base.with_precision(precision)?;
         let (model, _) = base.model(1, 0)?;
-        let facts = Facts::read(&Map::new(), 1, "")?;
+        let facts = Facts::read(&Map::new(), 1, usize::MAX, "")?;
         return Ok(facts.tuned(base, model));
     }
     let dir = find_model(name, &mut |_| ())?;
@@ -139,7 +145,7 @@ fn open_model(name: &str, device: &Device, precision: Precision) -> Result<Tuned
         known.entry("labels").or_insert(Value::Array(names));
     }
     let whose = format!("{}: beft.json", dir.path().display());
-    let facts = Facts::read(&known, outputs, &whose)?;
+    let facts = Facts::read(&known, outputs, DEFAULT_MAX_LENGTH, &whose)?;
     let base = Base::open(name, facts.max_length, device)?.with_precision(precision)?;
     let (model, report) = base.model(outputs, 0)?;
     if !report.initialized.is_empty() {
@@ -162,11 +168,16 @@ struct Facts {
 }
 
 impl Facts {
-    /// `whose` begins messages.
-    fn read(facts: &Map<String, Value>, outputs: usize, whose: &str) -> Result<Self, Error> {
+    /// `longest` is for inputs where nothing is said; `whose` begins messages.
+    fn read(
+        facts: &Map<String, Value>,
+        outputs: usize,
+        longest: usize,
+        whose: &str,
+    ) -> Result<Self, Error> {
         let text = |name: &str| facts.get(name).and_then(Value::as_str).map(str::to_owned);
         let max_length = match facts.get("max_length") {
-            None => DEFAULT_MAX_LENGTH,
+            None => longest,
             Some(value) => value
                 .as_u64()
                 .filter(|n| *n >= SHORTEST_MAX_LENGTH)
@@ -245,6 +256,12 @@ impl Tuned {
     }
 
     fn encode_texts(&self, examples: &[Example]) -> Result<Vec<Encoding>, Error> {
+        if self.model.decoder().is_some() {
+            return Err(Error::Usage(format!(
+                "{} is a decoder: it is given prompts (evaluate_prompts)",
+                self.base.name()
+            )));
+        }
         match (self.text_pairs, has_pairs(examples)) {
             (Some(true), false) => Err(Error::Usage(
                 "the model was trained on pairs of texts, and these are single texts; give a file with both columns (text, text_pair)".to_owned(),
@@ -531,7 +548,8 @@ pub fn evaluate_prompts(
     let order = training_subset(options.seed, shots.len(), asked.shots);
     let shots: Vec<PromptExample> = order.into_iter().map(|i| shots[i].clone()).collect();
     let examples = dev_sample(prompt, examples, options.limit);
-    let prompter = Prompter::new(&tuned.base, prompt, asked, &shots);
+    let reserved = tuned.model.decoder().map_or(0, |model| model.prefix_len());
+    let prompter = Prompter::new(&tuned.base, prompt, &shots, reserved);
     let dev = prompter.dev_set(&examples, asked.calibrated)?;
     let scores = dev.scores(&tuned.base, &tuned.model, Savings::default(), on_done)?;
     Ok(Evaluation {

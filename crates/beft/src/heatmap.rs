@@ -228,7 +228,14 @@ fn footer(scores: &Scores) -> Vec<(String, RGBColor)> {
         let text = format!("recommended: {term}, the highest mean of q, k and v ({mean})");
         lines.push((text, ACCENT));
     }
-    // A model without biases has the same note everywhere: one line for each kind of note.
+    let notes = grouped_notes(scores).into_iter();
+    lines.extend(notes.map(|note| (format!("* {note}"), INK)));
+    lines
+}
+
+/// The notes in words, one for each kind with its sites: a model without biases has the same note
+/// everywhere.
+pub(crate) fn grouped_notes(scores: &Scores) -> Vec<String> {
     let mut kinds: BTreeMap<String, BTreeMap<BiasTerm, Vec<(usize, String)>>> = BTreeMap::new();
     for (site, note) in scores.notes() {
         let (kind, detail) = match note {
@@ -238,14 +245,11 @@ fn footer(scores: &Scores) -> Vec<(String, RGBColor)> {
         let sites = kinds.entry(kind).or_default().entry(site.term).or_default();
         sites.push((site.layer, detail));
     }
-    for (kind, terms) in kinds {
-        let sites: Vec<_> = terms
-            .iter()
-            .flat_map(|(term, l)| ranges(*term, l))
-            .collect();
-        lines.push((format!("* {kind}: {}", sites.join(", ")), INK));
-    }
-    lines
+    let words = |(kind, terms): (String, BTreeMap<BiasTerm, Vec<(usize, String)>>)| {
+        let sites = terms.iter().flat_map(|(term, l)| ranges(*term, l));
+        format!("{kind}: {}", sites.collect::<Vec<_>>().join(", "))
+    };
+    kinds.into_iter().map(words).collect()
 }
 
 /// The sites of a term, neighbouring layers without detail as a range: `q@0-11`.

@@ -55,4 +55,4 @@ pub use rank::{Ranking, pick, rank, train_for};
 pub use report::{modes_table, ranking_table, report_markdown};
 pub use results::{EpochResult, ModeResult, RunResults, Settings};
 pub use run::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps, settings, write_json};
-pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_output, tune, tune_together};
+pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_mode, check_output, tune, tune_together};

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use beft_checkpoint::NameTable;
 use beft_core::BiasTerm;
 use beft_decoder::DecoderForCausalLM;
@@ -120,15 +122,15 @@ impl BiasModel for Model {
     fn layers_path(&self) -> &'static str {
         either!(self, model => model.layers_path())
     }
-
-    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
-        either!(self, model => model.weight_path(layer, term))
-    }
 }
 
 impl SequenceClassifier for Model {
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         either!(self, model => model.hidden(batch, layers))
+    }
+
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
+        either!(self, model => model.advance(batch, hidden, layers))
     }
 
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {

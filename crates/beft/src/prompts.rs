@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beft_core::{Asked, EncodedSet, Encoding, Targets};
+use beft_core::{EncodedSet, Encoding, Targets};
 use beft_tasks::{Metric, PromptExample, PromptKind, PromptTask};
 
 use crate::{Base, Error};
@@ -23,6 +23,8 @@ pub enum Objective {
 pub(crate) struct Prompter<'a> {
     base: &'a Base,
     task: &'a PromptTask,
+    /// Longest input in tokens.
+    max_length: usize,
     /// Worked examples in front of each question, with a blank line behind; empty for none.
     shots: String,
 }
@@ -61,18 +63,21 @@ struct Pair<'a> {
 }
 
 impl<'a> Prompter<'a> {
-    /// With so many of `train` in front of each question.
+    /// With these examples in front of each question, and with so many positions left free, for a prefix.
     pub(crate) fn new(
         base: &'a Base,
         task: &'a PromptTask,
-        asked: Asked,
-        train: &[PromptExample],
+        shots: &[PromptExample],
+        reserved: usize,
     ) -> Self {
-        let shots = train.iter().take(asked.shots);
+        let shots = shots.iter();
         let shots = shots.map(|example| example.demonstration().trim().to_owned() + BETWEEN);
+        let positions = base.decoder_config().map_or(0, |config| config.max_tokens);
+        let room = positions.saturating_sub(reserved).max(2);
         Self {
             base,
             task,
+            max_length: task.defaults.max_length.min(base.max_length()).min(room),
             shots: shots.collect(),
         }
     }
@@ -103,8 +108,8 @@ impl<'a> Prompter<'a> {
         let texts = self.encode_pairs(&pairs.collect::<Vec<_>>())?;
         let encodings: Vec<Encoding> = texts
             .into_iter()
-            .map(|(ids, scored)| self.packed(&[(ids, scored)], self.task.defaults.max_length))
-            .collect();
+            .map(|text| self.packed(&[text]))
+            .collect::<Result<_, _>>()?;
         Ok(EncodedSet {
             targets: Targets::Tokens(encodings.iter().map(|e| e.branches[0].scored).collect()),
             encodings,
@@ -125,9 +130,9 @@ impl<'a> Prompter<'a> {
         let mut texts = self.encode_pairs(&pairs)?.into_iter();
         let encodings = examples.iter().map(|example| {
             let own: Vec<_> = texts.by_ref().take(example.candidates.len()).collect();
-            self.packed(&own, self.base.max_length())
+            self.packed(&own)
         });
-        let encodings = encodings.collect();
+        let encodings = encodings.collect::<Result<_, _>>()?;
         let first = |e: &PromptExample| e.right.first().copied().unwrap_or(0);
         Ok(Choices {
             set: EncodedSet {
@@ -170,13 +175,24 @@ impl<'a> Prompter<'a> {
         let texts = examples.iter().map(|e| self.question(&e.prompt));
         let texts: Vec<String> = texts.map(|t| t.trim_matches(' ').to_owned()).collect();
         let room = self.task.defaults.max_new_tokens;
-        let most = self.base.max_length().saturating_sub(room).max(1);
+        let most = self.max_length.saturating_sub(room);
+        if most < SHORTEST_QUESTION {
+            return Err(Error::Usage(format!(
+                "inputs of at most {} tokens leave no room for a question beside an answer of {room}: \
+                 lower max_new_tokens, or take a model with more positions",
+                self.max_length
+            )));
+        }
         let ids = self
             .base
             .tokenizer()
             .encode_ids(texts.iter().map(String::as_str))?;
+        let prompts = ids.into_iter().map(|ids| match ids.is_empty() {
+            true => Ok(vec![self.needed_start()?]),
+            false => Ok(self.cut(ids, most)),
+        });
         Ok(Questions {
-            prompts: ids.into_iter().map(|ids| self.cut(ids, most)).collect(),
+            prompts: prompts.collect::<Result<_, Error>>()?,
             answers: examples.iter().map(|e| e.answers.clone()).collect(),
             max_new_tokens: room,
         })
@@ -221,33 +237,40 @@ impl<'a> Prompter<'a> {
     }
 
     /// Texts that begin alike, as one input: what they share, and then the rest of each.
-    fn packed(&self, texts: &[(Vec<u32>, usize)], max_length: usize) -> Encoding {
+    fn packed(&self, texts: &[(Vec<u32>, usize)]) -> Result<Encoding, Error> {
+        // Something must come before what is predicted.
+        let bare = texts.iter().any(|(ids, scored)| *scored >= ids.len());
+        let start = bare.then(|| self.needed_start()).transpose()?;
+        let begun = |ids: &[u32]| [start.as_slice(), ids].concat();
+        let mut texts: Vec<(Vec<u32>, usize)> = texts
+            .iter()
+            .map(|(ids, scored)| (begun(ids), *scored))
+            .collect();
         let longest = texts.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
         // All are cut by the same number of tokens, so that they still begin alike.
-        let over = longest.saturating_sub(max_length.min(self.base.max_length()));
-        let texts: Vec<(Vec<u32>, usize)> = texts
-            .iter()
-            .map(|(ids, scored)| {
-                let ids = self.begun(self.cut(ids.clone(), ids.len().saturating_sub(over).max(2)));
-                let most = ids.len() - 1;
-                (ids, *scored.min(&most))
-            })
-            .collect();
+        let over = longest.saturating_sub(self.max_length);
+        for (ids, scored) in &mut texts {
+            let most = ids.len().saturating_sub(over).max(2);
+            *ids = self.cut(std::mem::take(ids), most);
+            *scored = (*scored).min(ids.len() - 1);
+        }
         let Some((first, _)) = texts.first() else {
-            return Encoding::default();
+            return Ok(Encoding::default());
         };
-        let mut shared = texts
-            .iter()
-            .map(|(ids, scored)| ids.len() - scored)
-            .min()
-            .unwrap_or(1);
+        let unscored = texts.iter().map(|(ids, scored)| ids.len() - scored);
+        let mut shared = unscored.min().unwrap_or(1);
         for (ids, _) in &texts {
             let same = ids.iter().zip(first).take_while(|(a, b)| a == b).count();
             shared = shared.min(same);
         }
-        let shared = shared.max(1);
+        if shared == 0 {
+            // Nothing in common: each begins by itself behind the same token.
+            let start = self.needed_start()?;
+            let branches = texts.iter().map(|(ids, scored)| (&ids[..], *scored));
+            return Ok(Encoding::with_branches(&[start], branches));
+        }
         let branches = texts.iter().map(|(ids, scored)| (&ids[shared..], *scored));
-        Encoding::with_branches(&first[..shared], branches)
+        Ok(Encoding::with_branches(&first[..shared], branches))
     }
 
     /// The last tokens, with the token that begins a text kept in front.
@@ -265,12 +288,14 @@ impl<'a> Prompter<'a> {
             .collect()
     }
 
-    /// With a token to begin with where the text has but one: something must come before what is predicted.
-    fn begun(&self, ids: Vec<u32>) -> Vec<u32> {
-        match (ids.len(), self.start()) {
-            (0 | 1, Some(start)) => [vec![start], ids].concat(),
-            _ => ids,
-        }
+    /// The token that begins a text.
+    fn needed_start(&self) -> Result<u32, Error> {
+        self.start().ok_or_else(|| {
+            Error::Usage(format!(
+                "a prompt is empty, and {} has no bos_token_id or eos_token_id to begin a text with",
+                self.base.name()
+            ))
+        })
     }
 
     fn start(&self) -> Option<u32> {
@@ -278,6 +303,9 @@ impl<'a> Prompter<'a> {
         config.bos.or(config.eos.first().copied())
     }
 }
+
+/// Tokens of a question at least.
+const SHORTEST_QUESTION: usize = 4;
 
 /// Between worked examples.
 const BETWEEN: &str = "\n\n";

@@ -35,7 +35,8 @@ pub fn rank(
     options: &TuneOptions,
     mut on_batch: impl FnMut(),
 ) -> Result<Ranking, Error> {
-    let wanted = terms.sites(base.num_layers())?;
+    let mut wanted = terms.sites(base.num_layers())?;
+    wanted.retain(|site| base.terms().contains(&site.term));
     let seed = u64::from(options.seed);
     let change = |scorer: &dyn Scorer| -> Result<Scores, Error> {
         let trained = trained.ok_or_else(|| {
@@ -113,11 +114,18 @@ fn only(snapshot: &BiasSnapshot, sites: &BTreeSet<BiasSite>) -> BiasSnapshot {
 }
 
 impl Ranking {
-    /// The scores that decide: BEFT's, or the first where it was not asked for.
+    /// The scores that decide: BEFT's, or the first where it was not asked for. Where BEFT's do not tell q, k
+    /// and v apart (of a model that has no biases they are all 1), Fisher's, the gradient norm's, or the first
+    /// that do.
     pub fn primary(&self) -> &Scores {
-        let beft = ScorerKind::Beft.name();
-        let found = self.scores.iter().find(|s| s.scorer() == beft);
-        found.unwrap_or(&self.scores[0])
+        let named = |kind: ScorerKind| self.scores.iter().find(move |s| s.scorer() == kind.name());
+        let Some(beft) = named(ScorerKind::Beft) else {
+            return &self.scores[0];
+        };
+        let others = [ScorerKind::Fisher, ScorerKind::GradNorm].into_iter();
+        let others = others.filter_map(named).chain(&self.scores);
+        let mut all = std::iter::once(beft).chain(others);
+        all.find(|s| s.recommended().is_some()).unwrap_or(beft)
     }
 
     /// The one of `candidates` with the highest mean of the [`primary`](Self::primary) scores.

@@ -6,6 +6,7 @@ use beft_score::RankedTerm;
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
+use crate::heatmap::grouped_notes;
 use crate::{Ranking, TuneOutcome};
 
 /// The results of [`run`](crate::run()), as written to `results.json`.
@@ -165,13 +166,13 @@ impl Ranking {
             .collect()
     }
 
-    /// The scorers' notes in words: `beft: q@3: angle 93.1° is over 90°`.
+    /// The scorers' notes in words: `beft: angle over 90°: q@3 (93.1°)`.
     pub fn notes(&self) -> Vec<String> {
         self.scores
             .iter()
             .flat_map(|s| {
-                s.notes()
-                    .map(|(site, note)| format!("{}: {site}: {note}", s.scorer()))
+                let notes = grouped_notes(s).into_iter();
+                notes.map(|note| format!("{}: {note}", s.scorer()))
             })
             .collect()
     }

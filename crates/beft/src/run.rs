@@ -69,7 +69,12 @@ pub fn run(
     out: &Path,
     mut on_event: impl FnMut(RunEvent<'_>),
 ) -> Result<RunOutcome, Error> {
-    let of = options.candidates.len() + 2;
+    let of = options.candidates.len()
+        + if base.decoder_config().is_some() {
+            1
+        } else {
+            2
+        };
     let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
         let mode = Mode::Biases(terms);
         on_event(RunEvent::Mode {
@@ -95,10 +100,15 @@ pub fn run(
     };
     let terms = TermSet::all();
     let all = mode(1, terms.clone())?;
-    let frozen = mode(2, TermSet::frozen())?;
+    // A decoder has no head that would learn by itself.
+    let frozen = match base.decoder_config() {
+        None => Some(mode(2, TermSet::frozen())?),
+        Some(_) => None,
+    };
+    let first = if frozen.is_some() { 3 } else { 2 };
     let mut candidates = Vec::new();
     for (index, term) in options.candidates.iter().enumerate() {
-        candidates.push((*term, mode(index + 3, TermSet::of([*term]))?));
+        candidates.push((*term, mode(first + index, TermSet::of([*term]))?));
     }
     let (scorers, trained) = (&options.scorers, Some(&all));
     let ranking = rank(base, data, &terms, scorers, trained, &options.tune, || {
@@ -107,7 +117,7 @@ pub fn run(
     let pick = ranking.pick(&options.candidates).ok_or_else(|| {
         Error::Usage("none of the candidate terms has a score: every bias is zero".to_owned())
     })?;
-    let mut modes = vec![ModeResult::of(&frozen)];
+    let mut modes: Vec<ModeResult> = frozen.iter().map(ModeResult::of).collect();
     modes.extend(
         candidates
             .iter()

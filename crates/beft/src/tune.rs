@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
-use beft_core::{BiasSnapshot, Mode};
+use beft_core::{BiasSnapshot, Mode, TermSetError};
+use beft_decoder::Architecture;
 use beft_nn::{BiasModel, Savings, read_params, snapshot};
+use beft_tasks::{PromptKind, Task};
 use beft_train::{
     Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Schedule, Selection, TrainConfig,
     TrainError, Trained, train_together, unchanged_layers,
@@ -10,9 +12,8 @@ use beft_train::{
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
-use crate::base::PREFIX_TOKENS;
 use crate::evaluate::{DevMetrics, DevScores};
-use crate::{Base, Error, Model, TaskData};
+use crate::{Base, Error, Model, Objective, TaskData};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ const FULL_LEARNING_RATE: f64 = 1e-5;
 
 impl TuneOptions {
     /// The protocol's values for a task and a mode.
-    pub fn for_task(task: &beft_tasks::Task, mode: &Mode, base: &Base, seed: u32) -> Self {
+    pub fn for_task(task: &Task, mode: &Mode, base: &Base, seed: u32) -> Self {
         Self {
             learning_rate: match mode {
                 Mode::Full => FULL_LEARNING_RATE,
@@ -251,7 +252,7 @@ pub fn tune_together(
     for job in jobs {
         let (data, options) = (job.data, &job.options);
         let (model, _) = base.model(data.outputs(), u64::from(options.seed))?;
-        check_mode(&model, &job.mode)?;
+        check_mode(base, &data.task, &job.mode)?;
         let model = match (&job.mode, model) {
             (Mode::Prefix, Model::Decoder(model)) => {
                 Model::Decoder(model.with_prefix(PREFIX_TOKENS, u64::from(options.seed)))
@@ -307,18 +308,48 @@ pub fn tune_together(
     Ok(outcomes)
 }
 
+/// Prefix tuning's number of prefixes (protocol, section 4).
+pub(crate) const PREFIX_TOKENS: usize = 5;
+
 fn modes(jobs: &[TuneJob<'_>]) -> Vec<Mode> {
     jobs.iter().map(|job| job.mode.clone()).collect()
 }
 
-/// Whether a model of this kind can be trained so.
-fn check_mode(model: &Model, mode: &Mode) -> Result<(), Error> {
-    let refused = match (model, mode) {
-        (Model::Encoder(_), Mode::Asked(_) | Mode::Prefix) => {
+/// Fails where a model cannot be trained so on a task.
+///
+/// # Errors
+///
+/// What is in the way.
+pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
+    let generates = task
+        .prompt
+        .as_ref()
+        .map(|p| p.kind == PromptKind::Generation);
+    let refused = match (base.decoder_config(), mode) {
+        (None, Mode::Asked(_) | Mode::Prefix) => {
             "it is a mode of decoders, and the model is an encoder"
         }
-        (Model::Decoder(_), Mode::Biases(terms)) if terms.is_frozen() => {
+        (Some(_), Mode::Biases(terms)) if terms.is_frozen() => {
             "a decoder has no head that would learn; `beft eval --model` says what it can as it is"
+        }
+        (Some(_), Mode::Full | Mode::Random | Mode::RandomLines) => {
+            "decoders are tuned by biases, LoRA or a prefix"
+        }
+        (Some(config), Mode::Lora(_)) if config.architecture == Architecture::Gpt2 => {
+            "GPT-2 keeps query, key and value as one matrix, which has no LoRA of its parts"
+        }
+        (Some(_), Mode::Asked(asked)) if asked.calibrated && generates == Some(true) => {
+            "answers that are generated cannot be calibrated"
+        }
+        (_, Mode::Biases(terms)) => {
+            let sites = terms.sites(base.num_layers())?;
+            let absent = sites.iter().find(|site| !base.terms().contains(&site.term));
+            match absent {
+                Some(site) if !terms.is_all() => {
+                    return Err(TermSetError::NoSuchTerm(site.term).into());
+                }
+                _ => return Ok(()),
+            }
         }
         _ => return Ok(()),
     };
@@ -357,6 +388,7 @@ impl TuneJob<'_> {
         TrainConfig {
             batch_size: options.batch_size,
             micro_batch: options.micro_batch,
+            checkpointing: options.checkpointing,
             schedule: match base.decoder_config() {
                 Some(_) => Schedule::Linear,
                 None => Schedule::Constant,
@@ -446,6 +478,9 @@ fn facts(base: &Base, job: &TuneJob<'_>) -> Map<String, Value> {
         "batch_size": options.batch_size,
         "seed": options.seed,
     });
+    if data.objective != Objective::Task {
+        facts["objective"] = json!(data.objective);
+    }
     if !options.dropout {
         facts["dropout"] = json!(false);
     }

@@ -36,6 +36,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
                 lr: recipe.lr.or(Some(LEARNING_RATE)),
                 batch_size: recipe.batch_size,
                 micro_batch: recipe.micro_batch,
+                gradient_checkpointing: recipe.gradient_checkpointing,
                 seed: recipe.seed,
                 device: recipe.device.clone(),
                 precision: recipe.precision,

@@ -134,6 +134,13 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
         limit: args.limit.map(|n| n as usize),
         seed: args.seed,
     };
+    if let Some(first) = found.skipped.first() {
+        tell!(
+            "{}: {} lines left out, the first is line {first}",
+            found.path.display(),
+            found.skipped.len()
+        );
+    }
     let progress = Progress::new();
     let most = found.examples.len().min(prompt.defaults.dev_size);
     let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));
@@ -162,11 +169,14 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         &device,
         args.precision,
     )?;
-    let name = args
-        .task
-        .as_deref()
-        .or(tuned.task.as_deref())
-        .unwrap_or("text");
+    let name = match args.task.as_deref().or(tuned.task.as_deref()) {
+        Some(name) => name,
+        None if tuned.model.decoder().is_some() => bail!(
+            "give --task: {} does not say what it is to be asked",
+            tuned.base.name()
+        ),
+        None => "text",
+    };
     let task = find_task(tuned.base.name(), name)?;
     Ok((tuned, task))
 }

@@ -42,11 +42,11 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
         let start = config.bos.or(config.eos.first().copied());
         ids.push(start.context("give a prompt: the model has no token to begin a text with")?);
     }
-    let room = config.max_tokens.saturating_sub(ids.len());
+    let taken = model.prefix_len() + ids.len();
+    let room = config.max_tokens.saturating_sub(taken);
     if room == 0 {
         bail!(
-            "the prompt has {} tokens, and the model takes {} in all",
-            ids.len(),
+            "the prompt has {taken} tokens (a prefix counted), and the model takes {} in all",
             config.max_tokens
         );
     }

@@ -18,14 +18,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use beft::core::{Asked, Mode};
+use beft::core::Mode;
+use beft::score::ScorerKind;
 use beft::tasks::{Regime, Task};
 use beft::{
-    Base, DataOptions, Settings, TaskData, TuneOptions, check_output, find_task, parse_device,
-    settings,
+    Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output, find_task,
+    parse_device, settings,
 };
 
-use crate::args::{DropoutChoice, RecipeArgs, SourceArgs, TrainArgs};
+use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs};
 use crate::output::{MadeFolders, prepare_folder};
 use crate::progress::{Downloads, Progress};
 
@@ -68,6 +69,7 @@ fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOp
         batch_size: recipe
             .batch_size
             .map_or(defaults.batch_size, |n| n as usize),
+        checkpointing: recipe.gradient_checkpointing,
         micro_batch: recipe.micro_batch.map(|n| n as usize),
         savings: recipe.without,
         dropout: recipe.dropout == DropoutChoice::Config,
@@ -82,15 +84,16 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let folder = data_folder(&args.source, &task)?;
     let base = Base::open(&args.model, task.defaults.max_length, &device)?
         .with_precision(args.recipe.precision)?;
+    check_mode(&base, &task, mode)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
     let data_options = DataOptions {
         train_size: size,
         limit: args.limit.map(|n| n as usize),
         seed: args.recipe.seed,
-        asked: Asked::default(),
         objective: args.objective,
+        ..DataOptions::default()
     };
-    let data = TaskData::load(&task, &folder, &base, &data_options)?;
+    let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
     let (_, report) = base.model(data.outputs(), u64::from(args.recipe.seed))?;
     if !report.initialized.is_empty() {
@@ -137,6 +140,16 @@ fn train_size(task: &Task, size: Option<u32>, regime: Option<Regime>) -> Result<
         (None, Some(regime)) => Some(task.regime_size(regime)?),
         (None, None) => task.defaults.train_size,
     })
+}
+
+/// The scorers asked for; of a model that has no biases also Fisher's, which needs none.
+fn scorers(base: &Base, args: &ScorerArgs) -> Vec<ScorerKind> {
+    let mut scorers = args.scorer.0.clone();
+    let fisher = ScorerKind::Fisher;
+    if base.adds_biases() && scorers.contains(&ScorerKind::Beft) && !scorers.contains(&fisher) {
+        scorers.push(fisher);
+    }
+    scorers
 }
 
 /// Where a training survives, in an output folder: one file, or a folder of one per mode.

@@ -28,6 +28,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         .then(|| check_file(&args.out, &inputs))
         .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
+    check_encoder(&tuned)?;
     let examples = match args.split {
         Some(split) => {
             let splits = splits(&task, split);
@@ -71,6 +72,7 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
     // Before anything is loaded.
     parse_device(&args.tuned.device)?;
     let (tuned, task) = open(&args.tuned)?;
+    check_encoder(&tuned)?;
     let mut named = Vec::new();
     for split in splits(&task, split) {
         let name = task.glue_file_name(split);
@@ -91,6 +93,16 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
         let path = args.out.join(name);
         write_atomic(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
         say!("{} predictions: {}", predictions.len(), path.display());
+    }
+    Ok(())
+}
+
+fn check_encoder(tuned: &Tuned) -> Result<()> {
+    if tuned.model.decoder().is_some() {
+        bail!(
+            "{} is a decoder: `beft eval` measures it on a task, `beft generate` goes on with texts",
+            tuned.base.name()
+        );
     }
     Ok(())
 }

@@ -3,7 +3,7 @@ use beft::core::Mode;
 use beft::{ranking_table, save_heatmaps, train_for, write_json};
 use serde_json::json;
 
-use super::{prepare_output, setup};
+use super::{prepare_output, scorers, setup};
 use crate::args::RankArgs;
 use crate::output::{print_table, say, tell};
 use crate::progress::Progress;
@@ -17,7 +17,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.num_layers())?;
     let _made = prepare_output(&args.out, &["ranking.json"])?;
-    let scorers = &args.scorers.scorer.0;
+    let scorers = &scorers(&setup.base, &args.scorers);
     let (base, data, options) = (&setup.base, &setup.data, &setup.options);
     progress.mode(mode.to_string());
     let train = |mode: &Mode| beft::tune(base, data, mode, options, |event| progress.train(event));

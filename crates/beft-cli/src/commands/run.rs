@@ -4,7 +4,7 @@ use anyhow::Result;
 use beft::core::{Mode, TermSet};
 use beft::{RunEvent, RunOptions, RunOutcome, TuneOptions, modes_table, ranking_table};
 
-use super::{Setup, prepare_output, remove_state, setup, state_path, warn_of_state};
+use super::{Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state};
 use crate::args::RunArgs;
 use crate::output::{print_table, say};
 use crate::progress::Progress;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
             resume: args.resume,
             ..options
         },
-        scorers: args.scorers.scorer.0.clone(),
+        scorers: scorers(&base, &args.scorers),
         candidates: args.terms.clone(),
         data: folder.display().to_string(),
         device: args.train.recipe.device.clone(),

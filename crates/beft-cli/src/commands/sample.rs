@@ -1,22 +1,36 @@
 use std::io::{ErrorKind, Write, stdout};
 
 use anyhow::{Context, Result, bail};
-use beft::tasks::{Split, Task, training_subset};
+use beft::tasks::{PromptTask, Split, Task, training_subset};
 
 use super::{data_folder, train_size};
 use crate::args::SampleArgs;
 
 /// Prints the row numbers, from 0 and without the header, of the training subset in its order.
 pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
-    let task = Task::resolve(&args.source.task)?;
+    // The tasks of encoders, and those that decoders alone have.
+    let task = Task::resolve(&args.source.task).or_else(|unknown| {
+        match PromptTask::resolve(&args.source.task) {
+            Ok(prompt) => Ok(prompt.into_task()),
+            Err(_) => Err(unknown),
+        }
+    })?;
     let folder = data_folder(&args.source, &task)?;
-    let data = task.load(&folder, Split::Train, None)?;
-    let available = data.examples.len();
+    let (path, available) = match &task.prompt {
+        Some(prompt) => {
+            let data = prompt.load(&folder, Split::Train)?;
+            (data.path, data.examples.len())
+        }
+        None => {
+            let data = task.load(&folder, Split::Train, None)?;
+            (data.path, data.examples.len())
+        }
+    };
     let size = train_size(&task, args.train_size, args.regime)?.unwrap_or(available);
     if size > available {
         bail!(
             "{size} examples do not fit {}: it has {available}",
-            data.path.display()
+            path.display()
         );
     }
     let rows: String = training_subset(args.seed, available, size)

@@ -211,12 +211,6 @@ impl PromptTask {
             PromptKind::MultipleChoice | PromptKind::Generation => Vec::new(),
         }
     }
-
-    /// The prompt with every field empty, against which predictions are calibrated: `None` when it
-    /// depends on the example (COPA), see [`PromptExample::content_free`].
-    pub fn content_free(&self) -> Option<String> {
-        self.template.emptied()
-    }
 }
 
 #[cfg(test)]
@@ -251,13 +245,5 @@ mod tests {
                 assert_eq!(Some(texts.len()), classes, "{name}");
             }
         }
-    }
-
-    #[test]
-    fn content_free_prompts() {
-        let free = |name: &str| PromptTask::named(name).unwrap().content_free();
-        assert_eq!(free("sst2").unwrap(), " It was");
-        assert_eq!(free("boolq").unwrap(), " ?\n");
-        assert_eq!(free("copa"), None);
     }
 }

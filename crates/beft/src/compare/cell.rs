@@ -123,30 +123,30 @@ pub fn run_cells(
     let precision = first.precision.parse().map_err(|e| usage(&e))?;
     let base = Base::open(&first.model, task.defaults.max_length, &device)?;
     let base = base.with_precision(precision)?;
-    // The seed chooses the training subset.
     let modes = cells.iter().map(|cell| cell.mode.parse());
     let modes: Vec<Mode> = modes.collect::<Result<_, _>>().map_err(|e| usage(&e))?;
-    let key = |cell: &Cell, mode: &Mode| match mode {
-        Mode::Asked(asked) => (cell.seed, *asked),
-        _ => (cell.seed, Asked::default()),
+    // The seed chooses the training subset; what has no prompt or prefix of its own shares it.
+    let of = |cell: &Cell, mode: &Mode| {
+        DataOptions {
+            train_size: cell.train_size,
+            limit: cell.limit,
+            seed: cell.seed,
+            objective: cell.objective,
+            ..DataOptions::default()
+        }
+        .for_mode(mode)
     };
-    let mut data: BTreeMap<(u32, Asked), TaskData> = BTreeMap::new();
+    let key = |options: &DataOptions| (options.seed, options.asked, options.reserved);
+    let mut data: BTreeMap<(u32, Asked, usize), TaskData> = BTreeMap::new();
     for (cell, mode) in cells.iter().zip(&modes) {
-        let key = key(cell, mode);
-        if let Entry::Vacant(entry) = data.entry(key) {
-            let options = DataOptions {
-                train_size: cell.train_size,
-                limit: cell.limit,
-                seed: cell.seed,
-                asked: key.1,
-                objective: cell.objective,
-            };
+        let options = of(cell, mode);
+        if let Entry::Vacant(entry) = data.entry(key(&options)) {
             entry.insert(TaskData::load(&task, &cell.data, &base, &options)?);
         }
     }
     let mut jobs = Vec::new();
     for (cell, mode) in cells.iter().zip(modes) {
-        let data = &data[&key(cell, &mode)];
+        let data = &data[&key(&of(cell, &mode))];
         let options = TuneOptions {
             learning_rate: cell.learning_rate,
             epochs: cell.epochs,

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use beft_core::Mode;
+use beft_tasks::Metric;
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Group, ModeSummary};
@@ -25,6 +27,19 @@ pub fn harness_results(group: &Group, mode: &ModeSummary, date: f64) -> Value {
             better.insert(name, json!(true));
         }
     }
+    let shots = match mode.mode.parse() {
+        Ok(Mode::Asked(asked)) => asked.shots,
+        _ => 0,
+    };
+    let chosen = |name: &str| group.metrics.iter().any(|metric| metric == name);
+    // lm-evaluation-harness's names.
+    let output_type = if chosen(Metric::TokenF1.name()) {
+        "generate_until"
+    } else if chosen(Metric::LogLikelihood.name()) {
+        "loglikelihood_rolling"
+    } else {
+        "multiple_choice"
+    };
     let cell = group.results.iter().find(|r| r.cell.mode == mode.mode);
     let cell = cell.map(|r| &r.cell);
     let task = &group.task;
@@ -33,8 +48,8 @@ pub fn harness_results(group: &Group, mode: &ModeSummary, date: f64) -> Value {
         "group_subtasks": { task: [] },
         "configs": { task: {
             "task": task,
-            "output_type": "classification",
-            "num_fewshot": 0,
+            "output_type": output_type,
+            "num_fewshot": shots,
             "metadata": {
                 "mode": mode.mode,
                 "regime": group.regime,
@@ -47,7 +62,7 @@ pub fn harness_results(group: &Group, mode: &ModeSummary, date: f64) -> Value {
             },
         } },
         "versions": { task: 1.0 },
-        "n-shot": { task: 0 },
+        "n-shot": { task: shots },
         "higher_is_better": { task: better },
         "n-samples": { task: { "original": group.sizes.1, "effective": group.sizes.1 } },
         "config": {
@@ -96,6 +111,11 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Error> 
                     None => json!(value),
                 };
                 let predicted = sample.prediction(result.labels.is_empty());
+                // A likelihood is neither right nor wrong.
+                let correct = match task.metrics.contains(&Metric::LogLikelihood) {
+                    true => json!(null),
+                    false => json!(predicted == sample.target),
+                };
                 let line = json!({
                     "doc_id": index,
                     "doc": {"text": example.text, "text_pair": example.text_pair, "line": example.line},
@@ -105,7 +125,7 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Error> 
                     "filtered_resps": [name(predicted)],
                     "split": split.name(),
                     "seed": result.cell.seed,
-                    "correct": predicted == sample.target,
+                    "correct": correct,
                 });
                 out.push_str(&line.to_string());
                 out.push('\n');

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::compare::Cell;
-use crate::{Base, Error, Objective, TuneOptions, find_data, find_task};
+use crate::{Base, Error, Objective, TuneOptions, check_mode, find_data, find_task};
 
 /// What to compare, as written in TOML:
 ///
@@ -202,6 +202,7 @@ impl CompareSpec {
                     };
                     for seed in &self.seeds {
                         for mode in &modes {
+                            check_mode(&base, &task, mode)?;
                             let defaults = TuneOptions::for_task(&task, mode, &base, *seed);
                             let own = settings.get(&mode.to_string()).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.

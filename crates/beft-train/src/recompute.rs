@@ -1,0 +1,123 @@
+//! Gradient checkpointing (arXiv 1604.06174): of a forward pass the layers' inputs alone are kept.
+//!
+//! burn's own (`Device::gradient_checkpointing`, 0.22.1) recomputes single operations, keeps the products'
+//! outputs, and gave gradients that differ from those without it on a decoder.
+
+use beft_nn::{Batch, SequenceClassifier};
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Tensor};
+
+/// A batch whose layers are computed one by one, forward and again backward.
+pub(crate) struct Recomputed<'a, M> {
+    pub(crate) model: &'a M,
+    pub(crate) batch: &'a Batch,
+    /// What the device itself draws dropout by, where the host does not.
+    pub(crate) seed: u64,
+}
+
+impl<M: SequenceClassifier> Recomputed<'_, M> {
+    /// Gradients of the sum of the losses, and the losses of class scores. `kept` is what the lowest layers
+    /// give, and how many those are, where that is known.
+    pub(crate) fn gradients(
+        &self,
+        kept: Option<(Tensor<2>, usize)>,
+        losses: impl Fn(Tensor<2>) -> Tensor<1>,
+    ) -> (GradientsParams, Tensor<1>) {
+        let model = self.model;
+        // The head and the last layer are one step.
+        let top = model.reusable_layers().min(model.num_layers() - 1);
+        let tracked = Tracked::of(model);
+        let (mut x, lowest) = kept.unwrap_or_else(|| {
+            let lowest = tracked.lowest.min(top);
+            self.seed(0);
+            (model.hidden(self.batch, lowest).inner(), lowest)
+        });
+        // All of them, where what is kept is all layers'.
+        let top = top.max(lowest);
+        let mut inputs = Vec::new();
+        for layer in lowest..top {
+            inputs.push(x.clone());
+            self.seed(layer);
+            // On the device with gradients, for dropout acts there alone; what it keeps for them goes at once.
+            let y = model.advance(self.batch, Tensor::from_inner(x), layer..layer + 1);
+            x = y.inner();
+        }
+        self.seed(top);
+        let leaf = Tensor::from_inner(x).require_grad();
+        let losses = losses(model.forward_from(self.batch, leaf.clone(), top));
+        let mut grads = losses.clone().sum().backward();
+        let mut flowing = leaf.grad_remove(&mut grads);
+        let mut sum = GradientsAccumulator::new();
+        sum.accumulate(model, GradientsParams::from_grads(grads, model));
+        for (layer, x) in (lowest..top).zip(inputs).rev() {
+            let Some(upper) = flowing.take() else {
+                break;
+            };
+            self.seed(layer);
+            let leaf = Tensor::from_inner(x).require_grad();
+            let y = model.advance(self.batch, leaf.clone(), layer..layer + 1);
+            let mut grads = (y * Tensor::from_inner(upper)).sum().backward();
+            flowing = leaf.grad_remove(&mut grads);
+            sum.accumulate(model, GradientsParams::from_grads(grads, model));
+        }
+        if let Some(upper) = flowing.filter(|_| tracked.embeddings) {
+            self.seed(0);
+            let y = model.hidden(self.batch, 0);
+            let grads = (y * Tensor::from_inner(upper)).sum().backward();
+            sum.accumulate(model, GradientsParams::from_grads(grads, model));
+        }
+        (sum.grads(), losses)
+    }
+
+    /// A layer drops the same values both times.
+    fn seed(&self, layer: usize) {
+        let device: Device = self.batch.ids().device();
+        device.inner().seed(self.seed.wrapping_add(layer as u64));
+    }
+}
+
+/// Where a model has parameters with gradients.
+struct Tracked {
+    path: Vec<String>,
+    layers: &'static str,
+    /// The lowest layer that has some; 0 where the embeddings do.
+    lowest: usize,
+    embeddings: bool,
+}
+
+impl Tracked {
+    fn of<M: SequenceClassifier>(model: &M) -> Self {
+        let mut tracked = Self {
+            path: Vec::new(),
+            layers: model.layers_path(),
+            lowest: usize::MAX,
+            embeddings: false,
+        };
+        model.visit(&mut tracked);
+        tracked
+    }
+}
+
+impl ModuleVisitor for Tracked {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.val().is_require_grad() {
+            return;
+        }
+        let path = self.path.join(".");
+        let layer = path.strip_prefix(self.layers);
+        if let Some(layer) = layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
+            self.lowest = self.lowest.min(layer);
+        } else if path.contains(".embeddings.") {
+            (self.embeddings, self.lowest) = (true, 0);
+        }
+    }
+}
