@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_new_tokens: 80,
         stop: config.eos,
     };
-    let new = model.generate(&[ids.clone()], &options, |_, _| ());
+    let new = model.generate(std::slice::from_ref(&ids), &options, |_, _| ());
     println!("{}", tokenizer.decode(&[ids, new[0].clone()].concat())?);
     Ok(())
 }

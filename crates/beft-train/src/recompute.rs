@@ -28,10 +28,13 @@ impl<M: SequenceClassifier> Recomputed<'_, M> {
         // The head and the last layer are one step.
         let top = model.reusable_layers().min(model.num_layers() - 1);
         let tracked = Tracked::of(model);
+        // Nothing is recorded; but on the device with gradients, for dropout acts there alone.
+        let still = model.clone().no_grad();
+        let kept = kept.map(|(x, lowest)| (Tensor::from_inner(x), lowest));
         let (mut x, lowest) = kept.unwrap_or_else(|| {
             let lowest = tracked.lowest.min(top);
             self.seed(0);
-            (model.hidden(self.batch, lowest).inner(), lowest)
+            (still.hidden(self.batch, lowest), lowest)
         });
         // All of them, where what is kept is all layers'.
         let top = top.max(lowest);
@@ -39,12 +42,10 @@ impl<M: SequenceClassifier> Recomputed<'_, M> {
         for layer in lowest..top {
             inputs.push(x.clone());
             self.seed(layer);
-            // On the device with gradients, for dropout acts there alone; what it keeps for them goes at once.
-            let y = model.advance(self.batch, Tensor::from_inner(x), layer..layer + 1);
-            x = y.inner();
+            x = still.advance(self.batch, x, layer..layer + 1);
         }
         self.seed(top);
-        let leaf = Tensor::from_inner(x).require_grad();
+        let leaf = x.require_grad();
         let losses = losses(model.forward_from(self.batch, leaf.clone(), top));
         let mut grads = losses.clone().sum().backward();
         let mut flowing = leaf.grad_remove(&mut grads);
@@ -55,7 +56,7 @@ impl<M: SequenceClassifier> Recomputed<'_, M> {
                 break;
             };
             self.seed(layer);
-            let leaf = Tensor::from_inner(x).require_grad();
+            let leaf = x.require_grad();
             let y = model.advance(self.batch, leaf.clone(), layer..layer + 1);
             let mut grads = (y * Tensor::from_inner(upper)).sum().backward();
             flowing = leaf.grad_remove(&mut grads);

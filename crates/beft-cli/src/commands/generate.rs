@@ -54,7 +54,7 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
         max_new_tokens: room.min(args.max_new_tokens as usize),
         stop: config.eos.clone(),
     };
-    let new = model.generate(&[ids.clone()], &options, |_, _| ());
+    let new = model.generate(std::slice::from_ref(&ids), &options, |_, _| ());
     say!("{}", tokenizer.decode(&[ids, new.concat()].concat())?);
     Ok(())
 }
