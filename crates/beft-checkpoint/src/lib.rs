@@ -11,6 +11,7 @@
 
 mod adapter;
 mod adapter_file;
+mod adapter_parts;
 mod error;
 mod load;
 mod model_dir;
@@ -22,8 +23,9 @@ mod tensors;
 mod test_files;
 mod tokenizer;
 
-pub use adapter::{Adapter, HeadTensor, LoraFactors, PrefixValues};
+pub use adapter::Adapter;
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
+pub use adapter_parts::{HeadTensor, LoraFactors, PrefixValues};
 pub use error::CheckpointError;
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as};
 pub use model_dir::ModelDir;

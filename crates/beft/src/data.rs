@@ -7,8 +7,8 @@ use beft_tasks::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::modes::PREFIX_TOKENS;
 use crate::prompts::{Calibration, Prompter};
-use crate::tune::PREFIX_TOKENS;
 use crate::{Base, Error, Objective, Questions};
 
 /// A task's training subset and dev splits, tokenised once.

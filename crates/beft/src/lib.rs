@@ -20,6 +20,7 @@ pub use beft_score as score;
 pub use beft_tasks as tasks;
 pub use beft_train as train;
 
+mod answers;
 mod base;
 pub mod compare;
 mod data;
@@ -29,6 +30,7 @@ mod evaluate;
 mod find;
 mod heatmap;
 mod model;
+mod modes;
 mod plan;
 mod prompts;
 mod rank;
@@ -37,22 +39,21 @@ mod results;
 mod run;
 mod tune;
 
+pub use answers::{PromptOptions, evaluate_prompts};
 pub use base::{Base, find_task};
 pub use beft_nn::Precision;
 pub use data::{DataOptions, DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use error::Error;
-pub use evaluate::{
-    Evaluation, PromptOptions, Tuned, evaluate, evaluate_prompts, metric_suffix, open_tuned,
-    task_metrics,
-};
+pub use evaluate::{Evaluation, Tuned, evaluate, metric_suffix, open_tuned, task_metrics};
 pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
 pub use model::Model;
+pub use modes::check_mode;
 pub use plan::{MemoryPlan, PlanOptions, plan_memory};
 pub use prompts::{Objective, Questions};
 pub use rank::{Ranking, pick, rank, train_for};
 pub use report::{modes_table, ranking_table, report_markdown};
 pub use results::{EpochResult, ModeResult, RunResults, Settings};
 pub use run::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps, settings, write_json};
-pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_mode, check_output, tune, tune_together};
+pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_output, tune, tune_together};

@@ -7,8 +7,8 @@ use beft_eval::{
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
+use crate::answers::answer_metric;
 use crate::compare::{CellResult, Sample};
-use crate::evaluate::answer_metric;
 use crate::{Error, find_task};
 
 /// Resamples behind intervals, p values and standard errors.
