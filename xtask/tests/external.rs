@@ -73,11 +73,13 @@ fn main() {
 }
 
 #[test]
-fn an_encoder_is_trained_on_a_backend_of_the_users_choice() {
+fn models_are_used_on_a_backend_of_the_users_choice() {
     let printed = run(
-        "uses-encoder",
-        "beft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"ndarray\"] }",
+        "uses-models",
+        "beft-decoder = { path = \"CRATES/beft-decoder\" }\nbeft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"ndarray\"] }",
         r#"
+use beft_decoder::nn::Precision;
+use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_encoder::checkpoint::ModelDir;
 use beft_encoder::EncoderForSequenceClassification;
 use beft_train::core::{EncodedSet, Encoding, Targets, TermSet};
@@ -89,13 +91,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::ndarray();
     let dir = ModelDir::open("FIXTURE".as_ref())?;
     let (model, _) = EncoderForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
-    let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3] });
+    let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3], ..Encoding::default() });
     let data = EncodedSet { encodings: inputs.collect(), targets: Targets::Classes(vec![1; 8]) };
     let config = TrainConfig::new("v".parse::<TermSet>()?, 1e-2, 20, 0);
     let evaluate = |_: &_| Ok::<Metrics, TrainError>(Metrics::new());
     let trained = train(model, &data, &config, evaluate, |_| ())?;
     let loss = |epoch: usize| trained.epochs[epoch].train_loss;
     println!("{} {}", trained.trainable, loss(19) < 0.8 * loss(0));
+
+    let dir = ModelDir::open("DECODER".as_ref())?;
+    let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, Precision::F32, &device)?;
+    let options = GenerateOptions { max_new_tokens: 5, stop: Vec::new() };
+    println!("{}", model.generate(&[vec![2, 7, 9]], &options, |_, _| ())[0].len());
     Ok(())
 }
 "#
@@ -106,8 +113,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .display()
                 .to_string(),
         )
+        .replace(
+            "DECODER",
+            &root()
+                .join("crates/beft-parity/fixtures/opt-tiny")
+                .display()
+                .to_string(),
+        )
         .as_str(),
     );
     // Value biases, pooler bias and head of three layers, 32 wide, three classes.
-    assert_eq!(printed.trim(), format!("{} true", 3 * 32 + 32 + 3 * 32 + 3));
+    let trained = 3 * 32 + 32 + 3 * 32 + 3;
+    assert_eq!(printed.trim(), format!("{trained} true\n5"));
 }

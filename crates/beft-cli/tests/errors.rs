@@ -77,9 +77,9 @@ fn another_architecture() {
     let scratch = Scratch::new();
     let config = scratch
         .read("model/config.json")
-        .replace("\"bert\"", "\"gpt2\"");
+        .replace("\"bert\"", "\"t5\"");
     scratch.write("model/config.json", &config);
-    assert_says(&scratch, &[], &["config.json", "`gpt2`", "supported: bert"]);
+    assert_says(&scratch, &[], &["config.json", "`t5`", "supported: bert"]);
 }
 
 #[test]

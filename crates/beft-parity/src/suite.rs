@@ -19,16 +19,21 @@ impl ModelReport {
         self.checks.iter().filter(|check| !check.passes())
     }
 
-    /// The largest error of values that are not zero in exact arithmetic.
-    pub fn worst(&self, tolerance: &Tolerance) -> f64 {
+    /// The largest error of values that are not zero in exact arithmetic, and the largest that is allowed.
+    pub fn worst(&self, tolerance: &Tolerance) -> (f64, f64) {
         let allowed = [
             tolerance.values,
             tolerance.decoder_values,
             tolerance.decoder_after_steps,
         ];
         let own = |check: &&Check| allowed.contains(&check.tolerance);
-        let errors = self.checks.iter().filter(own).map(|check| check.error);
-        errors.fold(0.0, |worst, e| if e.is_nan() { e } else { worst.max(e) })
+        let own = self.checks.iter().filter(own);
+        let errors = own.clone().map(|check| check.error);
+        let worst = errors.fold(
+            0.0,
+            |worst: f64, e| if e.is_nan() { e } else { worst.max(e) },
+        );
+        (worst, own.map(|check| check.tolerance).fold(0.0, f64::max))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
 use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Mode};
-use beft_decoder::DecoderForCausalLM as Decoder;
+use beft_decoder::{DecoderForCausalLM as Decoder, GenerateOptions};
 use beft_eval::{RepeatedPrediction, predict};
 use beft_nn::{BiasModel, Padding, Precision, Savings, map_params, read_params};
 use beft_parity::{decoder_examples, norm_error};
@@ -173,6 +173,39 @@ fn trainings_together_give_what_each_gives_alone() {
             }
         }
     }
+}
+
+/// A real pretrained decoder writes what is recorded beside it (`../shared/data/README.md`).
+#[test]
+fn stories260k_tells_its_story() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/models");
+    let path = shared.join("stories260K");
+    if !path.is_dir() {
+        eprintln!("skipped: {} is absent", path.display());
+        return;
+    }
+    let dir = ModelDir::open(&path).unwrap();
+    let files = dir.tensors().unwrap();
+    let (model, _) = Decoder::load(&dir, &files, Precision::F32, &Device::flex()).unwrap();
+    let tokenizer = dir.tokenizer(512).unwrap();
+    let ids = tokenizer
+        .encode_ids(["Lily loved her big red ball."])
+        .unwrap();
+    assert_eq!(
+        ids[0],
+        [1, 317, 401, 396, 311, 370, 352, 266, 268, 388, 426]
+    );
+    let options = GenerateOptions {
+        max_new_tokens: 80,
+        stop: Vec::new(),
+    };
+    let text = model.generate(&[vec![1]], &options, |_, _| ()).remove(0);
+    assert_eq!(
+        tokenizer.decode(&text).unwrap(),
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. \
+         One day, she saw a big, red ball. She wanted to play with it, but it was too high.\n\
+         Lily's mom said, \"Lily, let's go to"
+    );
 }
 
 /// Candidates that share a prompt have the scores that each has by itself.

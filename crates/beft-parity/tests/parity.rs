@@ -33,7 +33,7 @@ fn assert_parity(subject: &Subject, precision: Precision) {
             "{name} {precision} {}: {} comparisons, worst error {:.1e}",
             report.model,
             report.checks.len(),
-            report.worst(&tolerance)
+            report.worst(&tolerance).0
         );
         let failed: Vec<_> = report.failed().collect();
         assert!(failed.is_empty(), "{name} {precision}: {failed:#?}");
