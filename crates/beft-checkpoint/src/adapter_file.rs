@@ -55,6 +55,8 @@ struct PeftConfig {
     #[serde(default)]
     target_modules: Option<Value>,
     #[serde(default)]
+    r: Option<usize>,
+    #[serde(default)]
     num_virtual_tokens: Option<usize>,
     #[serde(default)]
     num_layers: Option<usize>,
@@ -280,6 +282,18 @@ impl Adapter {
             }
         }
         let lora = config.peft_type == "LORA";
+        let other = adapter.lora.iter().find(|(_, factors)| {
+            let rank = factors.a.shape.first().copied();
+            config.r.is_some_and(|r| rank != Some(r))
+        });
+        if let Some((module, factors)) = other {
+            let reason = format!(
+                "r is {}, but the factor A of `{module}` has shape {:?}",
+                config.r.unwrap_or_default(),
+                factors.a.shape
+            );
+            return Err(fail(ADAPTER_CONFIG, reason));
+        }
         let prefix = config.peft_type == "PREFIX_TUNING";
         let (wanted, other) = match lora {
             _ if prefix || adapter.prefix.is_some() => (

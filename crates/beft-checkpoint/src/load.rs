@@ -29,6 +29,11 @@ pub enum TensorProblem {
         /// Shape in the file.
         found: Vec<usize>,
     },
+    /// The checkpoint holds a part of a layer that the model does not have.
+    Beyond {
+        /// Name in the checkpoint.
+        name: String,
+    },
 }
 
 impl fmt::Display for TensorProblem {
@@ -50,6 +55,10 @@ impl fmt::Display for TensorProblem {
                     "tensor `{name}` has shape {found:?}, expected {expected:?}"
                 )
             }
+            Self::Beyond { name } => write!(
+                f,
+                "tensor `{name}` has no place: config.json says that there are fewer layers, or no such part of them"
+            ),
         }
     }
 }
@@ -137,17 +146,23 @@ pub fn load_module_as<M: Module>(
     if let Some(error) = unreadable {
         return Err(error);
     }
+    report.unused = files
+        .names()
+        .filter(|name| !used.contains(*name) && !table.ignores(name))
+        .map(str::to_owned)
+        .collect();
+    // A model with fewer layers than its weights is another model.
+    let beyond = report.unused.iter().filter(|name| {
+        let row = table.by_hf(name).map(|(row, _)| row);
+        row.is_some_and(|row| row.path.contains("{l}"))
+    });
+    problems.extend(beyond.map(|name| TensorProblem::Beyond { name: name.clone() }));
     if !problems.is_empty() {
         return Err(CheckpointError::Tensors {
             path: files.path().to_owned(),
             problems,
         });
     }
-    report.unused = files
-        .names()
-        .filter(|name| !used.contains(*name) && !table.ignores(name))
-        .map(str::to_owned)
-        .collect();
     Ok((module, report))
 }
 

@@ -111,10 +111,11 @@ pub(crate) struct RecipeArgs {
     /// task's low-data size; all for text]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) train_size: Option<u32>,
-    /// Passes over the training examples [default: the task's, 16 to 60]
+    /// Passes over the training examples [default: the task's, 16 to 60; 5 for decoders]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
-    /// Learning rate, constant [default: the task's, 1e-4 to 1e-3; 1e-5 for full fine-tuning]
+    /// Learning rate, constant, for decoders falling to 0 [default: the task's, 1e-4 to 1e-2; 1e-5 for full
+    /// fine-tuning]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
     /// Examples per step [default: the task's, 16; 8 for decoders]
@@ -187,7 +188,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ScorerArgs {
     /// Scores to compute: all, or some of beft, magnitude, angle, l2 (these train first), fisher,
-    /// gradnorm, random. BEFT's decides where it is among them, else the first.
+    /// gradnorm, random. BEFT's decides where it is among them and tells q, k and v apart, else the first;
+    /// fisher is added for a model whose biases are added ones.
     #[arg(long, value_name = "SCORERS", default_value = "beft,magnitude", value_parser = scorers)]
     pub(crate) scorer: Scorers,
 }
@@ -219,7 +221,7 @@ pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
     /// What to train beside the head: biases (v; q,k,v; v@6-11; all; frozen for none), or what they
-    /// are compared with: full, random, random-lines, lora-q, lora-k, lora-v, lora-qkv.
+    /// are compared with: full, random, random-lines, lora-q, lora-v, lora-qv, ...; of decoders prefix.
     #[arg(
         long,
         value_name = "TERMS",
@@ -282,7 +284,7 @@ pub(crate) struct TunedArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
     /// Base model folder or name [default: the one the adapter names]; without --adapter a tuned
-    /// model's folder, or a decoder as it is (zero-shot).
+    /// model's folder, or for eval a decoder as it is (zero-shot).
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: Option<String>,
     /// Task, as in tune [default: the one it was trained on; text if it does not say]

@@ -247,6 +247,105 @@ fn a_plan_needs_the_config_alone() {
     );
 }
 
+/// The same name is not the same task.
+#[test]
+fn an_adapter_is_asked_what_it_was_trained_on() {
+    let scratch = scratch("llama-tiny");
+    let task = |candidates: &str, template: &str| {
+        format!(
+            "name = \"mine\"\nlabel = \"label\"\nlabels = [{candidates}]\n[prompt]\ntemplate = \"{template}\"\ncandidates = [\" bad\", \" good\"]\n"
+        )
+    };
+    scratch.write("mine.toml", &task("\"0\", \"1\"", "{sentence} It was"));
+    scratch.write("labels.toml", &task("\"1\", \"0\"", "{sentence} It was"));
+    scratch.write(
+        "template.toml",
+        &task("\"0\", \"1\"", "{sentence} All in all"),
+    );
+    let common = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "mine.toml",
+        "--data",
+        "sst2",
+    ];
+    scratch
+        .beft(&common)
+        .args(["--epochs", "1", "--out", "out"])
+        .assert()
+        .success();
+    let eval = |more: &[&str]| {
+        let command = ["eval", "--adapter", "out/adapter", "--data", "sst2"];
+        let output = scratch.beft(&command).args(more).assert();
+        String::from_utf8(output.get_output().stderr.clone()).unwrap()
+    };
+    assert_eq!(eval(&["--task", "mine.toml"]), "");
+    assert!(eval(&["--task", "labels.toml"]).contains("with the labels"));
+    assert!(eval(&["--task", "template.toml"]).contains("another prompt"));
+    assert!(eval(&[]).contains("give its file with --task"));
+}
+
+#[test]
+fn damaged_or_foreign_weights_are_noticed() {
+    let scratch = scratch("opt-tiny");
+    let eval = || {
+        let command = [
+            "eval", "--model", "model", "--task", "sst2", "--data", "sst2",
+        ];
+        let output = scratch.beft(&command).assert().code(2);
+        String::from_utf8(output.get_output().stderr.clone()).unwrap()
+    };
+    let config = scratch.read("model/config.json");
+    let fewer = config.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2");
+    assert_ne!(config, fewer);
+    scratch.write("model/config.json", &fewer);
+    let text = eval();
+    assert!(
+        text.contains("layers.2") && text.contains("fewer layers"),
+        "{text}"
+    );
+
+    scratch.write("model/config.json", &config);
+    let path = scratch.path("model/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    assert!(eval().contains("no numbers"), "{}", eval());
+}
+
+#[test]
+fn what_is_cut_is_said() {
+    let scratch = scratch("opt-tiny");
+    let long = "the film was great ".repeat(40);
+    scratch.write(
+        "sst2/dev.tsv",
+        &format!("sentence\tlabel\n{long}\t1\nfine\t0\n"),
+    );
+    let command = [
+        "eval", "--model", "model", "--task", "sst2", "--data", "sst2",
+    ];
+    let output = scratch.beft(&command).assert().success();
+    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(
+        text.contains("1 inputs are longer than 64 tokens"),
+        "{text}"
+    );
+    let sample = ["sample", "--task", "copa", "--data", "copa"];
+    let output = scratch.beft(&sample).assert().success();
+    assert_eq!(
+        output
+            .get_output()
+            .stdout
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count(),
+        8
+    );
+}
+
 #[test]
 fn what_does_not_fit_is_said() {
     let scratch = scratch("gptj-tiny");
@@ -299,7 +398,7 @@ fn what_does_not_fit_is_said() {
         &[
             "tune", "--model", "model", "--task", "cola", "--data", "sst2",
         ],
-        "unknown prompt task `cola`",
+        "cola is a task of encoders",
     );
     refused(
         &[

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Mode};
@@ -52,7 +53,11 @@ fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> O
     trained_by(model, data, &config)
 }
 
+/// The device has one generator, by which LoRA's factors are drawn: one training at a time.
+static DEVICE: Mutex<()> = Mutex::new(());
+
 fn trained_by(model: Encoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
+    let _alone = DEVICE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mode, savings) = (config.mode.clone(), config.savings);
     let layers = unchanged_layers(&model, &mode, savings).unwrap();
     let mut repeated = RepeatedPrediction::new(&data.encodings, 2, savings, layers);

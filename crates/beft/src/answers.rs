@@ -8,8 +8,8 @@ use beft_tasks::{Metric, PromptExample, Task, training_subset};
 use beft_train::Metrics;
 
 use crate::data::{DevSet, dev_sample};
-use crate::evaluate::task_metrics;
-use crate::prompts::Prompter;
+use crate::evaluate::{check_finite, task_metrics};
+use crate::prompts::{Prompter, prompt_facts};
 use crate::tune::EVAL_BATCH;
 use crate::{Base, Error, Evaluation, Model, Questions, Tuned};
 
@@ -182,10 +182,31 @@ pub fn evaluate_prompts(
     let shots: Vec<PromptExample> = order.into_iter().map(|i| shots[i].clone()).collect();
     let examples = dev_sample(prompt, examples, options.limit);
     let reserved = tuned.model.decoder().map_or(0, |model| model.prefix_len());
+    // What is asked must be what was learned.
+    let labels = prompt.label_names();
+    if !tuned.labels.is_empty() && !labels.is_empty() && tuned.labels != labels {
+        return Err(Error::Usage(format!(
+            "the adapter was trained with the labels {:?}, the task has {labels:?}",
+            tuned.labels
+        )));
+    }
+    if let Some(known) = tuned
+        .prompt
+        .as_ref()
+        .filter(|p| **p != prompt_facts(prompt))
+    {
+        return Err(Error::Usage(format!(
+            "the adapter was trained with another prompt ({known:?}) than that of task {} ({:?})",
+            task.name,
+            prompt_facts(prompt)
+        )));
+    }
     let prompter = Prompter::new(&tuned.base, prompt, &shots, reserved);
     let dev = prompter.dev_set(&examples, asked.calibrated)?;
     let scores = dev.scores(&tuned.base, &tuned.model, Savings::default(), on_done)?;
+    check_finite(&tuned.base, &scores)?;
     Ok(Evaluation {
+        notes: prompter.cut_note(&task.name).into_iter().collect(),
         metrics: dev_metrics(task, &dev, &scores, ""),
         examples: examples.len(),
     })

@@ -5,7 +5,7 @@ use beft_core::{BiasTerm, Encoding};
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, Positions};
 use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
-use beft_tasks::{ModelKind, PromptTask, Task};
+use beft_tasks::{ModelKind, PromptTask, Task, TaskError};
 use burn::tensor::Device;
 
 use crate::model::Model;
@@ -49,10 +49,19 @@ struct Loaded {
 /// When there is no such model, or no such task for it.
 pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
     let dir = find_model(model, &mut |_| ())?;
-    Ok(match is_decoder(&dir)? {
-        true => PromptTask::resolve(task)?.into_task(),
-        false => Task::resolve(task)?,
-    })
+    let (encoders, decoders) = (Task::resolve(task), PromptTask::resolve(task));
+    let other = |kind: &str, is: &str| {
+        let name = dir.name();
+        Error::Usage(format!("{task} is a task of {kind}, and {name} is {is}"))
+    };
+    match (is_decoder(&dir)?, encoders, decoders) {
+        (true, _, Ok(prompt)) => Ok(prompt.into_task()),
+        (false, Ok(task), _) => Ok(task),
+        (true, Ok(_), Err(TaskError::UnknownPrompt { .. })) => Err(other("encoders", "a decoder")),
+        (true, _, Err(error)) => Err(error.into()),
+        (false, Err(_), Ok(_)) => Err(other("decoders", "an encoder")),
+        (false, Err(error), _) => Err(error.into()),
+    }
 }
 
 /// Whether a model folder holds a causal language model.

@@ -201,6 +201,9 @@ impl TaskData {
         let prompter = Prompter::new(base, prompt, &chosen[..asked.shots], options.reserved);
         let dev = prompter.dev_set(&examples, asked.calibrated)?;
         let bare = Prompter::new(base, prompt, &[], options.reserved);
+        let train_set = bare.train(&chosen, options.objective)?;
+        notes.extend(prompter.cut_note("dev"));
+        notes.extend(bare.cut_note("train"));
         let mut hash = Sha256::new();
         for example in chosen.iter().chain(&examples) {
             hash.update(format!("{example:?}\n"));
@@ -210,7 +213,7 @@ impl TaskData {
             task: task.clone(),
             labels: choice_names(train.labels, &dev),
             text_pairs: false,
-            train: bare.train(&chosen, options.objective)?,
+            train: train_set,
             train_examples: chosen.iter().map(plain).collect(),
             dev: vec![dev],
             fingerprint: short_hex(hash),

@@ -35,6 +35,8 @@ pub struct Tuned {
     pub text_pairs: Option<bool>,
     /// The mode it was trained in, if the adapter says.
     pub terms: Option<String>,
+    /// What a decoder was asked in training, if the adapter says.
+    pub prompt: Option<String>,
 }
 
 /// Opens a tuned model: an adapter folder on its base model (`model` if given, else the one it
@@ -162,6 +164,7 @@ struct Facts {
     task: Option<String>,
     text_pairs: Option<bool>,
     terms: Option<String>,
+    prompt: Option<String>,
 }
 
 impl Facts {
@@ -214,6 +217,7 @@ impl Facts {
             task: text("task"),
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
+            prompt: text("prompt"),
         })
     }
 
@@ -225,6 +229,7 @@ impl Facts {
             task: self.task,
             text_pairs: self.text_pairs,
             terms: self.terms,
+            prompt: self.prompt,
         }
     }
 }
@@ -282,6 +287,19 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// Number of examples.
     pub examples: usize,
+    /// What the user should hear.
+    pub notes: Vec<String>,
+}
+
+/// Fails where a model says nothing: its weights are damaged.
+pub(crate) fn check_finite(base: &Base, scores: &[Vec<f32>]) -> Result<(), Error> {
+    match scores.iter().flatten().all(|score| score.is_finite()) {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "{} gives scores that are no numbers: its weights are damaged, or too large for the precision",
+            base.name()
+        ))),
+    }
 }
 
 /// Evaluates a tuned model on labelled data.
@@ -302,7 +320,9 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
         )));
     }
     let logits = tuned.predict(&data.examples, |_| ())?;
+    check_finite(&tuned.base, &logits)?;
     Ok(Evaluation {
+        notes: Vec::new(),
         metrics: task_metrics(task, &targets(task, data.examples.iter()), &logits, ""),
         examples: data.examples.len(),
     })

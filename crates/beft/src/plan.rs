@@ -18,8 +18,8 @@ pub struct PlanOptions {
     pub precision: Precision,
     /// Examples computed at a time.
     pub batch_size: usize,
-    /// Tokens of each.
-    pub length: usize,
+    /// Tokens of each; `None` for 128, or as many as the model takes.
+    pub length: Option<usize>,
     /// Of those, how many are predicted.
     pub predicted: usize,
 }
@@ -51,6 +51,9 @@ impl MemoryPlan {
 /// The program, its threads' stacks and pools, tokenizer and data.
 const PROGRAM: u64 = 50 << 20;
 
+/// Tokens of an input where nothing is said.
+const USUAL_LENGTH: usize = 128;
+
 /// What training a decoder will take: from `config.json`, nothing is loaded. On a CPU in one process; a GPU
 /// takes its own libraries' share instead of the program's.
 ///
@@ -60,6 +63,15 @@ const PROGRAM: u64 = 50 << 20;
 pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Error> {
     let dir: ModelDir = find_model(model, &mut |_| ())?;
     let config = DecoderConfig::load(&dir)?;
+    let length = options
+        .length
+        .unwrap_or(USUAL_LENGTH.min(config.max_tokens));
+    if length > config.max_tokens || options.predicted >= length {
+        return Err(Error::Usage(format!(
+            "{length} tokens of which {} are predicted: the model takes {} in all, and the first is given",
+            options.predicted, config.max_tokens
+        )));
+    }
     // Shapes alone: values are drawn when they are first used.
     let model = DecoderForCausalLM::init(&config, &Device::default());
     let shapes = param_shapes(&model);
@@ -99,7 +111,7 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
         parameters,
         trainable,
         weights,
-        activations: widened + activations(&config, options, config.layers - unchanged),
+        activations: widened + activations(&config, options, length, config.layers - unchanged),
         // Values, those of the step before, gradients, two moments, and what a step makes of them.
         optimizer: 6 * 4 * trainable as u64,
         program: PROGRAM,
@@ -107,12 +119,17 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
 }
 
 /// Bytes of activations with `tracked` layers that gradients pass through.
-fn activations(config: &DecoderConfig, options: &PlanOptions, tracked: usize) -> u64 {
+fn activations(
+    config: &DecoderConfig,
+    options: &PlanOptions,
+    length: usize,
+    tracked: usize,
+) -> u64 {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-    let rows = options.batch_size * options.length;
+    let rows = options.batch_size * length;
     let q = config.heads * config.head_dim;
     let kv = config.key_value_heads * config.head_dim;
-    let squares = options.batch_size * config.heads * options.length * options.length;
+    let squares = options.batch_size * config.heads * length * length;
     let norms = if config.order == Order::Parallel {
         1
     } else {

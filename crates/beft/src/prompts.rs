@@ -1,9 +1,10 @@
 //! Prompts and what may follow them, as token ids.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use beft_core::{EncodedSet, Encoding, Targets};
-use beft_tasks::{Metric, PromptExample, PromptKind, PromptTask};
+use beft_tasks::{Candidates, Metric, PromptExample, PromptKind, PromptTask, Template};
 
 use crate::{Base, Error};
 
@@ -25,6 +26,8 @@ pub(crate) struct Prompter<'a> {
     task: &'a PromptTask,
     /// Longest input in tokens.
     max_length: usize,
+    /// How many inputs were cut.
+    cut: Cell<usize>,
     /// Worked examples in front of each question, with a blank line behind; empty for none.
     shots: String,
 }
@@ -78,8 +81,20 @@ impl<'a> Prompter<'a> {
             base,
             task,
             max_length: task.defaults.max_length.min(base.max_length()).min(room),
+            cut: Cell::new(0),
             shots: shots.collect(),
         }
+    }
+
+    /// What to say of inputs that were cut, from the left, so far.
+    pub(crate) fn cut_note(&self, of: &str) -> Option<String> {
+        let cut = self.cut.get();
+        (cut > 0).then(|| {
+            format!(
+                "{of}: {cut} inputs are longer than {} tokens and were cut from the left",
+                self.max_length
+            )
+        })
     }
 
     pub(crate) fn kind(&self) -> PromptKind {
@@ -162,6 +177,7 @@ impl<'a> Prompter<'a> {
         // Nothing stands in front of them.
         let bare = Prompter {
             shots: String::new(),
+            cut: Cell::new(0),
             ..*self
         };
         Ok(Calibration {
@@ -187,9 +203,12 @@ impl<'a> Prompter<'a> {
             .base
             .tokenizer()
             .encode_ids(texts.iter().map(String::as_str))?;
-        let prompts = ids.into_iter().map(|ids| match ids.is_empty() {
-            true => Ok(vec![self.needed_start()?]),
-            false => Ok(self.cut(ids, most)),
+        let prompts = ids.into_iter().map(|ids| match ids.len() {
+            0 => Ok(vec![self.needed_start()?]),
+            length => {
+                self.cut.set(self.cut.get() + usize::from(length > most));
+                Ok(self.cut_to(ids, most))
+            }
         });
         Ok(Questions {
             prompts: prompts.collect::<Result<_, Error>>()?,
@@ -249,9 +268,10 @@ impl<'a> Prompter<'a> {
         let longest = texts.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
         // All are cut by the same number of tokens, so that they still begin alike.
         let over = longest.saturating_sub(self.max_length);
+        self.cut.set(self.cut.get() + usize::from(over > 0));
         for (ids, scored) in &mut texts {
             let most = ids.len().saturating_sub(over).max(2);
-            *ids = self.cut(std::mem::take(ids), most);
+            *ids = self.cut_to(std::mem::take(ids), most);
             *scored = (*scored).min(ids.len() - 1);
         }
         let Some((first, _)) = texts.first() else {
@@ -274,7 +294,7 @@ impl<'a> Prompter<'a> {
     }
 
     /// The last tokens, with the token that begins a text kept in front.
-    fn cut(&self, ids: Vec<u32>, most: usize) -> Vec<u32> {
+    fn cut_to(&self, ids: Vec<u32>, most: usize) -> Vec<u32> {
         if ids.len() <= most {
             return ids;
         }
@@ -302,6 +322,21 @@ impl<'a> Prompter<'a> {
         let config = self.base.decoder_config()?;
         config.bos.or(config.eos.first().copied())
     }
+}
+
+/// What a decoder was asked, for its adapter's record: the template, and what may follow.
+pub(crate) fn prompt_facts(task: &PromptTask) -> String {
+    let sources = |templates: &[Template]| -> Vec<String> {
+        templates.iter().map(|t| t.source().to_owned()).collect()
+    };
+    let candidates = match &task.candidates {
+        Candidates::Classes(texts) => texts.clone(),
+        Candidates::Choices(templates) => sources(templates),
+        Candidates::Each(template) | Candidates::Answer(template) => {
+            sources(std::slice::from_ref(template))
+        }
+    };
+    format!("{} -> {}", task.template.source(), candidates.join(" | "))
 }
 
 /// Tokens of a question at least.

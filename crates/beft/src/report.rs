@@ -42,7 +42,18 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
     }
     line("## What each mode reached\n".to_owned());
     line(modes_table(&results.modes, &results.picked));
-    line("Metrics on the dev split after the last epoch; `best` is the best epoch's. `frozen` trains the head alone, `all` every bias; each of the others the named bias in every layer, the pooler's bias and the head.\n".to_owned());
+    // A decoder has no head, and so no mode that trains it alone.
+    let what = match results.modes.iter().any(|mode| mode.mode == "frozen") {
+        true => {
+            "`frozen` trains the head alone, `all` every bias; each of the others the named bias in every layer, the pooler's bias and the head."
+        }
+        false => {
+            "`all` trains every bias; each of the others the named bias in every layer and nothing else."
+        }
+    };
+    line(format!(
+        "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}\n"
+    ));
     line("## Scores by layer\n".to_owned());
     for scores in &ranking.scores {
         line(format!("![{0} scores](heatmap_{0}.svg)\n", scores.scorer()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beft_score::RankedTerm;
+use beft_score::{RankedTerm, ScorerKind};
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,13 @@ impl RunResults {
             return format!("Picked {}.", self.picked);
         };
         let (ours, top) = (score(picked), score(best));
-        if ours >= top {
+        let equal = candidates.iter().filter(|m| score(m) == top).count();
+        if ours >= top && equal > 1 {
+            format!(
+                "Picked {}: {} {ours:.3}, which {equal} of {names} reached.",
+                self.picked, self.metric
+            )
+        } else if ours >= top {
             format!(
                 "Picked {}: {} {ours:.3}, the best of {names}.",
                 self.picked, self.metric
@@ -168,12 +174,16 @@ impl Ranking {
 
     /// The scorers' notes in words: `beft: angle over 90°: q@3 (93.1°)`.
     pub fn notes(&self) -> Vec<String> {
-        self.scores
-            .iter()
-            .flat_map(|s| {
-                let notes = grouped_notes(s).into_iter();
-                notes.map(|note| format!("{}: {note}", s.scorer()))
-            })
-            .collect()
+        let primary = self.primary().scorer();
+        let beft = ScorerKind::Beft.name();
+        let tied = primary != beft && self.scores.iter().any(|s| s.scorer() == beft);
+        let decides =
+            format!("{beft}: its scores do not tell q, k and v apart here, {primary}'s decide");
+        let first = tied.then_some(decides).into_iter();
+        let others = self.scores.iter().flat_map(|s| {
+            let notes = grouped_notes(s).into_iter();
+            notes.map(|note| format!("{}: {note}", s.scorer()))
+        });
+        first.chain(others).collect()
     }
 }

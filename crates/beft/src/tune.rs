@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
-use beft_nn::{BiasModel, Savings, read_params, snapshot};
+use beft_nn::{BiasModel, Precision, Savings, read_params, snapshot};
 use beft_tasks::Task;
 use beft_train::{
     Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Schedule, Selection, TrainConfig,
@@ -11,8 +11,9 @@ use beft_train::{
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
-use crate::evaluate::{DevMetrics, DevScores};
+use crate::evaluate::{DevMetrics, DevScores, check_finite};
 use crate::modes::{PREFIX_TOKENS, check_mode};
+use crate::prompts::prompt_facts;
 use crate::{Base, Error, Model, Objective, TaskData};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
@@ -283,6 +284,9 @@ pub fn tune_together(
     let mut scores: Vec<Vec<DevScores>> = vec![Vec::new(); jobs.len()];
     if let ([job], [Mode::Asked(_)]) = (jobs, modes(jobs).as_slice()) {
         let (metrics, found) = devs[0].of(base, &untrained[0])?;
+        found
+            .iter()
+            .try_for_each(|scores| check_finite(base, scores))?;
         return Ok(vec![asked(job, untrained.remove(0), metrics, found)]);
     }
     let evaluate = |job: usize, model: &_| {
@@ -434,6 +438,12 @@ fn facts(base: &Base, job: &TuneJob<'_>) -> Map<String, Value> {
         "batch_size": options.batch_size,
         "seed": options.seed,
     });
+    if let Some(prompt) = &data.task.prompt {
+        facts["prompt"] = json!(prompt_facts(prompt));
+    }
+    if base.precision() != Precision::F32 {
+        facts["precision"] = json!(base.precision().to_string());
+    }
     if data.objective != Objective::Task {
         facts["objective"] = json!(data.objective);
     }

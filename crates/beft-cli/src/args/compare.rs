@@ -26,7 +26,7 @@ pub(crate) struct CellArgs {
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// What the frozen weight matrices are kept and multiplied in: f32 or bf16.
+    /// What the frozen weight matrices are kept and multiplied in: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
 }

@@ -44,9 +44,9 @@ pub(crate) struct PlanArgs {
     /// Examples computed at a time.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: u32,
-    /// Tokens of each.
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) length: u32,
+    /// Tokens of each [default: 128, or as many as the model takes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) length: Option<u32>,
     /// Of those, how many are predicted.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) predicted: u32,

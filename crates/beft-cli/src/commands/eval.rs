@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use beft::checkpoint::Adapter;
 use beft::core::Asked;
 use beft::tasks::{Dataset, Split, Task};
@@ -77,6 +77,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         &Evaluation {
             metrics: all,
             examples,
+            notes: Vec::new(),
         },
     )
 }
@@ -89,6 +90,7 @@ fn report(
     files: &str,
     result: &Evaluation,
 ) -> Result<()> {
+    result.notes.iter().for_each(|note| tell!("{note}"));
     if let Some(out) = &args.out {
         let adapter = args.tuned.adapter.as_ref();
         let record = json!({
@@ -177,6 +179,9 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         ),
         None => "text",
     };
-    let task = find_task(tuned.base.name(), name)?;
+    let task = find_task(tuned.base.name(), name).map_err(|error| match &args.task {
+        Some(_) => anyhow!(error),
+        None => anyhow!("{error}; the adapter was trained on `{name}`: give its file with --task"),
+    })?;
     Ok((tuned, task))
 }

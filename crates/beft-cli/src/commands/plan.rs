@@ -12,7 +12,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         mode: args.terms.clone(),
         precision: args.precision,
         batch_size: args.batch_size as usize,
-        length: args.length as usize,
+        length: args.length.map(|n| n as usize),
         predicted: args.predicted as usize,
     };
     let plan = plan_memory(&args.model, &options)?;

@@ -27,6 +27,11 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
         }
     };
     let size = train_size(&task, args.train_size, args.regime)?.unwrap_or(available);
+    // As in training: a decoder's 1,000 are all where there are fewer.
+    let size = match task.prompt.is_some() && args.train_size.is_none() {
+        true => size.min(available),
+        false => size,
+    };
     if size > available {
         bail!(
             "{size} examples do not fit {}: it has {available}",

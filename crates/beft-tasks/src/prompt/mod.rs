@@ -19,10 +19,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::task::{ClassLabel, TaskError, plain_name};
-use crate::{Defaults, Metric, Regimes, Split, Task, TaskKind};
+use crate::{Defaults, Hub, Metric, Regimes, Split, Task, TaskKind};
 
 pub(crate) use file::PromptTable;
 use table::TABLE;
+
+/// Tasks of SuperGLUE that decoders alone have.
+const SUPER_GLUE: [&str; 4] = ["copa", "multirc", "record", "wsc"];
 
 /// How a prompt task is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -163,6 +166,13 @@ impl PromptTask {
     /// [`Task::load`](crate::Task::load) does not read it.
     pub fn into_task(self) -> Task {
         let defaults = self.defaults;
+        let hub = match Task::named(&self.name) {
+            Ok(task) => task.hub,
+            Err(_) => SUPER_GLUE.contains(&self.name.as_str()).then(|| Hub {
+                repo: "aps/super_glue".to_owned(),
+                config: Some(self.name.clone()),
+            }),
+        };
         Task {
             name: self.name.clone(),
             title: self.title.clone(),
@@ -181,7 +191,7 @@ impl PromptTask {
             skip_malformed: self.skip_malformed,
             mismatched: false,
             files: self.files.clone(),
-            hub: None,
+            hub,
             metrics: self.metrics.clone(),
             defaults: Defaults {
                 learning_rate: defaults.learning_rate,
