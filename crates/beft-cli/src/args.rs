@@ -96,7 +96,7 @@ fn objective(name: &str) -> Result<Objective, String> {
 pub(crate) struct SourceArgs {
     /// Task: a GLUE or SuperGLUE one (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli, boolq, cb,
     /// wic), text for your own data (columns text[, text_pair], label), or a .toml file. Of a decoder: sst2,
-    /// rte, cb, boolq, wsc, wic, multirc, copa, record, squad, drop, or a .toml file with a [prompt] table.
+    /// rte, cb, boolq, wsc, wic, multirc, copa, record, squad, drop, or a .toml file with a prompt table.
     #[arg(long, value_name = "TASK")]
     pub(crate) task: String,
     /// Folder with the train and dev files (.tsv, .csv, .jsonl, .parquet) [default: the task's data
