@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
-use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable, Stored};
+use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable};
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
@@ -58,14 +58,13 @@ pub fn save_model<M: Module>(
         config.insert("label2id".to_owned(), Value::Object(ids));
     }
 
-    let tensors: Vec<(String, Stored, HeadTensor)> = read_params(module, |_| true)
+    let tensors: Vec<(String, HeadTensor)> = read_params(module, |_| true)
         .into_iter()
         .filter_map(|(path, data)| {
             let (row, name) = table.by_path(&path)?;
-            Some((name, row.stored, HeadTensor::from_param(&data, row.stored)))
+            Some((name, HeadTensor::from_param(&data, row.stored)))
         })
         .collect();
-    let tensors = whole(tensors);
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
         .map(|(_, tensor)| tensor.values.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -99,39 +98,6 @@ pub fn save_model<M: Module>(
         }
     }
     write_dir_atomic(dir, &files, OWNED).map_err(write)
-}
-
-/// Puts the parts of a tensor together that the checkpoint has as one.
-fn whole(tensors: Vec<(String, Stored, HeadTensor)>) -> Vec<(String, HeadTensor)> {
-    let (mut whole, mut parts) = (
-        Vec::new(),
-        BTreeMap::<String, BTreeMap<usize, HeadTensor>>::new(),
-    );
-    for (name, stored, tensor) in tensors {
-        match stored {
-            Stored::Third(part) => {
-                parts.entry(name).or_default().insert(part, tensor);
-            }
-            Stored::Same | Stored::Transposed => whole.push((name, tensor)),
-        }
-    }
-    for (name, parts) in parts {
-        let parts: Vec<HeadTensor> = parts.into_values().collect();
-        let mut shape = parts[0].shape.clone();
-        let width = shape.last().copied().unwrap_or(1);
-        let rows = parts[0].values.len() / width;
-        let row = |row: usize| {
-            parts
-                .iter()
-                .flat_map(move |p| &p.values[row * width..][..width])
-        };
-        let values = (0..rows).flat_map(row).copied().collect();
-        if let Some(last) = shape.last_mut() {
-            *last *= parts.len();
-        }
-        whole.push((name, HeadTensor { shape, values }));
-    }
-    whole
 }
 
 /// Fails if `dir` exists and is not a folder that [`save_model`] may replace.

@@ -10,8 +10,8 @@ use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::config::{Order, WITHOUT_LN2};
 use crate::layer::add_bias;
+use crate::pass::Pass;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
@@ -35,7 +35,7 @@ pub struct DecoderForCausalLM {
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     architecture: Architecture,
-    order: Order,
+    terms: &'static [BiasTerm],
     final_bias: bool,
     head_bias: bool,
 }
@@ -48,7 +48,7 @@ impl DecoderForCausalLM {
         Self {
             facts: Facts {
                 architecture: config.architecture,
-                order: config.order,
+                terms: config.terms(),
                 final_bias: decoder.final_bias.is_some(),
                 head_bias: config.head_bias,
             },
@@ -175,10 +175,7 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn terms(&self) -> &'static [BiasTerm] {
-        match self.facts.order {
-            Order::Parallel => &WITHOUT_LN2,
-            Order::PreNorm | Order::PostNorm => &BiasTerm::ALL,
-        }
+        self.facts.terms
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -190,7 +187,37 @@ impl BiasModel for DecoderForCausalLM {
     }
 }
 
+impl DecoderForCausalLM {
+    /// Scores of continuations from what the lowest `layers` layers gave.
+    ///
+    /// # Panics
+    ///
+    /// If no token of the batch is to be predicted.
+    fn score(&self, pass: &Pass<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let batch = pass.batch;
+        let device = batch.ids().device();
+        let scored = batch.scored(&device);
+        let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
+        let hidden = self.decoder.last(pass, hidden, layers, &scored.rows);
+        let sets = batch.set_of(Rows::All);
+        let sets = sets.map(|sets| sets.clone().select(0, scored.rows.clone()));
+        let log_probabilities = log_softmax(self.logits(hidden, sets.as_ref()), 1);
+        let tokens = scored.ids.dims()[0];
+        let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
+        batch.as_given(scored.means(own.reshape([tokens])))
+    }
+}
+
 impl SequenceClassifier for DecoderForCausalLM {
+    /// # Panics
+    ///
+    /// If no token of the batch is to be predicted.
+    fn forward(&self, batch: &Batch) -> Tensor<2> {
+        // Masks and rotations are made once.
+        let pass = self.decoder.pass(batch);
+        self.score(&pass, self.decoder.embed(&pass), 0)
+    }
+
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         let pass = self.decoder.pass(batch);
         self.decoder
@@ -205,17 +232,7 @@ impl SequenceClassifier for DecoderForCausalLM {
     ///
     /// If no token of the batch is to be predicted.
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        let device = batch.ids().device();
-        let scored = batch.scored(&device);
-        let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
-        let pass = self.decoder.pass(batch);
-        let hidden = self.decoder.last(&pass, hidden, layers, &scored.rows);
-        let sets = batch.set_of(Rows::All);
-        let sets = sets.map(|sets| sets.clone().select(0, scored.rows.clone()));
-        let log_probabilities = log_softmax(self.logits(hidden, sets.as_ref()), 1);
-        let tokens = scored.ids.dims()[0];
-        let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
-        batch.as_given(scored.means(own.reshape([tokens])))
+        self.score(&self.decoder.pass(batch), hidden, layers)
     }
 
     /// One less than there are: a decoder reads rows of the last.

@@ -110,7 +110,7 @@ pub enum Activation {
 }
 
 /// The terms of a layer with one norm.
-pub(crate) const WITHOUT_LN2: [BiasTerm; 7] = [
+const WITHOUT_LN2: [BiasTerm; 7] = [
     BiasTerm::Q,
     BiasTerm::K,
     BiasTerm::V,
@@ -166,6 +166,11 @@ impl DecoderConfig {
             mean: 0.0,
             std: self.initializer_range,
         }
+    }
+
+    /// The token that begins a text.
+    pub fn start(&self) -> Option<u32> {
+        self.bos.or(self.eos.first().copied())
     }
 
     /// The bias terms that its layers have: GPT-J's have one norm.

@@ -319,8 +319,7 @@ impl<'a> Prompter<'a> {
     }
 
     fn start(&self) -> Option<u32> {
-        let config = self.base.decoder_config()?;
-        config.bos.or(config.eos.first().copied())
+        self.base.decoder_config()?.start()
     }
 }
 

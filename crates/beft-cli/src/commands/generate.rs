@@ -39,8 +39,11 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
     let tokenizer = tuned.base.tokenizer();
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
     if ids.is_empty() {
-        let start = config.bos.or(config.eos.first().copied());
-        ids.push(start.context("give a prompt: the model has no token to begin a text with")?);
+        ids.push(
+            config
+                .start()
+                .context("give a prompt: the model has no token to begin a text with")?,
+        );
     }
     let taken = model.prefix_len() + ids.len();
     let room = config.max_tokens.saturating_sub(taken);
