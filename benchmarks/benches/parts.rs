@@ -38,7 +38,7 @@ fn data() -> EncodedSet {
         Encoding {
             ids: (0..length as u32).map(|i| 1000 + 31 * i).collect(),
             type_ids: vec![0; length],
-            branches: Vec::new(),
+            ..Encoding::default()
         }
     };
     EncodedSet {
@@ -166,7 +166,8 @@ fn files(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group("files");
     group.sample_size(10);
-    let open = || Base::open(&folder, 128, &device()).expect("BEFT_MODEL names a model folder");
+    let open =
+        || Base::open(&folder, Some(128), &device()).expect("BEFT_MODEL names a model folder");
     group.bench_function("load", |b| {
         b.iter(|| open().model(2, 0).expect("a classifier"));
     });

@@ -31,14 +31,14 @@ pub(crate) struct ForwardArgs {
 /// their ratio.
 pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
-    let base = Base::open(&args.model, args.length, &device)?;
+    let base = Base::open(&args.model, Some(args.length), &device)?;
     let (Model::Encoder(model), _) = base.model(2, 0)? else {
         bail!("{} is no encoder", args.model);
     };
     let encoding = Encoding {
         ids: (0..args.length as u32).map(|i| 1000 + i).collect(),
         type_ids: vec![0; args.length],
-        branches: Vec::new(),
+        ..Encoding::default()
     };
     let encodings = vec![encoding; args.batch_size];
     let batch = Batch::new(&encodings, Padding::Packed, &device);

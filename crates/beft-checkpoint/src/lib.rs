@@ -10,12 +10,14 @@
 //!   [`save_model`] writes a whole model.
 
 mod adapter;
-mod adapter_file;
 mod adapter_parts;
+mod apply;
 mod error;
+mod keys;
 mod load;
 mod model_dir;
 mod names;
+mod peft;
 mod save;
 mod shard;
 mod tensors;
@@ -24,12 +26,13 @@ mod test_files;
 mod tokenizer;
 
 pub use adapter::Adapter;
-pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
 pub use adapter_parts::{HeadTensor, LoraFactors, PrefixValues};
 pub use error::CheckpointError;
+pub use keys::{KeyTable, MODEL_KEYS};
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as};
 pub use model_dir::ModelDir;
 pub use names::{NameTable, Stored, TensorName, rows};
+pub use peft::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
 pub use save::{check_model_target, save_model};
 pub use tensors::TensorFiles;
 pub use tokenizer::TextTokenizer;

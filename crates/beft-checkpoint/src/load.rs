@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use beft_nn::map_params;
+use beft_nn::{map_params, param_shapes};
 use burn::module::Module;
 use burn::tensor::{DType, Element, TensorData};
 use half::{bf16, f16};
@@ -68,6 +68,8 @@ impl fmt::Display for TensorProblem {
 pub struct LoadReport {
     /// Optional tensors the checkpoint does not hold: their parameters keep the initial values.
     pub initialized: Vec<String>,
+    /// Those among them that the checkpoint holds with another number of rows: a head of other classes.
+    pub misshapen: Vec<TensorProblem>,
     /// Tensors of the checkpoint that the model has no place for.
     pub unused: Vec<String>,
 }
@@ -106,31 +108,44 @@ pub fn load_module_as<M: Module>(
     let mut problems = Vec::new();
     let mut unreadable = None;
     let mut used = BTreeSet::new();
+    let own: BTreeSet<String> = param_shapes(&module).into_iter().map(|(p, _)| p).collect();
     let module = map_params(module, |path, shape| {
         let (row, name) = table.by_path(path)?;
-        let Some(found) = table
-            .spellings(&name)
-            .into_iter()
-            .find(|n| files.contains(n))
-        else {
+        let mut spellings = table.spellings(&name);
+        let tied = table.tied.iter().filter(|(tied, _)| *tied == name);
+        let free = tied.filter(|(_, other)| {
+            let place = table.by_hf(other);
+            place.is_none_or(|(_, path)| !own.contains(&path))
+        });
+        spellings.extend(free.map(|(_, other)| (*other).to_owned()));
+        let Some(found) = spellings.into_iter().find(|n| files.contains(n)) else {
             if row.optional {
                 report.initialized.push(name);
             } else {
                 problems.push(TensorProblem::Missing {
                     name,
-                    expected: stored(shape, row.stored),
+                    expected: row.stored.in_file(shape),
                 });
             }
             return None;
         };
-        let expected = stored(shape, row.stored);
+        let expected = row.stored.in_file(shape);
         let in_file = files.shape(&found).unwrap_or_default();
         if in_file != expected {
-            problems.push(TensorProblem::Shape {
-                name: found,
+            let same_inputs = in_file.get(1..) == expected.get(1..);
+            let problem = TensorProblem::Shape {
+                name: found.clone(),
                 expected,
                 found: in_file.to_vec(),
-            });
+            };
+            // A head for other classes is drawn anew, as a missing one.
+            if row.optional && same_inputs {
+                report.initialized.push(name);
+                report.misshapen.push(problem);
+                used.insert(found);
+            } else {
+                problems.push(problem);
+            }
             return None;
         }
         let data = match dtype(path, shape) {
@@ -166,21 +181,6 @@ pub fn load_module_as<M: Module>(
     Ok((module, report))
 }
 
-/// The shape in the file of a parameter with this shape in the module.
-fn stored(shape: &[usize], stored: Stored) -> Vec<usize> {
-    match stored {
-        Stored::Same => shape.to_vec(),
-        Stored::Transposed => shape.iter().rev().copied().collect(),
-        Stored::Third(_) => {
-            let mut whole = shape.to_vec();
-            if let Some(last) = whole.last_mut() {
-                *last *= PARTS;
-            }
-            whole
-        }
-    }
-}
-
 /// A tensor as the module with this shape holds it.
 fn read<T: FromFloat + Element>(
     files: &TensorFiles,
@@ -191,14 +191,19 @@ fn read<T: FromFloat + Element>(
     let values: Vec<T> = files.read_as(name)?;
     let values = match (as_stored, shape) {
         (Stored::Transposed, [columns, rows]) => transpose(&values, *rows, *columns),
-        (Stored::Third(part), [.., width]) => values
-            .chunks(PARTS * width)
-            .flat_map(|row| &row[part * width..(part + 1) * width])
-            .copied()
-            .collect(),
+        (Stored::Third(part), [.., width]) => third(&values, *width, part),
         _ => values,
     };
     Ok(TensorData::new(values, shape.to_vec()))
+}
+
+/// One of the equal parts of a tensor along its last axis, which are this wide.
+pub(crate) fn third<T: Copy>(values: &[T], width: usize, part: usize) -> Vec<T> {
+    values
+        .chunks_exact((PARTS * width).max(1))
+        .flat_map(|row| &row[part * width..(part + 1) * width])
+        .copied()
+        .collect()
 }
 
 /// `[rows, columns]` to `[columns, rows]`, in blocks that stay in cache.
@@ -249,6 +254,7 @@ mod tests {
             },
         ],
         ignored: &["position_ids"],
+        tied: &[],
     };
 
     fn tiny() -> Tiny {
@@ -283,16 +289,36 @@ mod tests {
     }
 
     #[test]
+    fn a_head_of_other_classes_is_drawn_anew_and_told() {
+        let dense: &[f32] = &[1., 2., 3., 4., 5., 6.];
+        let (module, report) = load(&[
+            ("dense.weight", &[3, 2], dense),
+            ("head", &[3], &[5., 5., 5.]),
+        ])
+        .unwrap();
+        let head: Vec<f32> = module.head.val().into_data().iter().collect();
+        assert_eq!(head, [1., 1.]);
+        assert_eq!(report.initialized, ["head"]);
+        let told = report.misshapen[0].to_string();
+        assert_eq!(told, "tensor `head` has shape [3], expected [2]");
+        let message = load(&[
+            ("dense.weight", &[3, 2], dense),
+            ("head", &[2, 1], &[5., 5.]),
+        ]);
+        let message = message.unwrap_err().to_string();
+        assert!(
+            message.contains("`head` has shape [2, 1], expected [2]"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn missing_and_misshapen_tensors_are_named_together() {
         let message = load(&[("head", &[3], &[0., 0., 0.])])
             .unwrap_err()
             .to_string();
         assert!(
             message.contains("`base.dense.weight` is missing (expected shape [3, 2])"),
-            "{message}"
-        );
-        assert!(
-            message.contains("`head` has shape [3], expected [2]"),
             "{message}"
         );
         let message = load(&[("base.dense.weight", &[2, 3], &[0.; 6])])

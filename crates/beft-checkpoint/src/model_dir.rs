@@ -2,9 +2,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{CheckpointError, TensorFiles, TextTokenizer};
+use crate::{CheckpointError, KeyTable, TensorFiles, TextTokenizer};
 
 /// A model folder in Hugging Face layout.
 #[derive(Clone, Debug)]
@@ -12,6 +12,9 @@ pub struct ModelDir {
     path: PathBuf,
     name: String,
 }
+
+/// More than any classifier has.
+const MOST_CLASSES: u64 = 100_000;
 
 const NEEDED: &str = "config.json, model.safetensors (or pytorch_model.bin, or an index with its shards) and tokenizer.json";
 
@@ -65,6 +68,105 @@ impl ModelDir {
         serde_json::from_slice(&text).map_err(|source| CheckpointError::Json { path, source })
     }
 
+    /// Reads `config.json` as `T`, keys with the value null left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`config`](Self::config).
+    pub fn config_without_null<T: DeserializeOwned>(&self) -> Result<T, CheckpointError> {
+        let mut keys: Map<String, Value> = self.config()?;
+        keys.retain(|_, value| !value.is_null());
+        serde_json::from_value(Value::Object(keys)).map_err(|source| CheckpointError::Json {
+            path: self.config_path(),
+            source,
+        })
+    }
+
+    /// The keys of config.json that none of `tables` knows, each in a sentence for the user. Keys with a value that
+    /// is not implemented are errors of whoever loads the config.
+    ///
+    /// # Errors
+    ///
+    /// As [`config`](Self::config).
+    pub fn unknown_keys(&self, tables: &[&KeyTable]) -> Result<Vec<String>, CheckpointError> {
+        let keys: Map<String, Value> = self.config()?;
+        let unknown = KeyTable::check(tables, &keys).unwrap_or_default();
+        let told = unknown.into_iter().map(|key| {
+            format!(
+                "{}: the key `{key}` is not known for this architecture and is not used",
+                self.config_path().display()
+            )
+        });
+        Ok(told.collect())
+    }
+
+    /// The repository that the user named and its revision, where the model is no folder of theirs.
+    pub fn repository(&self) -> (&str, Option<&str>) {
+        match self.name.split_once('@') {
+            Some((id, revision)) if Path::new(&self.name) != self.path => (id, Some(revision)),
+            _ => (&self.name, None),
+        }
+    }
+
+    /// The class names in config.json, as transformers reads them: `id2label`, or `num_labels`, or two classes;
+    /// a class without a name is `LABEL_i`.
+    ///
+    /// # Errors
+    ///
+    /// When a key of `id2label` is no number, or there are as many classes as a damaged file says.
+    pub fn labels(&self) -> Result<Vec<String>, CheckpointError> {
+        let keys: Map<String, Value> = self.config()?;
+        let fail = |reason: String| CheckpointError::Config {
+            path: self.config_path(),
+            reason,
+        };
+        let default = |class: usize| format!("LABEL_{class}");
+        let count = match keys.get("num_labels").filter(|v| !v.is_null()) {
+            None => None,
+            Some(value) => Some(
+                value
+                    .as_u64()
+                    .filter(|n| (1..=MOST_CLASSES).contains(n))
+                    .ok_or_else(|| {
+                        fail(format!(
+                            "`num_labels` is {value}; it must be a number of classes"
+                        ))
+                    })? as usize,
+            ),
+        };
+        let names = match keys.get("id2label") {
+            Some(Value::Object(names)) if !names.is_empty() => names,
+            None | Some(Value::Null | Value::Object(_)) => {
+                return Ok((0..count.unwrap_or(2)).map(default).collect());
+            }
+            Some(value) => {
+                return Err(fail(format!("`id2label` is {value}; it must be an object")));
+            }
+        };
+        // transformers gives the names up where they are not as many as the classes.
+        let count = match count {
+            Some(count) if count != names.len() => {
+                return Ok((0..count).map(default).collect());
+            }
+            _ => names.len(),
+        };
+        let mut labels: Vec<String> = (0..count).map(default).collect();
+        for (class, name) in names {
+            let class: usize = class
+                .parse()
+                .map_err(|_| fail(format!("`id2label`: `{class}` is no class number")))?;
+            let name = match name {
+                Value::String(name) => name.clone(),
+                Value::Null => continue,
+                other => other.to_string(),
+            };
+            if let Some(label) = labels.get_mut(class) {
+                *label = name;
+            }
+        }
+        Ok(labels)
+    }
+
     /// The `model_type` of `config.json`.
     ///
     /// # Errors
@@ -90,14 +192,15 @@ impl ModelDir {
     ///
     /// When there are none, or they are damaged.
     pub fn tensors(&self) -> Result<TensorFiles, CheckpointError> {
+        // A whole file wins over an index, which may be left from an earlier save (`modeling_utils.py`).
         for stem in ["model.safetensors", "pytorch_model.bin"] {
-            let index = self.path.join(format!("{stem}.index.json"));
-            if index.is_file() {
-                return TensorFiles::open_sharded(&index);
-            }
             let file = self.path.join(stem);
             if file.is_file() {
                 return TensorFiles::open(&file);
+            }
+            let index = self.path.join(format!("{stem}.index.json"));
+            if index.is_file() {
+                return TensorFiles::open_sharded(&index);
             }
         }
         TensorFiles::open(&self.existing("model.safetensors")?)
@@ -107,9 +210,11 @@ impl ModelDir {
     ///
     /// # Errors
     ///
-    /// When `tokenizer.json` is missing or malformed.
+    /// As [`TextTokenizer::open`].
     pub fn tokenizer(&self, max_length: usize) -> Result<TextTokenizer, CheckpointError> {
-        TextTokenizer::open(&self.existing("tokenizer.json")?, max_length)
+        let config: Map<String, Value> = self.config()?;
+        let class = config.get("tokenizer_class").and_then(Value::as_str);
+        TextTokenizer::open(&self.path, &self.model_type()?, class, max_length)
     }
 
     fn existing(&self, file: &str) -> Result<PathBuf, CheckpointError> {
@@ -128,6 +233,32 @@ impl ModelDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_are_named_as_transformers_names_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let labels = |config: &str| {
+            fs::write(dir.path().join("config.json"), config).unwrap();
+            ModelDir::open(dir.path()).unwrap().labels()
+        };
+        assert_eq!(labels("{}").unwrap(), ["LABEL_0", "LABEL_1"]);
+        assert_eq!(labels(r#"{"num_labels": 3}"#).unwrap().len(), 3);
+        let names = r#"{"id2label": {"1": "yes", "0": 7}}"#;
+        assert_eq!(labels(names).unwrap(), ["7", "yes"]);
+        assert_eq!(
+            labels(r#"{"id2label": {"0": "a", "2": "c"}}"#).unwrap(),
+            ["a", "LABEL_1"]
+        );
+        assert_eq!(
+            labels(r#"{"id2label": {"0": "a"}, "num_labels": 2}"#).unwrap(),
+            ["LABEL_0", "LABEL_1"]
+        );
+        let message = labels(r#"{"id2label": {"a": "b"}}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("`a` is no class number"), "{message}");
+        assert!(labels(r#"{"num_labels": 0}"#).is_err());
+    }
 
     #[test]
     fn errors_name_the_missing_file() {

@@ -12,6 +12,23 @@ pub enum Stored {
 /// Parts that [`Stored::Third`] tells apart.
 pub(crate) const PARTS: usize = 3;
 
+impl Stored {
+    /// The shape in the file of a parameter with this shape in the module.
+    pub(crate) fn in_file(self, shape: &[usize]) -> Vec<usize> {
+        match self {
+            Self::Same => shape.to_vec(),
+            Self::Transposed => shape.iter().rev().copied().collect(),
+            Self::Third(_) => {
+                let mut whole = shape.to_vec();
+                if let Some(last) = whole.last_mut() {
+                    *last *= PARTS;
+                }
+                whole
+            }
+        }
+    }
+}
+
 /// One row of a [`NameTable`].
 #[derive(Clone, Copy, Debug)]
 pub struct TensorName {
@@ -68,6 +85,9 @@ pub struct NameTable {
     /// Beginnings, without the backbone's prefix, of tensors that belong to other heads or are derived, ignored
     /// when present; what begins with `*` is an end.
     pub ignored: &'static [&'static str],
+    /// Tensors that are one with another, as (name, other name): where a checkpoint lacks the first, it is stored
+    /// under the second, unless the module has a parameter of its own for that.
+    pub tied: &'static [(&'static str, &'static str)],
 }
 
 impl NameTable {
@@ -175,6 +195,7 @@ mod tests {
             },
         ],
         ignored: &["cls."],
+        tied: &[],
     };
 
     #[test]

@@ -131,6 +131,23 @@ impl TensorFiles {
         Some(self.entry(name)?.1.shape)
     }
 
+    /// Whether two tensors are there and hold the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn equal(&self, a: &str, b: &str) -> Result<bool, CheckpointError> {
+        let (Some((shard_a, info_a)), Some((shard_b, info_b))) = (self.entry(a), self.entry(b))
+        else {
+            return Ok(false);
+        };
+        let same_kind = info_a.dtype == info_b.dtype && info_a.shape == info_b.shape;
+        let same = same_kind && shard_a.bytes(a)? == shard_b.bytes(b)?;
+        shard_a.release(a);
+        shard_b.release(b);
+        Ok(same)
+    }
+
     /// The values of a tensor as `f32`; `f32`, `f16` and `bf16` can be read.
     ///
     /// # Errors

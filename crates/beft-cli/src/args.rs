@@ -127,6 +127,12 @@ pub(crate) struct RecipeArgs {
     /// Keep the layers' inputs alone, and compute each layer anew in the backward pass: less memory, more time.
     #[arg(long)]
     pub(crate) gradient_checkpointing: bool,
+    /// Cut longer inputs to so many tokens [default: the task's, 128 for GLUE; else what model and tokenizer allow]
+    #[arg(long, value_name = "N", value_parser = max_length())]
+    pub(crate) max_length: Option<u32>,
+    /// Refuse to train where the checkpoint's head has another number of classes, instead of drawing a new one.
+    #[arg(long)]
+    pub(crate) keep_head: bool,
     /// Decides the training subset, a new head, the order of examples and dropout.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u32,
@@ -290,6 +296,10 @@ pub(crate) struct TunedArgs {
     /// Task, as in tune [default: the one it was trained on; text if it does not say]
     #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
+    /// Cut longer inputs to so many tokens [default: what the adapter was trained with, else what model and
+    /// tokenizer allow]
+    #[arg(long, value_name = "N", value_parser = max_length())]
+    pub(crate) max_length: Option<u32>,
     /// What to compute on; `beft devices` lists what there is.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
@@ -351,6 +361,11 @@ pub(crate) struct DemoArgs {
     /// Output folder: model/, data/, report.md, results.json, heatmaps, adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,
+}
+
+/// Three special tokens and one of each text of a pair are the least.
+fn max_length() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(5..)
 }
 
 /// A learning rate that f32 can hold and that moves something.

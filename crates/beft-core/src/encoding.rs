@@ -9,6 +9,9 @@ pub struct Encoding {
     /// Segment of each token (0 for the first text, 1 for the second); as long as `ids`, or empty for
     /// a model that knows no segments.
     pub type_ids: Vec<u32>,
+    /// Position of each token; empty where they are 0, 1, 2 and so on. RoBERTa gives a padding token inside a text
+    /// the place before the first.
+    pub positions: Vec<i64>,
     /// Continuations, whose tokens are the last of `ids`; none for an encoder.
     pub branches: Vec<Branch>,
 }

@@ -24,10 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let tokenizer = dir.tokenizer(config.max_tokens)?;
     let ids = tokenizer.encode([(prompt.as_str(), None)])?.remove(0).ids;
-    let options = GenerateOptions {
-        max_new_tokens: 80,
-        stop: config.eos,
-    };
+    let options = GenerationSettings::load(&dir, &config)?.options(80);
     let new = model.generate(std::slice::from_ref(&ids), &options, |_, _| ());
     println!("{}", tokenizer.decode(&[ids, new[0].clone()].concat())?);
     Ok(())

@@ -40,6 +40,38 @@ struct Facts {
     head_bias: bool,
 }
 
+/// Fails where the checkpoint has a bias that config.json does not give the architecture, or lacks one that it
+/// does: transformers leaves out the first and draws the second at random.
+fn check_biases(
+    config: &DecoderConfig,
+    files: &TensorFiles,
+    report: &LoadReport,
+) -> Result<(), CheckpointError> {
+    let names = config.architecture.names();
+    let optional = names.rows.iter().filter(|row| row.optional);
+    let biases = optional.filter_map(|row| {
+        let (_, term) = row.path.rsplit_once(".biases.")?;
+        Some((row, config.has_bias(term.parse().ok()?)))
+    });
+    for (row, native) in biases {
+        for layer in 0..config.layers {
+            let name = row.hf.replacen("{l}", &layer.to_string(), 1);
+            let absent = report.initialized.contains(&name);
+            if native == absent {
+                let says = match native {
+                    true => "config.json says that there is such a bias, but the file has no",
+                    false => "config.json says that there is no such bias, but the file has",
+                };
+                return Err(CheckpointError::Config {
+                    path: files.path().to_owned(),
+                    reason: format!("{says} `{name}`: check attention_bias and mlp_bias"),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 impl DecoderForCausalLM {
     /// A newly initialised model; values are drawn when first used.
     pub fn init(config: &DecoderConfig, device: &Device) -> Self {
@@ -73,28 +105,28 @@ impl DecoderForCausalLM {
         precision: Precision,
         device: &Device,
     ) -> Result<(Self, LoadReport), CheckpointError> {
-        let config = DecoderConfig::load(dir)?;
+        let mut config = DecoderConfig::load(dir)?;
+        let names = config.architecture.names();
+        // Two tensors that differ are not tied, whatever config.json says (`tie_weights` in `modeling_utils.py`).
+        for (tokens, head) in names.tied {
+            let both = files.contains(tokens) && files.contains(head);
+            config.tied_head &= !both || files.equal(tokens, head)?;
+        }
         let model = Self::init(&config, device);
-        let names = model.names();
         let dtype = |_: &str, shape: &[usize]| match shape.len() {
             2 => precision.dtype(),
             _ => Precision::F32.dtype(),
         };
         let (model, mut report) = load_module_as(model, names, files, dtype)?;
-        // An added bias is no missing one; a native one is.
-        let added = |name: &String| {
-            let attention = ["q_proj.bias", "k_proj.bias", "v_proj.bias"];
-            !(config.native_qkv_biases && attention.iter().any(|end| name.ends_with(end)))
-        };
-        report.initialized.retain(|name| !added(name));
-        if let Some(name) = report.initialized.first() {
-            return Err(CheckpointError::Config {
+        if !report.misshapen.is_empty() {
+            return Err(CheckpointError::Tensors {
                 path: files.path().to_owned(),
-                reason: format!(
-                    "config.json says that there are biases of query, key and value, but `{name}` is missing"
-                ),
+                problems: report.misshapen,
             });
         }
+        check_biases(&config, files, &report)?;
+        // An added bias is no missing one.
+        report.initialized.clear();
         Ok((model, report))
     }
 

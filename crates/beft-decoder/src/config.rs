@@ -1,10 +1,11 @@
-use beft_checkpoint::{CheckpointError, ModelDir};
+use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
 use beft_core::BiasTerm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
+use crate::fields::Fields;
 use crate::rotary::RotaryConfig;
-use crate::{Architecture, fields::Fields};
+use crate::{Architecture, config_keys};
 
 /// What the computation of a causal language model depends on, read from the `config.json` of any
 /// [`Architecture`].
@@ -141,7 +142,12 @@ impl DecoderConfig {
             });
         };
         let fields: Map<String, Value> = dir.config()?;
-        Self::read(architecture, &fields).map_err(|reason| CheckpointError::Config { path, reason })
+        let fail = |reason| CheckpointError::Config {
+            path: path.clone(),
+            reason,
+        };
+        KeyTable::check(&config_keys(architecture), &fields).map_err(fail)?;
+        Self::read(architecture, &fields).map_err(fail)
     }
 
     /// The config of an architecture from the fields of its `config.json`.
@@ -171,6 +177,20 @@ impl DecoderConfig {
     /// The token that begins a text.
     pub fn start(&self) -> Option<u32> {
         self.bos.or(self.eos.first().copied())
+    }
+
+    /// Whether a checkpoint has the bias of a term in each layer.
+    pub(crate) fn has_bias(&self, term: BiasTerm) -> bool {
+        match term {
+            BiasTerm::Q | BiasTerm::K | BiasTerm::V => self.native_qkv_biases,
+            BiasTerm::M1 => match self.architecture {
+                Architecture::Llama => self.native_qkv_biases,
+                Architecture::Qwen2 | Architecture::Gptj => false,
+                Architecture::Opt | Architecture::Gpt2 => true,
+            },
+            BiasTerm::M2 | BiasTerm::M3 => self.norm == Norm::Layer || self.gate_bias,
+            BiasTerm::Ln1 | BiasTerm::Ln2 => self.norm == Norm::Layer,
+        }
     }
 
     /// The bias terms that its layers have: GPT-J's have one norm.
@@ -291,11 +311,12 @@ fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfi
     if fields.text_or("hidden_act", "silu")? != "silu" {
         return Err("`hidden_act` is not `silu`, which is implemented".to_owned());
     }
-    if fields.flag_or("use_sliding_window", false)? {
+    if qwen && fields.flag_or("use_sliding_window", false)? {
         return Err(
             "`use_sliding_window` is true; attention over all tokens is implemented".to_owned(),
         );
     }
+    fields.only_in_list("layer_types", "full_attention")?;
     let max_tokens = fields.size_or("max_position_embeddings", 2048)?;
     Ok(DecoderConfig {
         architecture,
@@ -316,8 +337,9 @@ fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfi
         max_tokens,
         tied_head: fields.flag_or("tie_word_embeddings", false)?,
         head_bias: false,
+        // Qwen2's config has neither key: transformers ignores them there.
         native_qkv_biases: qwen || fields.flag_or("attention_bias", false)?,
-        gate_bias: fields.flag_or("mlp_bias", false)?,
+        gate_bias: !qwen && fields.flag_or("mlp_bias", false)?,
         embedding_dropout: 0.0,
         residual_dropout: 0.0,
         attention_dropout: fields.number_or("attention_dropout", 0.0)?,

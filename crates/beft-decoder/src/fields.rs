@@ -39,6 +39,19 @@ impl<'a> Fields<'a> {
         self.get(name).map_or(Ok(default), text)
     }
 
+    /// Fails for a list with another text than this.
+    pub(crate) fn only_in_list(&self, name: &str, only: &str) -> Result<(), String> {
+        let list = self.get(name).and_then(Value::as_array);
+        match list
+            .into_iter()
+            .flatten()
+            .find(|item| item.as_str() != Some(only))
+        {
+            Some(other) => Err(format!("`{name}` has {other}; {only} is implemented")),
+            None => Ok(()),
+        }
+    }
+
     /// One token id, a list of them, or none.
     pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
         let id = |value: &Value| {

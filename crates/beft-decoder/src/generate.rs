@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use beft_core::Encoding;
 use beft_nn::{Batch, Savings};
 use burn::module::Module;
@@ -8,12 +10,84 @@ use crate::cache::LayerCache;
 use crate::pass::Pass;
 
 /// How to generate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     /// Tokens to generate at most.
     pub max_new_tokens: usize,
-    /// Tokens that end a text; the one that did is not part of the result.
+    /// The model's own tokens that end a text; the one that did is not part of the result.
+    pub end: Vec<u32>,
+    /// Further tokens that end a text, likewise.
     pub stop: Vec<u32>,
+    /// Scores of tokens that the prompt or the new text has already are divided by this where they are positive,
+    /// else multiplied; 1 for no change.
+    pub repetition_penalty: f32,
+    /// A text does not end before prompt and new tokens together are so many.
+    pub min_length: usize,
+    /// A text does not end before so many new tokens.
+    pub min_new_tokens: usize,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 0,
+            end: Vec::new(),
+            stop: Vec::new(),
+            repetition_penalty: 1.0,
+            min_length: 0,
+            min_new_tokens: 0,
+        }
+    }
+}
+
+impl GenerateOptions {
+    /// The tokens that must not follow a prompt of so many tokens and so many new ones.
+    fn forbidden(&self, prompt: usize, made: usize) -> &[u32] {
+        match made < self.min_new_tokens || prompt + made < self.min_length {
+            true => &self.end,
+            false => &[],
+        }
+    }
+
+    /// The next token of each prompt, behind what was generated so far: the most probable one.
+    fn next(
+        &self,
+        logits: Tensor<2>,
+        prompts: &[Vec<u32>],
+        texts: &[Vec<u32>],
+        made: usize,
+    ) -> Vec<u32> {
+        let shortest = prompts.iter().map(Vec::len).min().unwrap_or(0);
+        if self.repetition_penalty == 1.0 && self.forbidden(shortest, made).is_empty() {
+            return best(logits);
+        }
+        // Scores of single tokens change: on the host.
+        let [_, width] = logits.dims();
+        let mut all: Vec<f32> = logits.into_data().iter().collect();
+        let rows = all.chunks_mut(width.max(1)).zip(prompts).zip(texts);
+        rows.map(|((scores, prompt), text)| {
+            let seen: BTreeSet<u32> = prompt.iter().chain(text).copied().collect();
+            for id in seen {
+                if let Some(score) = scores.get_mut(id as usize) {
+                    *score = match *score < 0.0 {
+                        true => *score * self.repetition_penalty,
+                        false => *score / self.repetition_penalty,
+                    };
+                }
+            }
+            for id in self.forbidden(prompt.len(), made) {
+                if let Some(score) = scores.get_mut(*id as usize) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
+            let first_best = |best: usize, index: usize| match scores[index] > scores[best] {
+                true => index,
+                false => best,
+            };
+            (0..scores.len()).fold(0, first_best) as u32
+        })
+        .collect()
+    }
 }
 
 /// What is added to the attention scores of padding.
@@ -59,13 +133,14 @@ impl DecoderForCausalLM {
         let pass = model.decoder.pass(&batch);
         let rows = batch.last_prompt_rows(&device);
         let hidden = model.decoder.last_cached(&pass, &rows, &mut cache);
-        let mut next = best(model.logits(hidden, None));
+        let mut next = options.next(model.logits(hidden, None), prompts, &texts, 0);
 
         let each = Tensor::<1, Int>::arange(0..prompts.len() as i64, &device);
         let mut running = vec![true; prompts.len()];
         for made in 0.. {
             for (index, token) in next.iter().enumerate() {
-                running[index] &= !options.stop.contains(token);
+                let ends = options.end.contains(token) || options.stop.contains(token);
+                running[index] &= !ends;
                 if running[index] {
                     texts[index].push(*token);
                     on_token(index, *token);
@@ -90,7 +165,7 @@ impl DecoderForCausalLM {
             };
             debug_assert_eq!(cache[0].columns(), prefix + longest + made);
             let hidden = model.decoder.last_cached(&pass, &each, &mut cache);
-            next = best(model.logits(hidden, None));
+            next = options.next(model.logits(hidden, None), prompts, &texts, made + 1);
         }
         texts
     }

@@ -46,6 +46,7 @@ pub const OPT_NAMES: NameTable = NameTable {
         linear("head", "lm_head.weight"),
     ],
     ignored: &["lm_head."],
+    tied: &[("model.decoder.embed_tokens.weight", "lm_head.weight")],
 };
 
 /// LLaMA and Qwen2 (`LlamaForCausalLM` in `modeling_llama.py`, `Qwen2ForCausalLM` in
@@ -77,6 +78,7 @@ pub const LLAMA_NAMES: NameTable = NameTable {
         linear("head", "lm_head.weight"),
     ],
     ignored: &["lm_head.", "*rotary_emb.inv_freq"],
+    tied: &[("model.embed_tokens.weight", "lm_head.weight")],
 };
 
 /// GPT-J (`GPTJForCausalLM` in `modeling_gptj.py`).
@@ -105,7 +107,8 @@ pub const GPTJ_NAMES: NameTable = NameTable {
         same("head_bias", "lm_head.bias"),
     ],
     // Causal masks, and an embedding of positions that is computed.
-    ignored: &["lm_head.", "h."],
+    ignored: &["lm_head.", "*.attn.bias", "*.attn.masked_bias", "*.attn.embed_positions"],
+    tied: &[("transformer.wte.weight", "lm_head.weight")],
 };
 
 /// GPT-2 (`GPT2LMHeadModel` in `modeling_gpt2.py`), whose linear layers are stored `[in, out]`, query, key
@@ -136,5 +139,7 @@ pub const GPT2_NAMES: NameTable = NameTable {
         same("decoder.final_bias", "transformer.ln_f.bias"),
         linear("head", "lm_head.weight"),
     ],
-    ignored: &["lm_head.", "h."],
+    // Causal masks.
+    ignored: &["lm_head.", "*.attn.bias", "*.attn.masked_bias"],
+    tied: &[("transformer.wte.weight", "lm_head.weight")],
 };

@@ -1,5 +1,6 @@
 use std::f64::consts::PI;
 
+use beft_checkpoint::KeyTable;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::{Map, Value};
 
@@ -56,6 +57,27 @@ pub enum Scaling {
     },
 }
 
+/// Keys of `rope_parameters` and `rope_scaling` (HF `modeling_rope_utils.py`).
+const ROPE_KEYS: KeyTable = KeyTable {
+    applied: &[
+        "attention_factor",
+        "beta_fast",
+        "beta_slow",
+        "factor",
+        "high_freq_factor",
+        "low_freq_factor",
+        "mscale",
+        "mscale_all_dim",
+        "original_max_position_embeddings",
+        "rope_theta",
+        "rope_type",
+        "truncate",
+        "type",
+    ],
+    immaterial: &[],
+    only: &[("partial_rotary_factor", "1.0")],
+};
+
 impl RotaryConfig {
     /// GPT-J's: pairs side by side, the usual base.
     pub(crate) fn interleaved(width: usize) -> Self {
@@ -80,7 +102,11 @@ impl RotaryConfig {
             Some(value) => Err(format!("`{name}` is {value}; it must be an object")),
         };
         let inner = object("rope_parameters")?.or(object("rope_scaling")?);
-        let inner = Fields(inner.unwrap_or(&empty));
+        let inner = inner.unwrap_or(&empty);
+        if let Some(key) = KeyTable::check(&[&ROPE_KEYS], inner)?.first() {
+            return Err(format!("`{key}` of the rotary scaling is not implemented"));
+        }
+        let inner = Fields(inner);
         let theta = fields.number_or("rope_theta", 10_000.0)?;
         let kind = inner.text_or("rope_type", inner.text_or("type", "default")?)?;
         let factor = || match inner.number_or("factor", f64::NAN)? {

@@ -260,7 +260,7 @@ impl<'a> Source<'a> {
             encodings.push(Encoding {
                 type_ids: vec![0; ids.len()],
                 ids,
-                branches: Vec::new(),
+                ..Encoding::default()
             });
         }
         let ints = |values: Vec<i64>| {

@@ -1,6 +1,8 @@
-use beft_checkpoint::{CheckpointError, ModelDir};
+use beft_checkpoint::{CheckpointError, KeyTable, MODEL_KEYS, ModelDir};
+use beft_core::Encoding;
 use burn::nn::Initializer;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::Architecture;
 
@@ -54,6 +56,36 @@ pub struct EncoderConfig {
     #[serde(default = "defaults::position_embedding_type")]
     pub position_embedding_type: String,
 }
+
+/// Keys of `BertConfig` and `RobertaConfig`. BERT's padding id matters to training from scratch alone; MODEL_KEYS
+/// has it for RoBERTa's positions.
+const KEYS: KeyTable = KeyTable {
+    applied: &[
+        "attention_probs_dropout_prob",
+        "classifier_dropout",
+        "hidden_act",
+        "hidden_dropout_prob",
+        "hidden_size",
+        "initializer_range",
+        "intermediate_size",
+        "layer_norm_eps",
+        "max_position_embeddings",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "position_embedding_type",
+        "type_vocab_size",
+    ],
+    // What other programs wrote beside the first BERTs, and no release of transformers reads.
+    immaterial: &[
+        "directionality",
+        "pooler_fc_size",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "pooler_type",
+    ],
+    only: &[],
+};
 
 /// Far above any BERT: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
@@ -121,12 +153,80 @@ impl EncoderConfig {
                 supported: Architecture::SUPPORTED.join(", "),
             });
         }
-        let config: Self = dir.config()?;
-        config.check().map_err(|reason| CheckpointError::Config {
+        let fail = |reason| CheckpointError::Config {
             path: dir.config_path(),
             reason,
-        })?;
+        };
+        let keys: Map<String, Value> = dir.config()?;
+        KeyTable::check(&Self::keys(), &keys).map_err(fail)?;
+        // transformers takes null for absent, too.
+        let config: Self = dir.config_without_null()?;
+        config.check().map_err(fail)?;
         Ok(config)
+    }
+
+    /// The tables that the keys of the config are checked against.
+    pub fn keys() -> [&'static KeyTable; 2] {
+        [&MODEL_KEYS, &KEYS]
+    }
+
+    /// Fails for an input that the model cannot be given, and sets the positions that its tokens have where they
+    /// are not 0, 1, 2 and so on.
+    ///
+    /// # Errors
+    ///
+    /// What is out of the model's range: a token, a segment (of a pair, where the model knows one), the length.
+    pub fn prepare(&self, encoding: &mut Encoding) -> Result<(), String> {
+        if let Some(id) = encoding
+            .ids
+            .iter()
+            .find(|id| **id as usize >= self.vocab_size)
+        {
+            return Err(format!(
+                "token id {id} is not among the {} tokens of the model (vocab_size)",
+                self.vocab_size
+            ));
+        }
+        let segments = match self.model_type {
+            Architecture::Bert => self.type_vocab_size,
+            // It is given no segments (`RobertaEmbeddings`).
+            Architecture::Roberta => usize::MAX,
+        };
+        if encoding
+            .type_ids
+            .iter()
+            .any(|segment| *segment as usize >= segments)
+        {
+            return Err(format!(
+                "a pair of texts needs two segments, and the model knows {segments} (type_vocab_size in config.json): \
+                 join the texts to one, or take a model that was trained on pairs"
+            ));
+        }
+        if encoding.len() > self.max_tokens() {
+            return Err(format!(
+                "it has {} tokens, and the model takes {} (max_position_embeddings)",
+                encoding.len(),
+                self.max_tokens()
+            ));
+        }
+        let padding = match self.model_type {
+            Architecture::Bert => None,
+            Architecture::Roberta => Some(self.pad_token_id.unwrap_or(1)),
+        };
+        let is_padding = |id: &u32| padding == Some(*id as usize);
+        if encoding.ids.iter().any(is_padding) {
+            // `create_position_ids_from_input_ids` counts the other tokens, and puts padding before the first.
+            let mut next = 0;
+            let place = |id: &u32| match is_padding(id) {
+                true => -1,
+                false => {
+                    next += 1;
+                    next - 1
+                }
+            };
+            encoding.positions = encoding.ids.iter().map(place).collect();
+        }
+        Ok(())
     }
 
     /// Position number of the first token: 0, or for RoBERTa the one behind the padding token's id
@@ -223,6 +323,53 @@ impl EncoderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_of_transformers_stands_in_one_table_and_its_default_is_implemented() {
+        let reference = include_str!("../tests/reference/keys.json");
+        let reference: Map<String, Value> = serde_json::from_str(reference).unwrap();
+        for name in Architecture::SUPPORTED {
+            let keys = reference[name].as_object().unwrap();
+            let tables = EncoderConfig::keys();
+            for key in keys.keys() {
+                let count = tables.iter().filter(|table| table.names(key)).count();
+                assert_eq!(count, 1, "{name}: {key}");
+            }
+            let unknown = KeyTable::check(&tables, keys).unwrap();
+            assert!(unknown.is_empty(), "{name}: {unknown:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_checked_and_padding_inside_texts_has_no_place_of_its_own() {
+        let encoding = |ids: &[u32], type_ids: &[u32]| Encoding {
+            ids: ids.to_vec(),
+            type_ids: type_ids.to_vec(),
+            ..Encoding::default()
+        };
+        let mut bert = EncoderConfig::base_cased();
+        let mut pair = encoding(&[101, 0, 102, 7, 102], &[0, 0, 0, 1, 1]);
+        bert.prepare(&mut pair).unwrap();
+        assert!(pair.positions.is_empty());
+        bert.type_vocab_size = 1;
+        let error = bert.prepare(&mut pair).unwrap_err();
+        assert!(error.contains("type_vocab_size"), "{error}");
+        let error = bert.prepare(&mut encoding(&[28996], &[0])).unwrap_err();
+        assert!(error.contains("28996"), "{error}");
+        let error = bert
+            .prepare(&mut encoding(&[1; 513], &[0; 513]))
+            .unwrap_err();
+        assert!(error.contains("512"), "{error}");
+
+        let roberta = EncoderConfig {
+            model_type: Architecture::Roberta,
+            pad_token_id: Some(1),
+            ..bert
+        };
+        let mut padded = encoding(&[0, 9, 1, 1, 8, 2], &[0, 0, 0, 0, 1, 1]);
+        roberta.prepare(&mut padded).unwrap();
+        assert_eq!(padded.positions, [0, 1, -1, -1, 2, 3]);
+    }
 
     #[test]
     fn refuses_what_it_cannot_compute() {

@@ -43,6 +43,7 @@ pub const BERT_NAMES: NameTable = NameTable {
         same("classifier.bias", "classifier.bias").optional(),
     ],
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls."],
+    tied: &[],
 };
 
 /// Parameter paths and HF tensor names of RoBERTa with classification head
@@ -58,6 +59,7 @@ pub const ROBERTA_NAMES: NameTable = NameTable {
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head."],
+    tied: &[],
 };
 
 /// The names of the masked-language-modelling head (`BertForMaskedLM`), for the backbone's see
@@ -73,4 +75,5 @@ pub const MASKED_LM_NAMES: NameTable = NameTable {
         same("output_bias", "cls.predictions.bias"),
     ],
     ignored: &["bert.", "classifier."],
+    tied: &[],
 };

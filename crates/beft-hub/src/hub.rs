@@ -108,8 +108,9 @@ impl Hub {
         self.token.as_deref()
     }
 
-    /// The snapshot folder of a model: `config.json`, `tokenizer.json` and the weights, which are
-    /// `model.safetensors` or else `pytorch_model.bin`, whole or as an index and its shards.
+    /// The snapshot folder of a model: `config.json`, the tokenizer's files, `generation_config.json` where there
+    /// is one, and the weights, which are `model.safetensors` or else `pytorch_model.bin`, whole or as an index and
+    /// its shards.
     ///
     /// `name` is `org/name` or `name`, with `@` and a branch, tag or commit where it is not to be
     /// `main`. What the cache holds complete is returned without a request.
@@ -124,7 +125,23 @@ impl Hub {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<PathBuf, HubError> {
         let repo = self.repo(name, RepoType::Model)?;
-        if let Some(folder) = repo.snapshot(self, model_files::missing)? {
+        let missing = |folder: &Path| {
+            let commit = folder.file_name().and_then(|name| name.to_str());
+            let absent = |file: &str| commit.is_some_and(|c| repo.cached.is_absent(c, file));
+            let unknown = |file: &&&str| {
+                // Offline nobody can say whether an optional file exists.
+                !self.offline && !folder.join(file).is_file() && !absent(file)
+            };
+            let mut missing = model_files::missing(folder);
+            missing.extend(
+                model_files::OPTIONAL
+                    .iter()
+                    .filter(unknown)
+                    .map(|f| (*f).to_owned()),
+            );
+            missing
+        };
+        if let Some(folder) = repo.snapshot(self, missing)? {
             return Ok(folder);
         }
         let client = self.client()?;
@@ -134,6 +151,15 @@ impl Hub {
             download.fetch(file, progress)?;
         }
         let found = |file: &str| info.siblings.iter().any(|s| s.rfilename == file);
+        for file in model_files::OPTIONAL {
+            match found(file) {
+                true => download.fetch(file, progress)?,
+                false => repo.cached.set_absent(&info.sha, file)?,
+            };
+        }
+        for file in model_files::vocabulary(found) {
+            download.fetch(file, progress)?;
+        }
         let weights = model_files::weights(found).ok_or_else(|| HubError::NoWeights {
             name: repo.name.to_string(),
             found: info.siblings.iter().map(|s| s.rfilename.clone()).collect(),

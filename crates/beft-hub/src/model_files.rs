@@ -7,7 +7,30 @@ use serde::Deserialize;
 use crate::HubError;
 use crate::name::check_file;
 
-pub(crate) const ALWAYS: [&str; 2] = ["config.json", "tokenizer.json"];
+pub(crate) const ALWAYS: [&str; 1] = ["config.json"];
+
+/// Files that say more about tokenizing and generating, where a model has them.
+pub(crate) const OPTIONAL: [&str; 5] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+];
+
+/// What stands for tokenizer.json where a model has none, each with all it needs.
+const VOCABULARIES: [&[&str]; 2] = [&["vocab.txt"], &["vocab.json", "merges.txt"]];
+
+/// The files of the vocabulary to read, where there is no tokenizer.json.
+pub(crate) fn vocabulary(has: impl Fn(&str) -> bool) -> &'static [&'static str] {
+    let found = VOCABULARIES
+        .into_iter()
+        .find(|files| files.iter().all(|file| has(file)));
+    match found {
+        Some(files) if !has("tokenizer.json") => files,
+        _ => &[],
+    }
+}
 
 /// A format of weights: one file, or an index and the shards that it names.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,11 +52,11 @@ const FORMATS: [Format; 2] = [
 ];
 
 /// The first file of the weights to read: an index, which then names the others, or all of them
-/// in one file. An index goes first where there are both, as when a model folder is opened.
+/// in one file, which goes first where there are both, as when a model folder is opened.
 pub(crate) fn weights(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     FORMATS
         .iter()
-        .flat_map(|format| [format.index, format.single])
+        .flat_map(|format| [format.single, format.index])
         .find(|file| has(file))
 }
 
@@ -75,6 +98,9 @@ pub(crate) fn missing(snapshot: &Path) -> Vec<String> {
         .filter(|file| !has(file))
         .map(|&file| file.to_owned())
         .collect();
+    if !has("tokenizer.json") && vocabulary(has).is_empty() {
+        missing.push("tokenizer.json".to_owned());
+    }
     match weights(has) {
         None => missing.push(FORMATS[0].single.to_owned()),
         Some(index) if is_index(index) => match shards(&snapshot.join(index)) {

@@ -369,11 +369,17 @@ pub(crate) fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
 }
 
 /// Position of each token.
-fn positions(encoding: &Encoding) -> Vec<usize> {
+fn positions(encoding: &Encoding) -> Vec<i64> {
+    if !encoding.positions.is_empty() {
+        return encoding.positions.clone();
+    }
     let prompt = encoding.prompt_len();
     let branches = encoding.branches.iter();
     let behind = branches.flat_map(|branch| prompt..prompt + branch.tokens);
-    (0..prompt).chain(behind).collect()
+    (0..prompt)
+        .chain(behind)
+        .map(|position| position as i64)
+        .collect()
 }
 
 /// With `split`, parts of ascending lengths that differ little: an attention weight is computed for
@@ -438,7 +444,7 @@ impl HostRows {
                     self.ids.push(token(&encoding.ids));
                     self.type_ids.push(token(&encoding.type_ids));
                     let own = positions.get(position).copied();
-                    self.positions.push(own.unwrap_or(position) as i64);
+                    self.positions.push(own.unwrap_or(position as i64));
                 }
             }
         }
@@ -464,7 +470,7 @@ mod tests {
         Encoding {
             ids: ids.to_vec(),
             type_ids: vec![0; ids.len()],
-            branches: Vec::new(),
+            ..Encoding::default()
         }
     }
 

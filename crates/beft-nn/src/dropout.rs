@@ -193,7 +193,7 @@ mod tests {
             .map(|length| Encoding {
                 ids: vec![1; *length],
                 type_ids: vec![0; *length],
-                branches: Vec::new(),
+                ..Encoding::default()
             })
             .collect();
         let device = Device::flex().autodiff();

@@ -330,7 +330,7 @@ impl Run<'_> {
         let cases = &self.cases.generate;
         let options = GenerateOptions {
             max_new_tokens: cases.first().map_or(0, |case| case.ids.len()),
-            stop: Vec::new(),
+            ..GenerateOptions::default()
         };
         let prompts: Vec<Vec<u32>> = cases.iter().map(|case| case.prompt.clone()).collect();
         let together = self.model.generate(&prompts, &options, |_, _| ());

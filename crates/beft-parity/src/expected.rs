@@ -77,7 +77,7 @@ impl Expected {
                 Encoding {
                     ids: cut(&ids),
                     type_ids: cut(&types),
-                    branches: Vec::new(),
+                    ..Encoding::default()
                 }
             })
             .collect();

@@ -117,7 +117,7 @@ impl Shape {
                 .map(|i| Encoding {
                     ids: (0..self.length).map(|j| id(i, j)).collect(),
                     type_ids: vec![0; self.length],
-                    branches: Vec::new(),
+                    ..Encoding::default()
                 })
                 .collect(),
             targets: Targets::Classes((0..self.batch).map(|i| i % 2).collect()),

@@ -197,7 +197,7 @@ fn stories260k_tells_its_story() {
     );
     let options = GenerateOptions {
         max_new_tokens: 80,
-        stop: Vec::new(),
+        ..GenerateOptions::default()
     };
     let text = model.generate(&[vec![1]], &options, |_, _| ()).remove(0);
     assert_eq!(

@@ -174,7 +174,7 @@ mod tests {
                 .map(|len| Encoding {
                     ids: vec![1; *len],
                     type_ids: vec![0; *len],
-                    branches: Vec::new(),
+                    ..Encoding::default()
                 })
                 .collect(),
             targets: Targets::Classes(vec![0; lengths.len()]),

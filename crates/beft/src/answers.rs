@@ -93,14 +93,14 @@ fn generate_texts(
     on_done: &mut impl FnMut(usize),
 ) -> Result<Vec<String>, Error> {
     let tokenizer = base.tokenizer();
-    let mut stop = base.decoder_config().map_or(Vec::new(), |c| c.eos.clone());
+    let settings = base.generation()?;
     // Where the end of a line is one token.
     let line = tokenizer.encode_ids(["\n"])?.remove(0);
     let end = line.last().copied();
-    stop.extend(end.filter(|id| tokenizer.decode(&[*id]).is_ok_and(|text| text == "\n")));
+    let end = end.filter(|id| tokenizer.decode(&[*id]).is_ok_and(|text| text == "\n"));
     let options = GenerateOptions {
-        max_new_tokens: questions.max_new_tokens,
-        stop,
+        stop: end.into_iter().collect(),
+        ..settings.options(questions.max_new_tokens)
     };
     let mut order: Vec<usize> = (0..questions.prompts.len()).collect();
     order.sort_by_key(|index| questions.prompts[*index].len());

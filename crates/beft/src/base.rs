@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{BiasTerm, Encoding};
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, Positions};
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions, config_keys};
 use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
 use beft_tasks::{ModelKind, PromptTask, Task, TaskError};
@@ -20,9 +20,19 @@ pub struct Base {
     tokenizer: TextTokenizer,
     config: ModelConfig,
     max_length: usize,
+    notes: Vec<String>,
     device: Device,
     precision: Precision,
     loaded: Mutex<Option<Loaded>>,
+}
+
+/// Tokenised inputs, and how many of them were cut.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The inputs.
+    pub encodings: Vec<Encoding>,
+    /// How many of them are longer than the model's, or the asked for, longest input.
+    pub cut: usize,
 }
 
 /// What config.json says.
@@ -84,14 +94,15 @@ fn is_decoder(dir: &ModelDir) -> Result<bool, CheckpointError> {
 }
 
 impl Base {
-    /// Opens a model by path or name. Inputs will be cut to `max_length` tokens, or to what the
-    /// model can take if that is less: an encoder's from the end, a decoder's from the beginning.
+    /// Opens a model by path or name. Inputs will be cut to `max_length` tokens, or without it to what the
+    /// tokenizer allows (`model_max_length`), and never be longer than what the model can take: an encoder's
+    /// are cut where its tokenizer says, a decoder's at the beginning.
     ///
     /// # Errors
     ///
-    /// When a file is missing or damaged, the architecture is not supported, or the tokenizer has
-    /// more tokens than the model.
-    pub fn open(name: &str, max_length: usize, device: &Device) -> Result<Self, Error> {
+    /// When a file is missing or damaged, the architecture is not supported, or a config has a value that
+    /// is not implemented.
+    pub fn open(name: &str, max_length: Option<usize>, device: &Device) -> Result<Self, Error> {
         let dir = find_model(name, &mut |_| ())?;
         let config = match is_decoder(&dir)? {
             true => ModelConfig::Decoder(DecoderConfig::load(&dir)?),
@@ -101,19 +112,19 @@ impl Base {
             ModelConfig::Encoder(config) => (config.max_tokens(), config.vocab_size),
             ModelConfig::Decoder(config) => (config.max_tokens, config.vocab_size),
         };
-        let max_length = max_length.min(longest);
-        let tokenizer = match &config {
-            ModelConfig::Encoder(_) => dir.tokenizer(max_length)?,
-            // What a decoder is asked stands at the end.
-            ModelConfig::Decoder(_) => dir.tokenizer(WHOLE)?,
+        let mut notes = match &config {
+            ModelConfig::Encoder(_) => dir.unknown_keys(&EncoderConfig::keys())?,
+            ModelConfig::Decoder(config) => dir.unknown_keys(&config_keys(config.architecture))?,
         };
-        if tokenizer.vocab_size() > vocabulary {
-            return Err(Error::Usage(format!(
-                "{}: the tokenizer has {} tokens, but config.json says vocab_size {vocabulary}; the files are not of one model",
-                dir.path().display(),
-                tokenizer.vocab_size(),
-            )));
-        }
+        let tokenizer = dir.tokenizer(WHOLE)?.with_rows(vocabulary);
+        notes.extend(tokenizer.notes().iter().cloned());
+        let asked = max_length.or(tokenizer.own_max_length());
+        let max_length = asked.map_or(longest, |asked| asked.min(longest));
+        let tokenizer = match &config {
+            ModelConfig::Encoder(_) => tokenizer.with_max_length(max_length)?,
+            // What a decoder is asked stands at the end.
+            ModelConfig::Decoder(_) => tokenizer,
+        };
         // An encoder's head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
         if matches!(config, ModelConfig::Encoder(_)) && tokenizer.special_tokens() < 2 {
             return Err(Error::Usage(format!(
@@ -128,6 +139,7 @@ impl Base {
             tokenizer,
             config,
             max_length,
+            notes,
             device: device.clone(),
             precision: Precision::default(),
             loaded: Mutex::new(None),
@@ -170,6 +182,27 @@ impl Base {
         match &self.config {
             ModelConfig::Decoder(config) => Some(config),
             ModelConfig::Encoder(_) => None,
+        }
+    }
+
+    /// What the user should hear about its files.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How it generates text.
+    ///
+    /// # Errors
+    ///
+    /// When its generation_config.json is damaged or asks for something that is not implemented, and for an
+    /// encoder.
+    pub fn generation(&self) -> Result<GenerationSettings, Error> {
+        match &self.config {
+            ModelConfig::Decoder(config) => Ok(GenerationSettings::load(&self.dir, config)?),
+            ModelConfig::Encoder(_) => Err(Error::Usage(format!(
+                "{} is an encoder, which generates no text",
+                self.name()
+            ))),
         }
     }
 
@@ -303,8 +336,26 @@ impl Base {
     pub fn encode<'a>(
         &self,
         inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<Vec<Encoding>, Error> {
-        Ok(self.tokenizer.encode(inputs)?)
+    ) -> Result<Encoded, Error> {
+        let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
+        if let ModelConfig::Encoder(config) = &self.config {
+            for (index, encoding) in encodings.iter_mut().enumerate() {
+                config.prepare(encoding).map_err(|reason| {
+                    Error::Usage(format!("{}: input {index}: {reason}", self.name()))
+                })?;
+            }
+        }
+        Ok(Encoded { encodings, cut })
+    }
+
+    /// What to say of `cut` inputs out of `all` that were cut; `of` is their file.
+    pub fn cut_note(&self, of: &str, cut: usize, all: usize) -> Option<String> {
+        (cut > 0).then(|| {
+            format!(
+                "{of}: {cut} of {all} inputs are longer than {} tokens and were cut (--max-length)",
+                self.max_length
+            )
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::modes::PREFIX_TOKENS;
 use crate::prompts::{Calibration, Prompter};
-use crate::{Base, Error, Objective, Questions};
+use crate::{Base, Encoded, Error, Objective, Questions};
 
 /// A task's training subset and dev splits, tokenised once.
 #[derive(Clone, Debug)]
@@ -126,9 +126,11 @@ impl TaskData {
             if let Some(limit) = limit {
                 found.examples.truncate(limit.max(1));
             }
+            let (set, note) = encode(base, task, found.examples.iter().collect(), &found.path)?;
+            notes.extend(note);
             dev.push(DevSet {
                 split: *split,
-                set: encode(base, task, found.examples.iter().collect())?,
+                set,
                 examples: found.examples,
                 right: Vec::new(),
                 questions: None,
@@ -148,11 +150,13 @@ impl TaskData {
             .map(|index| train.examples[index].clone())
             .collect();
         let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
+        let (train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
+        notes.extend(note);
         Ok(Self {
             task: task.clone(),
             text_pairs,
             fingerprint: fingerprint(chosen.iter().chain(dev_examples)),
-            train: encode(base, task, chosen.iter().collect())?,
+            train: train_set,
             train_examples: chosen,
             dev,
             labels: train.labels,
@@ -366,14 +370,20 @@ pub(crate) fn has_pairs(examples: &[Example]) -> bool {
     examples.iter().any(|e| e.text_pair.is_some())
 }
 
-fn encode(base: &Base, task: &Task, examples: Vec<&Example>) -> Result<EncodedSet, Error> {
+/// Tokenised examples, and what to say of those in `path` that were cut.
+fn encode(
+    base: &Base,
+    task: &Task,
+    examples: Vec<&Example>,
+    path: &Path,
+) -> Result<(EncodedSet, Option<String>), Error> {
     let texts = examples
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
-    Ok(EncodedSet {
-        encodings: base.encode(texts)?,
-        targets: targets(task, examples.into_iter()),
-    })
+    let Encoded { encodings, cut } = base.encode(texts)?;
+    let note = base.cut_note(&path.display().to_string(), cut, encodings.len());
+    let targets = targets(task, examples.into_iter());
+    Ok((EncodedSet { encodings, targets }, note))
 }
 
 /// What is to be said of each example; the first class or 0 where there is no label.

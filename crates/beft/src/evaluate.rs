@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use beft_checkpoint::{ADAPTER_SIDECAR, Adapter};
-use beft_core::{Encoding, Targets};
+use beft_core::Targets;
 use beft_eval::{RepeatedPrediction, argmax, compute, compute_values, predict};
 use beft_nn::{Precision, Savings};
 use beft_tasks::{Dataset, Example, Metric, Split, Task, TaskKind};
@@ -12,10 +12,8 @@ use serde_json::{Map, Value};
 use crate::answers::{answered, dev_metrics};
 use crate::data::{DevSet, has_pairs, targets};
 use crate::tune::EVAL_BATCH;
-use crate::{Base, Error, Model, find_model};
+use crate::{Base, Encoded, Error, Model, find_model};
 
-/// Longest input in tokens for an adapter that does not say (PEFT's own): the protocol's.
-const DEFAULT_MAX_LENGTH: usize = 128;
 /// Three special tokens and one of each text of a pair.
 const SHORTEST_MAX_LENGTH: u64 = 5;
 
@@ -37,10 +35,22 @@ pub struct Tuned {
     pub terms: Option<String>,
     /// What a decoder was asked in training, if the adapter says.
     pub prompt: Option<String>,
+    /// What the user should hear about the files.
+    pub notes: Vec<String>,
+}
+
+/// What a model says of inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    /// For each input the scores of the classes, or one value.
+    pub scores: Vec<Vec<f32>>,
+    /// What the user should hear about the inputs.
+    pub notes: Vec<String>,
 }
 
 /// Opens a tuned model: an adapter folder on its base model (`model` if given, else the one it
-/// names), or without an adapter the model folder `model` with a head of its own.
+/// names), or without an adapter the model folder `model` with a head of its own. Inputs are cut to `max_length`
+/// tokens, or without it to what the adapter was trained with, or to what model and tokenizer allow.
 ///
 /// # Errors
 ///
@@ -50,10 +60,11 @@ pub fn open_tuned(
     adapter: Option<&Path>,
     device: &Device,
     precision: Precision,
+    max_length: Option<usize>,
 ) -> Result<Tuned, Error> {
     match (model, adapter) {
-        (model, Some(dir)) => open_adapter(model, dir, device, precision),
-        (Some(model), None) => open_model(model, device, precision),
+        (model, Some(dir)) => open_adapter(model, dir, device, precision, max_length),
+        (Some(model), None) => open_model(model, device, precision, max_length),
         (None, None) => Err(Error::Usage(
             "give --adapter, or --model with the folder of a tuned model".to_owned(),
         )),
@@ -65,88 +76,96 @@ fn open_adapter(
     adapter_dir: &Path,
     device: &Device,
     precision: Precision,
+    max_length: Option<usize>,
 ) -> Result<Tuned, Error> {
     let adapter = Adapter::load(adapter_dir)?;
-    let classes = adapter.num_classes();
-    // A decoder has no head.
-    let named = adapter.facts.get("labels").and_then(Value::as_array);
-    let outputs = classes.unwrap_or_else(|| named.map_or(1, Vec::len).max(1));
     let whose = format!("adapter {}: beft.json", adapter_dir.display());
-    // PEFT's own adapters do not say; a decoder's inputs are cut to what its task says.
-    let longest = if adapter.causal_lm {
-        usize::MAX
-    } else {
-        DEFAULT_MAX_LENGTH
-    };
-    let facts = Facts::read(&adapter.facts, outputs, longest, &whose)?;
+    let facts = Facts::read(&adapter.facts, &whose)?;
+    let longest = max_length.or(facts.max_length);
     let base = match model {
-        Some(model) => Base::open(model, facts.max_length, device)?,
-        None => Base::open(&adapter.base_model, facts.max_length, device).map_err(|e| {
-            Error::Usage(format!(
-                "the adapter {} names `{}` as its base model, give another with --model: {e}",
-                adapter_dir.display(),
-                adapter.base_model
-            ))
-        })?,
+        Some(model) => Base::open(model, longest, device)?,
+        None => {
+            let name = adapter.base_name();
+            Base::open(&name, longest, device).map_err(|e| {
+                Error::Usage(format!(
+                    "the adapter {} names `{name}` as its base model, give another with --model: {e}",
+                    adapter_dir.display(),
+                ))
+            })?
+        }
     };
     let base = base.with_precision(precision)?;
     adapter.check_base(adapter_dir, &base.fingerprint())?;
-    if base.decoder_config().is_none() && classes.is_none() {
-        return Err(Error::Usage(format!(
-            "adapter {} has no classification head (`classifier.bias`)",
-            adapter_dir.display()
+    let fail =
+        |reason: String| Error::Usage(format!("adapter {}: {reason}", adapter_dir.display()));
+    let decoder = base.decoder_config().is_some();
+    if decoder && !adapter.head.is_empty() {
+        return Err(fail(
+            "it has a classification head, and a head on a decoder is not implemented: give the encoder it was \
+             trained on with --model"
+                .to_owned(),
+        ));
+    }
+    // A decoder has no head, and an adapter without one leaves the base's as it is.
+    let named = facts.labels.as_ref().map(Vec::len);
+    let outputs = match (adapter.num_classes(), decoder) {
+        (Some(classes), _) => classes,
+        (None, true) => named.unwrap_or(1).max(1),
+        (None, false) => base.dir().labels()?.len(),
+    };
+    let (model, report) = base.model(outputs, 0)?;
+    if !decoder && adapter.num_classes().is_none() && !report.initialized.is_empty() {
+        return Err(fail(format!(
+            "neither it nor its base has a trained classification head ({} missing)",
+            report.initialized.join(", ")
         )));
     }
-    let (model, _) = base.model(outputs, 0)?;
     let model = match (&adapter.prefix, model) {
         (Some(prefix), Model::Decoder(model)) => {
-            let model = model.with_prefix_values(prefix).map_err(|reason| {
-                Error::Usage(format!("adapter {}: {reason}", adapter_dir.display()))
-            })?;
-            Model::Decoder(model)
+            Model::Decoder(model.with_prefix_values(prefix).map_err(fail)?)
         }
-        (_, model) => {
+        (Some(_), Model::Encoder(_)) => {
+            return Err(fail(
+                "prefix tuning of an encoder is not implemented".to_owned(),
+            ));
+        }
+        (None, model) => {
             let names = model.names();
             adapter.apply(model, names, adapter_dir)?
         }
     };
-    Ok(facts.tuned(base, model))
+    facts.tuned(base, model, outputs, &whose, adapter.notes)
 }
 
-fn open_model(name: &str, device: &Device, precision: Precision) -> Result<Tuned, Error> {
-    let base = Base::open(name, usize::MAX, device)?;
-    if base.decoder_config().is_some() {
-        let base = base.with_precision(precision)?;
-        let (model, _) = base.model(1, 0)?;
-        let facts = Facts::read(&Map::new(), 1, usize::MAX, "")?;
-        return Ok(facts.tuned(base, model));
-    }
+fn open_model(
+    name: &str,
+    device: &Device,
+    precision: Precision,
+    max_length: Option<usize>,
+) -> Result<Tuned, Error> {
     let dir = find_model(name, &mut |_| ())?;
-    let config: Map<String, Value> = dir.config()?;
     let sidecar = dir.path().join(ADAPTER_SIDECAR);
     let mut known = Map::new();
     if let Ok(text) = std::fs::read(&sidecar) {
         known = serde_json::from_slice(&text)
             .map_err(|e| Error::Usage(format!("{}: {e}", sidecar.display())))?;
     }
-    let names = config.get("id2label").and_then(Value::as_object);
-    let names: Vec<Value> = (0..)
-        .map_while(|i: usize| names?.get(&i.to_string()).cloned())
-        .collect();
-    let outputs = names.len();
-    if outputs == 0 {
+    let whose = format!("{}: beft.json", dir.path().display());
+    let facts = Facts::read(&known, &whose)?;
+    let base = Base::open(name, max_length.or(facts.max_length), device)?;
+    let base = base.with_precision(precision)?;
+    if base.decoder_config().is_some() {
+        let (model, _) = base.model(1, 0)?;
+        return facts.tuned(base, model, 1, &whose, Vec::new());
+    }
+    let outputs = dir.labels()?.len();
+    let (model, report) = base.model(outputs, 0)?;
+    if let Some(problem) = report.misshapen.first() {
         return Err(Error::Usage(format!(
-            "{}: config.json has no `id2label`, so it is no tuned model; give --adapter",
+            "{}: {problem}: config.json says that there are {outputs} classes (id2label, num_labels); correct it",
             dir.path().display()
         )));
     }
-    if outputs > 1 {
-        known.entry("labels").or_insert(Value::Array(names));
-    }
-    let whose = format!("{}: beft.json", dir.path().display());
-    let facts = Facts::read(&known, outputs, DEFAULT_MAX_LENGTH, &whose)?;
-    let base = Base::open(name, facts.max_length, device)?.with_precision(precision)?;
-    let (model, report) = base.model(outputs, 0)?;
     if !report.initialized.is_empty() {
         return Err(Error::Usage(format!(
             "{} has no trained head: {} missing; give --adapter",
@@ -154,13 +173,14 @@ fn open_model(name: &str, device: &Device, precision: Precision) -> Result<Tuned
             report.initialized.join(", ")
         )));
     }
-    Ok(facts.tuned(base, model))
+    facts.tuned(base, model, outputs, &whose, Vec::new())
 }
 
 /// What was recorded beside an adapter or a tuned model.
 struct Facts {
-    labels: Vec<String>,
-    max_length: usize,
+    /// Class names; none for a regression.
+    labels: Option<Vec<String>>,
+    max_length: Option<usize>,
     task: Option<String>,
     text_pairs: Option<bool>,
     terms: Option<String>,
@@ -168,17 +188,11 @@ struct Facts {
 }
 
 impl Facts {
-    /// `longest` is for inputs where nothing is said; `whose` begins messages.
-    fn read(
-        facts: &Map<String, Value>,
-        outputs: usize,
-        longest: usize,
-        whose: &str,
-    ) -> Result<Self, Error> {
+    /// `whose` begins messages.
+    fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
         let text = |name: &str| facts.get(name).and_then(Value::as_str).map(str::to_owned);
-        let max_length = match facts.get("max_length") {
-            None => longest,
-            Some(value) => value
+        let max_length = facts.get("max_length").map(|value| {
+            value
                 .as_u64()
                 .filter(|n| *n >= SHORTEST_MAX_LENGTH)
                 .and_then(|n| usize::try_from(n).ok())
@@ -186,34 +200,24 @@ impl Facts {
                     Error::Usage(format!(
                         "{whose} says max_length {value}; it must be a whole number, {SHORTEST_MAX_LENGTH} or more"
                     ))
-                })?,
-        };
-        let labels: Vec<String> = match facts.get("labels").and_then(Value::as_array) {
-            Some(names) => names
-                .iter()
-                .filter_map(|v| v.as_str().map(str::to_owned))
-                .collect(),
-            None if outputs == 1 => Vec::new(),
-            None => (0..outputs).map(|class| class.to_string()).collect(),
-        };
-        let twice = labels
-            .iter()
-            .enumerate()
-            .find_map(|(i, label)| labels[..i].contains(label).then_some(label));
-        if let Some(twice) = twice {
+                })
+        });
+        let labels = facts.get("labels").and_then(Value::as_array).map(|names| {
+            let names = names.iter().filter_map(Value::as_str);
+            names.map(str::to_owned).collect::<Vec<_>>()
+        });
+        let twice = labels.iter().flat_map(|labels| {
+            let numbered = labels.iter().enumerate();
+            numbered.filter(|(i, label)| labels[..*i].contains(label))
+        });
+        if let Some((_, twice)) = twice.into_iter().next() {
             return Err(Error::Usage(format!(
                 "{whose} names the label `{twice}` twice"
             )));
         }
-        if labels.len().max(1) != outputs {
-            return Err(Error::Usage(format!(
-                "{whose} names {} labels, the head has {outputs} classes",
-                labels.len()
-            )));
-        }
         Ok(Self {
             labels,
-            max_length,
+            max_length: max_length.transpose()?,
             task: text("task"),
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
@@ -221,16 +225,44 @@ impl Facts {
         })
     }
 
-    fn tuned(self, base: Base, model: Model) -> Tuned {
-        Tuned {
+    /// The tuned model. Where nothing was recorded, an encoder's classes are named as its config.json names as
+    /// many, and one output is a regression's.
+    fn tuned(
+        self,
+        base: Base,
+        model: Model,
+        outputs: usize,
+        whose: &str,
+        notes: Vec<String>,
+    ) -> Result<Tuned, Error> {
+        let labels = match self.labels {
+            Some(labels) => labels,
+            None if outputs == 1 => Vec::new(),
+            None => {
+                let named = base.dir().labels()?;
+                match named.len() == outputs {
+                    true => named,
+                    false => (0..outputs).map(|class| format!("LABEL_{class}")).collect(),
+                }
+            }
+        };
+        if labels.len().max(1) != outputs {
+            return Err(Error::Usage(format!(
+                "{whose} names {} labels, the head has {outputs} classes",
+                labels.len()
+            )));
+        }
+        let notes = base.notes().iter().cloned().chain(notes).collect();
+        Ok(Tuned {
             base,
             model,
-            labels: self.labels,
+            labels,
             task: self.task,
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,
-        }
+            notes,
+        })
     }
 }
 
@@ -245,19 +277,17 @@ impl Tuned {
         &self,
         examples: &[Example],
         on_done: impl FnMut(usize) + Send,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let encodings = self.encode_texts(examples)?;
+    ) -> Result<Predicted, Error> {
+        let Encoded { encodings, cut } = self.encode_texts(examples)?;
         let savings = Savings::default();
-        Ok(predict(
-            &self.model,
-            &encodings,
-            EVAL_BATCH,
-            savings,
-            on_done,
-        ))
+        let note = self.base.cut_note("inputs", cut, encodings.len());
+        Ok(Predicted {
+            scores: predict(&self.model, &encodings, EVAL_BATCH, savings, on_done),
+            notes: note.into_iter().collect(),
+        })
     }
 
-    fn encode_texts(&self, examples: &[Example]) -> Result<Vec<Encoding>, Error> {
+    fn encode_texts(&self, examples: &[Example]) -> Result<Encoded, Error> {
         if self.model.decoder().is_some() {
             return Err(Error::Usage(format!(
                 "{} is a decoder: it is given prompts (evaluate_prompts)",
@@ -319,10 +349,13 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
             task.name
         )));
     }
-    let logits = tuned.predict(&data.examples, |_| ())?;
+    let Predicted {
+        scores: logits,
+        notes,
+    } = tuned.predict(&data.examples, |_| ())?;
     check_finite(&tuned.base, &logits)?;
     Ok(Evaluation {
-        notes: Vec::new(),
+        notes,
         metrics: task_metrics(task, &targets(task, data.examples.iter()), &logits, ""),
         examples: data.examples.len(),
     })

@@ -40,12 +40,14 @@ mod run;
 mod tune;
 
 pub use answers::{PromptOptions, evaluate_prompts};
-pub use base::{Base, find_task};
+pub use base::{Base, Encoded, find_task};
 pub use beft_nn::Precision;
 pub use data::{DataOptions, DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use error::Error;
-pub use evaluate::{Evaluation, Tuned, evaluate, metric_suffix, open_tuned, task_metrics};
+pub use evaluate::{
+    Evaluation, Predicted, Tuned, evaluate, metric_suffix, open_tuned, task_metrics,
+};
 pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
 pub use model::Model;

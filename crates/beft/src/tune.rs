@@ -138,6 +138,11 @@ impl TuneOutcome {
         })
     }
 
+    /// What Python must do beside loading the adapter with PEFT; `None` where PEFT applies all of it.
+    pub fn beyond_peft(&self) -> Option<String> {
+        self.adapter.as_ref()?.beyond_peft()
+    }
+
     /// Saves what was tuned into the folder `out`, as `adapter`, or as `tuned-model` where all of
     /// the model changed, and returns that folder. After a divergence what was last good goes to
     /// `last-good` instead, an earlier result stays as it was, and the error says so. Nothing is
@@ -397,10 +402,10 @@ fn outcome(
         );
         adapter.prefix = model.decoder().and_then(|model| model.prefix_values());
         adapter.causal_lm = model.decoder().is_some();
-        adapter.base_model = base.name().to_owned();
-        if matches!(job.mode, Mode::Lora(_)) {
-            adapter.lora_alpha = job.options.lora_alpha;
-        }
+        let (name, revision) = base.dir().repository();
+        adapter.base_model = name.to_owned();
+        adapter.revision = revision.map(str::to_owned);
+        adapter.set_lora_alpha(job.options.lora_alpha);
         adapter.facts = facts.clone();
         adapter.set_fingerprint(base.fingerprint());
         adapter

@@ -37,6 +37,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
                 batch_size: recipe.batch_size,
                 micro_batch: recipe.micro_batch,
                 gradient_checkpointing: recipe.gradient_checkpointing,
+                max_length: recipe.max_length,
+                keep_head: recipe.keep_head,
                 seed: recipe.seed,
                 device: recipe.device.clone(),
                 precision: recipe.precision,

@@ -51,6 +51,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         data.iter_mut().for_each(|(_, d)| d.examples.truncate(most));
     }
     let mut all = Metrics::new();
+    let mut notes = Vec::new();
     let mut examples = 0;
     for (suffix, data) in &data {
         if let Some(first) = data.skipped.first() {
@@ -61,6 +62,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
             );
         }
         let result = beft::evaluate(&tuned, &task, data)?;
+        notes.extend(result.notes);
         let named = result.metrics.into_iter();
         all.extend(named.map(|(name, value)| (format!("{name}{suffix}"), value)));
         examples += result.examples;
@@ -77,7 +79,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         &Evaluation {
             metrics: all,
             examples,
-            notes: Vec::new(),
+            notes,
         },
     )
 }
@@ -163,14 +165,16 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         fetch_model(model)?;
     } else if let Some(adapter) = &args.adapter {
         // That it is neither here nor to be had is reported below, with what to do.
-        let _ = fetch_model(&Adapter::load(adapter)?.base_model);
+        let _ = fetch_model(&Adapter::load(adapter)?.base_name());
     }
     let tuned = open_tuned(
         args.model.as_deref(),
         args.adapter.as_deref(),
         &device,
         args.precision,
+        args.max_length.map(|n| n as usize),
     )?;
+    tuned.notes.iter().for_each(|note| tell!("{note}"));
     let name = match args.task.as_deref().or(tuned.task.as_deref()) {
         Some(name) => name,
         None if tuned.model.decoder().is_some() => bail!(

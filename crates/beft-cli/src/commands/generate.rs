@@ -2,34 +2,49 @@ use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
 use beft::checkpoint::Adapter;
-use beft::decoder::GenerateOptions;
+use beft::decoder::GenerationSettings;
 use beft::{Tuned, open_tuned, parse_device};
 
 use super::fetch_model;
 use crate::args::GenerateArgs;
-use crate::output::say;
+use crate::output::{say, tell};
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
     match (&args.model, &args.adapter) {
         (Some(model), _) => fetch_model(model)?,
         // That it is neither here nor to be had is reported below, with what to do.
-        (None, Some(adapter)) => drop(fetch_model(&Adapter::load(adapter)?.base_model)),
+        (None, Some(adapter)) => drop(fetch_model(&Adapter::load(adapter)?.base_name())),
         (None, None) => {}
     }
     let adapter = args.adapter.as_deref();
-    let tuned = open_tuned(args.model.as_deref(), adapter, &device, args.precision)?;
+    let tuned = open_tuned(
+        args.model.as_deref(),
+        adapter,
+        &device,
+        args.precision,
+        None,
+    )?;
+    tuned.notes.iter().for_each(|note| tell!("{note}"));
+    let settings = tuned.base.generation()?;
+    settings.notes.iter().for_each(|note| tell!("{note}"));
     if let Some(prompt) = &args.prompt {
-        return go_on(args, &tuned, prompt);
+        return go_on(args, &tuned, &settings, prompt);
     }
     for line in stdin().lines() {
-        go_on(args, &tuned, &line.context("cannot read standard input")?)?;
+        let line = line.context("cannot read standard input")?;
+        go_on(args, &tuned, &settings, &line)?;
     }
     Ok(())
 }
 
 /// Prints a prompt and what follows.
-fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
+fn go_on(
+    args: &GenerateArgs,
+    tuned: &Tuned,
+    settings: &GenerationSettings,
+    prompt: &str,
+) -> Result<()> {
     let (Some(model), Some(config)) = (tuned.model.decoder(), tuned.base.decoder_config()) else {
         bail!(
             "{} is an encoder, which generates no text",
@@ -40,8 +55,8 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
     if ids.is_empty() {
         ids.push(
-            config
-                .start()
+            settings
+                .start
                 .context("give a prompt: the model has no token to begin a text with")?,
         );
     }
@@ -53,10 +68,7 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
             config.max_tokens
         );
     }
-    let options = GenerateOptions {
-        max_new_tokens: room.min(args.max_new_tokens as usize),
-        stop: config.eos.clone(),
-    };
+    let options = settings.options(room.min(args.max_new_tokens as usize));
     let new = model.generate(std::slice::from_ref(&ids), &options, |_, _| ());
     say!("{}", tokenizer.decode(&[ids, new.concat()].concat())?);
     Ok(())

@@ -17,7 +17,7 @@ pub(crate) mod tune;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use beft::core::Mode;
 use beft::score::ScorerKind;
 use beft::tasks::{Regime, Task};
@@ -82,8 +82,14 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     fetch_model(&args.model)?;
     let task = find_task(&args.model, &args.source.task)?;
     let folder = data_folder(&args.source, &task)?;
-    let base = Base::open(&args.model, task.defaults.max_length, &device)?
-        .with_precision(args.recipe.precision)?;
+    let asked = args.recipe.max_length.map(|n| n as usize);
+    let base = Base::open(
+        &args.model,
+        asked.or(Some(task.defaults.max_length)),
+        &device,
+    )?
+    .with_precision(args.recipe.precision)?;
+    base.notes().iter().for_each(|note| progress.line(note));
     check_mode(&base, &task, mode)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
     let data_options = DataOptions {
@@ -96,6 +102,17 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
     let (_, report) = base.model(data.outputs(), u64::from(args.recipe.seed))?;
+    if let Some(problem) = report.misshapen.first() {
+        if args.recipe.keep_head {
+            bail!(
+                "{problem}: --keep-head needs a task with as many classes as the checkpoint's head; leave it out to \
+                 train a new head"
+            );
+        }
+        progress.line(&format!(
+            "the checkpoint's head is of other classes: {problem}"
+        ));
+    }
     if !report.initialized.is_empty() {
         progress.line(&format!(
             "newly initialised (seed {}), not in the checkpoint: {}",

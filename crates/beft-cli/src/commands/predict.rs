@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::eval::open;
 use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
-use crate::output::{check_file, prepare_folder, say};
+use crate::output::{check_file, prepare_folder, say, tell};
 use crate::progress::Progress;
 
 /// The name of standard input and output.
@@ -110,9 +110,10 @@ fn check_encoder(tuned: &Tuned) -> Result<()> {
 fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
     let progress = Progress::new();
     let bar = progress.inputs(examples.len());
-    let scores = tuned.predict(examples, |done| bar.inc(done as u64))?;
+    let predicted = tuned.predict(examples, |done| bar.inc(done as u64))?;
     progress.finish();
-    Ok(scores)
+    predicted.notes.iter().for_each(|note| tell!("{note}"));
+    Ok(predicted.scores)
 }
 
 fn labels(tuned: &Tuned) -> Option<&[String]> {

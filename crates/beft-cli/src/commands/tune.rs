@@ -65,5 +65,8 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         metrics(&mode.metrics)
     );
     say!("Saved: {}", saved.display());
+    if let Some(note) = outcome.beyond_peft() {
+        tell!("{note}");
+    }
     Ok(())
 }

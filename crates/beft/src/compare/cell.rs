@@ -121,7 +121,7 @@ pub fn run_cells(
     let device = parse_device(&first.device)?;
     let task = find_task(&first.model, &first.task)?;
     let precision = first.precision.parse().map_err(|e| usage(&e))?;
-    let base = Base::open(&first.model, task.defaults.max_length, &device)?;
+    let base = Base::open(&first.model, Some(task.defaults.max_length), &device)?;
     let base = base.with_precision(precision)?;
     let modes = cells.iter().map(|cell| cell.mode.parse());
     let modes: Vec<Mode> = modes.collect::<Result<_, _>>().map_err(|e| usage(&e))?;

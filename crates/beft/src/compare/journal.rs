@@ -70,7 +70,7 @@ impl Journal {
         let model = match self.known.get(&cell.model) {
             Some(known) => known.clone(),
             None => {
-                let base = Base::open(&cell.model, usize::MAX, &Device::default())?;
+                let base = Base::open(&cell.model, None, &Device::default())?;
                 let mut hash = Sha256::new();
                 hash.update(base.fingerprint());
                 for file in ["config.json", "tokenizer.json"] {

@@ -30,7 +30,7 @@ pub fn passes(cells: &[Cell], most: usize) -> Result<Vec<Vec<usize>>, Error> {
             Some(known) => *known,
             None => {
                 // The device decides nothing here: only config and tokenizer are read.
-                let found = Base::open(&cell.model, usize::MAX, &Device::default())?;
+                let found = Base::open(&cell.model, None, &Device::default())?;
                 let facts = (found.num_layers(), found.ignores_key_bias());
                 models.insert(&cell.model, facts);
                 facts

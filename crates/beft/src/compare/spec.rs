@@ -187,7 +187,7 @@ impl CompareSpec {
         let mut cells = Vec::new();
         for model in &self.models {
             // The device decides nothing here: only config and tokenizer are read.
-            let base = Base::open(model, usize::MAX, &Device::default())?;
+            let base = Base::open(model, None, &Device::default())?;
             for spec in &self.tasks {
                 let task = find_task(model, &spec.task)?;
                 let data = match &spec.data {

@@ -1,0 +1,312 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use beft_core::TermSet;
+use beft_nn::{BiasModel, ParamData, map_params, param_shapes, read_params};
+use burn::module::Module;
+use burn::tensor::TensorData;
+use serde_json::Value;
+
+use crate::adapter::linear_modules;
+use crate::load::third;
+use crate::{Adapter, CheckpointError, HeadTensor, NameTable, Stored, TensorName};
+
+impl Adapter {
+    /// Puts the adapter onto the base model in `module`; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor has no place in the model, or another length, or something is missing that the
+    /// adapter's own config, term set or head calls for.
+    pub fn apply<M: BiasModel>(
+        &self,
+        module: M,
+        table: &NameTable,
+        path: &Path,
+    ) -> Result<M, CheckpointError> {
+        let fail = |reason| CheckpointError::Adapter {
+            path: path.to_owned(),
+            reason,
+        };
+        self.check_targets(&module, table).map_err(fail)?;
+        let mut new = NewValues::of(self, &module, table).map_err(fail)?;
+        if let Some(problem) = self.missing_part(&module, table, &new.values) {
+            return Err(fail(problem));
+        }
+        Ok(map_params(module, |param, shape| {
+            let values = new.values.remove(param)?;
+            Some(TensorData::new(values, shape.to_vec()))
+        }))
+    }
+
+    /// Fails where the modules that the config targets, and those with values, do not agree.
+    fn check_targets<M: Module>(&self, module: &M, table: &NameTable) -> Result<(), String> {
+        let include = &self.targets.include;
+        let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
+        let tuned = || self.deltas.keys().chain(self.lora.keys());
+        if let Some(name) = tuned().find(|name| !self.targets.contains(name, true)) {
+            return Err(format!(
+                "target_modules {include:?} leaves out `{name}`, which the weights file has values for"
+            ));
+        }
+        let missing = linear
+            .iter()
+            .find(|name| self.targets.contains(name, true) && !tuned().any(|tuned| tuned == *name));
+        match missing {
+            Some(name) if self.prefix.is_none() => Err(format!(
+                "the part for `{name}` is missing, which target_modules {include:?} names"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What should be among the parameters `new` of this adapter, and is not; or should not be.
+    fn missing_part<M: BiasModel, T>(
+        &self,
+        module: &M,
+        table: &NameTable,
+        new: &BTreeMap<String, T>,
+    ) -> Option<String> {
+        let hf = |path: &str| {
+            let name = table.by_path(path).map(|(_, name)| name);
+            name.unwrap_or_else(|| path.to_owned())
+        };
+        let mut head = module.bias_layout().head.iter();
+        let some = head.clone().any(|path| new.contains_key(*path));
+        if let Some(path) = head.find(|path| some && !new.contains_key(**path)) {
+            return Some(format!("tensor `{}` of the head is missing", hf(path)));
+        }
+        let terms = self.facts.get("terms")?.as_str()?;
+        if !self.lora.is_empty() {
+            return None;
+        }
+        let paths = match terms.parse::<TermSet>().map(|t| module.trainable_paths(&t)) {
+            Ok(Ok(paths)) => paths,
+            Ok(Err(error)) | Err(error) => return Some(format!("its terms `{terms}`: {error}")),
+        };
+        if let Some(path) = paths.iter().find(|path| !new.contains_key(*path)) {
+            return Some(format!(
+                "it was trained for the terms `{terms}`, but tensor `{}` is missing",
+                hf(path)
+            ));
+        }
+        let stray = new.keys().find(|path| !paths.contains(path))?;
+        Some(format!(
+            "tensor `{}` is not part of its terms `{terms}`",
+            hf(stray)
+        ))
+    }
+
+    /// The parameters that its term set trains, where it has one.
+    fn trained_paths<M: BiasModel>(&self, module: &M) -> Option<Vec<String>> {
+        let terms = self.facts.get("terms").and_then(Value::as_str)?;
+        module.trainable_paths(&terms.parse::<TermSet>().ok()?).ok()
+    }
+}
+
+/// The new values of a model's parameters, by path, and what finds their places.
+struct NewValues<'a> {
+    table: &'a NameTable,
+    /// The model's own values of all that the adapter has something for.
+    present: BTreeMap<String, ParamData>,
+    values: BTreeMap<String, Vec<f32>>,
+}
+
+impl<'a> NewValues<'a> {
+    fn of<M: BiasModel>(
+        adapter: &Adapter,
+        module: &M,
+        table: &'a NameTable,
+    ) -> Result<Self, String> {
+        let weight = |name: &String| format!("{name}.weight");
+        let bias = |name: &String| format!("{name}.bias");
+        let biased = |name: &&String| adapter.lora[*name].bias.is_some();
+        let whole = adapter.head.keys().chain(adapter.extra.keys()).cloned();
+        let weights = adapter.lora.keys().map(weight);
+        let biases = adapter.deltas.keys().map(bias);
+        let scaled = adapter.lora.keys().filter(biased).map(bias);
+        let mut paths = BTreeSet::new();
+        for name in whole.chain(weights).chain(biases).chain(scaled) {
+            paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
+        }
+        let shapes: BTreeSet<String> = param_shapes(module).into_iter().map(|(p, _)| p).collect();
+        // The output head of a tied model is the token embeddings, which PEFT changes apart from it.
+        let tied = table.by_path(OUTPUT_HEAD).is_some() && !shapes.contains(OUTPUT_HEAD);
+        for path in &paths {
+            let name = table
+                .by_path(path)
+                .map_or_else(|| path.clone(), |(_, name)| name);
+            if tied && path.ends_with(TOKENS) {
+                return Err(format!(
+                    "`{name}` is also the output head of this model (tie_word_embeddings), and PEFT changes one of \
+                     them: merge the adapter into its base with PEFT"
+                ));
+            }
+            if !shapes.contains(path) {
+                return Err(format!(
+                    "the model has no parameter `{name}`; is --model the base it was trained on?"
+                ));
+            }
+        }
+        let mut new = Self {
+            table,
+            present: read_params(module, |path| paths.contains(path)),
+            values: BTreeMap::new(),
+        };
+        let trained = adapter.trained_paths(module);
+        for (name, values) in &adapter.extra {
+            // Of a fused vector only what was trained is the adapter's.
+            let wanted = |path: &str| trained.as_ref().is_none_or(|t| t.iter().any(|p| p == path));
+            new.set(name, &[values.len()], values, wanted)?;
+        }
+        for (name, HeadTensor { shape, values }) in &adapter.head {
+            new.set(name, shape, values, |_| true)?;
+        }
+        for (name, factors) in &adapter.lora {
+            let unfit =
+                || format!("the LoRA factors of `{name}` do not fit each other or the model");
+            let full = weight(name);
+            let mut whole = new.whole(&full)?;
+            factors.add_to(&mut whole).ok_or_else(unfit)?;
+            new.put_back(&full, &whole)?;
+            if let Some(bias_values) = &factors.bias {
+                let scale = factors.scale();
+                let delta: Vec<f32> = bias_values.iter().map(|b| scale * b).collect();
+                new.add(&bias(name), &delta)?;
+            }
+        }
+        for (name, delta) in &adapter.deltas {
+            new.add(&bias(name), delta)?;
+        }
+        Ok(new)
+    }
+
+    /// The present values of a parameter.
+    fn current(&self, path: &str) -> &[f32] {
+        let base = || self.present.get(path).map_or(&[][..], |p| &p.values);
+        self.values.get(path).map_or_else(base, |values| values)
+    }
+
+    /// Sets parameters to what a tensor of the adapter holds, which lies as in a checkpoint.
+    fn set(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: &[f32],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<(), String> {
+        let places = places(self.table, name)?;
+        let count = places.len();
+        for (row, path) in places {
+            let expected = row.stored.in_file(&self.present[&path].shape);
+            if shape != expected {
+                return Err(self.misfit(name, shape, &expected));
+            }
+            let tensor = HeadTensor {
+                shape: shape.to_vec(),
+                values: values.to_vec(),
+            };
+            let values = match row.stored {
+                Stored::Third(part) => third(values, self.width(&path), part),
+                stored => tensor.module_values(stored),
+            };
+            if count == 1 || wanted(&path) {
+                self.values.insert(path, values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds to a bias; a fused one is that of several parameters.
+    fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
+        let places = places(self.table, name)?;
+        let total: usize = places
+            .iter()
+            .map(|(_, path)| self.current(path).len())
+            .sum();
+        if total != delta.len() {
+            return Err(self.misfit(name, &[delta.len()], &[total]));
+        }
+        let mut rest = delta;
+        for (_, path) in places {
+            let mut values = self.current(&path).to_vec();
+            let (own, others) = rest.split_at(values.len());
+            values
+                .iter_mut()
+                .zip(own)
+                .for_each(|(value, delta)| *value += delta);
+            rest = others;
+            self.values.insert(path, values);
+        }
+        Ok(())
+    }
+
+    /// A matrix as modules hold it, `[in, out]`; of a fused one all parts side by side.
+    fn whole(&self, name: &str) -> Result<Vec<f32>, String> {
+        let places = places(self.table, name)?;
+        let parts: Vec<(&[f32], usize)> = places
+            .iter()
+            .map(|(_, path)| (self.current(path), self.width(path)))
+            .collect();
+        let rows = parts
+            .first()
+            .map_or(0, |(values, width)| values.len() / width.max(&1));
+        let row = |row: usize| {
+            parts
+                .iter()
+                .flat_map(move |(values, width)| &values[row * width..(row + 1) * width])
+        };
+        Ok((0..rows).flat_map(row).copied().collect())
+    }
+
+    /// The other way.
+    fn put_back(&mut self, name: &str, whole: &[f32]) -> Result<(), String> {
+        let places = places(self.table, name)?;
+        let widths: Vec<usize> = places.iter().map(|(_, path)| self.width(path)).collect();
+        let total: usize = widths.iter().sum();
+        let mut start = 0;
+        for ((_, path), width) in places.into_iter().zip(widths) {
+            let part = whole
+                .chunks(total.max(1))
+                .flat_map(|row| &row[start..start + width]);
+            self.values.insert(path, part.copied().collect());
+            start += width;
+        }
+        Ok(())
+    }
+
+    fn width(&self, path: &str) -> usize {
+        self.present
+            .get(path)
+            .and_then(|p| p.shape.last().copied())
+            .unwrap_or(0)
+    }
+
+    fn misfit(&self, name: &str, found: &[usize], expected: &[usize]) -> String {
+        let rows = found.first() != expected.first() && found.get(1) == expected.get(1);
+        let resized = if rows && found.len() == 2 {
+            " (a vocabulary or a number of classes that was changed?)"
+        } else {
+            ""
+        };
+        format!(
+            "`{name}` has shape {found:?}, the model's has {expected:?}{resized}; is --model the base it was trained on?"
+        )
+    }
+}
+
+/// The parameter path of a causal language model's own output head.
+const OUTPUT_HEAD: &str = "head";
+/// What the path of the token embeddings ends in.
+const TOKENS: &str = ".tokens";
+
+/// Where a checkpoint's tensor goes: more than one place for a fused one.
+fn places<'a>(table: &'a NameTable, name: &str) -> Result<Vec<(&'a TensorName, String)>, String> {
+    let found = table.all_by_hf(name);
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(format!(
+            "tensor `{name}` has no place in this model; is --model the base it was trained on?"
+        )),
+    }
+}

@@ -1,0 +1,240 @@
+use std::fs;
+use std::path::Path;
+
+use beft_core::{check_replaceable, write_dir_atomic};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Value, json};
+
+use super::config::PeftType;
+use super::{CAUSAL_LM, DELTA, LORA_A, LORA_B, NO_TARGETS, Names, PROMPT, SEQ_CLS, WRAPPERS};
+use crate::{Adapter, CheckpointError};
+
+/// PEFT's config file.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// PEFT's weights file.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// Our own facts.
+pub const ADAPTER_SIDECAR: &str = "beft.json";
+/// Biases that PEFT's tuner cannot hold, as absolute values by parameter name.
+pub const EXTRA_BIASES: &str = "extra_biases.safetensors";
+/// What applies them to a model of PEFT's or of transformers'.
+pub(crate) const EXTRA_BIASES_SCRIPT: &str = "apply_extra_biases.py";
+
+/// All files of an adapter folder, PEFT's model card included.
+const OWNED: &[&str] = &[
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    ADAPTER_SIDECAR,
+    EXTRA_BIASES,
+    EXTRA_BIASES_SCRIPT,
+    "README.md",
+];
+
+/// The version of PEFT whose layout is written.
+const PEFT_VERSION: &str = "0.21.2";
+
+impl Adapter {
+    /// Writes the adapter folder as a whole: an earlier one of that name is replaced only when
+    /// the new one is complete.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), CheckpointError> {
+        // PEFT refuses a list that matches no module.
+        let targets = match &self.targets.include {
+            Names::Suffixes(names) if !names.is_empty() => json!(names),
+            _ => json!(NO_TARGETS),
+        };
+        let mut config = json!({
+            "auto_mapping": null,
+            "base_model_name_or_path": self.base_model,
+            "inference_mode": true,
+            "modules_to_save": ["classifier", "score"],
+            "peft_type": PeftType::Beft.name(),
+            "peft_version": PEFT_VERSION,
+            "revision": self.revision,
+            "target_modules": targets,
+            "task_type": SEQ_CLS,
+        });
+        if self.causal_lm {
+            config["task_type"] = json!(CAUSAL_LM);
+            config["modules_to_save"] = json!(null);
+        }
+        match (&self.prefix, self.lora.values().next()) {
+            (Some(prefix), _) => {
+                config["peft_type"] = json!(PeftType::PrefixTuning.name());
+                config["num_virtual_tokens"] = json!(prefix.tokens);
+                config["token_dim"] = json!(prefix.width);
+                config["num_layers"] = json!(prefix.layers);
+                config["num_attention_heads"] = json!(prefix.heads);
+                config["num_transformer_submodules"] = json!(1);
+                config["encoder_hidden_size"] = json!(prefix.width);
+                config["prefix_projection"] = json!(false);
+            }
+            (None, None) => config["init_weights"] = json!(true),
+            (None, Some(factors)) => {
+                config["peft_type"] = json!(PeftType::Lora.name());
+                config["r"] = json!(factors.a.shape[0]);
+                config["lora_alpha"] = json!(factors.alpha);
+                config["lora_dropout"] = json!(0.0);
+                config["bias"] = json!("none");
+            }
+        }
+        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+        for (module, delta) in &self.deltas {
+            tensors.push((
+                format!("{WRAPPERS}{module}{DELTA}"),
+                vec![1, delta.len()],
+                delta,
+            ));
+        }
+        for (module, factors) in &self.lora {
+            for (suffix, tensor) in [(LORA_A, &factors.a), (LORA_B, &factors.b)] {
+                let name = format!("{WRAPPERS}{module}{suffix}");
+                tensors.push((name, tensor.shape.clone(), &tensor.values));
+            }
+        }
+        if let Some(prefix) = &self.prefix {
+            let shape = vec![prefix.tokens, 2 * prefix.layers * prefix.width];
+            tensors.push((PROMPT.to_owned(), shape, &prefix.values));
+        }
+        for (name, tensor) in &self.head {
+            tensors.push((
+                format!("{WRAPPERS}{name}"),
+                tensor.shape.clone(),
+                &tensor.values,
+            ));
+        }
+        let mut files = vec![
+            (ADAPTER_CONFIG, pretty(&config)),
+            (ADAPTER_WEIGHTS, serialize(&tensors, dir)?),
+            (ADAPTER_SIDECAR, pretty(&Value::Object(self.facts.clone()))),
+        ];
+        if !self.extra.is_empty() {
+            let extra: Vec<_> = self
+                .extra
+                .iter()
+                .map(|(n, v)| (n.clone(), vec![v.len()], v.as_slice()))
+                .collect();
+            files.push((EXTRA_BIASES, serialize(&extra, dir)?));
+            let script = include_str!("apply_extra_biases.py");
+            files.push((EXTRA_BIASES_SCRIPT, script.as_bytes().to_vec()));
+        }
+        write_dir_atomic(dir, &files, OWNED).map_err(CheckpointError::io("write", dir))
+    }
+
+    /// Fails if `dir` exists and is not an adapter folder that [`save`](Self::save) may replace.
+    ///
+    /// # Errors
+    ///
+    /// When it is a file, or holds anything else.
+    pub fn check_target(dir: &Path) -> Result<(), CheckpointError> {
+        check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
+    }
+
+    /// Removes the adapter folder `dir` if it is one and holds nothing else.
+    pub fn remove(dir: &Path) {
+        if dir.join(ADAPTER_CONFIG).is_file() && Self::check_target(dir).is_ok() {
+            // What cannot be removed stays, and harms nothing.
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    // The alternate form of `Display` is serde_json's pretty printer.
+    format!("{value:#}\n").into_bytes()
+}
+
+fn serialize(
+    tensors: &[(String, Vec<usize>, &[f32])],
+    dir: &Path,
+) -> Result<Vec<u8>, CheckpointError> {
+    let fail = |e: safetensors::SafeTensorError| CheckpointError::Adapter {
+        path: dir.to_owned(),
+        reason: e.to_string(),
+    };
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, shape, _), bytes) in tensors.iter().zip(&bytes) {
+        views.push((
+            name,
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?,
+        ));
+    }
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize(views, Some(metadata)).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{HeadTensor, Targets};
+
+    fn adapter() -> Adapter {
+        Adapter {
+            base_model: "base".into(),
+            deltas: [("bert.layer.0.value".to_owned(), vec![0.5, -0.25])].into(),
+            targets: Targets {
+                saved: vec!["classifier".into(), "score".into()],
+                ..Targets::suffixes(vec!["value".into()])
+            },
+            extra: [("bert.LayerNorm.bias".to_owned(), vec![1.0])].into(),
+            head: [(
+                "classifier.weight".to_owned(),
+                HeadTensor {
+                    shape: vec![2, 1],
+                    values: vec![1.0, 2.0],
+                },
+            )]
+            .into(),
+            facts: [("terms".to_owned(), json!("v"))].into_iter().collect(),
+            ..Adapter::default()
+        }
+    }
+
+    #[test]
+    fn a_saved_adapter_loads_equal_and_replaces_an_older_one_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        adapter().save(&path).unwrap();
+        assert_eq!(Adapter::load(&path).unwrap(), adapter());
+        let smaller = Adapter {
+            extra: BTreeMap::new(),
+            ..adapter()
+        };
+        smaller.save(&path).unwrap();
+        assert_eq!(Adapter::load(&path).unwrap(), smaller);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        let message = Adapter::load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("adapter_config.json: no such file"),
+            "{message}"
+        );
+        adapter().save(&path).unwrap();
+        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "IA3"}"#).unwrap();
+        let message = Adapter::load(&path).unwrap_err().to_string();
+        assert!(message.contains("`IA3`"), "{message}");
+        // A file stands where the folder should go.
+        let blocked = dir.path().join("file");
+        fs::write(&blocked, "x").unwrap();
+        let message = adapter()
+            .save(&blocked.join("adapter"))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("cannot write"), "{message}");
+    }
+}

@@ -1,0 +1,463 @@
+//! Tokenizers as `AutoTokenizer` of transformers 5 makes them (`tokenization_auto.py`,
+//! `tokenization_utils_tokenizers.py`): its classes build their parts anew from tokenizer_config.json, and take the
+//! vocabulary alone from the other files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tokenizers::models::bpe::BPE;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::{BertNormalizer, NFC};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::processors::roberta::RobertaProcessing;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{
+    AddedToken, DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessorWrapper,
+    SplitDelimiterBehavior, Tokenizer, decoders,
+};
+
+use super::settings::TokenizerSettings;
+use crate::CheckpointError;
+
+const TOKENIZER: &str = "tokenizer.json";
+const WORD_PIECES: &str = "vocab.txt";
+const VOCABULARY: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+/// Names under which models of sentencepiece are saved.
+const SENTENCEPIECE: [&str; 3] = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
+
+/// Classes of transformers that build their parts themselves, by the architectures they belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Bert,
+    Roberta,
+    Gpt2,
+    Qwen2,
+    Llama,
+    /// `TokenizersBackend`, which takes tokenizer.json as it is.
+    Generic,
+}
+
+/// One word of text in Qwen2 (`PRETOKENIZE_REGEX` in `tokenization_qwen2.py`).
+const QWEN2_WORD: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// Characters of a word above which WordPiece calls it unknown.
+const LONGEST_WORD: usize = 100;
+
+/// What sentencepiece writes for a space.
+const SPACE: char = '\u{2581}';
+
+impl Class {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Bert, "BertTokenizer"),
+        (Self::Roberta, "RobertaTokenizer"),
+        (Self::Gpt2, "GPT2Tokenizer"),
+        (Self::Qwen2, "Qwen2Tokenizer"),
+        (Self::Llama, "LlamaTokenizer"),
+    ];
+
+    /// Names of the class that takes tokenizer.json as it is.
+    const GENERIC: [&'static str; 4] = [
+        "PreTrainedTokenizer",
+        "PreTrainedTokenizerFast",
+        "PythonBackend",
+        "TokenizersBackend",
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        let found = Self::ALL.into_iter().find(|(_, known)| *known == name);
+        let generic = Self::GENERIC.contains(&name).then_some(Self::Generic);
+        found.map(|(class, _)| class).or(generic)
+    }
+
+    /// The class of an architecture (`TOKENIZER_MAPPING_NAMES`); LLaMA has none.
+    fn of_architecture(model_type: &str) -> Self {
+        match model_type {
+            "bert" => Self::Bert,
+            "roberta" => Self::Roberta,
+            "opt" | "gpt2" | "gptj" => Self::Gpt2,
+            "qwen2" => Self::Qwen2,
+            _ => Self::Generic,
+        }
+    }
+
+    /// The class that `AutoTokenizer` takes, and whether the one that the files name is not known here.
+    fn choose(model_type: &str, declared: Option<&str>, byte_level: bool) -> (Self, bool) {
+        let registered = Self::of_architecture(model_type);
+        let Some(declared) = declared.map(|name| name.strip_suffix("Fast").unwrap_or(name)) else {
+            return (registered, false);
+        };
+        match Self::named(declared) {
+            // LLaMA 3's files name a class that is not theirs.
+            Some(Self::Llama) if byte_level => (Self::Generic, false),
+            // transformers distrusts what Qwen2's files name.
+            _ if registered == Self::Qwen2 => (registered, false),
+            Some(class) => (class, false),
+            None => (Self::Generic, true),
+        }
+    }
+
+    /// Whether a model that was read from tokenizer.json is of its kind.
+    fn takes(self, model: &ModelWrapper) -> bool {
+        match self {
+            Self::Bert => matches!(model, ModelWrapper::WordPiece(_)),
+            Self::Roberta | Self::Gpt2 | Self::Qwen2 | Self::Llama => {
+                matches!(model, ModelWrapper::BPE(_))
+            }
+            Self::Generic => false,
+        }
+    }
+
+    /// A special token's text where the files do not say.
+    fn default_token(self, name: &str) -> Option<&'static str> {
+        match (self, name) {
+            (Self::Bert, "unk_token") => Some("[UNK]"),
+            (Self::Bert, "sep_token") => Some("[SEP]"),
+            (Self::Bert, "pad_token") => Some("[PAD]"),
+            (Self::Bert, "cls_token") => Some("[CLS]"),
+            (Self::Bert, "mask_token") => Some("[MASK]"),
+            (Self::Roberta, "bos_token" | "cls_token") | (Self::Llama, "bos_token") => Some("<s>"),
+            (Self::Roberta, "eos_token" | "sep_token") | (Self::Llama, "eos_token") => Some("</s>"),
+            (Self::Roberta | Self::Llama, "unk_token") => Some("<unk>"),
+            (Self::Roberta, "pad_token") => Some("<pad>"),
+            (Self::Roberta, "mask_token") => Some("<mask>"),
+            (Self::Gpt2, "unk_token" | "bos_token" | "eos_token") => Some("<|endoftext|>"),
+            (Self::Qwen2, "unk_token" | "eos_token" | "pad_token") => Some("<|endoftext|>"),
+            _ => None,
+        }
+    }
+}
+
+/// A tokenizer and what the user should hear about its files.
+pub(super) struct Built {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) notes: Vec<String>,
+}
+
+/// Makes the tokenizer of a model folder. `declared` is the class that config.json names.
+pub(super) fn build(
+    dir: &Path,
+    model_type: &str,
+    declared: Option<&str>,
+    settings: &TokenizerSettings,
+) -> Result<Built, CheckpointError> {
+    let json = dir.join(TOKENIZER);
+    let declared = settings.class.as_deref().or(declared);
+    let mut notes = settings.notes.clone();
+    if json.is_file() {
+        let bytes = fs::read(&json).map_err(CheckpointError::io("read", &json))?;
+        let found = parse(&bytes, &json)?;
+        // transformers' classes would replace what somebody made on purpose, where no config file asks for it.
+        let (class, unknown) = match settings.found {
+            true => Class::choose(model_type, declared, is_byte_level(&found)),
+            false => (Class::Generic, false),
+        };
+        if let Some(name) = declared.filter(|_| unknown) {
+            notes.push(format!(
+                "{}: the tokenizer class `{name}` is not known here; {TOKENIZER} is used as it is",
+                dir.display()
+            ));
+        }
+        if !class.takes(found.get_model()) {
+            let mut tokenizer = found;
+            let special = special_tokens(class, settings);
+            add_missing(
+                &mut tokenizer,
+                special.values().chain(&settings.extra_special),
+            );
+            tokenizer.set_encode_special_tokens(settings.split_special);
+            return Ok(Built { tokenizer, notes });
+        }
+        let tokenizer = rebuilt(class, found.clone(), settings, false, dir)?;
+        if let Some(part) = changed_part(&found, &tokenizer) {
+            notes.push(format!(
+                "{}: tokenizer_config.json and {TOKENIZER} do not agree about the {part}; the first is followed, \
+                 as transformers does",
+                dir.display()
+            ));
+        }
+        return Ok(Built { tokenizer, notes });
+    }
+    let (class, _) = Class::choose(model_type, declared, false);
+    let fail = |path: &Path, reason: String| CheckpointError::Tokenizer {
+        path: path.to_owned(),
+        reason,
+    };
+    let model: ModelWrapper = match class {
+        Class::Bert if dir.join(WORD_PIECES).is_file() => {
+            let path = dir.join(WORD_PIECES);
+            let builder = WordPiece::from_file(&path.display().to_string());
+            builder
+                .build()
+                .map_err(|e| fail(&path, e.to_string()))?
+                .into()
+        }
+        Class::Roberta | Class::Gpt2 | Class::Qwen2 if dir.join(VOCABULARY).is_file() => {
+            let (path, merges) = (dir.join(VOCABULARY), dir.join(MERGES));
+            if !merges.is_file() {
+                return Err(CheckpointError::MissingFile {
+                    path: merges,
+                    needed: "vocab.json with merges.txt, or tokenizer.json",
+                });
+            }
+            let files = (path.display().to_string(), merges.display().to_string());
+            let builder = BPE::from_file(&files.0, &files.1);
+            builder
+                .build()
+                .map_err(|e| fail(&path, e.to_string()))?
+                .into()
+        }
+        _ => return Err(missing(dir, &json)),
+    };
+    let tokenizer = rebuilt(class, Tokenizer::new(model), settings, true, dir)?;
+    Ok(Built { tokenizer, notes })
+}
+
+/// What to do about a folder without a tokenizer that can be read.
+fn missing(dir: &Path, json: &Path) -> CheckpointError {
+    let lone = SENTENCEPIECE
+        .into_iter()
+        .find(|name| dir.join(name).is_file());
+    match lone {
+        Some(name) => CheckpointError::Tokenizer {
+            path: dir.join(name),
+            reason: format!(
+                "a sentencepiece model alone is not read here; convert it once: python -c \"from transformers import \
+                 AutoTokenizer as T; T.from_pretrained('{0}').save_pretrained('{0}')\"",
+                dir.display()
+            ),
+        },
+        None => CheckpointError::MissingFile {
+            path: json.to_owned(),
+            needed: "tokenizer.json, or vocab.txt (BERT), or vocab.json and merges.txt (RoBERTa, OPT, GPT-2, Qwen2)",
+        },
+    }
+}
+
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointError> {
+    Tokenizer::from_bytes(bytes).map_err(|e| CheckpointError::Tokenizer {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+/// The tokenizer that a class makes of a vocabulary. `plain` says that there was no tokenizer.json.
+fn rebuilt(
+    class: Class,
+    found: Tokenizer,
+    settings: &TokenizerSettings,
+    plain: bool,
+    dir: &Path,
+) -> Result<Tokenizer, CheckpointError> {
+    let prefix_space = settings.prefix_space;
+    let special = special_tokens(class, settings);
+    let model: ModelWrapper = match found.get_model() {
+        ModelWrapper::WordPiece(words) => {
+            let mut words = words.clone();
+            words.continuing_subword_prefix = "##".to_owned();
+            words.max_input_chars_per_word = LONGEST_WORD;
+            if let Some(unknown) = special.get("unk_token") {
+                words.unk_token = unknown.content.clone();
+            }
+            words.into()
+        }
+        other => other.clone(),
+    };
+    let mut tokenizer = Tokenizer::new(model);
+    let added = settings.added.clone().unwrap_or_else(|| {
+        let added: BTreeMap<u32, AddedToken> =
+            found.get_added_tokens_decoder().into_iter().collect();
+        added
+    });
+    let normalizer: Option<NormalizerWrapper> = match class {
+        Class::Bert => {
+            let [chinese, lower] = [settings.chinese_chars, settings.lower_case];
+            let (chinese, lower) = (chinese.unwrap_or(true), lower.unwrap_or(true));
+            Some(BertNormalizer::new(true, chinese, settings.strip_accents, lower).into())
+        }
+        Class::Qwen2 => Some(NFC.into()),
+        Class::Roberta | Class::Gpt2 | Class::Llama | Class::Generic => None,
+    };
+    tokenizer.with_normalizer(normalizer);
+    tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, prefix_space, settings.legacy)));
+    tokenizer.with_decoder(Some(decoder(class, prefix_space.unwrap_or(true))));
+    for token in added.values() {
+        match token.special {
+            true => tokenizer.add_special_tokens(std::slice::from_ref(token)),
+            false => tokenizer.add_tokens(std::slice::from_ref(token)),
+        };
+    }
+    add_missing(
+        &mut tokenizer,
+        special.values().chain(&settings.extra_special),
+    );
+    tokenizer.set_encode_special_tokens(settings.split_special);
+
+    let token = |name: &str| {
+        let content = special
+            .get(name)
+            .map(|token| token.content.clone())
+            .unwrap_or_default();
+        let id = tokenizer.token_to_id(&content);
+        (content, id.unwrap_or_default())
+    };
+    let template = |single: &str, pair: &str, tokens: Vec<(String, u32)>| {
+        let mut builder = TemplateProcessing::builder();
+        let made = builder
+            .try_single(single)
+            .and_then(|builder| builder.try_pair(pair))
+            .map_err(|e| e.to_string())
+            .and_then(|b| b.special_tokens(tokens).build().map_err(|e| e.to_string()));
+        made.map_err(|reason| CheckpointError::Tokenizer {
+            path: dir.to_owned(),
+            reason: format!("its special tokens cannot be put around texts: {reason}"),
+        })
+    };
+    let processor: Option<PostProcessorWrapper> = match class {
+        Class::Bert => {
+            let (cls, sep) = (token("cls_token"), token("sep_token"));
+            let single = format!("{}:0 $A:0 {}:0", cls.0, sep.0);
+            let pair = format!("{single} $B:1 {}:1", sep.0);
+            Some(template(&single, &pair, vec![cls, sep])?.into())
+        }
+        Class::Roberta => {
+            let processing = RobertaProcessing::new(token("sep_token"), token("cls_token"));
+            Some(
+                processing
+                    .add_prefix_space(prefix_space.unwrap_or(false))
+                    .into(),
+            )
+        }
+        // transformers reads whether a token begins or ends texts only where tokenizer.json does not say.
+        _ if plain => {
+            let bos = (settings.add_bos == Some(true)).then(|| token("bos_token"));
+            let eos = (settings.add_eos == Some(true)).then(|| token("eos_token"));
+            let before = |n: u8| {
+                bos.as_ref()
+                    .map_or(String::new(), |(t, _)| format!("{t}:{n} "))
+            };
+            let behind = |n: u8| {
+                eos.as_ref()
+                    .map_or(String::new(), |(t, _)| format!(" {t}:{n}"))
+            };
+            let single = format!("{}$A:0{}", before(0), behind(0));
+            let pair = format!("{single} {}$B:1{}", before(1), behind(1));
+            let mut tokens: Vec<(String, u32)> = bos.into_iter().chain(eos).collect();
+            tokens.dedup();
+            Some(template(&single, &pair, tokens)?.into())
+        }
+        _ => found.get_post_processor().cloned(),
+    };
+    tokenizer.with_post_processor(processor);
+    Ok(tokenizer)
+}
+
+fn pre_tokenizer(
+    class: Class,
+    prefix_space: Option<bool>,
+    legacy: Option<bool>,
+) -> PreTokenizerWrapper {
+    let prefixed = prefix_space.unwrap_or(false);
+    match class {
+        Class::Bert => BertPreTokenizer.into(),
+        Class::Llama => {
+            let scheme = match (prefix_space.unwrap_or(true), legacy.unwrap_or(false)) {
+                (false, _) => PrependScheme::Never,
+                (true, true) => PrependScheme::Always,
+                (true, false) => PrependScheme::First,
+            };
+            Metaspace::new(SPACE, scheme, false).into()
+        }
+        Class::Qwen2 => {
+            let words = SplitPattern::Regex(QWEN2_WORD.to_owned());
+            let split = Split::new(words, SplitDelimiterBehavior::Isolated, false)
+                .unwrap_or_else(|_| unreachable!("the expression is a constant"));
+            let bytes = ByteLevel::new(prefixed, true, false);
+            Sequence::new(vec![split.into(), bytes.into()]).into()
+        }
+        Class::Roberta | Class::Gpt2 | Class::Generic => {
+            ByteLevel::new(prefixed, true, true).into()
+        }
+    }
+}
+
+fn decoder(class: Class, prefix_space: bool) -> DecoderWrapper {
+    match class {
+        Class::Bert => decoders::wordpiece::WordPiece::new("##".to_owned(), true).into(),
+        Class::Llama => {
+            let replace = tokenizers::normalizers::Replace::new(SPACE.to_string(), " ")
+                .unwrap_or_else(|_| unreachable!("the pattern is a constant"));
+            let mut parts: Vec<DecoderWrapper> = vec![
+                replace.into(),
+                decoders::byte_fallback::ByteFallback::new().into(),
+                decoders::fuse::Fuse::new().into(),
+            ];
+            if prefix_space {
+                parts.push(decoders::strip::Strip::new(' ', 1, 0).into());
+            }
+            decoders::sequence::Sequence::new(parts).into()
+        }
+        _ => ByteLevel::default().into(),
+    }
+}
+
+/// The special tokens that have names, as the files say, else as the class does.
+fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String, AddedToken> {
+    let mut tokens = settings.special.clone();
+    for name in super::settings::NAMED {
+        if let Some(content) = class.default_token(name) {
+            tokens
+                .entry(name.to_owned())
+                .or_insert_with(|| AddedToken::from(content.to_owned(), true));
+        }
+    }
+    tokens
+}
+
+/// Makes special tokens of those that are none yet.
+fn add_missing<'a>(tokenizer: &mut Tokenizer, tokens: impl Iterator<Item = &'a AddedToken>) {
+    for token in tokens {
+        let known = tokenizer.get_added_vocabulary().get_vocab();
+        if !known.contains_key(&token.content) && !token.content.is_empty() {
+            tokenizer.add_special_tokens(&[token.clone().special(true)]);
+        }
+    }
+}
+
+/// Whether texts are cut into bytes (LLaMA 3, GPT-2), not at sentencepiece's spaces.
+fn is_byte_level(tokenizer: &Tokenizer) -> bool {
+    let part = tokenizer.get_pre_tokenizer();
+    part.is_some_and(|part| json(part).to_string().contains("\"ByteLevel\""))
+}
+
+/// The first part in which two tokenizers differ in what they make of texts.
+fn changed_part(a: &Tokenizer, b: &Tokenizer) -> Option<&'static str> {
+    let differs = |a: Value, b: Value| a != b;
+    if differs(json(&a.get_normalizer()), json(&b.get_normalizer())) {
+        Some("normalizer")
+    } else if differs(pieces(a), pieces(b)) {
+        Some("splitting of words")
+    } else {
+        None
+    }
+}
+
+/// How words are split; `trim_offsets` changes no token.
+fn pieces(tokenizer: &Tokenizer) -> Value {
+    let mut value = json(&tokenizer.get_pre_tokenizer());
+    if let Some(object) = value.as_object_mut() {
+        object.remove("trim_offsets");
+    }
+    value
+}
+
+fn json<T: serde::Serialize>(part: &T) -> Value {
+    serde_json::to_value(part).unwrap_or_default()
+}

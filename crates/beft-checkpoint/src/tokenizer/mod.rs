@@ -1,0 +1,254 @@
+mod build;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use beft_core::Encoding;
+use tokenizers::{
+    PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
+
+use self::settings::TokenizerSettings;
+use crate::CheckpointError;
+
+/// The model's own tokenizer, adding its special tokens; never padding, which is the batch's
+/// matter.
+#[derive(Clone, Debug)]
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    path: PathBuf,
+    own_max_length: Option<usize>,
+    /// Number of tokens that the model has; ids must be below.
+    rows: usize,
+    notes: Vec<String>,
+}
+
+impl TextTokenizer {
+    /// Makes the tokenizer of a model folder, as `AutoTokenizer` of transformers 5 does: from tokenizer.json, or
+    /// from vocab.txt (BERT), or from vocab.json and merges.txt, with what tokenizer_config.json says. Inputs are
+    /// cut to `max_length` tokens, special tokens included, from the longer text (HF's `longest_first`), at the end
+    /// unless `truncation_side` says otherwise. Padding and truncation settings inside tokenizer.json are not used.
+    ///
+    /// `model_type` is the architecture in config.json, `class` the `tokenizer_class` there.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read or parsed, none of them is there, a setting is not implemented, or `max_length`
+    /// leaves no room for text.
+    pub fn open(
+        dir: &Path,
+        model_type: &str,
+        class: Option<&str>,
+        max_length: usize,
+    ) -> Result<Self, CheckpointError> {
+        let settings = TokenizerSettings::read(dir)?;
+        let built = build::build(dir, model_type, class, &settings)?;
+        let tokenizer = Self {
+            own_max_length: settings.max_length,
+            notes: built.notes,
+            ..Self::of(built.tokenizer, dir)
+        };
+        let side = match settings.cut_left {
+            true => TruncationDirection::Left,
+            false => TruncationDirection::Right,
+        };
+        tokenizer.cut_to(max_length, side)
+    }
+
+    /// Reads the content of a `tokenizer.json`, as it is; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be parsed, or `max_length` leaves no room for text.
+    pub fn from_bytes(
+        bytes: &[u8],
+        path: &Path,
+        max_length: usize,
+    ) -> Result<Self, CheckpointError> {
+        let tokenizer = Self::of(build::parse(bytes, path)?, path);
+        tokenizer.cut_to(max_length, TruncationDirection::Right)
+    }
+
+    fn of(tokenizer: Tokenizer, path: &Path) -> Self {
+        Self {
+            tokenizer,
+            path: path.to_owned(),
+            own_max_length: None,
+            rows: usize::MAX,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same tokenizer for inputs of at most so many tokens.
+    ///
+    /// # Errors
+    ///
+    /// When that leaves no room for text.
+    pub fn with_max_length(self, max_length: usize) -> Result<Self, CheckpointError> {
+        let side = self.tokenizer.get_truncation().map(|t| t.direction);
+        self.cut_to(max_length, side.unwrap_or(TruncationDirection::Right))
+    }
+
+    fn cut_to(
+        mut self,
+        max_length: usize,
+        direction: TruncationDirection,
+    ) -> Result<Self, CheckpointError> {
+        self.tokenizer.with_padding(None);
+        let cut = self.tokenizer.with_truncation(Some(TruncationParams {
+            direction,
+            max_length,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        }));
+        if let Err(e) = cut {
+            return Err(CheckpointError::Tokenizer {
+                path: self.path,
+                reason: format!("inputs cannot be cut to {max_length} tokens: {e}"),
+            });
+        }
+        Ok(self)
+    }
+
+    /// The same tokenizer for a model with so many tokens: an input with another token is an error.
+    pub fn with_rows(self, rows: usize) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// Fails for a token that the model does not have.
+    fn check_ids(&self, index: usize, ids: &[u32]) -> Result<(), CheckpointError> {
+        let beyond = ids.iter().find(|id| **id as usize >= self.rows);
+        match beyond {
+            None => Ok(()),
+            Some(id) => Err(CheckpointError::Tokenizer {
+                path: self.path.clone(),
+                reason: format!(
+                    "input {index} has the token `{}` with id {id}, but the model has {} tokens (vocab_size in \
+                     config.json): leave it out of the text, or use the model's own tokenizer",
+                    self.tokenizer.id_to_token(*id).unwrap_or_default(),
+                    self.rows
+                ),
+            }),
+        }
+    }
+
+    /// The longest input that tokenizer_config.json allows, in tokens (`model_max_length`).
+    pub fn own_max_length(&self) -> Option<usize> {
+        self.own_max_length
+    }
+
+    /// What the user should hear about the tokenizer's files.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The least vocabulary size a model needs: the largest token id, plus 1.
+    pub fn vocab_size(&self) -> usize {
+        let vocabulary = self.tokenizer.get_vocab(true);
+        vocabulary
+            .into_values()
+            .max()
+            .map_or(0, |id| id as usize + 1)
+    }
+
+    /// How many special tokens it adds to a single text.
+    pub fn special_tokens(&self) -> usize {
+        let processor = self.tokenizer.get_post_processor();
+        processor.map_or(0, |p| p.added_tokens(false))
+    }
+
+    /// The id of a token, if it is in the vocabulary.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
+    /// The token ids of texts, of which there may be none, on all cores.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn encode_ids<'a>(
+        &self,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Vec<u32>>, CheckpointError> {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let encodings = self.tokenizer.encode_batch(texts, true);
+        let encodings = encodings.map_err(|e| CheckpointError::Tokenizer {
+            path: self.path.clone(),
+            reason: e.to_string(),
+        })?;
+        for (index, encoding) in encodings.iter().enumerate() {
+            self.check_ids(index, encoding.get_ids())?;
+        }
+        Ok(encodings.iter().map(|e| e.get_ids().to_vec()).collect())
+    }
+
+    /// The text of token ids, special tokens left out.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
+        self.tokenizer
+            .decode(ids, true)
+            .map_err(|e| CheckpointError::Tokenizer {
+                path: self.path.clone(),
+                reason: e.to_string(),
+            })
+    }
+
+    /// Tokenises texts, each with an optional second text, on all cores.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails, or gives an input no token at all.
+    pub fn encode<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Vec<Encoding>, CheckpointError> {
+        Ok(self.encode_and_count(inputs)?.0)
+    }
+
+    /// The same, and how many of the inputs were cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_and_count<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<(Vec<Encoding>, usize), CheckpointError> {
+        let inputs: Vec<tokenizers::EncodeInput<'_>> = inputs
+            .into_iter()
+            .map(|(text, pair)| match pair {
+                None => text.into(),
+                Some(pair) => (text, pair).into(),
+            })
+            .collect();
+        let fail = |reason| CheckpointError::Tokenizer {
+            path: self.path.clone(),
+            reason,
+        };
+        let found = self
+            .tokenizer
+            .encode_batch(inputs, true)
+            .map_err(|e| fail(e.to_string()))?;
+        let mut encodings = Vec::with_capacity(found.len());
+        let mut cut = 0;
+        for (index, encoding) in found.into_iter().enumerate() {
+            if encoding.is_empty() {
+                return Err(fail(format!(
+                    "input {index} gives no token: the tokenizer adds no special tokens and the text is empty"
+                )));
+            }
+            self.check_ids(index, encoding.get_ids())?;
+            cut += usize::from(!encoding.get_overflowing().is_empty());
+            encodings.push(Encoding {
+                ids: encoding.get_ids().to_vec(),
+                type_ids: encoding.get_type_ids().to_vec(),
+                ..Encoding::default()
+            });
+        }
+        Ok((encodings, cut))
+    }
+}

@@ -1,0 +1,390 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use crate::{CheckpointError, KeyTable};
+
+const CONFIG: &str = "tokenizer_config.json";
+/// Special tokens as transformers 4 and older saved them.
+const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+/// Tokens beyond the vocabulary as transformers 4 and older saved them.
+const ADDED_TOKENS: &str = "added_tokens.json";
+
+/// Keys of `tokenizer_config.json` (`TokenizersBackend` and `PreTrainedTokenizerBase` in transformers 5).
+pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
+    applied: &[
+        "add_bos_token",
+        "add_eos_token",
+        "add_prefix_space",
+        "added_tokens_decoder",
+        "additional_special_tokens",
+        "bos_token",
+        "cls_token",
+        "do_lower_case",
+        "eos_token",
+        "extra_special_tokens",
+        "legacy",
+        "mask_token",
+        "model_max_length",
+        "model_specific_special_tokens",
+        "pad_token",
+        "sep_token",
+        "split_special_tokens",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "tokenizer_class",
+        "truncation_side",
+        "unk_token",
+    ],
+    immaterial: &[
+        "backend",
+        // Padding is computed nowhere, so its side does not matter.
+        "pad_to_multiple_of",
+        "pad_token_type_id",
+        "padding_side",
+        // transformers ignores it for byte-pair encodings, and only these generate text here.
+        "clean_up_tokenization_spaces",
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output",
+        // Prompts of chats are not made here.
+        "chat_control_tokens",
+        "chat_template",
+        "response_template",
+        "use_default_system_prompt",
+        // What transformers 5 no longer reads.
+        "do_basic_tokenize",
+        "from_slow",
+        "full_tokenizer_file",
+        "max_len",
+        "never_split",
+        "use_fast",
+        // Names of files and packages, and what Python does with offsets and bytes.
+        "errors",
+        "files_loaded",
+        "init_inputs",
+        "is_local",
+        "local_files_only",
+        "merges",
+        "merges_file",
+        "model_input_names",
+        "name_or_path",
+        "processor_class",
+        "response_schema",
+        "special_tokens_map_file",
+        "tokenizer_file",
+        "transformers_version",
+        "trim_offsets",
+        "unk_id",
+        "verbose",
+        "vocab",
+        "vocab_file",
+        // Lengths are given to every call.
+        "max_length",
+        "stride",
+        "truncation_strategy",
+    ],
+    only: &[("auto_map", "null"), ("fix_mistral_regex", "false")],
+};
+
+/// The special tokens that have names of their own in transformers.
+pub(super) const NAMED: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
+
+/// Lengths above this are transformers' word for "not known".
+const LONGEST: f64 = 1e9;
+
+/// What `tokenizer_config.json` says, and the older files beside it.
+#[derive(Debug, Default)]
+pub(crate) struct TokenizerSettings {
+    /// Whether the file is there.
+    pub(crate) found: bool,
+    /// Class of the tokenizer.
+    pub(crate) class: Option<String>,
+    /// Longest input in tokens.
+    pub(crate) max_length: Option<usize>,
+    /// Whether long texts lose their beginning instead of their end.
+    pub(crate) cut_left: bool,
+    pub(crate) lower_case: Option<bool>,
+    pub(crate) strip_accents: Option<bool>,
+    pub(crate) chinese_chars: Option<bool>,
+    pub(crate) prefix_space: Option<bool>,
+    pub(crate) legacy: Option<bool>,
+    pub(crate) add_bos: Option<bool>,
+    pub(crate) add_eos: Option<bool>,
+    /// Whether special tokens inside texts are split like other words.
+    pub(crate) split_special: bool,
+    /// Special tokens by name (`cls_token`).
+    pub(crate) special: BTreeMap<String, AddedToken>,
+    /// Further special tokens.
+    pub(crate) extra_special: Vec<AddedToken>,
+    /// Tokens beyond the vocabulary, by id; `None` where the file does not say.
+    pub(crate) added: Option<BTreeMap<u32, AddedToken>>,
+    /// What the user should hear.
+    pub(crate) notes: Vec<String>,
+}
+
+impl TokenizerSettings {
+    /// Reads the files of a folder, of which none needs to be there.
+    pub(crate) fn read(dir: &Path) -> Result<Self, CheckpointError> {
+        let path = dir.join(CONFIG);
+        let Some(mut keys) = object(&path)? else {
+            let mut settings = Self::default();
+            settings.add_legacy(dir)?;
+            return Ok(settings);
+        };
+        let fail = |reason: String| CheckpointError::Tokenizer {
+            path: path.clone(),
+            reason,
+        };
+        let unknown = KeyTable::check(&[&TOKENIZER_KEYS], &keys).map_err(&fail)?;
+        // Further special tokens of a model are kept under keys of their own.
+        let unknown: Vec<String> = unknown
+            .into_iter()
+            .filter(|key| !key.ends_with("_token") && !key.ends_with("_tokens"))
+            .map(str::to_owned)
+            .collect();
+        let mut settings = Self::from_keys(&mut keys).map_err(&fail)?;
+        settings.notes = unknown
+            .iter()
+            .map(|key| {
+                format!(
+                    "{}: the key `{key}` is not known here and is not used",
+                    path.display()
+                )
+            })
+            .collect();
+        if settings.added.is_none() {
+            settings.add_legacy(dir)?;
+        }
+        Ok(settings)
+    }
+
+    fn from_keys(keys: &mut Map<String, Value>) -> Result<Self, String> {
+        let flag = |key: &str| match keys.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(value) => Err(format!("`{key}` is {value}; it must be true or false")),
+        };
+        let text = |key: &str| match keys.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(value) => Err(format!("`{key}` is {value}; it must be a string")),
+        };
+        let max_length = match keys.get("model_max_length").filter(|v| !v.is_null()) {
+            None => None,
+            Some(value) => match value.as_f64() {
+                Some(length) if length > LONGEST => None,
+                Some(length) if length >= 1.0 && length.fract() == 0.0 => Some(length as usize),
+                _ => {
+                    return Err(format!(
+                        "`model_max_length` is {value}; it must be a length in tokens"
+                    ));
+                }
+            },
+        };
+        let cut_left = match text("truncation_side")?.as_deref() {
+            None | Some("right") => false,
+            Some("left") => true,
+            Some(side) => {
+                return Err(format!(
+                    "`truncation_side` is `{side}`; left and right are known"
+                ));
+            }
+        };
+        let mut special = BTreeMap::new();
+        for name in NAMED {
+            if let Some(token) = keys.get(name).filter(|v| !v.is_null()) {
+                special.insert(name.to_owned(), token_of(name, token)?);
+            }
+        }
+        let mut extra_special = Vec::new();
+        let mut extra: Vec<&Value> = Vec::new();
+        let lists = [
+            "extra_special_tokens",
+            "additional_special_tokens",
+            "model_specific_special_tokens",
+        ];
+        for key in lists {
+            match keys.get(key) {
+                Some(Value::Array(list)) => extra.extend(list),
+                Some(Value::Object(object)) => extra.extend(object.values()),
+                _ => {}
+            }
+        }
+        for token in extra {
+            extra_special.push(token_of("extra_special_tokens", token)?);
+        }
+        let added = match keys.get("added_tokens_decoder").filter(|v| !v.is_null()) {
+            None => None,
+            Some(Value::Object(object)) => {
+                let mut added = BTreeMap::new();
+                for (id, token) in object {
+                    let number: u32 = id
+                        .parse()
+                        .map_err(|_| format!("`added_tokens_decoder`: `{id}` is no token id"))?;
+                    added.insert(number, token_of("added_tokens_decoder", token)?);
+                }
+                Some(added)
+            }
+            Some(value) => {
+                return Err(format!(
+                    "`added_tokens_decoder` is {value}; it must be an object"
+                ));
+            }
+        };
+        Ok(Self {
+            found: true,
+            class: text("tokenizer_class")?,
+            max_length,
+            cut_left,
+            lower_case: flag("do_lower_case")?,
+            strip_accents: flag("strip_accents")?,
+            chinese_chars: flag("tokenize_chinese_chars")?,
+            prefix_space: flag("add_prefix_space")?,
+            legacy: flag("legacy")?,
+            add_bos: flag("add_bos_token")?,
+            add_eos: flag("add_eos_token")?,
+            split_special: flag("split_special_tokens")?.unwrap_or(false),
+            special,
+            extra_special,
+            added,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Adds what older versions kept in files of their own.
+    fn add_legacy(&mut self, dir: &Path) -> Result<(), CheckpointError> {
+        let path = dir.join(SPECIAL_TOKENS);
+        let fail = |path: &Path, reason: String| CheckpointError::Tokenizer {
+            path: path.to_owned(),
+            reason,
+        };
+        for (name, token) in object(&path)?.into_iter().flatten() {
+            match token {
+                Value::Array(list) => {
+                    for token in &list {
+                        let token = token_of(&name, token).map_err(|e| fail(&path, e))?;
+                        self.extra_special.push(token);
+                    }
+                }
+                Value::Null => {}
+                token => {
+                    let token = token_of(&name, &token).map_err(|e| fail(&path, e))?;
+                    self.special.insert(name, token);
+                }
+            }
+        }
+        let path = dir.join(ADDED_TOKENS);
+        if let Some(tokens) = object(&path)? {
+            let mut added = BTreeMap::new();
+            for (content, id) in tokens {
+                let number = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                let number = number.ok_or_else(|| {
+                    fail(&path, format!("`{content}` is {id}; it must be a token id"))
+                })?;
+                let special = self.is_special(&content);
+                let token = AddedToken::from(content, special).normalized(!special);
+                added.insert(number, token);
+            }
+            self.added = Some(added);
+        }
+        Ok(())
+    }
+
+    fn is_special(&self, content: &str) -> bool {
+        let mut all = self.special.values().chain(&self.extra_special);
+        all.any(|token| token.content == content)
+    }
+}
+
+/// A token as a string, or as an object with its properties.
+fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
+    let wrong = || format!("`{key}` is {value}; it must be a token");
+    match value {
+        Value::String(content) => Ok(AddedToken::from(content.clone(), true)),
+        Value::Object(object) => {
+            let content = object
+                .get("content")
+                .and_then(Value::as_str)
+                .ok_or_else(wrong)?;
+            let flag = |name: &str, usual: bool| {
+                object.get(name).and_then(Value::as_bool).unwrap_or(usual)
+            };
+            let special = flag("special", key != "added_tokens_decoder");
+            Ok(AddedToken::from(content.to_owned(), special)
+                .single_word(flag("single_word", false))
+                .lstrip(flag("lstrip", false))
+                .rstrip(flag("rstrip", false))
+                .normalized(flag("normalized", !special)))
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// The object in a JSON file, if the file is there.
+fn object(path: &Path) -> Result<Option<Map<String, Value>>, CheckpointError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).map_err(CheckpointError::io("read", path))?;
+    let object = serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Json {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Some(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_files::reference_keys;
+
+    #[test]
+    fn every_key_of_transformers_stands_in_the_table() {
+        for (class, keys) in reference_keys("tokenizer_config.json") {
+            for key in keys.keys() {
+                assert!(TOKENIZER_KEYS.names(key), "{class}: {key}");
+            }
+        }
+    }
+
+    fn read(json: &str) -> Result<TokenizerSettings, String> {
+        TokenizerSettings::from_keys(&mut serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn lengths_sides_and_tokens_are_read() {
+        let settings = read(r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
+        assert_eq!(settings.max_length, None);
+        let json = r#"{"model_max_length": 77, "truncation_side": "left", "cls_token": "<c>",
+            "mask_token": {"content": "<m>", "lstrip": true, "special": true},
+            "added_tokens_decoder": {"5": {"content": "x", "special": false}}}"#;
+        let settings = read(json).unwrap();
+        assert_eq!((settings.max_length, settings.cut_left), (Some(77), true));
+        assert_eq!(settings.special["cls_token"].content, "<c>");
+        assert!(settings.special["mask_token"].lstrip);
+        assert!(settings.added.unwrap()[&5].normalized);
+        for (json, part) in [
+            (r#"{"model_max_length": 0}"#, "model_max_length"),
+            (r#"{"truncation_side": "middle"}"#, "truncation_side"),
+            (r#"{"do_lower_case": "yes"}"#, "do_lower_case"),
+            (r#"{"unk_token": 3}"#, "unk_token"),
+            (
+                r#"{"added_tokens_decoder": {"x": "y"}}"#,
+                "`x` is no token id",
+            ),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Folders that transformers and PEFT wrote (`xtask/python/make_interop_fixtures.py`), and what they compute with
+//! them: each is the same here, or is refused with the reason.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How far a logit may be from transformers'.
+const TOLERANCE: f64 = 1e-4;
+
+/// A command and what must come of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// `@` in front of an argument stands for the folder of the cases.
+    args: Vec<String>,
+    stdin: String,
+    /// For each input the scores of the classes.
+    logits: Option<Vec<Vec<f64>>>,
+    /// For each input the class.
+    labels: Option<Vec<String>>,
+    /// Prompt and generated text.
+    text: Option<String>,
+    /// A part of the error.
+    refuses: Option<String>,
+    /// Parts of what is said beside the result.
+    #[serde(default)]
+    notes: Vec<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop")
+}
+
+impl Case {
+    /// What falls short, if anything.
+    fn problem(&self) -> Option<String> {
+        let folder = folder().display().to_string();
+        let place = |arg: &String| match arg.strip_prefix('@') {
+            Some(name) => format!("{folder}/{name}"),
+            None => arg.clone(),
+        };
+        let output = Command::cargo_bin("beft")
+            .unwrap()
+            .args(self.args.iter().map(place))
+            .write_stdin(self.stdin.clone())
+            .output()
+            .unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        if let Some(part) = &self.refuses {
+            let refused = output.status.code() == Some(2) && error.contains(part.as_str());
+            return (!refused).then(|| format!("should refuse and name `{part}`: {error}"));
+        }
+        if !output.status.success() {
+            return Some(error);
+        }
+        if let Some(note) = self
+            .notes
+            .iter()
+            .find(|note| !error.contains(note.as_str()))
+        {
+            return Some(format!("does not say `{note}`: {error}"));
+        }
+        let rows: Vec<Value> = out
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        if let Some(expected) = &self.logits {
+            let found: Vec<Vec<f64>> = rows
+                .iter()
+                .map(|row| serde_json::from_value(row["logits"].clone()).unwrap())
+                .collect();
+            let pairs = expected.iter().flatten().zip(found.iter().flatten());
+            let near = pairs.clone().all(|(a, b)| (a - b).abs() <= TOLERANCE);
+            let lengths = |rows: &[Vec<f64>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
+            if lengths(expected) != lengths(&found) || !near {
+                return Some(format!("logits {found:?} instead of {expected:?}"));
+            }
+        }
+        if let Some(expected) = &self.labels {
+            let found: Vec<&str> = rows
+                .iter()
+                .filter_map(|row| row["label"].as_str())
+                .collect();
+            if found != *expected {
+                return Some(format!("labels {found:?} instead of {expected:?}"));
+            }
+        }
+        let text = self.text.as_ref().filter(|text| out.trim() != text.trim());
+        text.map(|text| format!("text {out:?} instead of {text:?}"))
+    }
+}
+
+#[test]
+fn every_folder_gives_what_transformers_and_peft_give_or_is_refused() {
+    let cases = std::fs::read(folder().join("cases.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+    let judged = cases
+        .iter()
+        .all(|case| case.logits.is_some() || case.text.is_some() || case.refuses.is_some());
+    assert!(judged && cases.len() > 40);
+    let problems: Vec<String> = cases
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.name, case.problem()?)))
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}

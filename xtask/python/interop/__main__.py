@@ -1,0 +1,186 @@
+"""Differential trial: random models, tokenizers, adapters and data files, made by transformers and PEFT, given to
+`beft`, and what comes of them.
+
+    python -m interop --beft PROGRAM --rounds 500 --seed 0 --keep FOLDER
+
+Prints a table of outcomes: *equal*, *noted* (equal, with a note), *refused* (exit 2) by cause, and *WRONG* (another
+result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+warnings.filterwarnings("ignore")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import adapters
+import data
+import models
+import tokenizers_
+import torch
+import transformers
+from tokenizers import Tokenizer
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+torch.set_num_threads(1)
+TOLERANCE = 1e-4
+
+
+class Reference:
+    """The tokenizer that transformers takes, or tokenizer.json as it is."""
+
+    def __init__(self, folder: Path, auto: bool):
+        self.auto = transformers.AutoTokenizer.from_pretrained(folder) if auto else None
+        self.plain = None if auto else Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def inputs(self, text: str, pair: str | None, longest: int) -> dict:
+        if self.auto is not None:
+            longest = min(longest, self.auto.model_max_length)
+            return dict(self.auto(text, pair, truncation=True, max_length=longest, return_tensors="pt"))
+        self.plain.enable_truncation(longest)
+        found = self.plain.encode(text, pair) if pair is not None else self.plain.encode(text)
+        return {
+            "input_ids": torch.tensor([found.ids]),
+            "token_type_ids": torch.tensor([found.type_ids]),
+            "attention_mask": torch.ones(1, len(found.ids), dtype=torch.long),
+        }
+
+    def decode(self, ids: list[int]) -> str:
+        tokenizer = self.auto if self.auto is not None else self.plain
+        return tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def run(beft: str, arguments: list[str], stdin: str | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run([beft, *arguments], input=stdin or "", capture_output=True, text=True, timeout=120)
+
+
+def cause(message: str) -> str:
+    """What a refusal is about: the names in it that are not of this round."""
+    names = re.findall(r"`([A-Za-z_0-9]+)`", message)
+    known = [name for name in names if "_" in name or name.isupper()]
+    if known:
+        return known[0]
+    return re.sub(r"[0-9]+", "N", re.sub(r"/\S+", "FILE", message.strip().splitlines()[-1]))[:90]
+
+
+def one(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
+    """One round; returns outcome, description, details."""
+    kind = rng.choice([*models.ENCODERS, *models.ENCODERS, *models.DECODERS])
+    encoder = kind in models.ENCODERS
+    base = folder / "base"
+    base.mkdir()
+    size, style, auto = tokenizers_.save(rng, kind, base)
+    try:
+        made = models.make(rng, kind, size)
+    except ValueError as error:
+        return "not made", f"{kind}: transformers refuses the config", str(error)
+    saved = models.save(rng, made, base)
+    class_ = type(made)
+    spoiled = models.spoil(rng, base)
+    parts = [kind, f"tokenizer {style}", f"saved {saved}"] + ([spoiled] if spoiled else [])
+    labels = made.config.num_labels if encoder else None
+    model, arguments = class_.from_pretrained(base).eval(), ["--model", str(base)]
+    if not encoder and rng.random() < 0.2:
+        settings = {"eos_token_id": rng.choice([2, [2, 9]]), "bos_token_id": 0}
+        settings |= rng.choice([{}, {"repetition_penalty": 1.3}, {"min_new_tokens": 3}, {"num_beams": 2}])
+        (base / "generation_config.json").write_text(json.dumps(settings))
+        model = class_.from_pretrained(base).eval()
+        parts.append(f"generation {sorted(settings)}")
+    if rng.random() < 0.6 and not spoiled:
+        try:
+            name, model = adapters.make(rng, kind, class_, base, folder / "adapter", labels)
+        except (ValueError, TypeError, RuntimeError, KeyError) as error:
+            return "not made", f"{kind}: PEFT refuses the adapter", str(error)
+        arguments = ["--adapter", str(folder / "adapter")]
+        parts.append(name)
+    reference = Reference(base, auto)
+    if encoder:
+        pairs = kind == "bert" and rng.random() < 0.3
+        rows = data.texts(rng, pairs)
+        more, form = data.write(rng, folder, rows, max(2, labels))
+        parts.append(f"data {form}")
+        expected = []
+        with torch.no_grad():
+            for text, pair in rows:
+                inputs = reference.inputs(text, pair, models.POSITIONS)
+                if kind == "roberta":
+                    inputs.pop("token_type_ids", None)
+                expected.append(model(**inputs).logits[0].tolist())
+        result = run(beft, ["predict", *arguments, *more])
+        found = [row["logits"] for row in data.read_rows(result.stdout)]
+        far = [abs(a - b) for x, y in zip(expected, found) for a, b in zip(x, y)]
+        right = len(found) == len(expected) and all(len(x) == len(y) for x, y in zip(expected, found))
+        right = right and max(far) <= TOLERANCE
+    else:
+        text = " ".join(rng.choice(data.WORDS) for _ in range(rng.randint(1, 5)))
+        inputs = reference.inputs(text, None, models.POSITIONS)
+        inputs.pop("token_type_ids", None)
+        with torch.no_grad():
+            expected = reference.decode(model.generate(**inputs, max_new_tokens=8, do_sample=False)[0].tolist())
+        result = run(beft, ["generate", *arguments, "--prompt", text, "--max-new-tokens", "8"])
+        found = result.stdout
+        # The end of the line is the command's.
+        right = found == expected + "\n"
+    description = ", ".join(parts)
+    details = f"{result.args}\nexit {result.returncode}\nexpected {expected!r}\nfound {found!r}\n{result.stderr}"
+    if result.returncode == 2 and "panicked" not in result.stderr:
+        return "refused", cause(result.stderr), f"{description}\n{details}"
+    if result.returncode != 0 or not right or (spoiled and result.returncode == 0):
+        return "WRONG", description, details
+    notes = [line for line in result.stderr.splitlines() if line.strip() and "[" not in line[:1]]
+    return ("noted" if notes else "equal"), description, details
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--beft", required=True)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path("target/interop"))
+    options = parser.parse_args()
+    counts: collections.Counter = collections.Counter()
+    causes: collections.Counter = collections.Counter()
+    number, done = 0, 0
+    while done < options.rounds:
+        rng = random.Random(f"{options.seed} {number}")
+        with tempfile.TemporaryDirectory() as scratch:
+            outcome, description, details = one(rng, options.beft, Path(scratch))
+            if outcome == "WRONG":
+                kept = options.keep / f"{options.seed}-{number}"
+                shutil.rmtree(kept, ignore_errors=True)
+                shutil.copytree(scratch, kept)
+                (kept / "case.txt").write_text(f"{description}\n{details}\n", encoding="utf-8")
+                print(f"WRONG {kept}: {description}\n{details[:1500]}", flush=True)
+        number += 1
+        counts[outcome] += 1
+        if outcome == "refused":
+            causes[description] += 1
+        done += outcome != "not made"
+        if done % 50 == 0 and outcome != "not made":
+            print(f"{done} of {options.rounds}: {dict(counts)}", file=sys.stderr, flush=True)
+    print("\n| outcome | rounds | share |\n|---|---:|---:|")
+    for outcome in ("equal", "noted", "refused", "WRONG"):
+        print(f"| {outcome} | {counts[outcome]} | {counts[outcome] / options.rounds:.1%} |")
+    print("\n| refused because of | rounds |\n|---|---:|")
+    for name, count in causes.most_common():
+        print(f"| {name} | {count} |")
+    sys.exit(counts["WRONG"] > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Small tokenizers trained on a few sentences, saved in the ways in which model folders hold them."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+SENTENCES = [
+    "the movie was good and the film was not bad",
+    "a dull and boring story with nothing to say , really",
+    "Caf\u00e9 na\u00efve \u4e2d\u6587 \u6620\u753b 123 4567 don't we'll it's",
+    "UPPER lower MiXed \U0001f600 \u00df \u0130stanbul",
+] * 3
+ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def word_pieces(lower: bool) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+def byte_pairs(roberta: bool, prefix_space: bool = False) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=ROBERTA, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    if roberta:
+        tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=prefix_space)
+    return tokenizer
+
+
+def save(rng: random.Random, kind: str, folder: Path) -> tuple[int, str, bool]:
+    """Writes a tokenizer for an architecture; returns its size, what it is, and whether AutoTokenizer is the
+    reference (else tokenizer.json as it is)."""
+    if kind == "bert":
+        lower = rng.random() < 0.5
+        tokenizer = word_pieces(lower)
+        config = {"tokenizer_class": rng.choice(["BertTokenizer", "BertTokenizerFast"]), "do_lower_case": lower}
+        style = rng.choice(["json", "json and config", "disagree", "vocabulary", "generic"])
+        if style == "disagree":
+            config["do_lower_case"] = not lower
+            config |= rng.choice([{}, {"strip_accents": False}, {"tokenize_chinese_chars": False}])
+        if style == "generic":
+            config = {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+        if style == "vocabulary":
+            words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+            (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in words), encoding="utf-8")
+    else:
+        prefix_space = rng.random() < 0.3
+        tokenizer = byte_pairs(kind == "roberta", prefix_space)
+        names = {"roberta": "RobertaTokenizer", "qwen2": "Qwen2Tokenizer", "llama": "PreTrainedTokenizerFast"}
+        special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+        config = {"tokenizer_class": names.get(kind, "GPT2Tokenizer"), "add_prefix_space": prefix_space} | special
+        if kind == "roberta":
+            config |= {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
+        styles = ["json", "json and config", "disagree"] + (["vocabulary"] * 2 if kind != "llama" else [])
+        style = rng.choice(styles)
+        if style == "disagree":
+            config["add_prefix_space"] = not prefix_space
+        if style == "vocabulary":
+            tokenizer.model.save(str(folder))
+            if kind in ("opt", "gpt2"):
+                config["add_bos_token"] = rng.random() < 0.5
+    if rng.random() < 0.2:
+        config["model_max_length"] = rng.choice([8, 16, 1000000000000000019884624838656])
+    if rng.random() < 0.1 and style != "json":
+        config["truncation_side"] = "left"
+    if style != "vocabulary":
+        tokenizer.save(str(folder / "tokenizer.json"))
+    if style != "json":
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return tokenizer.get_vocab_size(), style, style != "json"
