@@ -302,10 +302,12 @@ def lengths_and_ends() -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = torch.tensor([tokenizer.encode("the movie was").ids])
     free = model.generate(input_ids=ids, max_new_tokens=8, do_sample=False, eos_token_id=None)[0].tolist()
-    model.generation_config.eos_token_id = [2, free[ids.shape[1] + 2]]
+    new = free[ids.shape[1] :]
+    last = next(token for index, token in enumerate(new) if index > 0 and token not in new[:index])
+    model.generation_config.eos_token_id = [2, last]
     model.save_pretrained(folder)
     args = ["generate", "--model", "@ends", "--prompt", "the movie was", "--max-new-tokens", "8"]
-    case("ends", args, text=tokenizer.decode(free[: ids.shape[1] + 2]))
+    case("ends", args, text=tokenizer.decode(free[: ids.shape[1] + new.index(last)]))
 
     folder = out("repetition")
     model.generation_config.eos_token_id = 2

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use beft_checkpoint::{Adapter, ModelDir};
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerateOptions};
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings};
 use beft_nn::Precision;
 use burn::tensor::Device;
 

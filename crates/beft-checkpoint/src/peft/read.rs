@@ -110,11 +110,14 @@ impl Adapter {
         if name.contains(ORIGINAL) {
             return Ok(());
         }
-        let unwrapped = name.replace(WRAPPED, ".");
-        if unwrapped != name && weights.contains(&full.replace(WRAPPED, ".")) {
-            return Ok(());
+        if let Some((module, rest)) = full.split_once(WRAPPED) {
+            // The name of the adapter may stand between.
+            let own = rest.split_once('.').map_or(rest, |(_, own)| own);
+            let plain = |rest: &str| weights.contains(&format!("{module}.{rest}"));
+            if plain(rest) || plain(own) {
+                return Ok(());
+            }
         }
-        let name = unwrapped.as_str();
         let values = weights.read(full).map_err(Problem::File)?;
         let shape = weights.shape(full).unwrap_or_default().to_vec();
         if values.iter().any(|x| !x.is_finite()) {

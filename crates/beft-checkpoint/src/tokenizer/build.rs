@@ -138,6 +138,8 @@ impl Class {
 /// A tokenizer and what the user should hear about its files.
 pub(super) struct Built {
     pub(super) tokenizer: Tokenizer,
+    /// Whether it tells the texts of a pair apart.
+    pub(super) segments: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -167,14 +169,28 @@ pub(super) fn build(
         }
         if !class.takes(found.get_model()) {
             let mut tokenizer = found;
+            let generic = class == Class::Generic && settings.found && !unknown;
             let special = special_tokens(class, settings);
             add_missing(
                 &mut tokenizer,
                 special.values().chain(&settings.extra_special),
             );
             tokenizer.set_encode_special_tokens(settings.split_special);
-            return Ok(Built { tokenizer, notes });
+            let segments = gives_segments(settings, !generic);
+            if !segments && model_type == "bert" {
+                notes.push(format!(
+                    "{}: the tokenizer gives no token_type_ids (model_input_names), so both texts of a pair are the \
+                     model's first segment, as in transformers",
+                    dir.display()
+                ));
+            }
+            return Ok(Built {
+                tokenizer,
+                segments,
+                notes,
+            });
         }
+        let segments = gives_segments(settings, true);
         let tokenizer = rebuilt(class, found.clone(), settings, false, dir)?;
         if let Some(part) = changed_part(&found, &tokenizer) {
             notes.push(format!(
@@ -183,7 +199,11 @@ pub(super) fn build(
                 dir.display()
             ));
         }
-        return Ok(Built { tokenizer, notes });
+        return Ok(Built {
+            tokenizer,
+            segments,
+            notes,
+        });
     }
     let (class, _) = Class::choose(model_type, declared, false);
     let fail = |path: &Path, reason: String| CheckpointError::Tokenizer {
@@ -217,7 +237,19 @@ pub(super) fn build(
         _ => return Err(missing(dir, &json)),
     };
     let tokenizer = rebuilt(class, Tokenizer::new(model), settings, true, dir)?;
-    Ok(Built { tokenizer, notes })
+    Ok(Built {
+        tokenizer,
+        segments: gives_segments(settings, true),
+        notes,
+    })
+}
+
+/// Whether the tokenizer tells the texts of a pair apart, as its files say or else as is usual for it.
+fn gives_segments(settings: &TokenizerSettings, usual: bool) -> bool {
+    let names = settings.input_names.as_ref();
+    names.map_or(usual, |names| {
+        names.iter().any(|name| name == "token_type_ids")
+    })
 }
 
 /// What to do about a folder without a tokenizer that can be read.

@@ -20,6 +20,7 @@ pub struct TextTokenizer {
     own_max_length: Option<usize>,
     /// Number of tokens that the model has; ids must be below.
     rows: usize,
+    segments: bool,
     notes: Vec<String>,
 }
 
@@ -45,6 +46,7 @@ impl TextTokenizer {
         let built = build::build(dir, model_type, class, &settings)?;
         let tokenizer = Self {
             own_max_length: settings.max_length,
+            segments: built.segments,
             notes: built.notes,
             ..Self::of(built.tokenizer, dir)
         };
@@ -75,6 +77,7 @@ impl TextTokenizer {
             path: path.to_owned(),
             own_max_length: None,
             rows: usize::MAX,
+            segments: true,
             notes: Vec::new(),
         }
     }
@@ -245,7 +248,10 @@ impl TextTokenizer {
             cut += usize::from(!encoding.get_overflowing().is_empty());
             encodings.push(Encoding {
                 ids: encoding.get_ids().to_vec(),
-                type_ids: encoding.get_type_ids().to_vec(),
+                type_ids: match self.segments {
+                    true => encoding.get_type_ids().to_vec(),
+                    false => vec![0; encoding.len()],
+                },
                 ..Encoding::default()
             });
         }

@@ -28,6 +28,7 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "extra_special_tokens",
         "legacy",
         "mask_token",
+        "model_input_names",
         "model_max_length",
         "model_specific_special_tokens",
         "pad_token",
@@ -68,7 +69,6 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "local_files_only",
         "merges",
         "merges_file",
-        "model_input_names",
         "name_or_path",
         "processor_class",
         "response_schema",
@@ -111,6 +111,8 @@ pub(crate) struct TokenizerSettings {
     pub(crate) class: Option<String>,
     /// Longest input in tokens.
     pub(crate) max_length: Option<usize>,
+    /// What the tokenizer gives beside token ids (`token_type_ids`: which text of a pair a token is of).
+    pub(crate) input_names: Option<Vec<String>>,
     /// Whether long texts lose their beginning instead of their end.
     pub(crate) cut_left: bool,
     pub(crate) lower_case: Option<bool>,
@@ -245,6 +247,15 @@ impl TokenizerSettings {
             found: true,
             class: text("tokenizer_class")?,
             max_length,
+            input_names: match keys.get("model_input_names") {
+                Some(Value::Array(names)) => Some(
+                    names
+                        .iter()
+                        .filter_map(|name| name.as_str().map(str::to_owned))
+                        .collect(),
+                ),
+                _ => None,
+            },
             cut_left,
             lower_case: flag("do_lower_case")?,
             strip_accents: flag("strip_accents")?,
