@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split};
+use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
 
 /// A task as data: which columns hold what, the labels, what is measured, and default settings.
 ///
@@ -17,10 +17,10 @@ pub struct Task {
     pub title: String,
     /// Whether a label is a class or a number.
     pub kind: TaskKind,
-    /// Accepted names of the column with the text, at least one.
-    pub text_columns: Vec<String>,
-    /// Accepted names of the column with the second text of a pair; none for single texts.
-    pub pair_columns: Vec<String>,
+    /// The columns with the text, at least one.
+    pub text_columns: TextColumns,
+    /// The columns with the second text of a pair; none for single texts.
+    pub pair_columns: TextColumns,
     /// Whether a file without the pair column is an error.
     pub pair_required: bool,
     /// Accepted names of the column with the label, at least one.

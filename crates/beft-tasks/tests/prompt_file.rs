@@ -69,7 +69,7 @@ fn one_file_is_for_both_kinds_of_model() {
     let path = dir.path().join("task.toml");
     fs::write(&path, toml).unwrap();
     let encoder = Task::from_toml(&path).unwrap();
-    assert_eq!(encoder.text_columns, ["body"]);
+    assert_eq!(encoder.text_columns.names(), ["body"]);
     assert_eq!(encoder.defaults.epochs, 16);
 }
 

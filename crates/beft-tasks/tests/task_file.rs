@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::{Label, Metric, ModelKind, Regime, Split, Task, TaskKind};
+use beft_tasks::{Label, Metric, ModelKind, Regime, Split, Task, TaskKind, TextColumns};
 
 /// The example in the documentation.
 fn documented() -> String {
@@ -37,8 +37,10 @@ fn the_documented_file_is_a_task() {
         (task.name.as_str(), task.kind),
         ("intent", TaskKind::Classification)
     );
-    assert_eq!(task.text_columns, ["utterance", "text"]);
-    assert_eq!(task.pair_columns, ["context"]);
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let parts = TextColumns::Joined(names(&["title", "utterance"]));
+    assert_eq!(task.text_columns, parts);
+    assert_eq!(task.pair_columns, TextColumns::First(names(&["context"])));
     assert!(task.pair_required);
     assert_eq!(task.label_columns, ["intent"]);
     assert_eq!(task.label_names().unwrap(), ["no", "yes"]);
@@ -60,7 +62,7 @@ fn the_documented_file_is_a_task() {
 fn little_is_needed() {
     let task = task("name = 'mine'\ntext = 'body'\n").unwrap();
     let text = Task::named("text").unwrap();
-    assert_eq!(task.text_columns, ["body"]);
+    assert_eq!(task.text_columns.names(), ["body"]);
     assert!(task.pair_columns.is_empty() && !task.pair_required);
     assert_eq!(task.defaults, text.defaults);
     assert_eq!(task.metrics, text.metrics);

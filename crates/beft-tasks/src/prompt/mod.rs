@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::task::{ClassLabel, TaskError, plain_name};
-use crate::{Defaults, Hub, Metric, Regimes, Split, Task, TaskKind};
+use crate::{Defaults, Hub, Metric, Regimes, Split, Task, TaskKind, TextColumns};
 
 pub(crate) use file::PromptTable;
 use table::TABLE;
@@ -177,8 +177,8 @@ impl PromptTask {
             name: self.name.clone(),
             title: self.title.clone(),
             kind: TaskKind::Classification,
-            text_columns: Vec::new(),
-            pair_columns: Vec::new(),
+            text_columns: TextColumns::First(Vec::new()),
+            pair_columns: TextColumns::First(Vec::new()),
             pair_required: false,
             label_columns: self.label_columns.clone(),
             labels: match self.kind {
