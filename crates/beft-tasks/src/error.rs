@@ -86,8 +86,8 @@ pub enum DataError {
     },
     /// A needed column that is not in the header, or a needed field that is not in a JSON object.
     #[error(
-        "{}{at}: no column {}: found {}; rename or add a column",
-        .path.display(), either(.expected), listed(.found)
+        "{}{at}: no column {}: found {}; {}",
+        .path.display(), either(.expected), listed(.found), column_remedy(.found)
     )]
     MissingColumn {
         /// The file.
@@ -296,7 +296,7 @@ pub enum DataError {
     /// A label outside the label set.
     #[error(
         "{}{at}: label {} is not one of {}: {}",
-        .path.display(), quoted(.label), listed(.labels), remedy(.labels)
+        .path.display(), quoted(.label), listed(.labels), label_remedy(.labels)
     )]
     UnknownLabel {
         /// The file.
@@ -372,11 +372,22 @@ pub enum DataError {
 }
 
 /// What to do where a label is not among `labels`.
-fn remedy(labels: &[String]) -> &'static str {
+fn label_remedy(labels: &[String]) -> &'static str {
     if !labels.is_empty() && labels.iter().all(|label| default_number(label).is_some()) {
         "the model does not name its classes, so give with --task a task file whose `labels` are \
          their names in the order of its outputs"
     } else {
         "correct it, or use the labels of the training file"
+    }
+}
+
+/// What to do where a column is not among `found`.
+fn column_remedy(found: &[String]) -> &'static str {
+    let quoted = |name: &String| name.len() > 1 && name.starts_with('"') && name.ends_with('"');
+    if found.iter().any(quoted) {
+        "the names stand in double quotes, which belong to them in TSV, so name the file .csv, or \
+         write it without (pandas: `quoting=csv.QUOTE_NONE`)"
+    } else {
+        "rename or add a column"
     }
 }

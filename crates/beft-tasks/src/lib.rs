@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod carried;
 mod classes;
 mod columns;
 mod dataset;

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::{DataError, Task};
 
 /// One of the parts of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Examples to learn from.
     Train,

@@ -126,6 +126,18 @@ fn a_file_without_a_header_line() {
 }
 
 #[test]
+fn a_task_comes_back_from_its_definition() {
+    let answer =
+        "name = 'a'\n[prompt]\ntemplate = ''\nanswer = '{text}'\nmetrics = ['log_likelihood']\n";
+    let each = "name = 'a'\n[prompt]\ntemplate = '{{x}} {q: a=b}'\ncandidates = ' {ends|trim}'\n";
+    for toml in [documented(), answer.to_owned(), each.to_owned()] {
+        let task = task(&toml).unwrap().into_task();
+        assert!(!task.is_built_in());
+        assert_eq!(Task::from_definition(&task.definition()).unwrap(), task);
+    }
+}
+
+#[test]
 fn mistakes_are_named_with_their_line() {
     const PROMPT: &str = "[prompt]\ntemplate = '{body} It was'\n";
     const CANDIDATES: &str = "candidates = [' terrible', ' great']\n";
