@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use crate::{ClassNames, DataError, Label, Split, Task};
+use crate::{ClassNames, DataError, Label, Split, Task, TaskKind};
 
 impl Task {
     /// The name under which the GLUE server wants the predictions of a split: `SST-2.tsv`,
@@ -41,6 +41,15 @@ impl Task {
                 io::Error::new(io::ErrorKind::InvalidInput, message)
             };
             match *prediction {
+                Label::Class(_) if self.kind == TaskKind::Regression => {
+                    return Err(wrong(format!("a class, and task {} has values", self.name)));
+                }
+                Label::Value(_) if self.kind == TaskKind::Classification => {
+                    return Err(wrong(format!(
+                        "a value, and task {} has classes",
+                        self.name
+                    )));
+                }
                 Label::Class(class) => {
                     let name = names
                         .get(class)
@@ -172,6 +181,14 @@ mod tests {
         assert_eq!(
             written("stsb", &[Label::Value(f64::NAN)]).unwrap_err(),
             "prediction 0 cannot be written: value NaN"
+        );
+        assert_eq!(
+            written("stsb", &[Label::Class(0)]).unwrap_err(),
+            "prediction 0 cannot be written: a class, and task stsb has values"
+        );
+        assert_eq!(
+            written("rte", &[Label::Value(0.5)]).unwrap_err(),
+            "prediction 0 cannot be written: a value, and task rte has classes"
         );
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use serde_json::{Map, Value};
 
 use crate::answers::{answered, dev_metrics};
-use crate::data::{DevSet, has_pairs, targets};
+use crate::data::{DevSet, check_kind, has_pairs, targets};
 use crate::tune::EVAL_BATCH;
 use crate::{Base, Error, Model, find_model};
 
@@ -31,6 +31,8 @@ pub struct Tuned {
     pub labels: Vec<String>,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
+    /// That task as [`Task::definition`] gives it, where it is no built-in one.
+    pub task_definition: Option<Value>,
     /// Whether it was trained on pairs of texts, if the adapter says.
     pub text_pairs: Option<bool>,
     /// The mode it was trained in, if the adapter says.
@@ -162,6 +164,7 @@ struct Facts {
     labels: Vec<String>,
     max_length: usize,
     task: Option<String>,
+    task_definition: Option<Value>,
     text_pairs: Option<bool>,
     terms: Option<String>,
     prompt: Option<String>,
@@ -215,6 +218,7 @@ impl Facts {
             labels,
             max_length,
             task: text("task"),
+            task_definition: facts.get("task_definition").cloned(),
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
             prompt: text("prompt"),
@@ -227,6 +231,7 @@ impl Facts {
             model,
             labels: self.labels,
             task: self.task,
+            task_definition: self.task_definition,
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,
@@ -235,6 +240,20 @@ impl Facts {
 }
 
 impl Tuned {
+    /// The task that the adapter carries, where it was trained on one of the user's own.
+    ///
+    /// # Errors
+    ///
+    /// When its definition makes no sense, or is not for this kind of model.
+    pub fn carried_task(&self) -> Result<Option<Task>, Error> {
+        let Some(definition) = &self.task_definition else {
+            return Ok(None);
+        };
+        let task = Task::from_definition(definition)?;
+        check_kind(&self.base, &task)?;
+        Ok(Some(task))
+    }
+
     /// Class scores of inputs, labelled or not; `on_done` hears how many inputs each batch finished.
     ///
     /// # Errors
@@ -319,13 +338,56 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
             task.name
         )));
     }
-    let logits = tuned.predict(&data.examples, |_| ())?;
-    check_finite(&tuned.base, &logits)?;
+    let scores = tuned.predict(&data.examples, |_| ())?;
+    check_finite(&tuned.base, &scores)?;
+    let targets = targets(task, data.examples.iter());
+    let (targets, scores) = in_task_order(tuned, task, data, targets, scores)?;
     Ok(Evaluation {
-        notes: Vec::new(),
-        metrics: task_metrics(task, &targets(task, data.examples.iter()), &logits, ""),
+        notes: data.notes.clone(),
+        metrics: task_metrics(task, &targets, &scores, ""),
         examples: data.examples.len(),
     })
+}
+
+/// Classes as the task numbers them, whatever the order of the model's outputs: F1 is of its second.
+fn in_task_order(
+    tuned: &Tuned,
+    task: &Task,
+    data: &Dataset,
+    targets: Targets,
+    scores: Vec<Vec<f32>>,
+) -> Result<(Targets, Vec<Vec<f32>>), Error> {
+    let Targets::Classes(classes) = targets else {
+        return Ok((targets, scores));
+    };
+    let others = || {
+        Error::Usage(format!(
+            "{} was read with the labels {:?}, the model has {:?}: read it with those of the model",
+            data.path.display(),
+            data.labels,
+            tuned.labels
+        ))
+    };
+    let Some(labels) = &task.labels else {
+        return match data.labels == tuned.labels {
+            true => Ok((Targets::Classes(classes), scores)),
+            false => Err(others()),
+        };
+    };
+    let order =
+        |names: &[String]| -> Option<Vec<usize>> { task.classes_of(names).into_iter().collect() };
+    let (of_data, of_model) = (order(&data.labels), order(&tuned.labels));
+    let (of_data, of_model) = of_data.zip(of_model).ok_or_else(others)?;
+    let numbered = scores.iter().map(|scores| {
+        let mut ordered = vec![f32::NEG_INFINITY; labels.len()];
+        for (class, score) in of_model.iter().zip(scores) {
+            ordered[*class] = *score;
+        }
+        ordered
+    });
+    let scores = numbered.collect();
+    let classes = classes.into_iter().map(|class| of_data[class]);
+    Ok((Targets::Classes(classes.collect()), scores))
 }
 
 /// The task's metrics of models on the dev splits, evaluated again and again while their lowest layers
