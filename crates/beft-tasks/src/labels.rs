@@ -140,10 +140,10 @@ impl LabelReader {
                 label: label.clone(),
             });
         }
+        let new: HashMap<&String, usize> = names.iter().zip(0..).collect();
         let mut renumbered = vec![0; found.len()];
         for (name, old) in &found {
-            let new = names.iter().position(|known| known == name);
-            renumbered[*old] = new.unwrap_or_default();
+            renumbered[*old] = new[name];
         }
         for example in examples {
             if let Some(Label::Class(index)) = &mut example.label {

@@ -60,8 +60,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
                 data.path.display()
             );
         }
-        data.notes.iter().for_each(|note| tell!("{note}"));
         let result = beft::evaluate(&tuned, &task, data)?;
+        result.notes.iter().for_each(|note| tell!("{note}"));
         let named = result.metrics.into_iter();
         all.extend(named.map(|(name, value)| (format!("{name}{suffix}"), value)));
         examples += result.examples;

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::{jsonl, lines};
 use crate::{DataError, Place};
 
+/// Where a row is, and its fields.
+type JsonRow = (Place, Map<String, Value>);
+
 /// The rows of a file: the objects of an array, or one object a line.
-pub(crate) fn rows(
-    path: &Path,
-    content: &str,
-) -> Result<Vec<(Place, Map<String, Value>)>, DataError> {
+pub(crate) fn rows(path: &Path, content: &str) -> Result<Vec<JsonRow>, DataError> {
     let shape = |found| DataError::JsonShape {
         path: path.to_owned(),
         found,
@@ -38,7 +38,7 @@ pub(crate) fn rows(
         .collect()
 }
 
-fn array(path: &Path, content: &str) -> Result<Vec<(Place, Map<String, Value>)>, DataError> {
+fn array(path: &Path, content: &str) -> Result<Vec<JsonRow>, DataError> {
     let rows = match jsonl::document(path, content)? {
         Value::Array(rows) => rows,
         _ => Vec::new(),

@@ -46,13 +46,13 @@ impl Kind {
                 _ => Self::Other,
             },
             (Type::FLOAT | Type::DOUBLE, ConvertedType::NONE) => Self::Float,
-            (Type::BYTE_ARRAY, converted) => match converted {
+            (
+                Type::BYTE_ARRAY,
                 ConvertedType::NONE
                 | ConvertedType::UTF8
                 | ConvertedType::ENUM
-                | ConvertedType::JSON => Self::Text,
-                _ => Self::Other,
-            },
+                | ConvertedType::JSON,
+            ) => Self::Text,
             _ => Self::Other,
         }
     }
