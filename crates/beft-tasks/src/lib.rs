@@ -38,6 +38,7 @@ mod metric;
 mod permutation;
 mod place;
 mod prompt;
+mod reading;
 mod records;
 mod regime;
 mod shown;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::dialect::{Quotes, delimiter};
+use super::dialect::{Quotes, delimiter, without_blank_end};
 use super::{LabelUse, Notes, Row, Sink, Source, count_lines, lines};
 use crate::columns::joined;
 use crate::{DataError, Place};
@@ -132,24 +132,6 @@ pub(super) fn read_tsv(
         sink(columns.row(source, line, row.split('\t')))?;
     }
     Ok(quotes.note(source.path).into_iter().collect())
-}
-
-/// A TSV file without the blank lines that it ends in. Where there are several columns, a line of
-/// spaces is blank too.
-pub(super) fn without_blank_end(content: &str) -> &str {
-    let end = &['\n', '\r'][..];
-    let mut content = content.trim_end_matches(end);
-    let several = content
-        .lines()
-        .next()
-        .is_some_and(|line| line.contains('\t'));
-    while let Some((rest, last)) = content.rsplit_once('\n').filter(|_| several) {
-        if !last.chars().all(|c| c == ' ') {
-            break;
-        }
-        content = rest.trim_end_matches(end);
-    }
-    content
 }
 
 /// Whether the task has files without a header line, and this is the first line of one.

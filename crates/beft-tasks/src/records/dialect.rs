@@ -10,7 +10,7 @@ pub(super) fn delimiter(
     content: &str,
     is_column: impl Fn(&str) -> bool,
 ) -> (u8, Option<String>) {
-    let mut lines = content.lines().map(str::trim);
+    let mut lines = content.lines().map(str::trim_end);
     let header = lines.find(|line| !line.is_empty()).unwrap_or_default();
     let has = |name: &str, delimiter| header.contains(delimiter) && !is_column(name);
     let (byte, name) = if header.contains(',') {
@@ -26,6 +26,24 @@ pub(super) fn delimiter(
     let note =
         format!("{path}: its first line has {name} and no comma: they are taken to separate");
     (byte, Some(note))
+}
+
+/// A TSV file without the blank lines that it ends in. Where there are several columns, a line of
+/// spaces is blank too.
+pub(super) fn without_blank_end(content: &str) -> &str {
+    let end = &['\n', '\r'][..];
+    let mut content = content.trim_end_matches(end);
+    let several = content
+        .lines()
+        .next()
+        .is_some_and(|line| line.contains('\t'));
+    while let Some((rest, last)) = content.rsplit_once('\n').filter(|_| several) {
+        if !last.chars().all(|c| c == ' ') {
+            break;
+        }
+        content = rest.trim_end_matches(end);
+    }
+    content
 }
 
 /// Counts texts of a TSV file that a program has put in quotes, which mean nothing there.
@@ -79,6 +97,7 @@ mod tests {
             ("text,label\n", b','),
             ("\n text;label\na,b;1\n", b';'),
             ("\"text\"\t\"label\"\n", b'\t'),
+            ("\ttext\n0\ta\n", b'\t'),
             ("text\n", b','),
             ("a;b\n", b','),
         ] {
@@ -89,6 +108,17 @@ mod tests {
                 "{content}"
             );
         }
+    }
+
+    #[test]
+    fn blank_lines_at_the_end_are_no_rows() {
+        for end in ["\n", "\n\n\n", "\r\n\r\n", "\n  \n \n"] {
+            let content = format!("a\tb\n1\t2{end}");
+            assert_eq!(without_blank_end(&content), "a\tb\n1\t2", "{end:?}");
+        }
+        // A text of spaces, and an empty row that has its columns.
+        assert_eq!(without_blank_end("a\n1\n \n"), "a\n1\n ");
+        assert_eq!(without_blank_end("a\tb\n1\t2\n\t\n"), "a\tb\n1\t2\n\t");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Map, Value};
 
-use super::dialect::{Quotes, delimiter};
+use super::dialect::{Quotes, delimiter, without_blank_end};
 use super::physical::check_compression;
 use super::{InputFormat, Notes, delimited, json, jsonl, lines, utf8};
 use crate::{DataError, Place};
@@ -60,7 +60,7 @@ pub(crate) fn read(
         }
         InputFormat::Tsv => {
             let mut quotes = Quotes::default();
-            for (line, row) in lines(delimited::without_blank_end(content)) {
+            for (line, row) in lines(without_blank_end(content)) {
                 let cells = || row.split('\t');
                 if header.is_none() {
                     let same = cells().count() == headerless.len();
