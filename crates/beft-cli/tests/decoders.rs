@@ -288,7 +288,7 @@ fn an_adapter_is_asked_what_it_was_trained_on() {
     assert_eq!(eval(&[]), "");
     // One of before that does not.
     let sidecar = scratch.read("out/adapter/beft.json");
-    let mut facts: serde_json::Value = serde_json::from_str(&sidecar).unwrap();
+    let mut facts: Value = serde_json::from_str(&sidecar).unwrap();
     facts
         .as_object_mut()
         .unwrap()

@@ -342,7 +342,7 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
     let scores = tuned.predict(&data.examples, |_| ())?;
     check_finite(&tuned.base, &scores)?;
     let targets = targets(task, data.examples.iter());
-    let (targets, scores) = in_task_order(tuned, task, data, targets, scores)?;
+    let (targets, scores) = in_task_order(task, data, &tuned.labels, targets, scores)?;
     Ok(Evaluation {
         notes: data.notes.clone(),
         metrics: task_metrics(task, &targets, &scores, ""),
