@@ -99,7 +99,7 @@ pub(crate) struct SourceArgs {
     /// rte, cb, boolq, wsc, wic, multirc, copa, record, squad, drop, or a .toml file with a prompt table.
     #[arg(long, value_name = "TASK")]
     pub(crate) task: String,
-    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .parquet) [default: the task's data
+    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet) [default: the task's data
     /// set in the Hugging Face cache, or from the hub]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -312,7 +312,7 @@ pub(crate) struct TunedArgs {
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) tuned: TunedArgs,
-    /// Labelled data: a file (.tsv, .csv, .jsonl), or a folder whose dev split is taken.
+    /// Labelled data: a file (.tsv, .csv, .jsonl, .json, .parquet), or a folder whose dev split is taken.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) data: PathBuf,
     /// Examples at most [default: all; of a decoder's task the protocol's 1,000, drawn by seed 0]
@@ -404,4 +404,6 @@ pub(crate) enum Format {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// One JSON array of objects, or one object a line.
+    Json,
 }

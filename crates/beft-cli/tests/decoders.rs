@@ -284,6 +284,17 @@ fn an_adapter_is_asked_what_it_was_trained_on() {
     assert_eq!(eval(&["--task", "mine.toml"]), "");
     assert!(eval(&["--task", "labels.toml"]).contains("with the labels"));
     assert!(eval(&["--task", "template.toml"]).contains("another prompt"));
+    // The adapter carries its task.
+    assert_eq!(eval(&[]), "");
+    // One of before that does not.
+    let sidecar = scratch.read("out/adapter/beft.json");
+    let mut facts: Value = serde_json::from_str(&sidecar).unwrap();
+    facts
+        .as_object_mut()
+        .unwrap()
+        .remove("task_definition")
+        .unwrap();
+    scratch.write("out/adapter/beft.json", &facts.to_string());
     assert!(eval(&[]).contains("give its file with --task"));
 }
 

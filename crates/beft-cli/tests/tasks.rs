@@ -222,6 +222,117 @@ fn a_task_file_is_a_task() {
     scratch.beft(&args).assert().success();
     let results: Value = serde_json::from_str(&scratch.read("out/results.json")).unwrap();
     assert!(results["modes"][0]["metrics"]["macro_f1"].is_number());
+
+    // The adapter carries the task: its columns and metrics are known without the file.
+    fs::remove_file(scratch.path("reviews.toml")).unwrap();
+    let eval = ["eval", "--adapter", "out/adapter", "--data", "reviews"];
+    let said = scratch.beft(&eval).assert().success().get_output().clone();
+    assert!(String::from_utf8(said.stdout).unwrap().contains("macro_f1"));
+    scratch.write("new.csv", "body\nthe film\n");
+    let predict = ["predict", "--adapter", "out/adapter", "--data", "new.csv"];
+    scratch.beft(&predict).assert().success();
+
+    // A definition that makes no sense is refused, unless another is given.
+    let sidecar = scratch.read("out/adapter/beft.json");
+    let broken = sidecar.replace("\"macro_f1\"", "\"pearson\"");
+    scratch.write("out/adapter/beft.json", &broken);
+    let said = refused(&scratch, &eval);
+    let expected =
+        "out/adapter: beft.json: task_definition: `metrics` makes no sense: give the file";
+    assert!(said.contains(expected), "{said}");
+    let toml = "name = \"again\"\ntext = \"body\"\nlabel = \"stars\"\nmetrics = [\"f1\"]\n";
+    scratch.write("again.toml", toml);
+    let again = [&eval[..], &["--task", "again.toml"]].concat();
+    let said = refused(&scratch, &again);
+    let expected =
+        "there are 3 labels (`0`, `1`, `2`), and the metric `f1` is of two: write `macro_f1`";
+    assert!(said.contains(expected), "{said}");
+    let mut tune = args;
+    tune[4] = "again.toml";
+    tune[10] = "other";
+    assert!(refused(&scratch, &tune).contains(expected));
+    scratch.write("again.toml", &toml.replace("f1", "mcc"));
+    scratch.beft(&again).assert().success();
+}
+
+/// What a command that must fail says.
+fn refused(scratch: &Scratch, args: &[&str]) -> String {
+    let output = scratch.beft(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// An adapter of PEFT's own names no classes: they are those of the task, and the server's file has its names.
+#[test]
+fn classes_without_names_are_those_of_the_task() {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    fs::remove_file(scratch.path("out/adapter/beft.json")).unwrap();
+    let rows = |label: &str, labels: [&str; 3]| {
+        let row = |i: usize| format!("{i}\tgood film {i}\tthe bad one{}\n", labels[i]);
+        format!("index\tsentence1\tsentence2{label}\n") + &(0..3).map(row).collect::<String>()
+    };
+    let labels = ["\tEntailment", "\tneutral", "\t-1"];
+    for (file, labels) in [("dev_matched", labels), ("dev_mismatched", labels)] {
+        scratch.write(&format!("mnli/{file}.tsv"), &rows("\tgold_label", labels));
+    }
+    for file in ["test_matched", "test_mismatched"] {
+        scratch.write(&format!("mnli/{file}.tsv"), &rows("", ["", "", ""]));
+    }
+    let of = |command: &'static str, task: &'static str| {
+        vec![
+            command,
+            "--adapter",
+            "out/adapter",
+            "--task",
+            task,
+            "--data",
+            "mnli",
+        ]
+    };
+    let said = scratch
+        .beft(&of("eval", "mnli"))
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let said = String::from_utf8(said.stderr).unwrap();
+    let note = "they are taken as `entailment`, `neutral`, `contradiction` of task mnli";
+    assert!(said.contains(note), "{said}");
+    assert!(
+        said.contains("1 lines left out, the first is line 4"),
+        "{said}"
+    );
+
+    let glue = [
+        &of("predict", "mnli")[..],
+        &["--split", "test", "--format", "glue", "--out", "server"],
+    ];
+    scratch.beft(&glue.concat()).assert().success();
+    for file in ["server/MNLI-m.tsv", "server/MNLI-mm.tsv"] {
+        for row in scratch.read(file).lines().skip(1) {
+            let name = row.split('\t').nth(1).unwrap();
+            assert!(
+                ["entailment", "neutral", "contradiction"].contains(&name),
+                "{row}"
+            );
+        }
+    }
+    // Predictions stand beside all rows, labelled or not.
+    let dev = [&of("predict", "mnli")[..], &["--split", "dev"]].concat();
+    let rows = scratch.beft(&dev).assert().success().get_output().clone();
+    let rows = String::from_utf8(rows.stdout).unwrap();
+    assert_eq!(rows.lines().count(), 6);
+    assert!(
+        rows.lines()
+            .all(|row| row.contains("entail") || row.contains("neutral") || row.contains("contra"))
+    );
+
+    let said = refused(&scratch, &of("eval", "rte"));
+    assert!(
+        said.contains("those of task rte are `entailment`, `not_entailment`"),
+        "{said}"
+    );
 }
 
 /// A model by name comes out of the Hugging Face cache without any network.

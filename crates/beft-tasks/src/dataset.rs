@@ -1,10 +1,9 @@
-use std::borrow::Cow;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
-use crate::labels::LabelReader;
-use crate::records::{LabelUse, Row, Source};
+use crate::reading::Reading;
+use crate::records::LabelUse;
 use crate::{DataError, InputFormat, Label, Split, Task};
 
 /// One text, or a pair of texts, and its label.
@@ -32,19 +31,24 @@ pub struct Dataset {
     /// Lines (or rows) passed over because they have no label or a wrong number of columns, where
     /// the task allows it: see [`Task::no_label`] and [`Task::skip_malformed`].
     pub skipped: Vec<usize>,
+    /// What the user should hear about the file: names that had to be chosen, texts that look
+    /// quoted.
+    pub notes: Vec<String>,
     /// The examples in file order, at least one.
     pub examples: Vec<Example>,
 }
 
 impl Task {
-    /// Reads the file of `split` in the folder `data`: the first of `train.{tsv,csv,jsonl,parquet}`,
-    /// of `{dev,val,validation}.*` or of `test.*`; with mismatched splits, of
+    /// Reads the file of `split` in the folder `data`: the first of
+    /// `train.{tsv,csv,jsonl,parquet,json}`, of `{dev,val,validation}.*` or of `test.*`; with mismatched splits, of
     /// `{dev,validation}_{matched,mismatched}.*` and so on; unless [`Task::files`] names it.
     /// Parquet may be in parts as the hub has it, such as `train-00000-of-00002.parquet`.
     ///
     /// `labels` is the label set to use, which for another split than the training split has to be
-    /// that of the training file. Without it the task's own set is used, or else the set of labels
-    /// in the file itself, sorted. A test file may lack the label column.
+    /// that of the training file or of the model, named as [`Task::name_classes`] does. Without it
+    /// the task's own set is used, or else the set of labels in the file itself, sorted. Labels in a
+    /// file may be written in another letter case, and `1.0` stands for `1`. A test file may lack
+    /// labels: the column, the field, or all but an empty one, null or -1.
     ///
     /// # Errors
     ///
@@ -60,6 +64,21 @@ impl Task {
             Split::Test | Split::TestMismatched => LabelUse::IfPresent,
         };
         self.load_paths(&split.find_in(data, self)?, labels, label_use)
+    }
+
+    /// Reads the texts alone of the file of `split`, of all its rows, for predictions to stand
+    /// beside. `labels` is as for [`Task::load`].
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the folder or the texts in the file.
+    pub fn load_inputs(
+        &self,
+        data: &Path,
+        split: Split,
+        labels: Option<&[String]>,
+    ) -> Result<Dataset, DataError> {
+        self.load_paths(&split.find_in(data, self)?, labels, LabelUse::Ignored)
     }
 
     /// The files that [`Task::load`] reads for a split: one, or the parts of a Parquet file.
@@ -104,14 +123,14 @@ impl Task {
         mut reader: impl BufRead,
         name: &Path,
         format: InputFormat,
-    ) -> Result<Vec<Example>, DataError> {
+    ) -> Result<Dataset, DataError> {
         let mut bytes = Vec::new();
         reader
             .read_to_end(&mut bytes)
             .map_err(|reason| unreadable(name, reason))?;
-        let mut reading = Reading::new(self, None, LabelUse::Ignored);
+        let mut reading = Reading::new(self, None, LabelUse::Ignored)?;
         reading.read(name, &bytes, format)?;
-        Ok(reading.finish(name)?.examples)
+        reading.finish(name)
     }
 
     fn load_paths(
@@ -120,7 +139,7 @@ impl Task {
         labels: Option<&[String]>,
         label_use: LabelUse,
     ) -> Result<Dataset, DataError> {
-        let mut reading = Reading::new(self, labels, label_use);
+        let mut reading = Reading::new(self, labels, label_use)?;
         for path in paths {
             // Reading comes first: a wrong path is worse news than a wrong extension.
             let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
@@ -135,87 +154,6 @@ impl Task {
         }
         let first = paths.first().map(PathBuf::as_path);
         reading.finish(first.unwrap_or(Path::new("")))
-    }
-}
-
-/// What has been read so far.
-struct Reading<'t> {
-    task: &'t Task,
-    label_use: LabelUse,
-    labels: LabelReader,
-    examples: Vec<Example>,
-    skipped: Vec<usize>,
-}
-
-impl<'t> Reading<'t> {
-    fn new(task: &'t Task, known: Option<&[String]>, label_use: LabelUse) -> Self {
-        Self {
-            task,
-            label_use,
-            labels: LabelReader::new(task, known),
-            examples: Vec::new(),
-            skipped: Vec::new(),
-        }
-    }
-
-    fn read(&mut self, path: &Path, bytes: &[u8], format: InputFormat) -> Result<(), DataError> {
-        let source = Source {
-            task: self.task,
-            path,
-            labels: self.label_use,
-        };
-        // Nothing is passed over in inputs: predictions have to stand beside them.
-        let needed = self.label_use == LabelUse::Required;
-        source.read(bytes, format, &mut |row| match row {
-            Ok(row) if needed && row.label.is_none() => {
-                self.skipped.push(row.at.number());
-                Ok(())
-            }
-            Ok(row) => self.add(path, row),
-            Err(DataError::ColumnCount { line, .. }) if needed && self.task.skip_malformed => {
-                self.skipped.push(line);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        })
-    }
-
-    fn add(&mut self, path: &Path, row: Row<'_>) -> Result<(), DataError> {
-        let pair = row.pair.is_some();
-        let first = self.examples.first();
-        if first.is_some_and(|first| first.text_pair.is_some() != pair) {
-            return Err(DataError::MixedPairs {
-                path: path.to_owned(),
-                at: row.at,
-                pair,
-            });
-        }
-        let label = row
-            .label
-            .map(|label| self.labels.read(&label, path, row.at));
-        self.examples.push(Example {
-            text: row.text.into_owned(),
-            text_pair: row.pair.map(Cow::into_owned),
-            label: label.transpose()?,
-            line: row.at.number(),
-        });
-        Ok(())
-    }
-
-    fn finish(mut self, path: &Path) -> Result<Dataset, DataError> {
-        let path = path.to_owned();
-        match (self.examples.len(), self.skipped.len()) {
-            (0, 0) => return Err(DataError::Empty { path }),
-            (0, rows) => return Err(DataError::AllSkipped { path, rows }),
-            _ => {}
-        }
-        let labels = self.labels.finish(&mut self.examples, &path)?;
-        Ok(Dataset {
-            path,
-            labels,
-            skipped: self.skipped,
-            examples: self.examples,
-        })
     }
 }
 
@@ -301,7 +239,7 @@ mod tests {
             assert!(inputs.labels.is_empty());
             let format = InputFormat::of_path(&path).unwrap();
             let read = task.read_inputs(bytes, Path::new("<stdin>"), format);
-            assert_eq!(read.unwrap(), inputs.examples);
+            assert_eq!(read.unwrap().examples, inputs.examples);
             assert!(inputs.examples.iter().all(|e| e.label.is_none()));
         }
     }
@@ -350,7 +288,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains(":2: label `-1` is not one of `0`, `1`")
+                .contains(":2: the label is missing: fill in the column `label`")
         );
     }
 
@@ -371,7 +309,7 @@ mod tests {
         let path = dir.path().join("data.xlsx");
         fs::write(&path, "").unwrap();
         let rest = "the file name does not tell the format: \
-                    rename the file to end in .tsv, .csv, .jsonl or .parquet";
+                    rename the file to end in .tsv, .csv, .jsonl, .json or .parquet";
         assert_eq!(message(&path), format!("{}: {rest}", path.display()));
 
         let path = dir.path().join("data.txt");

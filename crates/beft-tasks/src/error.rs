@@ -1,7 +1,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{Place, Split};
+use crate::classes::default_number;
+use crate::shown::{either, listed, quoted};
+use crate::{Metric, Place, Split};
 
 /// Data that cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +57,7 @@ pub enum DataError {
     },
     /// A file name that does not tell the format.
     #[error(
-        "{}: the file name does not tell the format: rename the file to end in .tsv, .csv, .jsonl or .parquet",
+        "{}: the file name does not tell the format: rename the file to end in .tsv, .csv, .jsonl, .json or .parquet",
         .path.display()
     )]
     UnknownExtension {
@@ -84,8 +86,8 @@ pub enum DataError {
     },
     /// A needed column that is not in the header, or a needed field that is not in a JSON object.
     #[error(
-        "{}{at}: no column {}: found {}; rename or add a column",
-        .path.display(), either(.expected), listed(.found)
+        "{}{at}: no column {}: found {}; {}",
+        .path.display(), either(.expected), listed(.found), column_remedy(.found)
     )]
     MissingColumn {
         /// The file.
@@ -160,6 +162,30 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
+    /// A Parquet file in a compression that this program does not read.
+    #[error(
+        "{}: compressed with {codec}, which is not read here: write it anew in Python, \
+         `import pandas; pandas.read_parquet(\"old.parquet\").to_parquet(\"new.parquet\")`",
+        .path.display()
+    )]
+    ParquetCodec {
+        /// The file.
+        path: PathBuf,
+        /// The name of the compression.
+        codec: String,
+    },
+    /// Two files that say to be the same part of a Parquet file.
+    #[error(
+        "{}: says to be the same part as {}, or one of another number of parts: \
+         keep the files of one version and remove the others",
+        .path.display(), .other.display()
+    )]
+    AmbiguousShards {
+        /// The one.
+        path: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
     /// A line that is not JSON.
     #[error(
         "{}:{line}: not valid JSON ({message}, column {column}): write one JSON object a line",
@@ -215,6 +241,18 @@ pub enum DataError {
         /// What is wrong.
         message: String,
     },
+    /// A JSON document that is not a list of rows.
+    #[error(
+        "{}: {found}: write rows, in Python with pandas \
+         `frame.to_json(\"new.json\", orient=\"records\", lines=True)`",
+        .path.display()
+    )]
+    JsonShape {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        found: &'static str,
+    },
     /// A field that has the right type but says something that cannot be used.
     #[error("{}{at}: field `{field}`: {message}", .path.display())]
     BadField {
@@ -257,8 +295,8 @@ pub enum DataError {
     },
     /// A label outside the label set.
     #[error(
-        "{}{at}: label {} is not one of {}: correct it, or use the labels of the training file",
-        .path.display(), quoted(.label), listed(.labels)
+        "{}{at}: label {} is not one of {}: {}",
+        .path.display(), quoted(.label), listed(.labels), label_remedy(.labels)
     )]
     UnknownLabel {
         /// The file.
@@ -268,6 +306,34 @@ pub enum DataError {
         /// The label found.
         label: String,
         /// The label set.
+        labels: Vec<String>,
+    },
+    /// Classes of a model that are not those of the task.
+    #[error(
+        "the classes of the model are {}, those of task {task} are {}: give a model of this task, \
+         or with --task a task file in which `labels` has both names of each class",
+        listed(.model), listed(.labels)
+    )]
+    OtherClasses {
+        /// The task.
+        task: String,
+        /// The names that the model gives.
+        model: Vec<String>,
+        /// The names that the task has.
+        labels: Vec<String>,
+    },
+    /// A metric of two classes where there are others.
+    #[error(
+        "{}: there are {} labels ({}), and the metric `{metric}` is of two: \
+         write `macro_f1` in the `metrics` of the task",
+        .path.display(), .labels.len(), listed(.labels)
+    )]
+    MetricClasses {
+        /// The file.
+        path: PathBuf,
+        /// The metric.
+        metric: Metric,
+        /// The labels.
         labels: Vec<String>,
     },
     /// A label of a regression task that is no finite number.
@@ -305,55 +371,23 @@ pub enum DataError {
     },
 }
 
-/// The longest list and the longest name that a message shows in full.
-const MOST_NAMES: usize = 20;
-const MOST_CHARS: usize = 60;
-
-/// `name` in backticks, with invisible characters made visible and the end of a long one cut off.
-fn quoted(name: &str) -> String {
-    let shown: String = name.chars().take(MOST_CHARS).collect();
-    let dots = if shown.len() < name.len() { "..." } else { "" };
-    let visible: String = shown
-        .chars()
-        .map(|c| {
-            if c.is_control() {
-                c.escape_debug().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect();
-    format!("`{visible}{dots}`")
-}
-
-fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
+/// What to do where a label is not among `labels`.
+fn label_remedy(labels: &[String]) -> &'static str {
+    if !labels.is_empty() && labels.iter().all(|label| default_number(label).is_some()) {
+        "the model does not name its classes, so give with --task a task file whose `labels` are \
+         their names in the order of its outputs"
+    } else {
+        "correct it, or use the labels of the training file"
     }
-    let shown: Vec<_> = names.iter().take(MOST_NAMES).map(|n| quoted(n)).collect();
-    let mut list = shown.join(", ");
-    if names.len() > MOST_NAMES {
-        list.push_str(&format!(" and {} more", names.len() - MOST_NAMES));
-    }
-    list
 }
 
-fn either(names: &[String]) -> String {
-    let names: Vec<_> = names.iter().map(|n| quoted(n)).collect();
-    names.join(" or ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_and_odd_names_stay_readable() {
-        assert_eq!(quoted("caf\u{e9} \"x\""), "`caf\u{e9} \"x\"`");
-        assert_eq!(quoted("a\n\tb"), "`a\\n\\tb`");
-        assert_eq!(quoted(&"y".repeat(61)), format!("`{}...`", "y".repeat(60)));
-        let names: Vec<String> = (0..22).map(|n| n.to_string()).collect();
-        assert!(listed(&names).ends_with("`19` and 2 more"));
-        assert_eq!(listed(&[]), "none");
+/// What to do where a column is not among `found`.
+fn column_remedy(found: &[String]) -> &'static str {
+    let quoted = |name: &String| name.len() > 1 && name.starts_with('"') && name.ends_with('"');
+    if found.iter().any(quoted) {
+        "the names stand in double quotes, which belong to them in TSV, so name the file .csv, or \
+         write it without (pandas: `quoting=csv.QUOTE_NONE`)"
+    } else {
+        "rename or add a column"
     }
 }

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use crate::{Label, Split, Task};
+use crate::{ClassNames, DataError, Label, Split, Task, TaskKind};
 
 impl Task {
     /// The name under which the GLUE server wants the predictions of a split: `SST-2.tsv`,
@@ -17,20 +17,23 @@ impl Task {
     /// Writes predictions as the GLUE server wants them: a line `index<TAB>prediction`, then a line
     /// for each prediction, counted from 0.
     ///
-    /// Classes are written by their name in `labels`, the label set of the training file. Those of
-    /// the built-in tasks are what the server expects (`entailment`; 0 and 1). Values are cut to
-    /// the range of the task and have three decimals.
+    /// `labels` are the names of the classes, in the order of the model's outputs. Where the task has
+    /// labels, its names are written, whatever the model calls its classes: those of the built-in
+    /// tasks are what the server expects (`entailment`; 0 and 1). Values are cut to the range of
+    /// the task and have three decimals.
     ///
     /// # Errors
     ///
-    /// As of `out`, and [`io::ErrorKind::InvalidInput`] for a class outside `labels` or a value
-    /// that is not finite.
+    /// As of `out`, and [`io::ErrorKind::InvalidInput`] for classes that are not those of the task,
+    /// a class outside `labels` or a value that is not finite.
     pub fn write_glue(
         &self,
         mut out: impl Write,
         labels: &[String],
         predictions: &[Label],
     ) -> io::Result<()> {
+        let names = self.server_names(labels);
+        let names = names.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         writeln!(out, "index\tprediction")?;
         for (index, prediction) in predictions.iter().enumerate() {
             let wrong = |what: String| {
@@ -38,8 +41,17 @@ impl Task {
                 io::Error::new(io::ErrorKind::InvalidInput, message)
             };
             match *prediction {
+                Label::Class(_) if self.kind == TaskKind::Regression => {
+                    return Err(wrong(format!("a class, and task {} has values", self.name)));
+                }
+                Label::Value(_) if self.kind == TaskKind::Classification => {
+                    return Err(wrong(format!(
+                        "a value, and task {} has classes",
+                        self.name
+                    )));
+                }
                 Label::Class(class) => {
-                    let name = labels
+                    let name = names
                         .get(class)
                         .ok_or_else(|| wrong(format!("class {class} of {}", labels.len())))?;
                     writeln!(out, "{index}\t{name}")?;
@@ -53,6 +65,18 @@ impl Task {
             }
         }
         out.flush()
+    }
+
+    /// The task's names for the classes of a model.
+    fn server_names(&self, labels: &[String]) -> Result<Vec<String>, DataError> {
+        let ClassNames { mut names, .. } = self.name_classes(labels)?;
+        let known = self.label_names().unwrap_or_default();
+        for (name, class) in names.iter_mut().zip(self.classes_of(labels)) {
+            if let Some(known) = class.and_then(|class| known.get(class)) {
+                name.clone_from(known);
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -111,6 +135,44 @@ mod tests {
     }
 
     #[test]
+    fn the_names_are_those_of_the_server_whatever_the_model_says() {
+        let rows = |task: &str, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+            let classes: Vec<Label> = (0..labels.len()).map(Label::Class).collect();
+            let mut out = Vec::new();
+            let task = Task::named(task).unwrap();
+            let written = task.write_glue(&mut out, &labels, &classes);
+            written.map_err(|error| error.to_string())?;
+            let rows = String::from_utf8(out).unwrap();
+            let names = rows
+                .lines()
+                .skip(1)
+                .map(|row| row.split('\t').next_back().unwrap());
+            Ok::<_, String>(names.collect::<Vec<_>>().join(" "))
+        };
+        for (task, labels, expected) in [
+            ("rte", &["0", "1"][..], "entailment not_entailment"),
+            ("rte", &["LABEL_0", "LABEL_1"], "entailment not_entailment"),
+            (
+                "qnli",
+                &["NOT_ENTAILMENT", "Entailment"],
+                "not_entailment entailment",
+            ),
+            ("sst2", &["NEGATIVE", "POSITIVE"], "0 1"),
+            (
+                "mnli",
+                &["CONTRADICTION", "NEUTRAL", "ENTAILMENT"],
+                "contradiction neutral entailment",
+            ),
+            ("text", &["LABEL_0", "LABEL_1"], "LABEL_0 LABEL_1"),
+        ] {
+            assert_eq!(rows(task, labels).unwrap(), expected);
+        }
+        let error = rows("mnli", &["0", "1"]).unwrap_err();
+        assert!(error.contains("those of task mnli are"), "{error}");
+    }
+
+    #[test]
     fn what_cannot_be_written() {
         assert_eq!(
             written("rte", &[Label::Class(0), Label::Class(2)]).unwrap_err(),
@@ -119,6 +181,14 @@ mod tests {
         assert_eq!(
             written("stsb", &[Label::Value(f64::NAN)]).unwrap_err(),
             "prediction 0 cannot be written: value NaN"
+        );
+        assert_eq!(
+            written("stsb", &[Label::Class(0)]).unwrap_err(),
+            "prediction 0 cannot be written: a class, and task stsb has values"
+        );
+        assert_eq!(
+            written("rte", &[Label::Value(0.5)]).unwrap_err(),
+            "prediction 0 cannot be written: a value, and task rte has classes"
         );
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 
+use crate::classes::{KnownLabels, default_number, whole_number};
 use crate::{DataError, Example, Place, Task, TaskKind};
 
 /// The label of an example.
@@ -34,33 +36,45 @@ impl Label {
 /// into values.
 pub(crate) struct LabelReader {
     kind: TaskKind,
-    known: Option<Vec<String>>,
-    indices: HashMap<String, usize>,
+    names: Option<Vec<String>>,
+    /// What stands for the labels of a known set.
+    known: Option<Rc<KnownLabels>>,
+    gathered: HashMap<String, usize>,
+    notes: Vec<String>,
+    /// The first label read as the number of a class that has no name.
+    numbered: Option<String>,
 }
 
 impl LabelReader {
-    /// A reader of the label set `known`, or else of that of the task, if it has one.
-    pub(crate) fn new(task: &Task, known: Option<&[String]>) -> Self {
-        let known = match task.kind {
-            TaskKind::Classification => known.map(<[_]>::to_vec).or_else(|| task.label_names()),
-            TaskKind::Regression => Some(Vec::new()),
-        };
-        let names = || (0..).zip(known.iter().flatten());
-        let mut indices: HashMap<String, usize> =
-            names().map(|(index, name)| (name.clone(), index)).collect();
-        for label in task.labels.iter().flatten() {
-            let same = names().find(|(_, name)| label.spellings.contains(name));
-            if let Some((index, _)) = same {
-                for spelling in &label.spellings {
-                    indices.entry(spelling.clone()).or_insert(index);
-                }
+    /// A reader of the label set `known`, which a model may have named, or else of that of the
+    /// task, if it has one.
+    pub(crate) fn new(task: &Task, known: Option<&[String]>) -> Result<Self, DataError> {
+        let mut notes = Vec::new();
+        let names = match (task.kind, known) {
+            (TaskKind::Regression, _) => Some(Vec::new()),
+            (TaskKind::Classification, None) => task.label_names(),
+            (TaskKind::Classification, Some(known)) => {
+                let classes = task.name_classes(known)?;
+                notes.extend(classes.note);
+                Some(classes.names)
             }
-        }
-        Self {
+        };
+        let of = |names: &Vec<String>| KnownLabels::of(task, names, known.unwrap_or_default());
+        let classification = task.kind == TaskKind::Classification;
+        let known = names.as_ref().filter(|_| classification).map(of);
+        Ok(Self {
             kind: task.kind,
-            known,
-            indices,
-        }
+            names,
+            known: known.map(Rc::new),
+            gathered: HashMap::new(),
+            notes,
+            numbered: None,
+        })
+    }
+
+    /// What stands for the labels of a known set; `None` where labels are gathered or values.
+    pub(crate) fn known(&self) -> Option<Rc<KnownLabels>> {
+        self.known.clone()
     }
 
     /// The label written so. Gathered labels are numbered as they come until [`Self::finish`].
@@ -80,61 +94,104 @@ impl LabelReader {
     }
 
     fn index(&mut self, label: &str, path: &Path, at: Place) -> Result<usize, DataError> {
-        if let Some(&index) = self.indices.get(label) {
-            return Ok(index);
+        let Some((names, known)) = self.names.as_ref().zip(self.known.as_ref()) else {
+            let next = self.gathered.len();
+            return Ok(*self.gathered.entry(label.to_owned()).or_insert(next));
+        };
+        let index = known.index(label).ok_or_else(|| DataError::UnknownLabel {
+            path: path.to_owned(),
+            at,
+            label: label.to_owned(),
+            labels: names.clone(),
+        })?;
+        let unnamed = |name: &String| default_number(name).is_some();
+        if self.numbered.is_none() && label.parse::<f64>().is_ok() && unnamed(&names[index]) {
+            self.numbered = Some(label.to_owned());
         }
-        if let Some(known) = &self.known {
-            return Err(DataError::UnknownLabel {
-                path: path.to_owned(),
-                at,
-                label: label.to_owned(),
-                labels: known.clone(),
-            });
-        }
-        let index = self.indices.len();
-        self.indices.insert(label.to_owned(), index);
         Ok(index)
     }
 
-    /// The label set in index order. Gathered labels are sorted, and the examples numbered anew.
+    /// The label set in index order, and what the user should hear of it. Gathered labels are
+    /// sorted, and the examples numbered anew. `needed`: whether there must be two.
     pub(crate) fn finish(
-        self,
+        mut self,
         examples: &mut [Example],
         path: &Path,
-    ) -> Result<Vec<String>, DataError> {
-        if let Some(known) = self.known {
-            return Ok(known);
+        needed: bool,
+    ) -> Result<(Vec<String>, Vec<String>), DataError> {
+        if let Some(label) = self.numbered {
+            self.notes.push(format!(
+                "{}: the model does not name its classes: the label `{label}` is taken as \
+                 `LABEL_{}`, and so on",
+                path.display(),
+                label.split('.').next().unwrap_or_default()
+            ));
         }
-        let mut found: Vec<(String, usize)> = self.indices.into_iter().collect();
-        if let [(label, _)] = found.as_slice() {
+        if let Some(names) = self.names {
+            return Ok((names, self.notes));
+        }
+        let found = without_fractions(self.gathered.into_iter().collect());
+        let mut names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+        sort_labels(&mut names);
+        names.dedup();
+        if let ([label], true) = (names.as_slice(), needed) {
             return Err(DataError::OneLabel {
                 path: path.to_owned(),
                 label: label.clone(),
             });
         }
-        sort_labels(&mut found);
+        let new: HashMap<&String, usize> = names.iter().zip(0..).collect();
         let mut renumbered = vec![0; found.len()];
-        for (new, (_, old)) in found.iter().enumerate() {
-            renumbered[*old] = new;
+        for (name, old) in &found {
+            renumbered[*old] = new[name];
         }
         for example in examples {
             if let Some(Label::Class(index)) = &mut example.label {
                 *index = renumbered[*index];
             }
         }
-        Ok(found.into_iter().map(|(label, _)| label).collect())
+        self.notes.extend(alike(&names, path));
+        Ok((names, self.notes))
     }
 }
 
+/// Gathered labels of which all are whole numbers, without the fractions of zeros that a program
+/// gave some of them: a column of integers with gaps is written as one of floats.
+fn without_fractions(mut found: Vec<(String, usize)>) -> Vec<(String, usize)> {
+    let integer = |label: &str| label.parse::<i64>().is_ok() || whole_number(label).is_some();
+    if found.iter().all(|(label, _)| integer(label)) {
+        for (label, _) in &mut found {
+            if let Some(number) = whole_number(label) {
+                *label = number.to_owned();
+            }
+        }
+    }
+    found
+}
+
+/// What to say where gathered labels differ in letter case alone.
+fn alike(names: &[String], path: &Path) -> Option<String> {
+    let mut folded: HashMap<String, &String> = HashMap::new();
+    let pair = names.iter().find_map(|name| {
+        let other = folded.insert(name.to_lowercase(), name);
+        other.map(|other| (other, name))
+    });
+    let (one, other) = pair?;
+    Some(format!(
+        "{}: the labels `{one}` and `{other}` differ in letter case alone, and are two classes",
+        path.display()
+    ))
+}
+
 /// Sorts by number when every label is a non-negative integer, else by text.
-fn sort_labels(labels: &mut [(String, usize)]) {
+fn sort_labels(labels: &mut [String]) {
     let number = |label: &str| -> Option<u64> {
         // `parse` alone would take `+1`.
         let digits = label.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| label.parse().ok()).flatten()
     };
-    if labels.iter().all(|(label, _)| number(label).is_some()) {
-        labels.sort_by(|(a, _), (b, _)| number(a).cmp(&number(b)).then_with(|| a.cmp(b)));
+    if labels.iter().all(|label| number(label).is_some()) {
+        labels.sort_by(|a, b| number(a).cmp(&number(b)).then_with(|| a.cmp(b)));
     } else {
         labels.sort();
     }
@@ -147,7 +204,7 @@ mod tests {
     fn reader(task: &str, known: Option<&[&str]>) -> LabelReader {
         let known: Option<Vec<String>> =
             known.map(|known| known.iter().map(|&label| label.to_owned()).collect());
-        LabelReader::new(&Task::named(task).unwrap(), known.as_deref())
+        LabelReader::new(&Task::named(task).unwrap(), known.as_deref()).unwrap()
     }
 
     fn read(reader: &mut LabelReader, label: &str) -> Result<Label, String> {
@@ -166,7 +223,7 @@ mod tests {
                 line: 2,
             })
             .collect();
-        let set = reader.finish(&mut examples, Path::new("a")).unwrap();
+        let (set, _) = reader.finish(&mut examples, Path::new("a"), true).unwrap();
         let index = |example: &Example| example.label.and_then(Label::class).unwrap();
         (set, examples.iter().map(index).collect())
     }
@@ -184,6 +241,39 @@ mod tests {
     }
 
     #[test]
+    fn gathered_whole_numbers_have_no_fraction() {
+        let (set, labels) = gathered(&["1.0", "0.0", "1", "10.0"]);
+        assert_eq!(set, ["0", "1", "10"]);
+        assert_eq!(labels, [1, 0, 1, 2]);
+        let (set, _) = gathered(&["1.0", "1.5", "2"]);
+        assert_eq!(set, ["1.0", "1.5", "2"]);
+        let (set, _) = gathered(&["1.0", "high"]);
+        assert_eq!(set, ["1.0", "high"]);
+    }
+
+    #[test]
+    fn what_had_to_be_chosen_is_said() {
+        let finish = |reader: LabelReader| reader.finish(&mut [], Path::new("a.tsv"), true);
+        let mut unnamed = reader("text", Some(&["LABEL_0", "LABEL_1"]));
+        assert_eq!(read(&mut unnamed, "1.0"), Ok(Label::Class(1)));
+        assert_eq!(
+            finish(unnamed).unwrap().1,
+            [
+                "a.tsv: the model does not name its classes: the label `1.0` is taken as `LABEL_1`, and so on"
+            ]
+        );
+        let mut gathering = reader("text", None);
+        for label in ["Yes", "no", "yes"] {
+            read(&mut gathering, label).unwrap();
+        }
+        let (set, notes) = finish(gathering).unwrap();
+        assert_eq!(set, ["Yes", "no", "yes"]);
+        let said =
+            "a.tsv: the labels `Yes` and `yes` differ in letter case alone, and are two classes";
+        assert_eq!(notes, [said]);
+    }
+
+    #[test]
     fn a_known_set_keeps_its_order() {
         let mut reader = reader("text", Some(&["pos", "neg"]));
         assert_eq!(read(&mut reader, "neg"), Ok(Label::Class(1)));
@@ -192,8 +282,8 @@ mod tests {
             "dev.tsv:7: label `maybe` is not one of `pos`, `neg`: \
              correct it, or use the labels of the training file"
         );
-        let set = reader.finish(&mut [], Path::new("dev.tsv")).unwrap();
-        assert_eq!(set, ["pos", "neg"]);
+        let (set, notes) = reader.finish(&mut [], Path::new("dev.tsv"), true).unwrap();
+        assert_eq!((set.join(" "), notes.len()), ("pos neg".to_owned(), 0));
     }
 
     #[test]
@@ -204,7 +294,8 @@ mod tests {
             assert_eq!(read(&mut reader_of_task, label), Ok(Label::Class(class)));
             assert_eq!(read(&mut turned, label), Ok(Label::Class(1 - class)));
         }
-        assert!(read(&mut turned, "FALSE").is_err());
+        assert_eq!(read(&mut turned, "FALSE"), Ok(Label::Class(1)));
+        assert!(read(&mut turned, "falsely").is_err());
         let mut rte = reader("rte", None);
         assert_eq!(read(&mut rte, "not_entailment"), Ok(Label::Class(1)));
         assert_eq!(read(&mut rte, "1"), Ok(Label::Class(1)));
@@ -221,14 +312,15 @@ mod tests {
                 format!("dev.tsv:7: label `{label}` is no finite number: correct it")
             );
         }
-        assert!(reader.finish(&mut [], Path::new("a")).unwrap().is_empty());
+        let (set, _) = reader.finish(&mut [], Path::new("a"), true).unwrap();
+        assert!(set.is_empty());
     }
 
     #[test]
     fn one_label_cannot_be_trained_on() {
         let mut reader = reader("text", None);
         read(&mut reader, "1").unwrap();
-        let finished = reader.finish(&mut [], Path::new("train.tsv"));
+        let finished = reader.finish(&mut [], Path::new("train.tsv"), true);
         assert_eq!(
             finished.unwrap_err().to_string(),
             "train.tsv: every row has the label `1`: \

@@ -2,7 +2,7 @@
 //!
 //! * [`Task`]: a task as data: columns, labels, metrics and default settings; built in
 //!   ([`Task::named`]) or described by the user ([`Task::from_toml`]).
-//! * [`Dataset`]: labelled examples read from a TSV, CSV, JSON Lines or Parquet file.
+//! * [`Dataset`]: labelled examples read from a TSV, CSV, JSON or Parquet file.
 //! * [`PromptTask`]: what a causal language model is asked: a [`Template`] over the columns, and what
 //!   may follow it.
 //! * [`Task::write_glue`]: predictions as the GLUE server wants them.
@@ -27,6 +27,9 @@
 //! # }
 //! ```
 
+mod carried;
+mod classes;
+mod columns;
 mod dataset;
 mod error;
 mod glue;
@@ -35,13 +38,17 @@ mod metric;
 mod permutation;
 mod place;
 mod prompt;
+mod reading;
 mod records;
 mod regime;
+mod shown;
 mod split;
 mod table;
 mod task;
 mod task_file;
 
+pub use classes::ClassNames;
+pub use columns::TextColumns;
 pub use dataset::{Dataset, Example};
 pub use error::DataError;
 pub use labels::Label;

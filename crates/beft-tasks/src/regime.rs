@@ -50,7 +50,8 @@ impl FromStr for Regime {
 }
 
 /// Training examples of each regime; `None` where a task has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Regimes {
     /// Size of [`Regime::Low`].
     pub low: Option<usize>,

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::{DataError, Task};
 
 /// One of the parts of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Examples to learn from.
     Train,
@@ -20,14 +23,14 @@ pub enum Split {
     TestMismatched,
 }
 
-const EXTENSIONS: [&str; 4] = ["tsv", "csv", "jsonl", "parquet"];
+/// `.json` comes last: where there is a file of rows as well, it is the one that was prepared.
+const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "parquet", "json"];
 
 /// Under which names a split is looked for.
 pub(crate) struct Wanted<'a> {
     /// The only name of a split, where the task gives one.
     pub(crate) files: &'a BTreeMap<Split, String>,
     pub(crate) mismatched: bool,
-    pub(crate) extensions: &'a [&'a str],
     /// A further name, looked for last.
     pub(crate) official: Option<&'a str>,
 }
@@ -80,7 +83,6 @@ impl Split {
         let wanted = Wanted {
             files: &task.files,
             mismatched: task.mismatched,
-            extensions: &EXTENSIONS,
             official: None,
         };
         self.find(folder, &wanted)
@@ -103,7 +105,7 @@ impl Split {
             // Most often there is nothing sharded, and no need to list the folder.
             let mut sharded = None;
             for stem in stems {
-                for extension in wanted.extensions {
+                for extension in EXTENSIONS {
                     let name = format!("{stem}.{extension}");
                     let path = folder.join(&name);
                     if path.exists() {
@@ -112,8 +114,8 @@ impl Split {
                     looked_for.push(name);
                 }
                 let sharded = sharded.get_or_insert_with(|| shards_in(folder));
-                if let Some(&count) = sharded.get(*stem) {
-                    return shards(folder, stem, count);
+                if let Some(found) = sharded.get(*stem) {
+                    return shards(folder, stem, found);
                 }
                 looked_for.push(shard_name(stem, 0, 1));
             }
@@ -151,33 +153,62 @@ fn shard_name(stem: &str, index: usize, count: usize) -> String {
     format!("{stem}-{index:05}-of-{count:05}.parquet")
 }
 
-/// The stems of which a folder has shards, and of how many each; nothing of a folder that cannot
-/// be listed.
-fn shards_in(folder: &Path) -> BTreeMap<String, usize> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let (rest, count) = name.strip_suffix(".parquet")?.rsplit_once("-of-")?;
-            let (stem, index) = rest.rsplit_once('-')?;
-            let (index, count) = (index.parse().ok()?, count.parse().ok()?);
-            (name == shard_name(stem, index, count)).then(|| (stem.to_owned(), count))
-        })
-        .collect()
+/// One part of a Parquet file.
+struct Shard {
+    index: usize,
+    count: usize,
+    path: PathBuf,
 }
 
-/// All shards of a stem, each of which must be there.
-fn shards(folder: &Path, stem: &str, count: usize) -> Result<Vec<PathBuf>, DataError> {
-    (0..count)
-        .map(|index| {
-            let path = folder.join(shard_name(stem, index, count));
-            if path.exists() {
-                Ok(path)
-            } else {
-                Err(DataError::MissingShard { path, count })
-            }
-        })
-        .collect()
+/// The shards in a folder by their stems; nothing of a folder that cannot be listed.
+fn shards_in(folder: &Path) -> BTreeMap<String, Vec<Shard>> {
+    let mut found: BTreeMap<String, Vec<Shard>> = BTreeMap::new();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        if let Some((stem, index, count)) = name.to_str().and_then(parsed_shard) {
+            let path = entry.path();
+            let shard = Shard { index, count, path };
+            found.entry(stem.to_owned()).or_default().push(shard);
+        }
+    }
+    found
+}
+
+/// The stem, index and count in the name of a shard. Older data sets have a hash of the content
+/// behind the count.
+fn parsed_shard(name: &str) -> Option<(&str, usize, usize)> {
+    let (rest, end) = name.strip_suffix(".parquet")?.rsplit_once("-of-")?;
+    let (stem, index) = rest.rsplit_once('-')?;
+    let (count, hash) = end.split_once('-').unwrap_or((end, "0"));
+    let number = |text: &str| text.parse().ok().filter(|n| format!("{n:05}") == text);
+    let hashed = !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    let (index, count): (usize, usize) = (number(index)?, number(count)?);
+    (hashed && index < count).then_some((stem, index, count))
+}
+
+/// All shards of a stem, each of which must be there, once.
+fn shards(folder: &Path, stem: &str, found: &[Shard]) -> Result<Vec<PathBuf>, DataError> {
+    let count = found.first().map_or(0, |shard| shard.count);
+    let mut parts: BTreeMap<usize, &Shard> = BTreeMap::new();
+    for shard in found {
+        let other = parts.insert(shard.index, shard);
+        let first = found.first().filter(|first| first.count != shard.count);
+        if let Some(other) = other.or(first) {
+            return Err(DataError::AmbiguousShards {
+                path: shard.path.clone(),
+                other: other.path.clone(),
+            });
+        }
+    }
+    let paths = (0..count).map(|index| match parts.get(&index) {
+        Some(shard) => Ok(shard.path.clone()),
+        None => Err(DataError::MissingShard {
+            path: folder.join(shard_name(stem, index, count)),
+            count,
+        }),
+    });
+    paths.collect()
 }
 
 #[cfg(test)]
@@ -265,6 +296,44 @@ mod tests {
     }
 
     #[test]
+    fn shards_may_have_a_hash_in_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| fs::write(dir.path().join(name), "").unwrap();
+        write("train-00001-of-00002-0123456789abcdef.parquet");
+        write("train-00000-of-00002-fedcba9876543210.parquet");
+        write("train-00000-of-00002-notahash.parquet");
+        let found = || found(Split::Train, dir.path(), "text");
+        let names: Vec<_> = found().unwrap();
+        assert_eq!(
+            names[0],
+            dir.path()
+                .join("train-00000-of-00002-fedcba9876543210.parquet")
+        );
+        assert_eq!(
+            names[1],
+            dir.path()
+                .join("train-00001-of-00002-0123456789abcdef.parquet")
+        );
+
+        // Two versions of one data set beside each other: neither is taken.
+        for other in [
+            "train-00000-of-00002.parquet",
+            "train-00000-of-00001-abc.parquet",
+        ] {
+            write(other);
+            let error = found().unwrap_err().to_string();
+            assert!(error.contains("says to be the same part as"), "{error}");
+            fs::remove_file(dir.path().join(other)).unwrap();
+        }
+        fs::remove_file(&names[0]).unwrap();
+        let error = found().unwrap_err().to_string();
+        assert!(
+            error.contains("train-00000-of-00002.parquet: no such file"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_task_may_name_its_files() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("train.tsv"), "").unwrap();
@@ -287,14 +356,14 @@ mod tests {
                 .to_string(),
             format!(
                 "{shown}: no train file in this folder: looked for \
-                 `train.tsv`, `train.csv`, `train.jsonl`, `train.parquet`, \
+                 `train.tsv`, `train.csv`, `train.jsonl`, `train.parquet`, `train.json`, \
                  `train-00000-of-00001.parquet`"
             )
         );
         let dev = found(Split::Dev, dir.path(), "text")
             .unwrap_err()
             .to_string();
-        assert!(dev.contains("`dev.tsv`, `dev.csv`, `dev.jsonl`, `dev.parquet`"));
+        assert!(dev.contains("`dev.tsv`, `dev.csv`, `dev.jsonl`, `dev.parquet`, `dev.json`"));
         assert!(dev.ends_with("`validation-00000-of-00001.parquet`"));
     }
 

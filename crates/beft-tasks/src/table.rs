@@ -5,7 +5,7 @@
 //! of the labels is taken too.
 
 use crate::task::class_labels;
-use crate::{Defaults, Hub, Metric, Regimes, Task, TaskKind};
+use crate::{Defaults, Hub, Metric, Regimes, Task, TaskKind, TextColumns};
 
 const GLUE: Option<&str> = Some("nyu-mll/glue");
 const SUPER_GLUE: Option<&str> = Some("aps/super_glue");
@@ -250,8 +250,8 @@ impl Row {
             name: self.name.to_owned(),
             title: self.title.to_owned(),
             kind,
-            text_columns: owned(self.text),
-            pair_columns: owned(self.pair),
+            text_columns: TextColumns::First(owned(self.text)),
+            pair_columns: TextColumns::First(owned(self.pair)),
             pair_required: self.pair_required,
             label_columns: owned(self.label),
             labels: (!labels.is_empty()).then_some(labels),

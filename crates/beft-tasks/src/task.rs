@@ -2,14 +2,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split};
+use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
 
 /// A task as data: which columns hold what, the labels, what is measured, and default settings.
 ///
 /// It owns its fields, so that columns and settings can be overridden. Where several names of a
 /// column are accepted, for the different forms in which a data set is shipped, the first one that
 /// a file has is read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Task {
     /// Name as in [`Task::named`], in lower case.
     pub name: String,
@@ -17,10 +18,10 @@ pub struct Task {
     pub title: String,
     /// Whether a label is a class or a number.
     pub kind: TaskKind,
-    /// Accepted names of the column with the text, at least one.
-    pub text_columns: Vec<String>,
-    /// Accepted names of the column with the second text of a pair; none for single texts.
-    pub pair_columns: Vec<String>,
+    /// The columns with the text, at least one.
+    pub text_columns: TextColumns,
+    /// The columns with the second text of a pair; none for single texts.
+    pub pair_columns: TextColumns,
     /// Whether a file without the pair column is an error.
     pub pair_required: bool,
     /// Accepted names of the column with the label, at least one.
@@ -55,7 +56,7 @@ pub struct Task {
 }
 
 /// What a label is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// One of a set of classes.
@@ -65,7 +66,8 @@ pub enum TaskKind {
 }
 
 /// One class of a classification task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClassLabel {
     /// Its name in reports, adapters and written predictions.
     pub name: String,
@@ -74,7 +76,8 @@ pub struct ClassLabel {
 }
 
 /// A data set of the Hugging Face hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hub {
     /// The repository, such as `nyu-mll/glue`.
     pub repo: String,
@@ -83,7 +86,8 @@ pub struct Hub {
 }
 
 /// Training settings of a task, used when the user gives none.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// Learning rate of the bias terms and the head.
     pub learning_rate: f64,
@@ -142,6 +146,12 @@ pub enum TaskError {
     /// A task file that cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DataError),
+    /// A definition, as an adapter carries it, that makes no sense.
+    #[error("{message}: give the file of the task with --task")]
+    Definition {
+        /// What is wrong.
+        message: String,
+    },
     /// A task file with something wrong in it.
     #[error("{}:{line}: {message}", .path.display())]
     Invalid {

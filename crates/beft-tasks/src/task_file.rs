@@ -12,7 +12,9 @@ use toml::Spanned;
 use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
 use crate::task::class_labels;
-use crate::{DataError, Defaults, Hub, Metric, Place, Regimes, Split, Task, TaskError, TaskKind};
+use crate::{
+    DataError, Defaults, Hub, Metric, Place, Regimes, Split, Task, TaskError, TaskKind, TextColumns,
+};
 
 /// The file as it is written; [`Task::from_toml`] tells what the keys mean.
 #[derive(Deserialize)]
@@ -22,7 +24,9 @@ pub(crate) struct TaskFile {
     #[serde(default = "classification")]
     pub(crate) kind: TaskKind,
     text: Option<Spanned<Names>>,
+    text_alternatives: Option<Spanned<Vec<String>>>,
     pair: Option<Spanned<Names>>,
+    pair_alternatives: Option<Spanned<Vec<String>>>,
     pub(crate) label: Option<Spanned<Names>>,
     pub(crate) labels: Option<Spanned<Vec<Names>>>,
     pub(crate) no_label: Option<String>,
@@ -96,14 +100,18 @@ const fn classification() -> TaskKind {
 pub(crate) type Wrong = (Range<usize>, String);
 
 impl Task {
-    /// The task that a TOML file describes. Only `name` and `text` have to be there:
+    /// The task that a TOML file describes. Only `name` and `text` (or `text_alternatives`) have to
+    /// be there; `docs/tasks.md` tells more of each key:
     ///
     /// ```toml
     /// name = "intent"                   # letters, digits, `-`, `_`; not that of a built-in task
     /// kind = "classification"           # the usual, or "regression"
-    /// text = ["utterance", "text"]      # column with the text; of several the first that is there
-    /// pair = "context"                  # column with the second text of a pair
-    /// label = "intent"                  # column with the label; otherwise `label`
+    /// text = ["title", "utterance"]     # column with the text; several are joined by a space
+    /// # text_alternatives = ["a", "b"]  # instead: of these the first that the file has
+    /// pair = "context"                  # column with the second text of a pair, or several
+    /// # pair_alternatives = ["c", "d"]  # instead: of these the first that the file has
+    /// label = "intent"                  # column with the label, otherwise `label`; of several the
+    ///                                   # first that the file has
     /// labels = [["no", "n"], "yes"]     # in index order; otherwise those of the training file.
     ///                                   # Of several spellings the first is the name. The index
     ///                                   # stands for the label too, if no spelling is a number.
@@ -208,16 +216,17 @@ impl TaskFile {
         }
         let defaults = self.defaults.checked(self.regimes.low)?;
         let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
-        let Some(text) = self.text else {
+        let Some(text) = text_columns(self.text, self.text_alternatives, "text")? else {
             return Err((0..0, "missing field `text`".to_owned()));
         };
+        let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
         Ok(Task {
             title: name.clone(),
             name,
             kind: self.kind,
-            text_columns: checked_columns(text)?,
-            pair_required: self.pair.is_some(),
-            pair_columns: self.pair.map_or(Ok(Vec::new()), checked_columns)?,
+            text_columns: text,
+            pair_required: pair.is_some(),
+            pair_columns: pair.unwrap_or(TextColumns::First(Vec::new())),
             label_columns: label_columns(self.label)?,
             labels,
             no_label: self.no_label,
@@ -305,6 +314,34 @@ pub(crate) fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
     Ok(name.into_inner())
 }
 
+/// What a key with one column or with several to join says, or the key beside it with alternatives.
+fn text_columns(
+    parts: Option<Spanned<Names>>,
+    alternatives: Option<Spanned<Vec<String>>>,
+    key: &str,
+) -> Result<Option<TextColumns>, Wrong> {
+    match (parts, alternatives) {
+        (None, None) => Ok(None),
+        (Some(parts), None) => {
+            let names = checked_columns(parts)?;
+            Ok(Some(match names.len() {
+                1 => TextColumns::First(names),
+                _ => TextColumns::Joined(names),
+            }))
+        }
+        (None, Some(names)) => {
+            let span = names.span();
+            let names = Spanned::new(span, Names::Several(names.into_inner()));
+            checked_columns(names).map(|names| Some(TextColumns::First(names)))
+        }
+        (Some(_), Some(alternatives)) => {
+            let message =
+                format!("`{key}` and `{key}_alternatives` exclude each other: remove one");
+            wrong(&alternatives, message)
+        }
+    }
+}
+
 pub(crate) fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
     let span = columns.span();
     let names = columns.into_inner().into_vec();
@@ -350,10 +387,11 @@ fn checked_metrics(
         return wrong(&metrics, "`metrics` must name at least one metric");
     }
     if let Some(metric) = metrics.get_ref().iter().find(|m| !m.suits(kind, classes)) {
-        return wrong(
-            &metrics,
-            format!("metric `{metric}` does not fit the kind of task or its number of labels"),
-        );
+        let message = match metric.suits(kind, Some(2)) {
+            true => format!("metric `{metric}` is of two labels: write `macro_f1`"),
+            false => format!("metric `{metric}` does not fit the kind of task"),
+        };
+        return wrong(&metrics, message);
     }
     Ok(metrics.into_inner())
 }

@@ -134,8 +134,8 @@ fn shards_and_row_groups_are_read_in_order() {
     let inputs = task
         .read_inputs(bytes.as_slice(), stdin, InputFormat::Parquet)
         .unwrap();
-    assert_eq!(inputs.len(), 4);
-    assert!(inputs.iter().all(|e| e.label.is_none()));
+    assert_eq!(inputs.examples.len(), 4);
+    assert!(inputs.examples.iter().all(|e| e.label.is_none()));
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn mistakes_are_named_with_their_row() {
             ": field `sentence` is an integer: it must be a string",
         ),
         (
-            [("sentence", A), ("label", Column::Double(&[0.0, 1.0]))],
-            ": field `label` is a number with a fraction: \
+            [("sentence", A), ("label", Column::Double(&[0.0, 0.5]))],
+            ", row 2: field `label` is a number with a fraction: \
              it must be a string, an integer or a boolean",
         ),
         (

@@ -69,7 +69,7 @@ fn one_file_is_for_both_kinds_of_model() {
     let path = dir.path().join("task.toml");
     fs::write(&path, toml).unwrap();
     let encoder = Task::from_toml(&path).unwrap();
-    assert_eq!(encoder.text_columns, ["body"]);
+    assert_eq!(encoder.text_columns.names(), ["body"]);
     assert_eq!(encoder.defaults.epochs, 16);
 }
 
@@ -123,6 +123,18 @@ fn a_file_without_a_header_line() {
         (said, set.skipped),
         (vec!["So?Yes".to_owned(), "Or?No".to_owned()], vec![2])
     );
+}
+
+#[test]
+fn a_task_comes_back_from_its_definition() {
+    let answer =
+        "name = 'a'\n[prompt]\ntemplate = ''\nanswer = '{text}'\nmetrics = ['log_likelihood']\n";
+    let each = "name = 'a'\n[prompt]\ntemplate = '{{x}} {q: a=b}'\ncandidates = ' {ends|trim}'\n";
+    for toml in [documented(), answer.to_owned(), each.to_owned()] {
+        let task = task(&toml).unwrap().into_task();
+        assert!(!task.is_built_in());
+        assert_eq!(Task::from_definition(&task.definition()).unwrap(), task);
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::{Label, Metric, ModelKind, Regime, Split, Task, TaskKind};
+use beft_tasks::{
+    Label, Metric, ModelKind, PromptTask, Regime, Split, Task, TaskKind, TextColumns,
+};
 
 /// The example in the documentation.
 fn documented() -> String {
@@ -37,8 +39,10 @@ fn the_documented_file_is_a_task() {
         (task.name.as_str(), task.kind),
         ("intent", TaskKind::Classification)
     );
-    assert_eq!(task.text_columns, ["utterance", "text"]);
-    assert_eq!(task.pair_columns, ["context"]);
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let parts = TextColumns::Joined(names(&["title", "utterance"]));
+    assert_eq!(task.text_columns, parts);
+    assert_eq!(task.pair_columns, TextColumns::First(names(&["context"])));
     assert!(task.pair_required);
     assert_eq!(task.label_columns, ["intent"]);
     assert_eq!(task.label_names().unwrap(), ["no", "yes"]);
@@ -56,11 +60,151 @@ fn the_documented_file_is_a_task() {
     assert_eq!(task.glue_file_name(Split::Test), "intent.tsv");
 }
 
+/// The keys that serde expects in the table in which `toml` has the key `colour`.
+fn keys(toml: &str) -> Vec<String> {
+    let error = task(toml).unwrap_err();
+    let (_, expected) = error
+        .split_once("unknown field `colour`, expected one of ")
+        .unwrap();
+    expected
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_key_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tasks.md");
+    let docs = fs::read_to_string(path).unwrap();
+    let sections: Vec<&str> = docs.split("\n## ").collect();
+    for (table, heading) in [
+        ("", "Keys at the top"),
+        ("[files]\n", "[files]"),
+        ("[regimes]\n", "[regimes]"),
+        ("[defaults]\n", "[defaults]"),
+        ("[prompt]\ntemplate = '{a}'\n", "[prompt]"),
+    ] {
+        let keys = keys(&format!("name = 'a'\ntext = 'b'\n{table}colour = 1\n"));
+        assert!(keys.len() > 2, "{keys:?}");
+        let section = sections.iter().find(|section| section.starts_with(heading));
+        let section = section.unwrap_or_else(|| panic!("no section {heading}"));
+        for key in &keys {
+            assert!(
+                section.contains(&format!("\n| `{key}` |")),
+                "{heading}: {key}"
+            );
+        }
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(
+            rows.count(),
+            keys.len(),
+            "{heading} documents a key that is none"
+        );
+    }
+    // Its examples are files that are read.
+    let mut examples = docs.split("```toml\n").skip(1);
+    let all = examples.all(|example| {
+        let toml = example.split("```").next().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("task.toml");
+        fs::write(&path, toml).unwrap();
+        Task::from_toml(&path).is_ok() || PromptTask::from_toml(&path).is_ok()
+    });
+    assert!(all);
+}
+
+#[test]
+fn a_text_may_be_joined_or_have_alternatives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    let read = |toml: &str, content: &str| {
+        fs::write(&path, content).unwrap();
+        let task = task(&format!("name = 'a'\n{toml}\n")).unwrap();
+        let data = task.load_file(&path, None, false);
+        let rows = data.map(|data| {
+            let rows = data
+                .examples
+                .into_iter()
+                .map(|e| (e.text, e.text_pair.unwrap_or_default()));
+            rows.collect::<Vec<_>>()
+        });
+        rows.map_err(|error| {
+            error
+                .to_string()
+                .replace(&path.display().to_string(), "a.csv")
+        })
+    };
+    let pair = |text: &str, pair: &str| (text.to_owned(), pair.to_owned());
+    assert_eq!(
+        read("text = ['title', 'body']", "body,title\nb,a\nc,\n").unwrap(),
+        [pair("a b", ""), pair("c", "")]
+    );
+    assert_eq!(
+        read(
+            "text = 'x'\npair = ['title', 'body']",
+            "x,body,title\nt,b,a\n"
+        )
+        .unwrap(),
+        [pair("t", "a b")]
+    );
+    assert_eq!(
+        read("text = ['title', 'body']", "title,text\na,b\n").unwrap_err(),
+        "a.csv:1: no column `body`: found `title`, `text`; rename or add a column"
+    );
+    let either = "text_alternatives = ['title', 'body']\npair_alternatives = ['q', 'r']";
+    assert_eq!(read(either, "body,r\nb,1\n").unwrap(), [pair("b", "1")]);
+    assert_eq!(
+        read(either, "body,title,q,r\nb,a,0,1\n").unwrap(),
+        [pair("a", "0")]
+    );
+    assert_eq!(
+        read(either, "text,q\nb,0\n").unwrap_err(),
+        "a.csv:1: no column `title` or `body`: found `text`, `q`; rename or add a column"
+    );
+}
+
+#[test]
+fn a_metric_that_does_not_fit_the_labels_of_the_file_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let task = task("name = 'a'\ntext = 'text'\nmetrics = ['accuracy', 'f1']\n").unwrap();
+    let path = dir.path().join("train.csv");
+    fs::write(&path, "text,label\na,x\nb,y\nc,z\n").unwrap();
+    let error = task
+        .load(dir.path(), Split::Train, None)
+        .unwrap_err()
+        .to_string();
+    let expected = "train.csv: there are 3 labels (`x`, `y`, `z`), and the metric `f1` is of two: \
+                    write `macro_f1` in the `metrics` of the task";
+    assert!(error.ends_with(expected), "{error}");
+    let known = ["x", "y", "z"].map(str::to_owned);
+    assert!(task.load_file(&path, Some(&known), true).is_err());
+    // Nothing is measured where labels are not read.
+    assert!(task.load_file(&path, Some(&known), false).is_ok());
+    fs::write(&path, "text,label\na,x\nb,y\n").unwrap();
+    assert!(task.load(dir.path(), Split::Train, None).is_ok());
+}
+
+#[test]
+fn a_task_comes_back_from_its_definition() {
+    for toml in [
+        documented(),
+        "name = 'a'\ntext = 'b'\n".to_owned(),
+        "name = 'a'\nkind = 'regression'\ntext_alternatives = ['b', 'c']\nrange = [0, 0.3]\n"
+            .to_owned(),
+    ] {
+        let task = task(&toml).unwrap();
+        assert!(!task.is_built_in());
+        assert_eq!(Task::from_definition(&task.definition()).unwrap(), task);
+    }
+}
+
 #[test]
 fn little_is_needed() {
     let task = task("name = 'mine'\ntext = 'body'\n").unwrap();
     let text = Task::named("text").unwrap();
-    assert_eq!(task.text_columns, ["body"]);
+    assert_eq!(task.text_columns.names(), ["body"]);
     assert!(task.pair_columns.is_empty() && !task.pair_required);
     assert_eq!(task.defaults, text.defaults);
     assert_eq!(task.metrics, text.metrics);
@@ -157,7 +301,15 @@ fn mistakes_are_named_with_their_line() {
         ),
         (
             format!("{BASE}labels = ['a', 'b', 'c']\nmetrics = ['f1']\n"),
-            ":4: metric `f1`",
+            ":4: metric `f1` is of two labels: write `macro_f1`",
+        ),
+        (
+            format!("{BASE}text_alternatives = ['c']\n"),
+            ":3: `text` and `text_alternatives` exclude each other",
+        ),
+        (
+            format!("{BASE}pair_alternatives = []\n"),
+            ":3: a column needs a name",
         ),
         (format!("{BASE}config = 'x'\n"), ":3: `config` needs `hub`"),
         (

@@ -111,7 +111,7 @@ impl TaskData {
         }
         let train = task.load(data, Split::Train, None)?;
         let text_pairs = has_pairs(&train.examples);
-        let mut notes = note_skipped(&train);
+        let mut notes = notes_of(&train);
         let mut dev = Vec::new();
         for split in task.dev_splits() {
             let mut found = task.load(data, *split, Some(&train.labels))?;
@@ -122,7 +122,7 @@ impl TaskData {
                     found.path.display()
                 )));
             }
-            notes.extend(note_skipped(&found));
+            notes.extend(notes_of(&found));
             if let Some(limit) = limit {
                 found.examples.truncate(limit.max(1));
             }
@@ -192,8 +192,11 @@ impl TaskData {
             .map(|index| train.examples[index].clone())
             .collect();
         let found = prompt.load(data, Split::Dev)?;
-        let mut notes = note_left_out(&train.path, &train.skipped);
-        notes.extend(note_left_out(&found.path, &found.skipped));
+        let mut notes = Vec::new();
+        for set in [&train, &found] {
+            notes.extend(set.notes.iter().cloned());
+            notes.extend(note_left_out(&set.path, &set.skipped));
+        }
         let examples = dev_sample(prompt, found.examples, options.limit);
         let asked = options.asked;
         if asked.shots > size {
@@ -333,9 +336,11 @@ pub(crate) fn choice_names(labels: Vec<String>, dev: &DevSet) -> Vec<String> {
     (1..=most).map(|number| format!("choice{number}")).collect()
 }
 
-/// What to say about lines that were left out.
-fn note_skipped(data: &Dataset) -> Vec<String> {
-    note_left_out(&data.path, &data.skipped)
+/// What to say about a file, and about lines that were left out of it.
+fn notes_of(data: &Dataset) -> Vec<String> {
+    let mut notes = data.notes.clone();
+    notes.extend(note_left_out(&data.path, &data.skipped));
+    notes
 }
 
 pub(crate) fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {

@@ -10,7 +10,8 @@ use burn::tensor::Device;
 use serde_json::{Map, Value};
 
 use crate::answers::{answered, dev_metrics};
-use crate::data::{DevSet, has_pairs, targets};
+use crate::class_order::in_task_order;
+use crate::data::{DevSet, check_kind, has_pairs, targets};
 use crate::tune::EVAL_BATCH;
 use crate::{Base, Encoded, Error, Model, find_model};
 
@@ -29,6 +30,8 @@ pub struct Tuned {
     pub labels: Vec<String>,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
+    /// That task as [`Task::definition`] gives it, where it is no built-in one.
+    pub task_definition: Option<Value>,
     /// Whether it was trained on pairs of texts, if the adapter says.
     pub text_pairs: Option<bool>,
     /// The mode it was trained in, if the adapter says.
@@ -182,6 +185,7 @@ struct Facts {
     labels: Option<Vec<String>>,
     max_length: Option<usize>,
     task: Option<String>,
+    task_definition: Option<Value>,
     text_pairs: Option<bool>,
     terms: Option<String>,
     prompt: Option<String>,
@@ -219,6 +223,7 @@ impl Facts {
             labels,
             max_length: max_length.transpose()?,
             task: text("task"),
+            task_definition: facts.get("task_definition").cloned(),
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
             prompt: text("prompt"),
@@ -258,6 +263,7 @@ impl Facts {
             model,
             labels,
             task: self.task,
+            task_definition: self.task_definition,
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,
@@ -267,6 +273,20 @@ impl Facts {
 }
 
 impl Tuned {
+    /// The task that the adapter carries, where it was trained on one of the user's own.
+    ///
+    /// # Errors
+    ///
+    /// When its definition makes no sense, or is not for this kind of model.
+    pub fn carried_task(&self) -> Result<Option<Task>, Error> {
+        let Some(definition) = &self.task_definition else {
+            return Ok(None);
+        };
+        let task = Task::from_definition(definition)?;
+        check_kind(&self.base, &task)?;
+        Ok(Some(task))
+    }
+
     /// Class scores of inputs, labelled or not; `on_done` hears how many inputs each batch finished.
     ///
     /// # Errors
@@ -349,14 +369,13 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
             task.name
         )));
     }
-    let Predicted {
-        scores: logits,
-        notes,
-    } = tuned.predict(&data.examples, |_| ())?;
-    check_finite(&tuned.base, &logits)?;
+    let Predicted { scores, notes } = tuned.predict(&data.examples, |_| ())?;
+    check_finite(&tuned.base, &scores)?;
+    let targets = targets(task, data.examples.iter());
+    let (targets, scores) = in_task_order(task, data, &tuned.labels, targets, scores)?;
     Ok(Evaluation {
-        notes,
-        metrics: task_metrics(task, &targets(task, data.examples.iter()), &logits, ""),
+        notes: data.notes.iter().cloned().chain(notes).collect(),
+        metrics: task_metrics(task, &targets, &scores, ""),
         examples: data.examples.len(),
     })
 }

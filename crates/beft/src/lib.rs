@@ -22,6 +22,7 @@ pub use beft_train as train;
 
 mod answers;
 mod base;
+mod class_order;
 pub mod compare;
 mod data;
 mod device;

@@ -443,6 +443,9 @@ fn facts(base: &Base, job: &TuneJob<'_>) -> Map<String, Value> {
         "batch_size": options.batch_size,
         "seed": options.seed,
     });
+    if !data.task.is_built_in() {
+        facts["task_definition"] = data.task.definition();
+    }
     if let Some(prompt) = &data.task.prompt {
         facts["prompt"] = json!(prompt_facts(prompt));
     }

@@ -138,6 +138,7 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
         limit: args.limit.map(|n| n as usize),
         seed: args.seed,
     };
+    found.notes.iter().for_each(|note| tell!("{note}"));
     if let Some(first) = found.skipped.first() {
         tell!(
             "{}: {} lines left out, the first is line {first}",
@@ -155,7 +156,8 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
     report(args, tuned, task, &file, &result)
 }
 
-/// The tuned model and the task: the one asked for, else the one it was trained on.
+/// The tuned model and the task: the one asked for, else the one it was trained on. The classes
+/// are named for the task.
 pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
     if args.adapter.is_none() && args.model.is_none() {
         bail!("give --adapter, or --model with the folder of a tuned model");
@@ -167,7 +169,7 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         // That it is neither here nor to be had is reported below, with what to do.
         let _ = fetch_model(&Adapter::load(adapter)?.base_name());
     }
-    let tuned = open_tuned(
+    let mut tuned = open_tuned(
         args.model.as_deref(),
         args.adapter.as_deref(),
         &device,
@@ -175,6 +177,29 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         args.max_length.map(|n| n as usize),
     )?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
+    let task = task_of(&tuned, args)?;
+    if task.prompt.is_none() {
+        let classes = task.name_classes(&tuned.labels)?;
+        classes.note.iter().for_each(|note| tell!("{note}"));
+        tuned.labels = classes.names;
+    }
+    Ok((tuned, task))
+}
+
+fn task_of(tuned: &Tuned, args: &TunedArgs) -> Result<Task> {
+    if args.task.is_none() {
+        let carried = tuned.carried_task().map_err(|error| {
+            let dir = args
+                .adapter
+                .as_deref()
+                .or(args.model.as_ref().map(Path::new));
+            let dir = dir.unwrap_or(Path::new("")).display();
+            anyhow!("{dir}: beft.json: task_definition: {error}")
+        })?;
+        if let Some(task) = carried {
+            return Ok(task);
+        }
+    }
     let name = match args.task.as_deref().or(tuned.task.as_deref()) {
         Some(name) => name,
         None if tuned.model.decoder().is_some() => bail!(
@@ -183,9 +208,8 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
         ),
         None => "text",
     };
-    let task = find_task(tuned.base.name(), name).map_err(|error| match &args.task {
+    find_task(tuned.base.name(), name).map_err(|error| match &args.task {
         Some(_) => anyhow!(error),
         None => anyhow!("{error}; the adapter was trained on `{name}`: give its file with --task"),
-    })?;
-    Ok((tuned, task))
+    })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use beft::core::write_atomic;
 use beft::eval::argmax;
-use beft::tasks::{Example, InputFormat, Label, Split, Task};
+use beft::tasks::{Dataset, Example, InputFormat, Label, Split, Task};
 use beft::{Tuned, parse_device};
 use serde_json::json;
 
@@ -34,11 +34,11 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
             let splits = splits(&task, split);
             let mut all = Vec::new();
             for split in splits {
-                all.extend(task.load(&args.data, split, labels(&tuned))?.examples);
+                all.extend(inputs_of(args, &tuned, &task, split)?);
             }
             all
         }
-        None => read(args, &task)?,
+        None => heard(read(args, &task)?),
     };
     let scores = scores(&tuned, &examples)?;
     let mut rows = Vec::new();
@@ -76,7 +76,7 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
     let mut named = Vec::new();
     for split in splits(&task, split) {
         let name = task.glue_file_name(split);
-        named.push((name, task.load(&args.data, split, labels(&tuned))?.examples));
+        named.push((name, inputs_of(args, &tuned, &task, split)?));
     }
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     let _made = prepare_folder(&args.out, &names)?;
@@ -116,8 +116,16 @@ fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
     Ok(predicted.scores)
 }
 
-fn labels(tuned: &Tuned) -> Option<&[String]> {
-    (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice())
+/// The texts of a split; its labels, if there are any, are not read.
+fn inputs_of(args: &PredictArgs, tuned: &Tuned, task: &Task, split: Split) -> Result<Vec<Example>> {
+    let labels = (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice());
+    Ok(heard(task.load_inputs(&args.data, split, labels)?))
+}
+
+/// The examples, after what there is to say of them.
+fn heard(data: Dataset) -> Vec<Example> {
+    data.notes.iter().for_each(|note| tell!("{note}"));
+    data.examples
 }
 
 /// MNLI has two dev and two test splits.
@@ -129,7 +137,7 @@ fn splits(task: &Task, split: SplitName) -> Vec<Split> {
     }
 }
 
-fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
+fn read(args: &PredictArgs, task: &Task) -> Result<Dataset> {
     let format = args.input_format.map(InputFormat::from);
     if args.data.as_os_str() == STANDARD {
         let name = Path::new("standard input");
@@ -144,7 +152,7 @@ fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
     }
     let Some(format) = format.or_else(|| InputFormat::of_path(&args.data)) else {
         bail!(
-            "cannot tell the format of {} by its name: give --input-format lines, tsv, csv or jsonl",
+            "cannot tell the format of {} by its name: give --input-format lines, tsv, csv, jsonl or json",
             args.data.display()
         );
     };
@@ -160,6 +168,7 @@ impl From<Format> for InputFormat {
             Format::Tsv => Self::Tsv,
             Format::Csv => Self::Csv,
             Format::Jsonl => Self::Jsonl,
+            Format::Json => Self::Json,
         }
     }
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::field::{find, missing, text_of};
 use super::form::Object;
 use super::{PromptKind, PromptTask};
+use crate::classes::whole_number;
 use crate::records::raw::Record;
-use crate::records::type_name;
+use crate::records::{HIDDEN, type_name, whole};
 use crate::{DataError, Place};
 
 /// Makes errors about the fields of one record.
@@ -70,7 +71,7 @@ impl PromptTask {
             path,
             at: record.at,
         };
-        let none = || match required {
+        let none = || match required && self.no_label.is_none() {
             true => Err(DataError::MissingLabel {
                 path: path.to_owned(),
                 at: record.at,
@@ -93,7 +94,7 @@ impl PromptTask {
         let mut right = Vec::new();
         for label in labels {
             let text = match label {
-                Value::Number(number) if number.is_f64() => None,
+                Value::Number(number) if number.is_f64() => number.as_f64().and_then(whole),
                 label => text_of(label),
             };
             let text = text.ok_or_else(|| {
@@ -113,7 +114,7 @@ impl PromptTask {
             match self.index(text).filter(|&index| index < count) {
                 Some(index) => right.push(index),
                 // What the hub writes where there is no label.
-                None if text == "-1" => return none(),
+                None if HIDDEN.contains(&text) => return none(),
                 None => {
                     return Err(DataError::UnknownLabel {
                         path: path.to_owned(),
@@ -132,13 +133,26 @@ impl PromptTask {
         Ok(right)
     }
 
+    /// The label written so: exactly, or else in another letter case where that is one label's
+    /// alone, or else as a whole number with a fraction of zeros.
     fn index(&self, label: &str) -> Option<usize> {
-        match &self.labels {
-            None => label.parse().ok(),
-            Some(labels) => labels
-                .iter()
-                .position(|known| known.spellings.iter().any(|spelling| spelling == label)),
-        }
+        let Some(labels) = &self.labels else {
+            return whole_number(label).unwrap_or(label).parse().ok();
+        };
+        let spelled = |is: &dyn Fn(&String) -> bool| -> Vec<usize> {
+            let matching = labels.iter().enumerate();
+            let matching = matching.filter(|(_, known)| known.spellings.iter().any(is));
+            matching.map(|(index, _)| index).collect()
+        };
+        let exact = |label: &str| spelled(&|spelling| spelling == label).first().copied();
+        let folded = label.to_lowercase();
+        let folded = || match spelled(&|s| s.to_lowercase() == folded)[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        exact(label)
+            .or_else(folded)
+            .or_else(|| exact(whole_number(label)?))
     }
 
     /// The labels that one of `count` candidates may have.

@@ -1,41 +1,48 @@
-//! JSON documents, in which one file is one value: SQuAD's, DROP's, or a list of records.
+//! JSON documents, in which one file is one value: SQuAD's and DROP's.
 
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Form;
 use super::choose::BadField;
 use super::form::Object;
 use crate::records::raw::Record;
-use crate::records::{document, type_name};
+use crate::records::{document, utf8};
 use crate::{DataError, Place};
 
-/// The records of a document, in order. Questions count from 1.
-pub(super) fn read(path: &Path, bytes: &[u8], form: Form) -> Result<Vec<Record>, DataError> {
-    let document = document(path, bytes)?;
+/// The records of SQuAD's or DROP's release, in order; `None` for any other file. Questions count
+/// from 1.
+pub(super) fn read(
+    path: &Path,
+    bytes: &[u8],
+    form: Form,
+) -> Result<Option<Vec<Record>>, DataError> {
     let mut records = Records {
         path,
         records: Vec::new(),
     };
-    match (form, document) {
-        (_, Value::Array(rows)) => {
-            for row in rows {
-                records.row(row)?;
-            }
-        }
-        (Form::Squad, Value::Object(squad)) => records.squad(&squad)?,
-        (Form::Drop, Value::Object(drop)) => records.drop(&drop)?,
-        (_, Value::Object(_)) => {
-            let expected = "an array of objects: for one object a line, name the file .jsonl";
-            return Err(records.bad().field_type("(all)", expected, "an object"));
-        }
-        (_, other) => {
-            let bad = records.bad();
-            return Err(bad.field_type("(all)", "an array of objects", type_name(&other)));
-        }
+    if !matches!(form, Form::Squad | Form::Drop) {
+        return Ok(None);
     }
-    Ok(records.records)
+    let content = utf8(path, bytes)?;
+    if !content.trim_start().starts_with('{') || is_lines(content) {
+        return Ok(None);
+    }
+    match (form, document(path, content)?) {
+        (Form::Squad, Value::Object(squad)) => records.squad(&squad)?,
+        (_, Value::Object(drop)) => records.drop(&drop)?,
+        _ => return Ok(None),
+    }
+    Ok(Some(records.records))
+}
+
+/// Whether a file has several objects, one a line.
+fn is_lines(content: &str) -> bool {
+    let lines = content.lines().filter(|line| !line.trim().is_empty());
+    let whole = |line: &str| serde_json::from_str::<IgnoredAny>(line).is_ok();
+    lines.clone().count() > 1 && lines.take(1).all(whole)
 }
 
 struct Records<'p> {
@@ -58,18 +65,6 @@ impl<'p> Records<'p> {
             fields,
             group: None,
         });
-    }
-
-    fn row(&mut self, row: Value) -> Result<(), DataError> {
-        match row {
-            Value::Object(fields) => {
-                self.push(fields);
-                Ok(())
-            }
-            other => Err(self
-                .bad()
-                .field_type("(item)", "an object", type_name(&other))),
-        }
     }
 
     fn squad(&mut self, squad: &Object) -> Result<(), DataError> {

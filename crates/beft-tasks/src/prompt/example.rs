@@ -36,6 +36,8 @@ pub struct PromptSet {
     /// allows it: see [`PromptTask::no_label`](super::PromptTask::no_label) and
     /// [`PromptTask::skip_malformed`](super::PromptTask::skip_malformed).
     pub skipped: Vec<usize>,
+    /// What the user should hear about the file.
+    pub notes: Vec<String>,
     /// The examples in file order, at least one.
     pub examples: Vec<PromptExample>,
 }

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::choose::BadField;
@@ -13,7 +12,9 @@ use crate::{DataError, Split};
 
 /// How examples are nested in the files of a data set. The flat files of the hub, one example a
 /// row, are read in every form.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// One example a row, with the columns that the file has.

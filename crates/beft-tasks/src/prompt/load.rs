@@ -4,13 +4,9 @@ use std::path::{Path, PathBuf};
 use super::choose::BadField;
 use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
 use crate::dataset::unreadable;
-
 use crate::records::raw::{self, Record};
 use crate::split::Wanted;
 use crate::{DataError, InputFormat, Split};
-
-/// `.json` comes last: where there is a file of rows as well, it is the one that was prepared.
-const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "parquet", "json"];
 
 impl PromptTask {
     /// Reads the file of `split` in the folder `data`, which is found as
@@ -35,7 +31,6 @@ impl PromptTask {
         let wanted = Wanted {
             files: &self.files,
             mismatched: false,
-            extensions: &EXTENSIONS,
             official: self.form.official(split),
         };
         split.find(data, &wanted)
@@ -58,34 +53,34 @@ impl PromptTask {
             path: path.clone(),
             labels: self.label_names(),
             skipped: Vec::new(),
+            notes: Vec::new(),
             examples: Vec::new(),
         };
         for path in paths {
             let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
-            let extension = path.extension();
-            if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-                for record in documents::read(path, &bytes, self.form)? {
+            let format = InputFormat::of_path(path).ok_or_else(|| DataError::UnknownExtension {
+                path: path.to_owned(),
+            })?;
+            let records = match format {
+                InputFormat::Json => documents::read(path, &bytes, self.form)?,
+                _ => None,
+            };
+            if let Some(records) = records {
+                for record in records {
                     self.add(path, record, required, &mut set)?;
                 }
                 continue;
             }
-            let format = InputFormat::of_path(path).ok_or_else(|| DataError::UnknownExtension {
-                path: path.to_owned(),
-            })?;
-            raw::read(
-                path,
-                &bytes,
-                format,
-                &self.headerless,
-                &mut |record| match record {
-                    Ok(record) => self.add(path, record, required, &mut set),
-                    Err(DataError::ColumnCount { line, .. }) if self.skip_malformed && required => {
-                        set.skipped.push(line);
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                },
-            )?;
+            let sink = &mut |record| match record {
+                Ok(record) => self.add(path, record, required, &mut set),
+                Err(DataError::ColumnCount { line, .. }) if self.skip_malformed && required => {
+                    set.skipped.push(line);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            let notes = raw::read(path, &bytes, format, &self.headerless, sink)?;
+            set.notes.extend(notes);
         }
         match (set.examples.len(), set.skipped.len()) {
             (0, 0) => Err(DataError::Empty { path }),

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::task::{ClassLabel, TaskError, plain_name};
-use crate::{Defaults, Hub, Metric, Regimes, Split, Task, TaskKind};
+use crate::{Defaults, Hub, Metric, Regimes, Split, Task, TaskKind, TextColumns};
 
 pub(crate) use file::PromptTable;
 use table::TABLE;
@@ -28,7 +28,8 @@ use table::TABLE;
 const SUPER_GLUE: [&str; 4] = ["copa", "multirc", "record", "wsc"];
 
 /// How a prompt task is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PromptKind {
     /// By one of a few words, which are the same for all examples.
     Classification,
@@ -39,7 +40,8 @@ pub enum PromptKind {
 }
 
 /// What may follow a prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Candidates {
     /// One text for each label, in their order: [`PromptKind::Classification`].
     Classes(Vec<String>),
@@ -56,7 +58,8 @@ pub enum Candidates {
 ///
 /// As of a [`Task`](crate::Task), fields can be overridden, and of several names of a column the
 /// first that a record has is read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PromptTask {
     /// Name as in [`PromptTask::named`], in lower case.
     pub name: String,
@@ -93,7 +96,8 @@ pub struct PromptTask {
 
 /// Settings of a prompt task, used when the user gives none: those of the protocol's decoder
 /// experiments (arXiv 2509.15974).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PromptDefaults {
     /// Learning rate of the bias terms.
     pub learning_rate: f64,
@@ -177,8 +181,8 @@ impl PromptTask {
             name: self.name.clone(),
             title: self.title.clone(),
             kind: TaskKind::Classification,
-            text_columns: Vec::new(),
-            pair_columns: Vec::new(),
+            text_columns: TextColumns::First(Vec::new()),
+            pair_columns: TextColumns::First(Vec::new()),
             pair_required: false,
             label_columns: self.label_columns.clone(),
             labels: match self.kind {

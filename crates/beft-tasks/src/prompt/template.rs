@@ -18,7 +18,8 @@ use crate::records::raw::Record;
 /// * `{a: cause=because, effect=so}`: `because` where `a` is `cause`, `so` where it is `effect`. It
 ///   is part of the question, not of what is asked about, and stays when fields are left empty.
 /// * `{{` and `}}`: a brace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Template {
     source: String,
     parts: Vec<Part>,
@@ -70,6 +71,20 @@ pub enum TemplateError {
         /// The case as written.
         case: String,
     },
+}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(source: String) -> Result<Self, TemplateError> {
+        Self::parse(&source)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.source
+    }
 }
 
 impl Template {

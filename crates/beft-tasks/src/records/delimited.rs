@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::{LabelUse, Row, Sink, Source, count_lines, lines};
+use super::dialect::{Quotes, delimiter, without_blank_end};
+use super::{LabelUse, Notes, Row, Sink, Source, count_lines, lines};
+use crate::columns::joined;
 use crate::{DataError, Place};
 
 /// Which columns of the header are read.
 struct Columns {
-    text: usize,
-    pair: Option<usize>,
+    text: Vec<usize>,
+    pair: Option<Vec<usize>>,
     label: Option<usize>,
     count: usize,
 }
@@ -21,18 +23,15 @@ impl Columns {
         header: impl Iterator<Item = &'h str>,
     ) -> Result<Self, DataError> {
         let header: Vec<&str> = header.map(str::trim).collect();
-        let position = |names: &[String]| {
-            names
-                .iter()
-                .find_map(|name| header.iter().position(|column| column == name))
-        };
+        let position = |name: &String| header.iter().position(|column| column == name);
         let missing = |expected: &[String]| {
             let found = header.iter().map(|&column| column.to_owned()).collect();
             source.missing_column(Place::Line(line), expected, found)
         };
 
         let task = source.task;
-        let wanted = task.text_columns.iter().chain(&task.pair_columns);
+        let (text, pair) = (&task.text_columns, &task.pair_columns);
+        let wanted = text.names().iter().chain(pair.names());
         for name in wanted.chain(&task.label_columns) {
             if header.iter().filter(|column| *column == name).count() > 1 {
                 return Err(DataError::DuplicateColumn {
@@ -42,20 +41,21 @@ impl Columns {
                 });
             }
         }
-        let text = position(&task.text_columns);
-        let pair = position(&task.pair_columns);
-        if pair.is_none() && task.pair_required {
-            return Err(missing(&task.pair_columns));
-        }
+        let pair = match pair.find(position) {
+            Err(expected) if task.pair_required => return Err(missing(expected)),
+            found => found.ok(),
+        };
         let label = match source.labels {
             LabelUse::Ignored => None,
-            LabelUse::IfPresent | LabelUse::Required => position(&task.label_columns),
+            LabelUse::IfPresent | LabelUse::Required => {
+                task.label_columns.iter().find_map(position)
+            }
         };
         if label.is_none() && source.labels == LabelUse::Required {
             return Err(missing(&task.label_columns));
         }
         Ok(Self {
-            text: text.ok_or_else(|| missing(&task.text_columns))?,
+            text: text.find(position).map_err(missing)?,
             pair,
             label,
             count: header.len(),
@@ -69,39 +69,34 @@ impl Columns {
         line: usize,
         fields: impl Iterator<Item = &'f str>,
     ) -> Result<Row<'f>, DataError> {
-        let (mut text, mut pair, mut label) = ("", None, None);
-        let mut found = 0;
-        for field in fields {
-            if found == self.text {
-                text = field;
-            }
-            if Some(found) == self.pair {
-                pair = Some(Cow::Borrowed(field));
-            }
-            if Some(found) == self.label {
-                label = Some(Cow::Borrowed(field));
-            }
-            found += 1;
-        }
-        if found != self.count {
+        let fields: Vec<&str> = fields.collect();
+        if fields.len() != self.count {
             return Err(DataError::ColumnCount {
                 path: source.path.to_owned(),
                 line,
                 expected: self.count,
-                found,
+                found: fields.len(),
             });
         }
         let at = Place::Line(line);
-        let label = match label {
-            None => None,
-            Some(label) => source.label(at, label)?,
-        };
+        let text = |columns: &Vec<usize>| joined(columns.iter().map(|i| Cow::Borrowed(fields[*i])));
+        let label = self.label.map(|index| Cow::Borrowed(fields[index]));
         Ok(Row {
             at,
-            text: Cow::Borrowed(text),
-            pair,
-            label,
+            text: text(&self.text),
+            pair: self.pair.as_ref().map(text),
+            label: source.label(at, label)?,
         })
+    }
+
+    /// The fields of a line that hold texts.
+    fn texts<'f>(&self, fields: impl Iterator<Item = &'f str>) -> impl Iterator<Item = &'f str> {
+        let texts = |index: &usize| {
+            let pair = self.pair.iter().flatten();
+            self.text.iter().chain(pair).any(|text| text == index)
+        };
+        let numbered = fields.enumerate().filter(move |(index, _)| texts(index));
+        numbered.map(|(_, field)| field)
     }
 }
 
@@ -116,8 +111,8 @@ pub(super) fn read_tsv(
     source: &Source<'_>,
     content: &str,
     sink: &mut Sink<'_>,
-) -> Result<(), DataError> {
-    let mut lines = lines(content.trim_end_matches(['\n', '\r'])).peekable();
+) -> Result<Notes, DataError> {
+    let mut lines = lines(without_blank_end(content)).peekable();
     let Some(&(line, first)) = lines.peek() else {
         return Err(no_rows(source));
     };
@@ -131,10 +126,12 @@ pub(super) fn read_tsv(
     if lines.peek().is_none() {
         return Err(no_rows(source));
     }
+    let mut quotes = Quotes::default();
     for (line, row) in lines {
+        quotes.see(columns.texts(row.split('\t')));
         sink(columns.row(source, line, row.split('\t')))?;
     }
-    Ok(())
+    Ok(quotes.note(source.path).into_iter().collect())
 }
 
 /// Whether the task has files without a header line, and this is the first line of one.
@@ -142,7 +139,12 @@ fn lacks_header(source: &Source<'_>, first: &str) -> bool {
     let task = source.task;
     let mut fields = first.split('\t').map(str::trim);
     fields.clone().count() == task.headerless.len()
-        && !fields.any(|field| task.text_columns.iter().any(|column| column == field))
+        && !fields.any(|field| {
+            task.text_columns
+                .names()
+                .iter()
+                .any(|column| column == field)
+        })
 }
 
 /// Reads CSV as RFC 4180 has it. Blank lines are skipped.
@@ -150,10 +152,12 @@ pub(super) fn read_csv(
     source: &Source<'_>,
     content: &str,
     sink: &mut Sink<'_>,
-) -> Result<(), DataError> {
+) -> Result<Notes, DataError> {
     let mut columns: Option<Columns> = None;
     let mut rows = 0;
-    csv_records(source.path, content, &mut |line, record| {
+    let names = source.task.text_columns.names();
+    let (by, note) = delimiter(source.path, content, |name| names.iter().any(|n| n == name));
+    csv_records(source.path, content, by, &mut |line, record| {
         match &columns {
             None => columns = Some(Columns::of_header(source, line, record.iter())?),
             Some(columns) => {
@@ -166,16 +170,18 @@ pub(super) fn read_csv(
     if rows == 0 {
         return Err(no_rows(source));
     }
-    Ok(())
+    Ok(note.into_iter().collect())
 }
 
-/// Calls `each` with every record, the header among them, and the line on which it begins.
+/// Calls `each` with every record, the header among them, and the line on which it begins. `by` is
+/// what separates fields.
 pub(super) fn csv_records(
     path: &Path,
     content: &str,
+    by: u8,
     each: &mut dyn FnMut(usize, &csv::StringRecord) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let mut reader = csv_reader(content);
+    let mut reader = csv_reader(content, by);
     let mut record = csv::StringRecord::new();
     let mut counted = 0;
     let mut line = 1;
@@ -200,7 +206,8 @@ pub(super) fn csv_records(
                 });
             }
         }
-        if reader.position().byte() as usize == content.len() && unclosed_quote(&content[start..]) {
+        let end = reader.position().byte() as usize == content.len();
+        if end && unclosed_quote(&content[start..], by) {
             return Err(DataError::UnclosedQuote {
                 path: path.to_owned(),
                 line,
@@ -211,18 +218,19 @@ pub(super) fn csv_records(
     Ok(())
 }
 
-fn csv_reader(content: &str) -> csv::Reader<&[u8]> {
+fn csv_reader(content: &str, by: u8) -> csv::Reader<&[u8]> {
     csv::ReaderBuilder::new()
         .has_headers(false)
+        .delimiter(by)
         // Row lengths are checked here, for an error that names the line.
         .flexible(true)
         .from_reader(content.as_bytes())
 }
 
 /// Whether a quote in the last record never closes: then it swallows a line put behind it.
-fn unclosed_quote(last_record: &str) -> bool {
+fn unclosed_quote(last_record: &str, by: u8) -> bool {
     last_record.contains('"')
-        && csv_reader(&format!("{last_record}\nprobe"))
+        && csv_reader(&format!("{last_record}\nprobe"), by)
             .into_records()
             .take(2)
             .count()

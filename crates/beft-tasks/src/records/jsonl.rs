@@ -5,31 +5,23 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{LabelUse, Row, Sink, Source, lines, utf8};
-use crate::{DataError, Place, TaskKind};
+use super::{LabelUse, Notes, Row, Sink, Source, json, lines};
+use crate::columns::joined;
+use crate::{DataError, Place, TaskKind, TextColumns};
 
 /// Reads one object a line. Blank lines are skipped.
 pub(super) fn read(
     source: &Source<'_>,
     content: &str,
     sink: &mut Sink<'_>,
-) -> Result<(), DataError> {
-    let mut source = *source;
+) -> Result<Notes, DataError> {
     let mut rows = 0;
     for (line, json) in lines(content) {
         if json.trim().is_empty() {
             continue;
         }
         let object = object(source.path, line, json)?;
-        if source.labels == LabelUse::IfPresent {
-            // The first object speaks for the file, as a header does in the other formats.
-            source.labels = if column(&object, &source.task.label_columns).is_some() {
-                LabelUse::Required
-            } else {
-                LabelUse::Ignored
-            };
-        }
-        sink(row(&source, Place::Line(line), object))?;
+        sink(row(source, Place::Line(line), object))?;
         rows += 1;
     }
     if rows == 0 {
@@ -37,17 +29,23 @@ pub(super) fn read(
             path: source.path.to_owned(),
         });
     }
-    Ok(())
+    Ok(Notes::new())
+}
+
+/// Reads one array of objects, or one object a line.
+pub(super) fn read_json(
+    source: &Source<'_>,
+    content: &str,
+    sink: &mut Sink<'_>,
+) -> Result<Notes, DataError> {
+    for (at, object) in json::rows(source.path, content)? {
+        sink(row(source, at, object))?;
+    }
+    Ok(Notes::new())
 }
 
 /// A file that is one JSON value.
-pub(crate) fn document(path: &Path, bytes: &[u8]) -> Result<Value, DataError> {
-    let content = utf8(path, bytes)?;
-    if content.trim().is_empty() {
-        return Err(DataError::Empty {
-            path: path.to_owned(),
-        });
-    }
+pub(crate) fn document(path: &Path, content: &str) -> Result<Value, DataError> {
     serde_json::from_str(content).map_err(|error| DataError::JsonDocument {
         path: path.to_owned(),
         line: error.line(),
@@ -103,20 +101,25 @@ fn row(
         source.missing_column(at, expected, object.keys().cloned().collect())
     };
     let label = match (source.labels, column(&object, &task.label_columns)) {
-        (LabelUse::Ignored, _) => None,
-        (_, None) => return Err(missing(&task.label_columns, &object)),
-        (_, Some(name)) => label(source, at, name, &object[name])?,
+        (LabelUse::Ignored, _) | (LabelUse::IfPresent, None) => None,
+        (LabelUse::Required, None) => return Err(missing(&task.label_columns, &object)),
+        (_, Some(name)) => {
+            let label = label(source, at, name, &object[name])?;
+            source.label(at, label.map(Cow::Owned))?
+        }
     };
-    let Some(name) = column(&object, &task.text_columns) else {
-        return Err(missing(&task.text_columns, &object));
+    let found = |columns: &TextColumns, object: &Map<String, Value>| {
+        let named = columns.find(|name| object.contains_key(name).then(|| name.clone()));
+        named.map_err(|expected| missing(expected, object))
     };
-    let text = take_text(source, at, name, &mut object)?;
-    let pair = match column(&object, &task.pair_columns) {
-        None if task.pair_required => return Err(missing(&task.pair_columns, &object)),
-        None => None,
+    let names = found(&task.text_columns, &object)?;
+    let text = take_text(source, at, &names, &mut object)?;
+    let pair = match found(&task.pair_columns, &object) {
+        Err(error) if task.pair_required => return Err(error),
+        Err(_) => None,
         // An optional field may be written out as null.
-        Some(name) if object[name].is_null() && !task.pair_required => None,
-        Some(name) => Some(take_text(source, at, name, &mut object)?),
+        Ok(names) if names.iter().all(|name| object[name].is_null()) && !task.pair_required => None,
+        Ok(names) => Some(take_text(source, at, &names, &mut object)?),
     };
     Ok(Row {
         at,
@@ -126,39 +129,61 @@ fn row(
     })
 }
 
+/// The text of one field, or that of several, of which some may be null.
 fn take_text(
     source: &Source<'_>,
     at: Place,
-    name: &str,
+    names: &[String],
     object: &mut Map<String, Value>,
 ) -> Result<Cow<'static, str>, DataError> {
-    match &mut object[name] {
-        Value::String(text) => Ok(Cow::Owned(std::mem::take(text))),
-        other => Err(source.field_type(at, name, "a string", type_name(other))),
+    let mut texts = Vec::new();
+    for name in names {
+        match object.get_mut(name) {
+            Some(Value::String(text)) => texts.push(Cow::Owned(std::mem::take(text))),
+            Some(Value::Null) | None if names.len() > 1 => {}
+            other => {
+                let found = other.map_or("null", |other| type_name(other));
+                return Err(source.field_type(at, name, "a string", found));
+            }
+        }
+    }
+    match (texts.is_empty(), names.first()) {
+        (true, Some(name)) => Err(source.field_type(at, name, "a string", "null")),
+        _ => Ok(joined(texts)),
     }
 }
 
+/// The label as it would be written in a text file; `None` for null.
 fn label(
     source: &Source<'_>,
     at: Place,
     name: &str,
     value: &Value,
-) -> Result<Option<Cow<'static, str>>, DataError> {
+) -> Result<Option<String>, DataError> {
     let regression = source.task.kind == TaskKind::Regression;
-    let label = match value {
-        Value::Null => return Err(source.missing_label(at)),
-        Value::String(label) => label.clone(),
-        Value::Bool(label) if !regression => label.to_string(),
-        Value::Number(label) if regression || !label.is_f64() => label.to_string(),
-        other => {
-            let found = match other {
-                Value::Number(_) => "a number with a fraction",
-                other => type_name(other),
-            };
-            return Err(source.field_type(at, name, source.label_types(), found));
-        }
-    };
-    source.label(at, Cow::Owned(label))
+    match value {
+        Value::Null => Ok(None),
+        Value::String(label) => Ok(Some(label.clone())),
+        Value::Bool(label) if !regression => Ok(Some(label.to_string())),
+        Value::Number(label) if regression => Ok(Some(label.to_string())),
+        Value::Number(label) => match label.as_f64().filter(|_| label.is_f64()) {
+            None => Ok(Some(label.to_string())),
+            Some(float) => {
+                let label = whole(float).ok_or_else(|| {
+                    let found = "a number with a fraction";
+                    source.field_type(at, name, source.label_types(), found)
+                });
+                label.map(Some)
+            }
+        },
+        other => Err(source.field_type(at, name, source.label_types(), type_name(other))),
+    }
+}
+
+/// The integer that a float is, as a text; `None` for all others.
+pub(crate) fn whole(float: f64) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (float.fract() == 0.0 && float.abs() < EXACT).then(|| (float as i64).to_string())
 }
 
 pub(crate) fn type_name(value: &Value) -> &'static str {
@@ -297,19 +322,47 @@ mod tests {
     }
 
     #[test]
-    fn the_first_object_tells_whether_there_are_labels() {
-        let (with, without) = ("{\"text\": \"a\", \"label\": 1}", "{\"text\": \"a\"}");
-        let read = |content: String| {
-            let task = Task::named("text").unwrap();
-            rows_of(&task, LabelUse::IfPresent, Jsonl, content.as_bytes())
+    fn where_labels_are_not_needed_each_row_tells_whether_it_has_one() {
+        let rows = "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\"}\n\
+                    {\"text\": \"c\", \"label\": null}\n{\"text\": \"d\", \"label\": \"\"}\n\
+                    {\"text\": \"e\", \"label\": -1}\n{\"text\": \"f\", \"label\": -1.0}\n";
+        let rows = rows_of(&text_task(), LabelUse::IfPresent, Jsonl, rows.as_bytes());
+        let labels: Vec<_> = rows.unwrap().into_iter().map(|row| row.3).collect();
+        assert_eq!(labels[0].as_deref(), Some("1"));
+        assert_eq!(labels[1..], [None, None, None, None, None]);
+    }
+
+    #[test]
+    fn whole_floats_are_integers() {
+        let rows = "{\"text\": \"a\", \"label\": 1.0}\n{\"text\": \"b\", \"label\": -0.0}\n";
+        let rows = rows_of(&text_task(), LabelUse::Required, Jsonl, rows.as_bytes());
+        assert_eq!(rows.unwrap(), [plain(1, "a", "1"), plain(2, "b", "0")]);
+        assert_eq!(
+            (whole(0.5), whole(f64::NAN), whole(1e300)),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_text_are_joined() {
+        let task = Task {
+            text_columns: TextColumns::Joined(vec!["title".to_owned(), "body".to_owned()]),
+            ..text_task()
         };
-        let rows = read(format!("{without}\n{with}")).unwrap();
-        assert!(rows.iter().all(|row| row.3.is_none()));
-        let error = read(format!("{with}\n{without}")).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("in.file:2: no column `label`")
+        let read = |json: &str| {
+            let rows = rows_of(&task, LabelUse::Ignored, Jsonl, json.as_bytes());
+            rows.map(|mut rows| rows.remove(0).1)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read("{\"body\": \"b\", \"title\": \"a\"}").unwrap(), "a b");
+        assert_eq!(read("{\"body\": \"b\", \"title\": null}").unwrap(), "b");
+        assert_eq!(
+            read("{\"body\": null, \"title\": null}").unwrap_err(),
+            "in.file:1: field `title` is null: it must be a string"
+        );
+        assert_eq!(
+            read("{\"title\": \"a\"}").unwrap_err(),
+            "in.file:1: no column `body`: found `title`; rename or add a column"
         );
     }
 

@@ -1,16 +1,23 @@
 //! The rows of a file, whatever its format.
 
 mod delimited;
+mod dialect;
+pub(crate) mod json;
 mod jsonl;
 mod parquet;
+mod physical;
 pub(crate) mod raw;
 
-pub(crate) use jsonl::{document, type_name};
+pub(crate) use jsonl::{document, type_name, whole};
 
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::classes::KnownLabels;
 use crate::{DataError, Place, Task, TaskKind};
+
+/// What data sets have in place of a label that is kept back.
+pub(crate) const HIDDEN: [&str; 2] = ["-1", "-1.0"];
 
 /// How inputs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,18 +27,21 @@ pub enum InputFormat {
     Lines,
     /// Tab-separated with a header line; double quotes have no meaning.
     Tsv,
-    /// Comma-separated with a header line, quoted as in RFC 4180.
+    /// Comma-separated with a header line, quoted as in RFC 4180. Semicolons or tabs separate where
+    /// the header line has no comma.
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// One JSON array of objects, or one object a line.
+    Json,
     /// Parquet, as the hub ships its data sets: texts in string columns, labels as strings,
-    /// integers or booleans, or as floats in regression tasks.
+    /// integers, booleans or whole floats, or as any floats in regression tasks.
     Parquet,
 }
 
 impl InputFormat {
-    /// The format that a file name tells: `.tsv`, `.csv`, `.jsonl`, `.parquet`, or `.txt` for
-    /// lines.
+    /// The format that a file name tells: `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, or `.txt`
+    /// for lines.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
@@ -39,6 +49,7 @@ impl InputFormat {
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
             "jsonl" => Some(Self::Jsonl),
+            "json" => Some(Self::Json),
             "parquet" => Some(Self::Parquet),
             _ => None,
         }
@@ -50,7 +61,7 @@ impl InputFormat {
 pub(crate) enum LabelUse {
     /// It must be there, filled in on every row.
     Required,
-    /// As required when the file has it.
+    /// Read where the file and the row have it.
     IfPresent,
     /// Not read.
     Ignored,
@@ -72,7 +83,12 @@ pub(crate) struct Source<'a> {
     pub(crate) task: &'a Task,
     pub(crate) path: &'a Path,
     pub(crate) labels: LabelUse,
+    /// What stands for the labels of a known set; `None` where they are gathered, or values.
+    pub(crate) known: Option<&'a KnownLabels>,
 }
+
+/// What a reader has to say beside the rows.
+pub(crate) type Notes = Vec<String>;
 
 /// Where rows go, and errors that concern a single row; an error from there stops the reading.
 pub(crate) type Sink<'s> = dyn FnMut(Result<Row<'_>, DataError>) -> Result<(), DataError> + 's;
@@ -84,12 +100,13 @@ impl Source<'_> {
         bytes: &[u8],
         format: InputFormat,
         sink: &mut Sink<'_>,
-    ) -> Result<(), DataError> {
-        let read: fn(&Source<'_>, &str, &mut Sink<'_>) -> Result<(), DataError> = match format {
+    ) -> Result<Notes, DataError> {
+        let read: fn(&Source<'_>, &str, &mut Sink<'_>) -> Result<Notes, DataError> = match format {
             InputFormat::Lines => read_lines,
             InputFormat::Tsv => delimited::read_tsv,
             InputFormat::Csv => delimited::read_csv,
             InputFormat::Jsonl => jsonl::read,
+            InputFormat::Json => jsonl::read_json,
             InputFormat::Parquet => return parquet::read(self, bytes, sink),
         };
         let content = utf8(self.path, bytes)?;
@@ -136,17 +153,38 @@ impl Source<'_> {
         }
     }
 
-    /// A label without outer spaces, which must not be empty; `None` when it stands for no label.
-    fn label<'b>(&self, at: Place, label: Cow<'b, str>) -> Result<Option<Cow<'b, str>>, DataError> {
-        let label = match label {
+    /// The label of a row without outer spaces; `None` where the row has none. That is an error
+    /// where labels are needed, unless the task has such rows, see [`Task::no_label`].
+    fn label<'b>(
+        &self,
+        at: Place,
+        label: Option<Cow<'b, str>>,
+    ) -> Result<Option<Cow<'b, str>>, DataError> {
+        let label = label.map(|label| match label {
             Cow::Borrowed(label) => Cow::Borrowed(label.trim()),
             Cow::Owned(label) if label.trim().len() == label.len() => Cow::Owned(label),
             Cow::Owned(label) => Cow::Owned(label.trim().to_owned()),
-        };
-        if label.is_empty() {
-            return Err(self.missing_label(at));
+        });
+        let no_label = self.task.no_label.as_deref();
+        match label.filter(|label| !(label.is_empty() || self.is_hidden(label))) {
+            Some(label) => Ok(Some(label).filter(|label| Some(&**label) != no_label)),
+            None if self.labels == LabelUse::Required && no_label.is_none() => {
+                Err(self.missing_label(at))
+            }
+            None => Ok(None),
         }
-        Ok(Some(label).filter(|label| self.task.no_label.as_deref() != Some(label)))
+    }
+
+    /// Whether this stands for a label that is kept back. In the user's own data -1 may be a label,
+    /// and is a value.
+    fn is_hidden(&self, label: &str) -> bool {
+        let (task, hub) = (self.task, self.task.hub.is_some());
+        HIDDEN.contains(&label)
+            && match (task.kind, self.known) {
+                (TaskKind::Classification, Some(known)) => known.index(label).is_none(),
+                (TaskKind::Classification, None) => hub || self.labels != LabelUse::Required,
+                (TaskKind::Regression, _) => hub || task.range.is_some_and(|(low, _)| low > -1.0),
+            }
     }
 
     fn missing_label(&self, at: Place) -> DataError {
@@ -159,7 +197,7 @@ impl Source<'_> {
 }
 
 /// The text of a file, without the byte order mark that it may begin with.
-fn utf8<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, DataError> {
+pub(crate) fn utf8<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, DataError> {
     let content = std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
         path: path.to_owned(),
         at: Place::Line(1 + count_lines(&bytes[..error.valid_up_to()])),
@@ -176,7 +214,7 @@ fn count_lines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&b| b == b'\n').count()
 }
 
-fn read_lines(_: &Source<'_>, content: &str, sink: &mut Sink<'_>) -> Result<(), DataError> {
+fn read_lines(_: &Source<'_>, content: &str, sink: &mut Sink<'_>) -> Result<Notes, DataError> {
     for (line, text) in lines(content) {
         sink(Ok(Row {
             at: Place::Line(line),
@@ -185,7 +223,7 @@ fn read_lines(_: &Source<'_>, content: &str, sink: &mut Sink<'_>) -> Result<(), 
             label: None,
         }))?;
     }
-    Ok(())
+    Ok(Notes::new())
 }
 
 /// Helpers shared by the tests of the formats.
@@ -206,6 +244,7 @@ pub(crate) mod testing {
             task,
             path: Path::new("in.file"),
             labels,
+            known: None,
         };
         let mut rows = Vec::new();
         source.read(bytes, format, &mut |row| {
@@ -241,11 +280,12 @@ mod tests {
     use super::testing::*;
     use super::*;
 
-    const TEXT: [InputFormat; 4] = [
+    const TEXT: [InputFormat; 5] = [
         InputFormat::Lines,
         InputFormat::Tsv,
         InputFormat::Csv,
         InputFormat::Jsonl,
+        InputFormat::Json,
     ];
 
     #[test]
@@ -256,7 +296,8 @@ mod tests {
             ("a.jsonl", Some(InputFormat::Jsonl)),
             ("a-00000-of-00001.parquet", Some(InputFormat::Parquet)),
             ("a.txt", Some(InputFormat::Lines)),
-            ("a.json", None),
+            ("a.json", Some(InputFormat::Json)),
+            ("a.xlsx", None),
             ("tsv", None),
         ] {
             assert_eq!(InputFormat::of_path(Path::new(name)), format, "{name}");

@@ -5,53 +5,55 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use parquet::basic::{Repetition, Type as Physical};
+use parquet::basic::Repetition;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
 
-use super::{LabelUse, Row, Sink, Source};
-use crate::{DataError, Place, TaskKind};
-
-/// What the hub writes where there is no label.
-const NO_LABEL: [&str; 2] = ["-1", "-1.0"];
+use super::physical::{Kind, check_compression, class_names};
+use super::{LabelUse, Notes, Row, Sink, Source, whole};
+use crate::columns::joined;
+use crate::{DataError, Place, TaskKind, TextColumns};
 
 /// Reads all rows of a file that may have any number of them.
 pub(super) fn read(
     source: &Source<'_>,
     bytes: &[u8],
     sink: &mut Sink<'_>,
-) -> Result<(), DataError> {
+) -> Result<Notes, DataError> {
     let (file, columns) = guarded(source, || {
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes));
         let file = file.map_err(|reason| broken(source, reason))?;
-        let schema = file.metadata().file_metadata().schema_descr();
-        let columns = Columns::of_schema(source, schema)?;
+        let columns = Columns::of_schema(source, file.metadata())?;
+        check_compression(source.path, file.metadata(), |leaf| columns.has(leaf))?;
         Ok((file, columns))
     })?;
     let mut row = 0;
     for index in 0..file.num_row_groups() {
-        let (texts, mut pairs, mut labels) = guarded(source, || {
+        let (texts, pairs, mut labels) = guarded(source, || {
             let group = file.get_row_group(index);
             let group = &*group.map_err(|reason| broken(source, reason))?;
-            let pairs = columns.pair.as_ref().map(|c| c.texts(source, group));
+            let texts = |columns: &Vec<Column>| {
+                let columns = columns.iter().map(|column| column.texts(source, group));
+                columns.collect::<Result<Vec<_>, _>>()
+            };
             let labels = columns.label.as_ref().map(|c| c.labels(source, group));
             Ok((
-                columns.text.texts(source, group)?,
-                pairs.transpose()?.map(Vec::into_iter),
+                texts(&columns.text)?,
+                columns.pair.as_ref().map(texts).transpose()?,
                 labels.transpose()?.map(Vec::into_iter),
             ))
         })?;
-        for text in texts {
+        for index in 0..texts.first().map_or(0, Vec::len) {
             row += 1;
             let at = Place::Row(row);
-            let pair = pairs.as_mut().and_then(Iterator::next);
-            let label = labels.as_mut().and_then(Iterator::next);
-            sink(columns.row(source, at, text, pair, label))?;
+            let label = labels.as_mut().and_then(Iterator::next).flatten();
+            sink(columns.row(source, at, index, &texts, pairs.as_deref(), label))?;
         }
     }
-    Ok(())
+    Ok(Notes::new())
 }
 
 /// What `read` gives; the library panics on some damaged files, which is an error here.
@@ -71,131 +73,169 @@ fn broken(source: &Source<'_>, reason: impl Display) -> DataError {
 
 /// Which columns are read.
 struct Columns {
-    text: Column,
-    pair: Option<Column>,
+    text: Vec<Column>,
+    pair: Option<Vec<Column>>,
     label: Option<Column>,
+    /// What the integers of the label stand for, where all of these are labels that are known.
+    classes: Vec<String>,
 }
 
+/// The texts of one column in a row group; `None` for null.
+type Texts = Vec<Option<ByteArray>>;
+
+/// A label as it would be written in a text file, or what it is instead.
+type Written = Result<String, &'static str>;
+
 impl Columns {
-    fn of_schema(source: &Source<'_>, schema: &SchemaDescriptor) -> Result<Self, DataError> {
+    fn of_schema(source: &Source<'_>, metadata: &ParquetMetaData) -> Result<Self, DataError> {
         let task = source.task;
+        let schema = metadata.file_metadata().schema_descr();
+        let fields = schema.root_schema().get_fields();
         let missing = |expected: &[String]| {
-            let fields = schema.root_schema().get_fields();
             let found = fields.iter().map(|field| field.name().to_owned()).collect();
             source.missing_column(Place::File, expected, found)
         };
-        let column = |names: &[String]| Column::find(source, schema, names);
-
-        let text = column(&task.text_columns)?.ok_or_else(|| missing(&task.text_columns))?;
-        let pair = column(&task.pair_columns)?;
-        if pair.is_none() && task.pair_required {
-            return Err(missing(&task.pair_columns));
-        }
-        let label = match source.labels {
-            LabelUse::Ignored => None,
-            LabelUse::IfPresent | LabelUse::Required => column(&task.label_columns)?,
+        let has = |name: &String| fields.iter().any(|field| field.name() == name);
+        let texts = |columns: &TextColumns| {
+            let names = columns.find(|name| has(name).then(|| name.clone()));
+            let names = names.map_err(missing)?;
+            let columns = names.iter().map(|name| Column::of(source, schema, name));
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
+            let wrong = columns.iter().find(|column| !column.is_text());
+            wrong.map_or(Ok(()), |column| Err(column.wrong_type(source, "a string")))?;
+            Ok(columns)
         };
-        if label.is_none() && source.labels == LabelUse::Required {
-            return Err(missing(&task.label_columns));
-        }
-        for text in [Some(&text), pair.as_ref()].into_iter().flatten() {
-            if text.physical != Physical::BYTE_ARRAY {
-                return Err(text.wrong_type(source, "a string"));
-            }
-        }
-        Ok(Self { text, pair, label })
+        let text = texts(&task.text_columns)?;
+        let pair = match texts(&task.pair_columns) {
+            Err(DataError::MissingColumn { .. }) if !task.pair_required => None,
+            pair => Some(pair?),
+        };
+        let name = task.label_columns.iter().find(|name| has(name));
+        let label = match (source.labels, name) {
+            (LabelUse::Ignored, _) | (LabelUse::IfPresent, None) => None,
+            (LabelUse::Required, None) => return Err(missing(&task.label_columns)),
+            (_, Some(name)) => Some(Column::of(source, schema, name)?),
+        };
+        let names = label.as_ref().filter(|label| label.kind == Kind::Signed);
+        let names = names.and_then(|label| class_names(metadata, &label.name));
+        let known = |name: &String| source.known?.index(name);
+        let classes = names.filter(|names| names.iter().all(|name| known(name).is_some()));
+        Ok(Self {
+            text,
+            pair,
+            label,
+            classes: classes.unwrap_or_default(),
+        })
+    }
+
+    fn has(&self, leaf: usize) -> bool {
+        let pair = self.pair.iter().flatten();
+        let mut all = self.text.iter().chain(pair).chain(&self.label);
+        all.any(|column| column.leaf == leaf)
     }
 
     fn row(
         &self,
         source: &Source<'_>,
         at: Place,
-        text: Option<ByteArray>,
-        pair: Option<Option<ByteArray>>,
-        label: Option<Option<String>>,
+        index: usize,
+        texts: &[Texts],
+        pairs: Option<&[Texts]>,
+        label: Option<Written>,
     ) -> Result<Row<'static>, DataError> {
-        let string = |column: &Column, value: Option<ByteArray>| {
-            let value =
-                value.ok_or_else(|| source.field_type(at, &column.name, "a string", "null"))?;
-            let text = String::from_utf8(value.data().to_vec());
-            let text = text.map_err(|_| DataError::NotUtf8 {
-                path: source.path.to_owned(),
-                at,
-            })?;
-            Ok(Cow::Owned(text))
+        let text = |columns: &[Column], texts: &[Texts]| {
+            let mut parts = Vec::new();
+            for (column, texts) in columns.iter().zip(texts) {
+                match texts.get(index).and_then(Option::as_ref) {
+                    Some(text) => parts.push(utf8(source, at, text)?),
+                    None if columns.len() > 1 => {}
+                    None => return Err(source.field_type(at, &column.name, "a string", "null")),
+                }
+            }
+            match (parts.is_empty(), columns.first()) {
+                (true, Some(column)) => {
+                    Err(source.field_type(at, &column.name, "a string", "null"))
+                }
+                _ => Ok(joined(parts)),
+            }
         };
-        let pair = match (&self.pair, pair) {
+        let all_null = |texts: &[Texts]| {
+            texts
+                .iter()
+                .all(|t| t.get(index).is_none_or(Option::is_none))
+        };
+        let pair = match (&self.pair, pairs) {
             // An optional text may be null.
-            (Some(_), Some(None)) if !source.task.pair_required => None,
-            (Some(column), Some(pair)) => Some(string(column, pair)?),
+            (_, Some(pairs)) if !source.task.pair_required && all_null(pairs) => None,
+            (Some(columns), Some(pairs)) => Some(text(columns, pairs)?),
             _ => None,
         };
-        let hub = source.task.hub.is_some();
-        let written = label.flatten();
-        let label = match written.filter(|l| !(hub && NO_LABEL.contains(&l.as_str()))) {
-            Some(label) => source.label(at, Cow::Owned(label))?,
-            None if source.labels == LabelUse::Required && source.task.no_label.is_none() => {
-                return Err(source.missing_label(at));
+        let class = |label: &String| self.classes.get(label.parse::<usize>().ok()?).cloned();
+        let label = match &self.label {
+            Some(column) => {
+                let label = label.transpose().map_err(|found| {
+                    source.field_type(at, &column.name, source.label_types(), found)
+                })?;
+                let label = label.map(|label| class(&label).unwrap_or(label));
+                source.label(at, label.map(Cow::Owned))?
             }
             None => None,
         };
         Ok(Row {
             at,
-            text: string(&self.text, text)?,
+            text: text(&self.text, texts)?,
             pair,
             label,
         })
     }
 }
 
+fn utf8(source: &Source<'_>, at: Place, text: &ByteArray) -> Result<Cow<'static, str>, DataError> {
+    let text = String::from_utf8(text.data().to_vec());
+    let text = text.map_err(|_| DataError::NotUtf8 {
+        path: source.path.to_owned(),
+        at,
+    })?;
+    Ok(Cow::Owned(text))
+}
+
 /// One flat column of the file.
 struct Column {
     name: String,
     leaf: usize,
-    physical: Physical,
+    kind: Kind,
     max_level: i16,
 }
 
 impl Column {
-    /// The first of `names` that the file has.
-    fn find(
-        source: &Source<'_>,
-        schema: &SchemaDescriptor,
-        names: &[String],
-    ) -> Result<Option<Self>, DataError> {
-        let fields = schema.root_schema().get_fields();
-        let Some(field) = names
-            .iter()
-            .find_map(|name| fields.iter().find(|field| field.name() == name))
-        else {
-            return Ok(None);
-        };
-        let name = field.name();
-        let flat =
-            field.is_primitive() && field.get_basic_info().repetition() != Repetition::REPEATED;
+    /// The column `name`, which the file has.
+    fn of(source: &Source<'_>, schema: &SchemaDescriptor, name: &str) -> Result<Self, DataError> {
+        let mut fields = schema.root_schema().get_fields().iter();
+        let flat = fields.any(|field| {
+            field.name() == name
+                && field.is_primitive()
+                && field.get_basic_info().repetition() != Repetition::REPEATED
+        });
         let mut leaves = schema.columns().iter();
         let leaf = leaves.position(|leaf| flat && leaf.path().parts() == [name]);
         let Some(leaf) = leaf else {
             return Err(source.field_type(Place::File, name, "one value a row", "nested"));
         };
         let column = schema.column(leaf);
-        Ok(Some(Self {
+        Ok(Self {
             name: name.to_owned(),
             leaf,
-            physical: column.physical_type(),
+            kind: Kind::of(&column),
             max_level: column.max_def_level(),
-        }))
+        })
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self.kind, Kind::Text | Kind::Nothing)
     }
 
     fn wrong_type(&self, source: &Source<'_>, expected: &'static str) -> DataError {
-        let found = match self.physical {
-            Physical::BOOLEAN => "a boolean",
-            Physical::INT32 | Physical::INT64 => "an integer",
-            Physical::FLOAT | Physical::DOUBLE => "a number with a fraction",
-            Physical::BYTE_ARRAY => "a string",
-            Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY => "of another type",
-        };
-        source.field_type(Place::File, &self.name, expected, found)
+        source.field_type(Place::File, &self.name, expected, self.kind.name())
     }
 
     fn reader(
@@ -207,12 +247,9 @@ impl Column {
         reader.map_err(|reason| broken(source, reason))
     }
 
-    fn texts(
-        &self,
-        source: &Source<'_>,
-        group: &dyn RowGroupReader,
-    ) -> Result<Vec<Option<ByteArray>>, DataError> {
+    fn texts(&self, source: &Source<'_>, group: &dyn RowGroupReader) -> Result<Texts, DataError> {
         match self.reader(source, group)? {
+            _ if self.kind == Kind::Nothing => Ok(nulls(group)),
             ColumnReader::ByteArrayColumnReader(reader) => {
                 self.values(source, group, reader, |text| text)
             }
@@ -220,33 +257,51 @@ impl Column {
         }
     }
 
-    /// The labels as they would be written in a text file.
+    /// The labels as they would be written in a text file; a float that is no number is null.
     fn labels(
         &self,
         source: &Source<'_>,
         group: &dyn RowGroupReader,
-    ) -> Result<Vec<Option<String>>, DataError> {
+    ) -> Result<Vec<Option<Written>>, DataError> {
+        use ColumnReader as R;
         let regression = source.task.kind == TaskKind::Regression;
-        match self.reader(source, group)? {
-            ColumnReader::ByteArrayColumnReader(reader) => {
-                let text = |bytes: ByteArray| String::from_utf8_lossy(bytes.data()).into_owned();
+        // The shortest digits of a single: 3.8 is meant, not 3.799999952316284.
+        let float = |label: f64, digits: String| match label {
+            label if label.is_nan() => Ok(String::new()),
+            _ if regression => Ok(digits),
+            label => whole(label).ok_or("a number with a fraction"),
+        };
+        match (self.kind, self.reader(source, group)?) {
+            (Kind::Nothing, _) => Ok(nulls(group)),
+            (Kind::Text, R::ByteArrayColumnReader(reader)) => {
+                let text = |bytes: ByteArray| String::from_utf8(bytes.data().to_vec());
+                let text = |bytes| text(bytes).map_err(|_| "not UTF-8");
                 self.values(source, group, reader, text)
             }
-            ColumnReader::Int32ColumnReader(reader) => {
-                self.values(source, group, reader, |label| label.to_string())
+            (Kind::Signed, R::Int32ColumnReader(reader)) => {
+                self.values(source, group, reader, |label| Ok(label.to_string()))
             }
-            ColumnReader::Int64ColumnReader(reader) => {
-                self.values(source, group, reader, |label| label.to_string())
+            (Kind::Signed, R::Int64ColumnReader(reader)) => {
+                self.values(source, group, reader, |label| Ok(label.to_string()))
             }
-            ColumnReader::BoolColumnReader(reader) if !regression => {
-                self.values(source, group, reader, |label| label.to_string())
+            (Kind::Unsigned, R::Int32ColumnReader(reader)) => {
+                let text = |label: i32| Ok(label.cast_unsigned().to_string());
+                self.values(source, group, reader, text)
             }
-            // The shortest digits of a single: 3.8 is meant, not 3.799999952316284.
-            ColumnReader::FloatColumnReader(reader) if regression => {
-                self.values(source, group, reader, |label| format!("{label:?}"))
+            (Kind::Unsigned, R::Int64ColumnReader(reader)) => {
+                let text = |label: i64| Ok(label.cast_unsigned().to_string());
+                self.values(source, group, reader, text)
             }
-            ColumnReader::DoubleColumnReader(reader) if regression => {
-                self.values(source, group, reader, |label| format!("{label:?}"))
+            (Kind::Boolean, R::BoolColumnReader(reader)) if !regression => {
+                self.values(source, group, reader, |label| Ok(label.to_string()))
+            }
+            (Kind::Float, R::FloatColumnReader(reader)) => {
+                let text = |label: f32| float(label.into(), format!("{label:?}"));
+                self.values(source, group, reader, text)
+            }
+            (Kind::Float, R::DoubleColumnReader(reader)) => {
+                let text = |label: f64| float(label, format!("{label:?}"));
+                self.values(source, group, reader, text)
             }
             _ => Err(self.wrong_type(source, source.label_types())),
         }
@@ -286,4 +341,10 @@ impl Column {
             .map(|level| if present(level) { values.next() } else { None })
             .collect())
     }
+}
+
+/// As many nulls as a row group has rows.
+fn nulls<V>(group: &dyn RowGroupReader) -> Vec<Option<V>> {
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+    (0..rows).map(|_| None).collect()
 }

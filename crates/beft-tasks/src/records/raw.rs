@@ -9,7 +9,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Map, Value};
 
-use super::{InputFormat, delimited, jsonl, lines, utf8};
+use super::dialect::{Quotes, delimiter, without_blank_end};
+use super::physical::check_compression;
+use super::{InputFormat, Notes, delimited, json, jsonl, lines, utf8};
 use crate::{DataError, Place};
 
 /// One row: what its columns hold, as JSON has it. A text format has only strings.
@@ -32,11 +34,12 @@ pub(crate) fn read(
     format: InputFormat,
     headerless: &[String],
     sink: &mut Sink<'_>,
-) -> Result<(), DataError> {
+) -> Result<Notes, DataError> {
     if format == InputFormat::Parquet {
-        return read_parquet(path, bytes, sink);
+        return read_parquet(path, bytes, sink).map(|()| Notes::new());
     }
     let content = utf8(path, bytes)?;
+    let mut notes = Notes::new();
     let mut rows = 0;
     let mut counted = |record: Result<Record, DataError>| {
         rows += 1;
@@ -50,8 +53,14 @@ pub(crate) fn read(
                 counted(Ok(record(Place::Line(line), fields)))?;
             }
         }
+        InputFormat::Json => {
+            for (at, fields) in json::rows(path, content)? {
+                counted(Ok(record(at, fields)))?;
+            }
+        }
         InputFormat::Tsv => {
-            for (line, row) in lines(content.trim_end_matches(['\n', '\r'])) {
+            let mut quotes = Quotes::default();
+            for (line, row) in lines(without_blank_end(content)) {
                 let cells = || row.split('\t');
                 if header.is_none() {
                     let same = cells().count() == headerless.len();
@@ -63,11 +72,15 @@ pub(crate) fn read(
                         continue;
                     }
                 }
+                quotes.see(cells());
                 counted(row_of(path, line, header.as_deref(), cells()))?;
             }
+            notes.extend(quotes.note(path));
         }
         InputFormat::Csv => {
-            delimited::csv_records(path, content, &mut |line, row| {
+            let (by, note) = delimiter(path, content, |_| false);
+            notes.extend(note);
+            delimited::csv_records(path, content, by, &mut |line, row| {
                 if header.is_none() {
                     header = Some(columns(path, line, row.iter())?);
                     return Ok(());
@@ -89,7 +102,7 @@ pub(crate) fn read(
         (0, None) => Err(DataError::Empty {
             path: path.to_owned(),
         }),
-        _ => Ok(()),
+        _ => Ok(notes),
     }
 }
 
@@ -151,6 +164,7 @@ fn read_parquet(path: &Path, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Da
     let read = || -> Result<Vec<Map<String, Value>>, DataError> {
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes));
         let file = file.map_err(|reason| broken(&reason))?;
+        check_compression(path, file.metadata(), |_| true)?;
         let rows = file.get_row_iter(None).map_err(|reason| broken(&reason))?;
         rows.map(|row| {
             let row = row.map_err(|reason| broken(&reason))?;

@@ -1,0 +1,127 @@
+//! From the rows of one or more files to a [`Dataset`].
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use crate::labels::LabelReader;
+use crate::records::{LabelUse, Row, Source};
+use crate::{DataError, Dataset, Example, InputFormat, Task, TaskKind};
+
+/// What has been read so far.
+pub(crate) struct Reading<'t> {
+    task: &'t Task,
+    label_use: LabelUse,
+    labels: LabelReader,
+    examples: Vec<Example>,
+    skipped: Vec<usize>,
+    notes: Vec<String>,
+}
+
+impl<'t> Reading<'t> {
+    pub(crate) fn new(
+        task: &'t Task,
+        known: Option<&[String]>,
+        label_use: LabelUse,
+    ) -> Result<Self, DataError> {
+        Ok(Self {
+            task,
+            label_use,
+            labels: LabelReader::new(task, known)?,
+            examples: Vec::new(),
+            skipped: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        format: InputFormat,
+    ) -> Result<(), DataError> {
+        let known = self.labels.known();
+        let source = Source {
+            task: self.task,
+            path,
+            labels: self.label_use,
+            known: known.as_deref(),
+        };
+        // Nothing is passed over in inputs: predictions have to stand beside them.
+        let needed = self.label_use == LabelUse::Required;
+        let notes = source.read(bytes, format, &mut |row| match row {
+            Ok(row) if needed && row.label.is_none() => {
+                self.skipped.push(row.at.number());
+                Ok(())
+            }
+            Ok(row) => self.add(path, row),
+            Err(DataError::ColumnCount { line, .. }) if needed && self.task.skip_malformed => {
+                self.skipped.push(line);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        })?;
+        self.notes.extend(notes);
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, row: Row<'_>) -> Result<(), DataError> {
+        let pair = row.pair.is_some();
+        let first = self.examples.first();
+        if first.is_some_and(|first| first.text_pair.is_some() != pair) {
+            return Err(DataError::MixedPairs {
+                path: path.to_owned(),
+                at: row.at,
+                pair,
+            });
+        }
+        let label = row
+            .label
+            .map(|label| self.labels.read(&label, path, row.at));
+        self.examples.push(Example {
+            text: row.text.into_owned(),
+            text_pair: row.pair.map(Cow::into_owned),
+            label: label.transpose()?,
+            line: row.at.number(),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self, path: &Path) -> Result<Dataset, DataError> {
+        let path = path.to_owned();
+        match (self.examples.len(), self.skipped.len()) {
+            (0, 0) => return Err(DataError::Empty { path }),
+            (0, rows) => return Err(DataError::AllSkipped { path, rows }),
+            _ => {}
+        }
+        let needed = self.label_use == LabelUse::Required;
+        let (labels, notes) = self.labels.finish(&mut self.examples, &path, needed)?;
+        if needed {
+            check_metrics(self.task, &labels, &path)?;
+        }
+        self.notes.extend(notes);
+        Ok(Dataset {
+            path,
+            labels,
+            skipped: self.skipped,
+            notes: self.notes,
+            examples: self.examples,
+        })
+    }
+}
+
+/// Fails when the task has a metric that is not of so many classes, which is known here at last.
+fn check_metrics(task: &Task, labels: &[String], path: &Path) -> Result<(), DataError> {
+    let classes = match task.kind {
+        TaskKind::Classification => Some(labels.len()),
+        TaskKind::Regression => None,
+    };
+    let mut metrics = task.metrics.iter();
+    match metrics.find(|metric| !metric.suits(task.kind, classes)) {
+        None => Ok(()),
+        Some(metric) => Err(DataError::MetricClasses {
+            path: path.to_owned(),
+            metric: *metric,
+            labels: labels.to_vec(),
+        }),
+    }
+}
