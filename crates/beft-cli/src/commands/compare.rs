@@ -135,13 +135,21 @@ fn record(group: &Group) -> serde_json::Value {
         .iter()
         .map(|p| {
             let picks: Vec<_> = p.picks.iter().map(|t| t.map(|t| t.to_string())).collect();
-            json!({"scorer": p.scorer, "picks": picks, "right": p.right})
+            json!({"scorer": p.scorer, "picks": picks, "right": p.right, "decided": p.decided})
+        })
+        .collect();
+    let tied: Vec<_> = group
+        .tied
+        .iter()
+        .map(|(seed, terms)| {
+            let terms: Vec<_> = terms.iter().map(ToString::to_string).collect();
+            json!({"seed": seed, "terms": terms})
         })
         .collect();
     json!({
         "model": group.model, "task": group.task, "regime": group.regime, "metric": group.metric,
         "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
-        "modes": modes, "pairs": pairs, "picks": picks, "ranking": group.rankings,
+        "modes": modes, "pairs": pairs, "picks": picks, "tied": tied, "ranking": group.rankings,
     })
 }
 
