@@ -7,19 +7,19 @@ use beft::compare::{
     summarize,
 };
 use beft::core::write_atomic;
-use beft::score::{Scores, core::BiasSite};
-use beft::{heatmap_svg, parse_device, write_json};
+use beft::score::Scores;
+use beft::{heatmap_svg, parse_device, ranked_scores, write_json};
 use serde_json::json;
 
 use crate::args::CompareArgs;
 use crate::commands::cells::finish;
-use crate::output::{prepare_folder, print_markdown, say};
+use crate::output::{lock_folder, print_markdown, say};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     parse_device(&args.cells.device)?;
     let (device, precision, limit) = args.cells.of_cells();
     let cells = spec(args)?.cells(&device, &precision, limit)?;
-    let _made = prepare_folder(&args.out, &["compare.md", "compare.csv"])?;
+    let _output = lock_folder(&args.out, &["compare.md", "compare.csv"])?;
     let groups = summarize(finish(cells, &args.out, &args.cells)?)?;
     write_summary(args, &groups)
 }
@@ -156,15 +156,8 @@ fn record(group: &Group) -> serde_json::Value {
 /// The mean scores of a group as the heatmap takes them.
 fn scores(group: &Group) -> Vec<Scores> {
     let rankings = group.rankings.iter();
-    rankings
-        .map(|(scorer, rows)| {
-            let cells = rows.iter().flat_map(|row| {
-                let layers = row.layers.iter().enumerate();
-                layers.filter_map(|(l, value)| Some((BiasSite::new(l, row.term), (*value)?)))
-            });
-            Scores::from_values(scorer.clone(), cells)
-        })
-        .collect()
+    let scores = rankings.map(|(scorer, rows)| ranked_scores(scorer, rows));
+    scores.collect()
 }
 
 /// The last part of a model's path or name.

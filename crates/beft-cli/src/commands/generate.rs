@@ -7,7 +7,7 @@ use beft::{Tuned, open_tuned, parse_device};
 
 use super::fetch_model;
 use crate::args::GenerateArgs;
-use crate::output::say;
+use crate::output::{finish, say, tell};
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
@@ -24,6 +24,7 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     }
     for line in stdin().lines() {
         go_on(args, &tuned, &line.context("cannot read standard input")?)?;
+        finish()?;
     }
     Ok(())
 }
@@ -38,6 +39,11 @@ fn go_on(args: &GenerateArgs, tuned: &Tuned, prompt: &str) -> Result<()> {
     };
     let tokenizer = tuned.base.tokenizer();
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
+    if !prompt.is_empty() && tokenizer.knows_none(&ids) {
+        tell!(
+            "note: the model's tokenizer knows no part of the prompt {prompt:?}: the model reads unknown tokens only"
+        );
+    }
     if ids.is_empty() {
         ids.push(
             config

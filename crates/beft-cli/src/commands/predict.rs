@@ -1,17 +1,17 @@
 use std::fs::File;
-use std::io::{BufReader, Write, stdin, stdout};
+use std::io::{BufReader, Write, stdin};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use beft::core::write_atomic;
 use beft::eval::argmax;
-use beft::tasks::{Example, InputFormat, Label, Split, Task};
+use beft::tasks::{DataError, Example, InputFormat, Label, Split, Task};
 use beft::{Tuned, parse_device};
 use serde_json::json;
 
 use super::eval::open;
 use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
-use crate::output::{check_file, prepare_folder, say};
+use crate::output::{check_file, prepare_folder, say, write_bytes};
 use crate::progress::Progress;
 
 /// The name of standard input and output.
@@ -34,11 +34,12 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
             let splits = splits(&task, split);
             let mut all = Vec::new();
             for split in splits {
-                all.extend(task.load(&args.data, split, labels(&tuned))?.examples);
+                let data = task.load(&args.data, split, labels(&tuned));
+                all.extend(none_if_empty(data.map(|data| data.examples))?);
             }
             all
         }
-        None => read(args, &task)?,
+        None => none_if_empty(read(args, &task)?)?,
     };
     let scores = scores(&tuned, &examples)?;
     let mut rows = Vec::new();
@@ -50,11 +51,8 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         writeln!(rows, "{row}")?;
     }
     if to_stdout {
-        // A reader that has seen enough (`| head`) is no error.
-        match stdout().lock().write_all(&rows) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.context("cannot write to standard output"),
-        }
+        write_bytes(&rows);
+        Ok(())
     } else {
         write_atomic(&args.out, &rows)
             .with_context(|| format!("cannot write {}", args.out.display()))
@@ -107,7 +105,18 @@ fn check_encoder(tuned: &Tuned) -> Result<()> {
     Ok(())
 }
 
+/// An input without texts gives no predictions, which is no error.
+fn none_if_empty(texts: Result<Vec<Example>, DataError>) -> Result<Vec<Example>> {
+    match texts {
+        Err(DataError::Empty { .. } | DataError::NoRows { .. }) => Ok(Vec::new()),
+        texts => Ok(texts?),
+    }
+}
+
 fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
+    if examples.is_empty() {
+        return Ok(Vec::new());
+    }
     let progress = Progress::new();
     let bar = progress.inputs(examples.len());
     let scores = tuned.predict(examples, |done| bar.inc(done as u64))?;
@@ -128,12 +137,13 @@ fn splits(task: &Task, split: SplitName) -> Vec<Split> {
     }
 }
 
-fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
+/// The texts; the inner error is of their content.
+fn read(args: &PredictArgs, task: &Task) -> Result<Result<Vec<Example>, DataError>> {
     let format = args.input_format.map(InputFormat::from);
     if args.data.as_os_str() == STANDARD {
         let name = Path::new("standard input");
         let format = format.unwrap_or(InputFormat::Lines);
-        return Ok(task.read_inputs(stdin().lock(), name, format)?);
+        return Ok(task.read_inputs(stdin().lock(), name, format));
     }
     if args.data.is_dir() {
         bail!(
@@ -149,7 +159,7 @@ fn read(args: &PredictArgs, task: &Task) -> Result<Vec<Example>> {
     };
     let file =
         File::open(&args.data).with_context(|| format!("cannot read {}", args.data.display()))?;
-    Ok(task.read_inputs(BufReader::new(file), &args.data, format)?)
+    Ok(task.read_inputs(BufReader::new(file), &args.data, format))
 }
 
 impl From<Format> for InputFormat {
