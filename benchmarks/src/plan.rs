@@ -31,7 +31,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let source = &args.source;
     let device = parse_device(&source.device)?;
     let task = find_task(&source.model, &source.task)?;
-    let base = Base::open(&source.model, Some(task.defaults.max_length), &device)?;
+    let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let size = Some(source.train_size);
     let data = TaskData::load(
         &task,

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let device = parse_device(&source.device)?;
     let task = find_task(&source.model, &source.task)?;
     let begin = Instant::now();
-    let base = Base::open(&source.model, Some(task.defaults.max_length), &device)?;
+    let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let opened = begin.elapsed().as_secs_f64();
     let begin = Instant::now();
     let size = Some(source.train_size);

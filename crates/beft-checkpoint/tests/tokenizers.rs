@@ -52,6 +52,10 @@ fn every_line_has_the_ids_of_transformers() {
             .map(|((line, ids), _)| (line, ids))
             .collect();
         let some = &differ[..differ.len().min(3)];
-        assert!(differ.is_empty(), "{family}: {} lines, as {some:?}", differ.len());
+        assert!(
+            differ.is_empty(),
+            "{family}: {} lines, as {some:?}",
+            differ.len()
+        );
     }
 }

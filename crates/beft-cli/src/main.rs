@@ -2,18 +2,55 @@
 
 mod args;
 mod commands;
+mod memory;
 mod output;
 mod progress;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    // Wrong usage exits with 2 from within the parser.
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Help and version are such an "error" too: they go to standard output, with exit code 0.
+        Err(error) => {
+            return match error.print() {
+                Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => {
+                    fail(&anyhow!("cannot write to standard output: {e}"))
+                }
+                _ => ExitCode::from(error.exit_code() as u8),
+            };
+        }
+    };
+    memory::set_remedy(match &command {
+        Command::ComparePass(_) => memory::Remedy::Pass,
+        Command::Rank(_) | Command::Tune(_) | Command::Run(_) | Command::Demo(_) => {
+            memory::Remedy::Training
+        }
+        _ => memory::Remedy::Other,
+    });
+    let result = start_threads().and_then(|()| run(command));
+    match result.and_then(|()| output::finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Starts the threads that all computation shares. Left to themselves they start when they are first
+/// needed, and panic if the system refuses them.
+fn start_threads() -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        .build_global()
+        .context("the system refuses threads: let the process have more memory and threads, or set RAYON_NUM_THREADS=1")
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Rank(args) => commands::rank::rank(&args),
         Command::Tune(args) => commands::tune::tune(&args),
         Command::Eval(args) => commands::eval::eval(&args),
@@ -30,14 +67,12 @@ fn main() -> ExitCode {
             commands::devices::devices();
             Ok(())
         }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::tell!("error: {}", message(&error));
-            ExitCode::from(2)
-        }
     }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    output::tell!("error: {}", message(error));
+    ExitCode::from(2)
 }
 
 /// The error and its causes, leaving out a cause that the text before it already gives.

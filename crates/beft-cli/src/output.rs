@@ -1,18 +1,52 @@
 use std::fs;
+use std::io::{self, Write, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail};
+use beft::core::FolderLock;
 
-/// `println!` that does not panic when the reader has gone away (`beft eval ... | head -0`).
+/// Prints a line to standard output, as `println!` does. A failure does not panic: [`finish`] reports
+/// it.
 macro_rules! say {
-    ($($arg:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($arg)*);
-    }};
+    ($($arg:tt)*) => {
+        $crate::output::write_line(format_args!($($arg)*))
+    };
 }
 pub(crate) use say;
 
-/// `eprintln!`, likewise.
+/// The first failure of standard output. A reader that has gone away (`beft eval ... | head -1`) is none.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+fn keep(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // Only the first counts.
+        let _ = FAILED.set(error);
+    }
+}
+
+/// Writes a line to standard output.
+pub(crate) fn write_line(text: std::fmt::Arguments<'_>) {
+    keep(writeln!(stdout(), "{text}"));
+}
+
+/// Writes bytes to standard output.
+pub(crate) fn write_bytes(bytes: &[u8]) {
+    keep(stdout().lock().write_all(bytes));
+}
+
+/// Fails if anything that was written to standard output so far has not arrived there.
+pub(crate) fn finish() -> Result<()> {
+    keep(stdout().flush());
+    match FAILED.get() {
+        Some(error) => bail!("cannot write to standard output: {error}"),
+        None => Ok(()),
+    }
+}
+
+/// Prints a line to standard error, as `eprintln!` does, but never panics.
 macro_rules! tell {
     ($($arg:tt)*) => {{
         use std::io::Write;
@@ -21,17 +55,62 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
-/// Output folders that a command made: those still empty at its end, because it failed, go away.
+/// Output folders that a command made. Those that are still empty at its end, because it failed, are
+/// removed.
 #[must_use = "an empty folder stays only as long as this lives"]
 pub(crate) struct MadeFolders(Vec<PathBuf>);
 
 impl Drop for MadeFolders {
     fn drop(&mut self) {
-        for dir in &self.0 {
-            // Removes empty folders only.
-            let _ = fs::remove_dir(dir);
+        // Removes empty folders only.
+        self.0.iter().for_each(|dir| drop(fs::remove_dir(dir)));
+    }
+}
+
+/// An output folder that no other process writes to meanwhile.
+#[must_use = "the folder is free again when this is dropped"]
+pub(crate) struct OutputFolder {
+    // Dropped in this order: a folder is empty once its lock is gone.
+    _lock: FolderLock,
+    _made: MadeFolders,
+}
+
+/// What [`abandon`] removes: a lock's file, then the folders that were made.
+static LEFT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+impl OutputFolder {
+    fn new(dir: &Path, made: MadeFolders) -> Result<Self> {
+        let lock = FolderLock::acquire(dir)?;
+        let mut left = LEFT.lock().unwrap_or_else(|e| e.into_inner());
+        left.push(dir.join(FolderLock::FILE));
+        left.extend(made.0.iter().cloned());
+        Ok(Self {
+            _lock: lock,
+            _made: made,
+        })
+    }
+}
+
+impl Drop for OutputFolder {
+    fn drop(&mut self) {
+        LEFT.lock().unwrap_or_else(|e| e.into_inner()).clear();
+    }
+}
+
+/// Removes what must not stay when the process ends at once. Needs no memory.
+pub(crate) fn abandon() {
+    if let Ok(left) = LEFT.try_lock() {
+        for path in left.iter() {
+            // One of the two fits; a folder with anything in it stays.
+            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
         }
     }
+}
+
+/// Prepares an output folder as [`prepare_folder`] does, and keeps other processes out of it.
+pub(crate) fn lock_folder(dir: &Path, files: &[&str]) -> Result<OutputFolder> {
+    let made = prepare_folder(dir, files)?;
+    OutputFolder::new(dir, made)
 }
 
 /// Creates an output folder and makes sure that it and its `files` can be written.
@@ -57,8 +136,8 @@ pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> 
     Ok(made)
 }
 
-/// Makes sure that an output file can be written, without touching it, and that it is neither one
-/// of the `inputs`, nor in a folder among them, nor in a model folder.
+/// Makes sure that an output file can be written, without touching it. It must be none of the `inputs`,
+/// in no folder among them, and in no model folder.
 pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder", path.display());
@@ -80,7 +159,7 @@ pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
     prepare_folder(parent, &[])
 }
 
-/// Prints a Markdown table to standard output with its columns lined up, numbers to the right.
+/// Prints a Markdown table to standard output. Its columns are aligned, numbers to the right.
 pub(crate) fn print_table(table: &str) {
     let rows: Vec<Vec<String>> = table
         .lines()
@@ -99,7 +178,8 @@ pub(crate) fn print_table(table: &str) {
             .map(|t| t.chars().count())
             .max()
     };
-    let number = |text: &String| text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let number =
+        |text: &String| text.starts_with(|c: char| c.is_ascii_digit() || "-+=".contains(c));
     let numeric = |c: usize| rows.iter().skip(1).filter_map(|r| r.get(c)).any(number);
     for row in &rows {
         let cells: Vec<String> = (0..columns)
@@ -117,7 +197,7 @@ pub(crate) fn print_table(table: &str) {
     }
 }
 
-/// Prints Markdown to standard output with the columns of its tables lined up.
+/// Prints Markdown to standard output. The columns of its tables are aligned.
 pub(crate) fn print_markdown(text: &str) {
     let mut table = String::new();
     for line in text.lines().chain([""]) {

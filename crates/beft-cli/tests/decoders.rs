@@ -445,3 +445,32 @@ fn what_does_not_fit_is_said() {
         assert!(text.contains(expected), "{args:?}: {text}");
     }
 }
+
+/// The text comes all the same, and with it a note that the model has read nothing of the prompt.
+#[test]
+fn a_prompt_of_unknown_tokens_is_noted() {
+    let scratch = scratch("llama-tiny");
+    scratch.write(
+        "model/tokenizer.json",
+        r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+            "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "good": 1, "film": 2}, "unk_token": "<unk>"}}"#,
+    );
+    for (prompt, noted) in [("zzz yyy", true), ("zzz film", false), ("good", false)] {
+        let args = [
+            "generate",
+            "--model",
+            "model",
+            "--max-new-tokens",
+            "2",
+            "--prompt",
+            prompt,
+        ];
+        let output = scratch.beft(&args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(!output.stdout.is_empty());
+        let text = String::from_utf8(output.stderr).unwrap();
+        let note = format!("knows no part of the prompt \"{prompt}\"");
+        assert_eq!(text.contains(&note), noted, "{prompt}: {text}");
+    }
+}

@@ -11,6 +11,7 @@
 
 mod atomic;
 mod encoding;
+mod lock;
 mod mode;
 mod snapshot;
 mod term;
@@ -18,6 +19,7 @@ mod term_set;
 
 pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use encoding::{Branch, EncodedSet, Encoding, Targets};
+pub use lock::{FolderLock, LockError};
 pub use mode::{Asked, Mode, ModeError};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};

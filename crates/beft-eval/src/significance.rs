@@ -64,15 +64,29 @@ impl Bootstrap {
     }
 }
 
+/// Whether two values of a metric are equal: they differ by no more than rounding. One more right
+/// example changes a metric by far more.
+pub fn same_value(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1.0)
+}
+
+/// The mean of values; equal values have exactly their own value as mean. Not a number for none.
+pub fn mean(values: &[f64]) -> f64 {
+    let first = values.first().copied().unwrap_or(f64::NAN);
+    let rest: f64 = values.iter().map(|x| x - first).sum();
+    first + rest / values.len() as f64
+}
+
 /// Compares two metrics by their distributions over the same resamples; `value` is the difference
-/// on the examples themselves.
+/// on the examples themselves. A difference that is only rounding counts as 0.
 ///
 /// # Panics
 ///
 /// When the distributions differ in length, or are empty.
 pub fn difference(value: f64, a: &[f64], b: &[f64]) -> Difference {
     assert!(a.len() == b.len() && !a.is_empty(), "paired resamples");
-    let mut differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    let exact = |d: f64| if same_value(d, 0.0) { 0.0 } else { d };
+    let mut differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| exact(a - b)).collect();
     differences.sort_by(f64::total_cmp);
     let n = differences.len();
     let at = |share: f64| differences[((share * n as f64) as usize).min(n - 1)];
@@ -80,23 +94,25 @@ pub fn difference(value: f64, a: &[f64], b: &[f64]) -> Difference {
     let not_below = differences.iter().filter(|d| **d >= 0.0).count();
     let tail = (not_above.min(not_below) + 1) as f64 / (n + 1) as f64;
     Difference {
-        value,
+        value: exact(value),
         low: at(0.025),
         high: at(0.975),
         p: (2.0 * tail).min(1.0),
     }
 }
 
-/// Standard deviation of a distribution, its standard error when that is a bootstrap's; 0 for
-/// fewer than two values.
+/// Standard deviation of a distribution, its standard error when that is a bootstrap's; exactly 0 for
+/// fewer than two values, and for values that differ by rounding alone.
 pub fn standard_deviation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    if values.len() < 2 {
+    let Some(first) = values.first() else {
+        return 0.0;
+    };
+    if values.iter().all(|x| same_value(*x, *first)) {
         return 0.0;
     }
-    let mean = values.iter().sum::<f64>() / n;
+    let mean = mean(values);
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-    (squares / (n - 1.0)).sqrt()
+    (squares / (values.len() - 1) as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -119,6 +135,30 @@ mod tests {
         }
         let p = mcnemar(40_000, 41_000);
         assert!(p > 0.0 && p < 1e-3, "{p}");
+    }
+
+    #[test]
+    fn equal_values_have_no_deviation() {
+        for value in [0.1, 0.7, 1.0 / 3.0, -2.796] {
+            let (up, down) = (value + 1e-16, value - 1e-16);
+            assert_eq!(standard_deviation(&[value; 3]), 0.0);
+            assert_eq!(standard_deviation(&[value, up, down]), 0.0);
+            assert_eq!(mean(&[value; 3]), value);
+        }
+        assert_eq!(standard_deviation(&[]), 0.0);
+        assert_eq!(standard_deviation(&[0.5]), 0.0);
+        assert!((standard_deviation(&[1.0, 2.0, 4.0]) - 1.527_525).abs() < 1e-6);
+        assert!(same_value(0.1 + 0.2, 0.3) && !same_value(0.3, 0.3 + 1e-6));
+    }
+
+    #[test]
+    fn a_difference_of_rounding_is_none() {
+        // The same three values, added up in another order.
+        let (a, b) = (vec![(0.1 + 0.2) + 0.3; 9], vec![0.1 + (0.2 + 0.3); 9]);
+        assert_ne!(a, b);
+        let found = difference(a[0] - b[0], &a, &b);
+        assert_eq!((found.value, found.low, found.high), (0.0, 0.0, 0.0));
+        assert_eq!(found.p, 1.0);
     }
 
     #[test]

@@ -67,8 +67,9 @@ impl Task {
             !self.metrics.is_empty() && self.metrics.iter().all(metric),
             "metrics",
         )?;
-        let sizes = [defaults.epochs, defaults.batch_size, defaults.max_length];
-        let sizes = sizes.into_iter().chain(others.into_iter().flatten());
+        let sizes = [defaults.epochs, defaults.batch_size];
+        let others = others.into_iter().chain([defaults.max_length]);
+        let sizes = sizes.into_iter().chain(others.flatten());
         check(rate(defaults.learning_rate) && positive(sizes), "defaults")?;
         self.prompt.as_ref().map_or(Ok(()), |prompt| prompt.sound())
     }

@@ -26,8 +26,11 @@ pub(crate) const DEFAULTS: Defaults = Defaults {
     epochs_roberta: None,
     train_size: None,
     batch_size: 16,
-    max_length: 128,
+    max_length: None,
 };
+
+/// Longest input in tokens of the protocol's tasks (section 3).
+const PROTOCOL_LENGTH: Option<usize> = Some(128);
 
 /// One built-in task; see [`Task`] for the fields.
 pub(crate) struct Row {
@@ -50,7 +53,7 @@ pub(crate) struct Row {
     epochs: usize,
     /// Of large models and of RoBERTa, where the protocol has another number for them.
     epochs_others: Option<usize>,
-    max_length: usize,
+    max_length: Option<usize>,
     /// Low, medium, high; as many as there are.
     sizes: &'static [usize],
 }
@@ -74,7 +77,7 @@ const PAIRS: Row = Row {
     learning_rate: DEFAULTS.learning_rate,
     epochs: DEFAULTS.epochs,
     epochs_others: None,
-    max_length: DEFAULTS.max_length,
+    max_length: PROTOCOL_LENGTH,
     sizes: &[],
 };
 
@@ -222,7 +225,7 @@ pub(crate) const TABLE: [Row; 13] = [
         labels: BOOLEAN,
         learning_rate: 1e-4,
         epochs: 30,
-        max_length: 256,
+        max_length: Some(256),
         sizes: &[1000],
         ..PAIRS
     },
@@ -233,6 +236,7 @@ pub(crate) const TABLE: [Row; 13] = [
         hub: None,
         text: &["text", "sentence"],
         pair: &["text_pair"],
+        max_length: None,
         ..SINGLE
     },
 ];
@@ -360,7 +364,7 @@ mod tests {
             assert_eq!(task.defaults.learning_rate, rate, "{title}");
             assert_eq!(
                 (task.defaults.batch_size, task.defaults.max_length),
-                (16, 128)
+                (16, Some(128))
             );
             assert_eq!(task.defaults.train_size, Some(sizes[0]), "{title}");
             assert_eq!(task.epochs_for(ModelKind::Base), epochs[0], "{title}");

@@ -101,8 +101,8 @@ pub struct Defaults {
     pub train_size: Option<usize>,
     /// Examples per optimiser step.
     pub batch_size: usize,
-    /// Longest input in tokens; longer ones are cut.
-    pub max_length: usize,
+    /// Longest input in tokens; longer ones are cut. `None` for as long as model and tokenizer allow.
+    pub max_length: Option<usize>,
 }
 
 impl Default for Defaults {

@@ -142,7 +142,7 @@ impl Task {
     /// epochs_roberta = 30               # of RoBERTa
     /// train_size = 100                  # otherwise that of the low regime, or the whole file
     /// batch_size = 16
-    /// max_length = 128
+    /// max_length = 128                  # otherwise as long as model and tokenizer allow
     /// ```
     ///
     /// A `[prompt]` table is for [`PromptTask::from_toml`](crate::PromptTask::from_toml).
@@ -277,7 +277,7 @@ impl Settings {
             epochs_roberta: get(self.epochs_roberta),
             train_size: get(self.train_size.or(low)),
             batch_size: get(self.batch_size).unwrap_or(usual.batch_size),
-            max_length: get(self.max_length).unwrap_or(usual.max_length),
+            max_length: get(self.max_length),
         })
     }
 }

@@ -82,8 +82,8 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// Go on from what the file holds, if it exists.
     pub resume: bool,
-    /// What decides the run's result (model, data, settings), in words. A file with another
-    /// identity is refused.
+    /// Everything that decides the run's result (model, data, settings), as text. A file with another
+    /// identity is refused ([`TrainError::OtherTraining`](crate::TrainError::OtherTraining)).
     pub identity: String,
 }
 

@@ -33,6 +33,19 @@ pub enum TrainError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The state is of a training with another identity.
+    #[error(
+        "{}: it belongs to a training with other settings ({theirs}), not to this one ({ours}); delete it, or give another file",
+        .path.display()
+    )]
+    OtherTraining {
+        /// The file.
+        path: PathBuf,
+        /// [`Checkpoint::identity`](crate::Checkpoint::identity) of this training.
+        ours: String,
+        /// That of the training in the file.
+        theirs: String,
+    },
     /// What the unchanged layers give was to be kept in a temporary file, and that failed.
     #[error(
         "cannot keep what the unchanged layers give in a temporary file: {0}; set TMPDIR to a folder with room, or train with the saving `reuse` off"

@@ -125,10 +125,11 @@ impl State {
             .and_then(|facts| serde_json::from_str(facts).ok())
             .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
         if facts.identity != checkpoint.identity {
-            return Err(fail(format!(
-                "it belongs to a training with other settings ({}), not to this one ({}); delete it, or give another --out",
-                facts.identity, checkpoint.identity
-            )));
+            return Err(TrainError::OtherTraining {
+                path: checkpoint.path.clone(),
+                ours: checkpoint.identity.clone(),
+                theirs: facts.identity,
+            });
         }
         let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {

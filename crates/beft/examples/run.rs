@@ -23,11 +23,7 @@ fn main() -> Result<(), Error> {
     let task = Task::named("sst2")?;
     let number = |index: usize| rest.get(index).and_then(|text| text.parse::<u32>().ok());
     let seed = number(1).unwrap_or(0);
-    let base = Base::open(
-        model,
-        Some(task.defaults.max_length),
-        &parse_device("flex")?,
-    )?;
+    let base = Base::open(model, task.defaults.max_length, &parse_device("flex")?)?;
     let data_set = TaskData::load(
         &task,
         Path::new(data),

@@ -162,6 +162,11 @@ impl Base {
         Ok(self)
     }
 
+    /// What it is computed on.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// What its frozen weight matrices are kept in.
     pub fn precision(&self) -> Precision {
         self.precision
@@ -175,6 +180,12 @@ impl Base {
     /// The folder.
     pub fn dir(&self) -> &ModelDir {
         &self.dir
+    }
+
+    /// Number of values of the weights, as the files hold them.
+    pub(crate) fn num_values(&self) -> usize {
+        let shapes = self.files.names().filter_map(|name| self.files.shape(name));
+        shapes.map(|shape| shape.iter().product::<usize>()).sum()
     }
 
     /// The config of a causal language model; `None` for an encoder.
@@ -307,6 +318,7 @@ impl Base {
         if let Some(found) = loaded.flatten() {
             return Ok(found);
         }
+        crate::memory::check_weights(self)?;
         let (dir, files, device) = (&self.dir, &self.files, &self.device);
         let (model, report) = match &self.config {
             ModelConfig::Encoder(_) => {

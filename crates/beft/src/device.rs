@@ -184,6 +184,15 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
+/// First word of a device's name; empty for a device that no backend lists.
+pub(crate) fn backend_of(device: &Device) -> &'static str {
+    let lists = |backend: &&Backend| {
+        let devices = backend.devices().unwrap_or_default();
+        devices.iter().any(|found| found.device == *device)
+    };
+    BACKENDS.iter().find(lists).map_or("", |b| b.name)
+}
+
 /// How each backend's devices are found; every function is `None` without its feature.
 mod find {
     use super::NamedDevice;

@@ -8,6 +8,7 @@ use beft_tasks::{DataError, TaskError};
 use beft_train::{Failure, TrainError};
 
 use crate::DeviceError;
+use crate::differences::{Difference, explain};
 
 /// Anything that can go wrong between a command and its result. The text is meant for the user.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,34 @@ pub enum Error {
     /// Training that diverged before anything good was learned.
     #[error("{0} (nothing was learned until then, so nothing was saved)")]
     NothingGood(Failure),
+    /// A model or training that does not fit the memory that there is.
+    #[error(
+        "out of memory: {model} needs {:.1} GB or more for {what}, and {:.1} GB are available: {remedy}",
+        *.needed as f64 / 1e9,
+        *.available as f64 / 1e9
+    )]
+    Memory {
+        /// The model.
+        model: String,
+        /// What of it.
+        what: String,
+        /// Bytes that it takes at least.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+        /// What to do.
+        remedy: String,
+    },
+    /// A training that was to be gone on with, and has other settings.
+    #[error("{}: {}", .path.display(), explain(.differences, .state))]
+    OtherSettings {
+        /// Where the other one's settings are.
+        path: PathBuf,
+        /// Whether that one is `interrupted` or `finished`.
+        state: &'static str,
+        /// The settings that differ.
+        differences: Vec<Difference>,
+    },
     /// An output that cannot be written.
     #[error("cannot write {}: {source}", .path.display())]
     Write {

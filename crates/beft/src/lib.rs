@@ -26,17 +26,21 @@ mod class_order;
 pub mod compare;
 mod data;
 mod device;
+mod differences;
 mod error;
 mod evaluate;
 mod find;
 mod heatmap;
+mod memory;
 mod model;
 mod modes;
 mod plan;
 mod prompts;
 mod rank;
+mod record;
 mod report;
 mod results;
+mod resume;
 mod run;
 mod tune;
 
@@ -45,18 +49,24 @@ pub use base::{Base, Encoded, find_task};
 pub use beft_nn::Precision;
 pub use data::{DataOptions, DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
+pub use differences::Difference;
 pub use error::Error;
 pub use evaluate::{
     Evaluation, Predicted, Tuned, evaluate, metric_suffix, open_tuned, task_metrics,
 };
 pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
+pub use memory::{available_memory, check_training_memory};
 pub use model::Model;
 pub use modes::check_mode;
 pub use plan::{MemoryPlan, PlanOptions, plan_memory};
 pub use prompts::{Objective, Questions};
 pub use rank::{Ranking, pick, rank, train_for};
+pub use record::TrainingRecord;
 pub use report::{modes_table, ranking_table, report_markdown};
-pub use results::{EpochResult, ModeResult, RunResults, Settings};
+pub use results::{EpochResult, ModeResult, RunResults, Settings, TuneResults, ranked_scores};
+pub use resume::{finished_run, finished_tune};
 pub use run::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps, settings, write_json};
-pub use tune::{TuneJob, TuneOptions, TuneOutcome, check_output, tune, tune_together};
+pub use tune::{
+    TuneJob, TuneOptions, TuneOutcome, check_output, saved_folder, tune, tune_together,
+};

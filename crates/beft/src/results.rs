@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use beft_score::{RankedTerm, ScorerKind};
+use beft_core::BiasSite;
+use beft_score::{RankedTerm, ScorerKind, Scores};
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::heatmap::grouped_notes;
-use crate::{Ranking, TuneOutcome};
+use crate::{Ranking, TrainingRecord, TuneOutcome};
 
 /// The results of [`run`](crate::run()), as written to `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,25 @@ pub struct RunResults {
     pub picked: String,
     /// One entry per trained mode.
     pub modes: Vec<ModeResult>,
+    /// The scorers in the order they were asked for.
+    #[serde(default)]
+    pub scorers: Vec<String>,
+    /// What each training follows from: of all biases, of the bare head where there is one, of the
+    /// candidates.
+    #[serde(default)]
+    pub trainings: Vec<TrainingRecord>,
+}
+
+/// The result of tuning one mode, as written to `results.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TuneResults {
+    /// What was run.
+    pub settings: Settings,
+    /// The mode.
+    pub modes: Vec<ModeResult>,
+    /// What its training follows from.
+    #[serde(default)]
+    pub trainings: Vec<TrainingRecord>,
 }
 
 /// Everything that decides a run's numbers.
@@ -74,6 +94,9 @@ pub struct ModeResult {
     pub metrics: Metrics,
     /// Every epoch.
     pub epochs: Vec<EpochResult>,
+    /// The epoch whose metrics these are, from 1; 0 where that is not known.
+    #[serde(default)]
+    pub kept: usize,
 }
 
 /// One epoch of a mode.
@@ -146,8 +169,29 @@ impl ModeResult {
             share: outcome.trainable as f64 / outcome.parameters as f64,
             metrics: outcome.metrics(),
             epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
+            kept: outcome.kept,
         }
     }
+}
+
+impl RunResults {
+    /// The ranking that they hold.
+    pub fn to_ranking(&self) -> Ranking {
+        let named = self.scorers.iter();
+        let scores = named.filter_map(|name| Some(ranked_scores(name, self.ranking.get(name)?)));
+        Ranking {
+            scores: scores.collect(),
+        }
+    }
+}
+
+/// Scores from the rows of a ranking.
+pub fn ranked_scores(scorer: &str, rows: &[RankedTerm]) -> Scores {
+    let cells = rows.iter().flat_map(|row| {
+        let layers = row.layers.iter().enumerate();
+        layers.filter_map(|(l, value)| Some((BiasSite::new(l, row.term), (*value)?)))
+    });
+    Scores::from_values(scorer, cells)
 }
 
 impl Ranking {

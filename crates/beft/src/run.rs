@@ -69,12 +69,7 @@ pub fn run(
     out: &Path,
     mut on_event: impl FnMut(RunEvent<'_>),
 ) -> Result<RunOutcome, Error> {
-    let of = options.candidates.len()
-        + if base.decoder_config().is_some() {
-            1
-        } else {
-            2
-        };
+    let of = modes(base, options).len();
     let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
         let mode = Mode::Biases(terms);
         on_event(RunEvent::Mode {
@@ -124,6 +119,10 @@ pub fn run(
             .map(|(_, outcome)| ModeResult::of(outcome)),
     );
     modes.push(ModeResult::of(&all));
+    let trainings = std::iter::once(&all)
+        .chain(&frozen)
+        .chain(candidates.iter().map(|(_, outcome)| outcome))
+        .map(|outcome| outcome.record.clone());
 
     let results = RunResults {
         beft_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,6 +138,8 @@ pub fn run(
             .to_owned(),
         picked: pick.to_string(),
         modes,
+        scorers: names(scorers),
+        trainings: trainings.collect(),
     };
     let (_, picked) = candidates
         .into_iter()
@@ -153,6 +154,22 @@ pub fn run(
         ranking,
         picked,
     })
+}
+
+/// What a run trains, in its order.
+pub(crate) fn modes(base: &Base, options: &RunOptions) -> Vec<Mode> {
+    let mut sets = vec![TermSet::all()];
+    // A decoder has no head that would learn by itself.
+    if base.decoder_config().is_none() {
+        sets.push(TermSet::frozen());
+    }
+    sets.extend(options.candidates.iter().map(|term| TermSet::of([*term])));
+    sets.into_iter().map(Mode::Biases).collect()
+}
+
+pub(crate) fn names(scorers: &[ScorerKind]) -> Vec<String> {
+    let names = scorers.iter().map(|kind| kind.name().to_owned());
+    names.collect()
 }
 
 /// The settings of a run or a single tuning, for the record.

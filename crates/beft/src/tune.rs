@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
-use beft_nn::{BiasModel, Precision, Savings, read_params, snapshot};
+use beft_nn::{BiasModel, Savings, read_params, snapshot};
 use beft_tasks::Task;
 use beft_train::{
     Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Schedule, Selection, TrainConfig,
@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use crate::evaluate::{DevMetrics, DevScores, check_finite};
 use crate::modes::{PREFIX_TOKENS, check_mode};
 use crate::prompts::prompt_facts;
-use crate::{Base, Error, Model, Objective, TaskData};
+use crate::resume::{identity, named_differences};
+use crate::{Base, Error, Model, TaskData, TrainingRecord};
 
 /// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
 #[derive(Clone, Debug)]
@@ -106,6 +107,8 @@ pub struct TuneOutcome {
     pub failure: Option<Failure>,
     /// What the model said of each dev example, where it was evaluated here.
     pub(crate) dev_scores: Option<DevScores>,
+    /// Everything that it follows from.
+    pub record: TrainingRecord,
     facts: Map<String, Value>,
     labels: Vec<String>,
 }
@@ -153,10 +156,7 @@ impl TuneOutcome {
     /// When the folder cannot be written, or training diverged.
     pub fn save(&self, base: &Base, out: &Path) -> Result<PathBuf, Error> {
         let Some(failure) = self.failure else {
-            let dir = out.join(match self.adapter {
-                Some(_) => ADAPTER,
-                None => MODEL,
-            });
+            let dir = saved_folder(&self.mode, out);
             self.write(base, &dir)?;
             // What an earlier run that failed left there is not this run's.
             Adapter::remove(&out.join(LAST_GOOD));
@@ -186,6 +186,16 @@ impl TuneOutcome {
         }
         Ok(())
     }
+}
+
+/// Whether what a mode trains is saved as an adapter; else the whole model is.
+fn in_adapter(mode: &Mode) -> bool {
+    matches!(mode, Mode::Biases(_) | Mode::Lora(_) | Mode::Prefix)
+}
+
+/// The folder in `out` that [`TuneOutcome::save`] writes.
+pub fn saved_folder(mode: &Mode, out: &Path) -> PathBuf {
+    out.join(if in_adapter(mode) { ADAPTER } else { MODEL })
 }
 
 /// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
@@ -245,12 +255,9 @@ pub fn tune_together(
     jobs: &[TuneJob<'_>],
     on_event: impl FnMut(usize, Event<'_>),
 ) -> Result<Vec<TuneOutcome>, Error> {
-    let facts: Vec<_> = jobs.iter().map(|job| facts(base, job)).collect();
-    let identities: Vec<String> = jobs
-        .iter()
-        .zip(&facts)
-        .map(|(job, facts)| identity(base, job.data, facts))
-        .collect();
+    let records = jobs.iter().map(|job| TrainingRecord::of(base, job));
+    let records: Vec<TrainingRecord> = records.collect::<Result<_, _>>()?;
+    let identity = identity(&records)?;
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();
@@ -282,7 +289,7 @@ pub fn tune_together(
         trainings.push(Job {
             model: model.clone(),
             data: &data.train,
-            config: job.config(base, identities.join("; ")),
+            config: job.config(base, identity.clone()),
         });
         untrained.push(model);
     }
@@ -292,17 +299,18 @@ pub fn tune_together(
         found
             .iter()
             .try_for_each(|scores| check_finite(base, scores))?;
-        return Ok(vec![asked(job, untrained.remove(0), metrics, found)]);
+        let (model, record) = (untrained.remove(0), records[0].clone());
+        return Ok(vec![asked(job, model, metrics, found, record)]);
     }
     let evaluate = |job: usize, model: &_| {
         let (metrics, found) = devs[dev_of[job]].of(base, model)?;
         scores[job].push(found);
         Ok::<_, Error>(metrics)
     };
-    let results = train_together(trainings, evaluate, on_event)?;
-    let results = jobs.iter().zip(untrained).zip(facts).zip(results);
+    let results = train_together(trainings, evaluate, on_event).map_err(named_differences)?;
+    let results = jobs.iter().zip(untrained).zip(records).zip(results);
     let mut outcomes = Vec::new();
-    for ((((job, untrained), facts), trained), mut scores) in results.zip(scores) {
+    for ((((job, untrained), record), trained), mut scores) in results.zip(scores) {
         // A model that diverged is as it was between two evaluations, and of a training that went on
         // the evaluations before are gone.
         let since = trained.epochs.len() - trained.kept;
@@ -310,7 +318,7 @@ pub fn tune_together(
             (None, Some(index)) => Some(scores.swap_remove(index)),
             _ => None,
         };
-        let mut outcome = outcome(base, job, &untrained, trained, facts);
+        let mut outcome = outcome(base, job, &untrained, trained, record);
         outcome.dev_scores = scores;
         outcomes.push(outcome);
     }
@@ -322,8 +330,14 @@ fn modes(jobs: &[TuneJob<'_>]) -> Vec<Mode> {
 }
 
 /// The outcome of a job that trains nothing.
-fn asked(job: &TuneJob<'_>, model: Model, metrics: Metrics, scores: DevScores) -> TuneOutcome {
-    let record = EpochRecord {
+fn asked(
+    job: &TuneJob<'_>,
+    model: Model,
+    metrics: Metrics,
+    scores: DevScores,
+    record: TrainingRecord,
+) -> TuneOutcome {
+    let epoch = EpochRecord {
         epoch: 0,
         train_loss: 0.0,
         metrics,
@@ -336,10 +350,11 @@ fn asked(job: &TuneJob<'_>, model: Model, metrics: Metrics, scores: DevScores) -
         model,
         adapter: None,
         trainable: 0,
-        epochs: vec![record],
+        epochs: vec![epoch],
         kept: 1,
         failure: None,
         dev_scores: Some(scores),
+        record,
         facts: Map::new(),
         labels: job.data.labels.clone(),
     }
@@ -387,11 +402,11 @@ fn outcome(
     job: &TuneJob<'_>,
     untrained: &Model,
     trained: Trained<Model>,
-    facts: Map<String, Value>,
+    record: TrainingRecord,
 ) -> TuneOutcome {
     let model = trained.model;
-    let in_adapter = matches!(job.mode, Mode::Biases(_) | Mode::Lora(_) | Mode::Prefix);
-    let adapter = in_adapter.then(|| {
+    let facts = facts(&record, job.data);
+    let adapter = in_adapter(&job.mode).then(|| {
         let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
         let mut adapter = Adapter::between(
             &model,
@@ -422,66 +437,22 @@ fn outcome(
         kept: trained.kept,
         failure: trained.failure,
         dev_scores: None,
+        record,
         facts,
         labels: job.data.labels.clone(),
     }
 }
 
 /// What the sidecar keeps. Nothing that differs between two equal runs.
-fn facts(base: &Base, job: &TuneJob<'_>) -> Map<String, Value> {
-    let (data, mode, options) = (job.data, &job.mode, &job.options);
-    let mut facts = json!({
-        "beft_version": env!("CARGO_PKG_VERSION"),
-        "terms": mode.to_string(),
-        "task": data.task.name,
-        "labels": data.labels,
-        "text_pairs": data.text_pairs,
-        "max_length": base.max_length(),
-        "train_size": data.train.len(),
-        "learning_rate": options.learning_rate,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "seed": options.seed,
-    });
+fn facts(record: &TrainingRecord, data: &TaskData) -> Map<String, Value> {
+    let mut facts = record.facts();
+    facts.insert("labels".to_owned(), json!(data.labels));
+    facts.insert("text_pairs".to_owned(), json!(data.text_pairs));
     if !data.task.is_built_in() {
-        facts["task_definition"] = data.task.definition();
+        facts.insert("task_definition".to_owned(), data.task.definition());
     }
     if let Some(prompt) = &data.task.prompt {
-        facts["prompt"] = json!(prompt_facts(prompt));
+        facts.insert("prompt".to_owned(), json!(prompt_facts(prompt)));
     }
-    if base.precision() != Precision::F32 {
-        facts["precision"] = json!(base.precision().to_string());
-    }
-    if data.objective != Objective::Task {
-        facts["objective"] = json!(data.objective);
-    }
-    if !options.dropout {
-        facts["dropout"] = json!(false);
-    }
-    if options.keep_best {
-        facts["keep"] = json!("best");
-    }
-    if let Some(patience) = options.patience {
-        facts["patience"] = json!(patience);
-    }
-    match facts {
-        Value::Object(facts) => facts,
-        _ => Map::new(),
-    }
-}
-
-/// Everything that a training's result follows from, for its checkpoint.
-fn identity(base: &Base, data: &TaskData, facts: &Map<String, Value>) -> String {
-    let facts: Vec<String> = facts
-        .iter()
-        .filter(|(name, _)| *name != "beft_version" && *name != "labels")
-        .map(|(name, value)| format!("{name} {value}"))
-        .collect();
-    format!(
-        "model {}, data {}, precision {}, {}",
-        base.fingerprint(),
-        data.fingerprint,
-        base.precision(),
-        facts.join(", ")
-    )
+    facts
 }

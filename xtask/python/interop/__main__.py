@@ -78,15 +78,17 @@ def run(beft: str, arguments: list[str], stdin: str | None = None) -> subprocess
 def greedy(model: torch.nn.Module, inputs: dict, tokens: int, prefix: bool) -> list[int]:
     """The prompt's ids and the most probable ones behind. With prefix tuning by whole passes: PEFT 0.21.2's cached
     generation under transformers 5.24 does not agree with its own forward pass."""
-    if not prefix:
-        return model.generate(**inputs, max_new_tokens=tokens, do_sample=False)[0].tolist()
     ids, ends = inputs["input_ids"], model.generation_config.eos_token_id
     ends = ends if isinstance(ends, list) else [ends]
+    if not prefix:
+        found = model.generate(**inputs, max_new_tokens=tokens, do_sample=False)[0].tolist()
+        # The token that ends a text is no part of it here.
+        return found[:-1] if len(found) > ids.shape[1] and found[-1] in ends else found
     for _ in range(tokens):
         best = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1].argmax()
-        ids = torch.cat([ids, best[None, None]], 1)
         if best.item() in ends:
             break
+        ids = torch.cat([ids, best[None, None]], 1)
     return ids[0].tolist()
 
 

@@ -4,8 +4,9 @@ mod settings;
 use std::path::{Path, PathBuf};
 
 use beft_core::Encoding;
+use tokenizers::models::ModelWrapper;
 use tokenizers::{
-    PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+    Model, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
 };
 
 use self::settings::TokenizerSettings;
@@ -165,6 +166,36 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
+    /// Whether these ids of a text are the tokenizer's unknown token alone, apart from special tokens that
+    /// it adds.
+    pub fn knows_none(&self, ids: &[u32]) -> bool {
+        let Some(unknown) = self.unknown_id() else {
+            return false;
+        };
+        let added = self.tokenizer.get_added_tokens_decoder();
+        let special = |id: &&u32| added.get(id).is_some_and(|token| token.special);
+        let mut text = ids.iter().filter(|id| **id == unknown || !special(id));
+        ids.contains(&unknown) && text.all(|id| *id == unknown)
+    }
+
+    /// The id that stands for what is not in the vocabulary.
+    fn unknown_id(&self) -> Option<u32> {
+        let token = match self.tokenizer.get_model() {
+            ModelWrapper::BPE(model) => model.unk_token.clone()?,
+            ModelWrapper::WordPiece(model) => model.unk_token.clone(),
+            ModelWrapper::WordLevel(model) => model.unk_token.clone(),
+            // It does not say it, but it knows no noncharacter; with a fall back to bytes there are several.
+            ModelWrapper::Unigram(model) => {
+                let tokens = model.tokenize("\u{10FFFF}").ok()?;
+                return match tokens.as_slice() {
+                    [token] => Some(token.id),
+                    _ => None,
+                };
+            }
+        };
+        self.token_id(&token)
+    }
+
     /// The token ids of texts, of which there may be none, on all cores.
     ///
     /// # Errors
@@ -256,5 +287,47 @@ impl TextTokenizer {
             });
         }
         Ok((encodings, cut))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokenizer(model: &str, rest: &str) -> TextTokenizer {
+        let json = format!(
+            r#"{{"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+                "pre_tokenizer": {{"type": "Whitespace"}}, "decoder": null, {rest} "model": {model}}}"#
+        );
+        TextTokenizer::from_bytes(json.as_bytes(), Path::new("tokenizer.json"), 64).unwrap()
+    }
+
+    #[test]
+    fn texts_of_unknown_tokens_alone_are_found() {
+        let words = r#"{"type": "WordLevel", "vocab": {"<s>": 0, "<unk>": 1, "ab": 2}, "unk_token": "<unk>"}"#;
+        let pieces = r#"{"type": "Unigram", "unk_id": 1, "vocab": [["<s>", 0.0], ["<unk>", 0.0], ["ab", -1.0]]}"#;
+        let merges = r#"{"type": "BPE", "vocab": {"<s>": 0, "<unk>": 1, "a": 2, "b": 3, "ab": 4}, "merges": ["a b"], "unk_token": "<unk>"}"#;
+        // It begins texts with a special token, and its unknown token is one too.
+        let special = r#""added_tokens": [
+            {"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+            {"id": 1, "content": "<unk>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+            "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},"#;
+        for model in [words, pieces, merges] {
+            let tokenizer = tokenizer(model, special);
+            for (text, none) in [
+                ("xyz zyx", true),
+                ("xyz ab", false),
+                ("ab", false),
+                ("", false),
+            ] {
+                let ids = tokenizer.encode_ids([text]).unwrap().remove(0);
+                assert_eq!(ids.first(), Some(&0));
+                assert_eq!(tokenizer.knows_none(&ids), none, "{text}: {ids:?} {model}");
+            }
+        }
+        // What has no unknown token knows everything.
+        let bytes = r#"{"type": "BPE", "vocab": {"a": 0}, "merges": []}"#;
+        assert!(!tokenizer(bytes, "").knows_none(&[0]));
     }
 }

@@ -1,9 +1,9 @@
 //! Runs the trainings of comparisons and sweeps.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write, stdout};
+use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,7 +48,7 @@ pub(crate) fn finish(cells: Vec<Cell>, out: &Path, args: &CellArgs) -> Result<Ve
     keyed
         .iter()
         .map(|(key, cell)| {
-            journal.find(key).with_context(|| {
+            journal.find(key, cell).with_context(|| {
                 let name = name_of(cell);
                 format!(
                     "{name}: its result in {} is damaged; delete {key}.json there",
@@ -157,7 +157,8 @@ fn run_one(
         // Small matrices gain little from threads; whole trainings side by side do.
         .env("RAYON_NUM_THREADS", threads.to_string())
         .env("OMP_NUM_THREADS", threads.to_string())
-        .stdin(Stdio::null())
+        // Held open as long as this process lives: the child ends when it is closed.
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(errors)
         .spawn()
@@ -169,6 +170,8 @@ fn run_one(
         cells => cells.iter().map(|(_, cell)| name_of(cell)).collect(),
     };
     let mut child = Running(child);
+    // Out of the child's hands: `wait` would close it.
+    let _alive = child.0.stdin.take();
     let mut results = Vec::new();
     if let Some(out) = child.0.stdout.take() {
         for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
@@ -181,13 +184,36 @@ fn run_one(
     let status = child.0.wait()?;
     if !status.success() {
         let text = fs::read_to_string(&log).unwrap_or_default();
-        let reason = text.lines().rfind(|line| !line.trim().is_empty());
-        bail!("{} (see {})", reason.unwrap_or("no message"), log.display());
+        bail!("{} (see {})", reason(status, &text), log.display());
     }
     // Only a failure's are of use.
     let _ = fs::remove_file(&log);
     let _ = fs::remove_file(&file);
     Ok(results)
+}
+
+/// Ends this process when the one that started it is gone, however that ended: the parent holds the
+/// other end of standard input and never writes to it.
+fn end_with_parent() -> Result<()> {
+    let watch = || {
+        // An error says as little as an end.
+        let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
+        std::process::exit(2);
+    };
+    std::thread::Builder::new()
+        .spawn(watch)
+        .context("the system refuses a thread")?;
+    Ok(())
+}
+
+/// Why a process failed: its own last line, or what ended it.
+fn reason(status: ExitStatus, log: &str) -> String {
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) {
+        return "the system killed it, as it does when memory runs out: give --together 1, fewer --jobs or a smaller --batch-size".to_owned();
+    }
+    let line = log.lines().rfind(|line| !line.trim().is_empty());
+    line.map_or_else(|| format!("no message, {status}"), str::to_owned)
 }
 
 /// One pass: what the hidden subcommand does.
@@ -197,6 +223,7 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
     let pass: Pass = serde_json::from_slice(&text)
         .with_context(|| format!("cannot read {}", args.pass.display()))?;
     let journal = Journal::open(&args.journal)?;
+    end_with_parent()?;
     let mut of = (0, 0);
     // The parent reads these lines; one that is gone makes this process pointless.
     let tell = |line: String| {

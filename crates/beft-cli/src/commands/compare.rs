@@ -7,19 +7,19 @@ use beft::compare::{
     summarize,
 };
 use beft::core::write_atomic;
-use beft::score::{Scores, core::BiasSite};
-use beft::{heatmap_svg, parse_device, write_json};
+use beft::score::Scores;
+use beft::{heatmap_svg, parse_device, ranked_scores, write_json};
 use serde_json::json;
 
 use crate::args::CompareArgs;
 use crate::commands::cells::finish;
-use crate::output::{prepare_folder, print_markdown, say};
+use crate::output::{lock_folder, print_markdown, say};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     parse_device(&args.cells.device)?;
     let (device, precision, limit) = args.cells.of_cells();
     let cells = spec(args)?.cells(&device, &precision, limit)?;
-    let _made = prepare_folder(&args.out, &["compare.md", "compare.csv"])?;
+    let _output = lock_folder(&args.out, &["compare.md", "compare.csv"])?;
     let groups = summarize(finish(cells, &args.out, &args.cells)?)?;
     write_summary(args, &groups)
 }
@@ -135,28 +135,29 @@ fn record(group: &Group) -> serde_json::Value {
         .iter()
         .map(|p| {
             let picks: Vec<_> = p.picks.iter().map(|t| t.map(|t| t.to_string())).collect();
-            json!({"scorer": p.scorer, "picks": picks, "right": p.right})
+            json!({"scorer": p.scorer, "picks": picks, "right": p.right, "decided": p.decided})
+        })
+        .collect();
+    let tied: Vec<_> = group
+        .tied
+        .iter()
+        .map(|(seed, terms)| {
+            let terms: Vec<_> = terms.iter().map(ToString::to_string).collect();
+            json!({"seed": seed, "terms": terms})
         })
         .collect();
     json!({
         "model": group.model, "task": group.task, "regime": group.regime, "metric": group.metric,
         "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
-        "modes": modes, "pairs": pairs, "picks": picks, "ranking": group.rankings,
+        "modes": modes, "pairs": pairs, "picks": picks, "tied": tied, "ranking": group.rankings,
     })
 }
 
 /// The mean scores of a group as the heatmap takes them.
 fn scores(group: &Group) -> Vec<Scores> {
     let rankings = group.rankings.iter();
-    rankings
-        .map(|(scorer, rows)| {
-            let cells = rows.iter().flat_map(|row| {
-                let layers = row.layers.iter().enumerate();
-                layers.filter_map(|(l, value)| Some((BiasSite::new(l, row.term), (*value)?)))
-            });
-            Scores::from_values(scorer.clone(), cells)
-        })
-        .collect()
+    let scores = rankings.map(|(scorer, rows)| ranked_scores(scorer, rows));
+    scores.collect()
 }
 
 /// The last part of a model's path or name.

@@ -5,7 +5,7 @@ use beft::score::ScorerKind;
 
 use super::run::run;
 use crate::args::{DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs};
-use crate::output::prepare_folder;
+use crate::output::lock_folder;
 
 /// The tiny model learns with larger and more steps than the protocol's for real ones.
 const EPOCHS: u32 = 12;
@@ -15,10 +15,12 @@ const LEARNING_RATE: f64 = 5e-3;
 /// Writes the model and data that are part of this program, then does what `beft run` does on any
 /// other.
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
-    let _made = prepare_folder(&args.out, &[])?;
+    // `run` takes the lock again.
+    let output = lock_folder(&args.out, &[])?;
     let (model, data) = (args.out.join("model"), args.out.join("data"));
     beft_demo::write_model(&model).with_context(|| format!("cannot write {}", model.display()))?;
     beft_demo::write_data(&data).with_context(|| format!("cannot write {}", data.display()))?;
+    drop(output);
     let recipe = &args.recipe;
     run(&RunArgs {
         train: TrainArgs {

@@ -7,7 +7,7 @@ use beft::{Tuned, open_tuned, parse_device};
 
 use super::fetch_model;
 use crate::args::GenerateArgs;
-use crate::output::{say, tell};
+use crate::output::{finish, say, tell};
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
@@ -34,6 +34,7 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     for line in stdin().lines() {
         let line = line.context("cannot read standard input")?;
         go_on(args, &tuned, &settings, &line)?;
+        finish()?;
     }
     Ok(())
 }
@@ -53,6 +54,11 @@ fn go_on(
     };
     let tokenizer = tuned.base.tokenizer();
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
+    if !prompt.is_empty() && tokenizer.knows_none(&ids) {
+        tell!(
+            "note: the model's tokenizer knows no part of the prompt {prompt:?}: the model reads unknown tokens only"
+        );
+    }
     if ids.is_empty() {
         ids.push(
             settings

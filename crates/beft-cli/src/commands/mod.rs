@@ -22,12 +22,12 @@ use beft::core::Mode;
 use beft::score::ScorerKind;
 use beft::tasks::{Regime, Task};
 use beft::{
-    Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output, find_task,
-    parse_device, settings,
+    Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output,
+    check_training_memory, find_task, parse_device, settings,
 };
 
 use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs};
-use crate::output::{MadeFolders, prepare_folder};
+use crate::output::{OutputFolder, lock_folder};
 use crate::progress::{Downloads, Progress};
 
 /// What every training command needs, checked and loaded.
@@ -53,11 +53,12 @@ impl Setup {
     }
 }
 
-/// Makes sure that `files` and what is tuned can be written to `out`, before hours of work go in.
-fn prepare_output(out: &Path, files: &[&str]) -> Result<MadeFolders> {
-    let made = prepare_folder(out, files)?;
+/// Makes sure that `files` and what is tuned can be written to `out`, and by this process alone, before
+/// hours of work go in.
+fn prepare_output(out: &Path, files: &[&str]) -> Result<OutputFolder> {
+    let output = lock_folder(out, files)?;
     check_output(out)?;
-    Ok(made)
+    Ok(output)
 }
 
 /// The task's protocol values for a mode, with the command line's on top.
@@ -83,12 +84,8 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let task = find_task(&args.model, &args.source.task)?;
     let folder = data_folder(&args.source, &task)?;
     let asked = args.recipe.max_length.map(|n| n as usize);
-    let base = Base::open(
-        &args.model,
-        asked.or(Some(task.defaults.max_length)),
-        &device,
-    )?
-    .with_precision(args.recipe.precision)?;
+    let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?
+        .with_precision(args.recipe.precision)?;
     base.notes().iter().for_each(|note| progress.line(note));
     check_mode(&base, &task, mode)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
@@ -101,6 +98,10 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     };
     let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
+    let options = options(&task, mode, &base, &args.recipe);
+    if let Some(note) = check_training_memory(&base, &data, mode, &options)? {
+        progress.line(&format!("warning: {note}"));
+    }
     let (_, report) = base.model(data.outputs(), u64::from(args.recipe.seed))?;
     if let Some(problem) = report.misshapen.first() {
         if args.recipe.keep_head {
@@ -127,7 +128,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
         ));
     }
     Ok(Setup {
-        options: options(&task, mode, &base, &args.recipe),
+        options,
         base,
         data,
         folder,
@@ -182,6 +183,18 @@ fn warn_of_state(path: &Path, resume: bool, progress: &Progress) {
             path.display()
         ));
     }
+}
+
+/// What is said when there is nothing to go on with.
+const FINISHED: &str = "the training is finished, with these very settings: nothing is trained again, and nothing is changed";
+
+/// Whether a training that ended so cannot be gone on with: it diverged. Any other failure, such as a full
+/// disk, leaves its state of use.
+fn is_lost(error: &beft::Error) -> bool {
+    matches!(
+        error,
+        beft::Error::Diverged { .. } | beft::Error::NothingGood(_)
+    )
 }
 
 /// Removes what a finished training no longer needs.

@@ -1,17 +1,17 @@
 use std::fs::File;
-use std::io::{BufReader, Write, stdin, stdout};
+use std::io::{BufReader, Write, stdin};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use beft::core::write_atomic;
 use beft::eval::argmax;
-use beft::tasks::{Dataset, Example, InputFormat, Label, Split, Task};
+use beft::tasks::{DataError, Dataset, Example, InputFormat, Label, Split, Task};
 use beft::{Tuned, parse_device};
 use serde_json::json;
 
 use super::eval::open;
 use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
-use crate::output::{check_file, prepare_folder, say, tell};
+use crate::output::{check_file, prepare_folder, say, tell, write_bytes};
 use crate::progress::Progress;
 
 /// The name of standard input and output.
@@ -38,7 +38,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
             }
             all
         }
-        None => heard(read(args, &task)?),
+        None => none_if_empty(read(args, &task)?)?,
     };
     let scores = scores(&tuned, &examples)?;
     let mut rows = Vec::new();
@@ -50,11 +50,8 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         writeln!(rows, "{row}")?;
     }
     if to_stdout {
-        // A reader that has seen enough (`| head`) is no error.
-        match stdout().lock().write_all(&rows) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.context("cannot write to standard output"),
-        }
+        write_bytes(&rows);
+        Ok(())
     } else {
         write_atomic(&args.out, &rows)
             .with_context(|| format!("cannot write {}", args.out.display()))
@@ -107,7 +104,23 @@ fn check_encoder(tuned: &Tuned) -> Result<()> {
     Ok(())
 }
 
+/// The examples, after what there is to say of them. An input without texts gives no predictions, which is no
+/// error.
+fn none_if_empty(data: Result<Dataset, DataError>) -> Result<Vec<Example>> {
+    match data {
+        Err(DataError::Empty { .. } | DataError::NoRows { .. }) => Ok(Vec::new()),
+        data => {
+            let data = data?;
+            data.notes.iter().for_each(|note| tell!("{note}"));
+            Ok(data.examples)
+        }
+    }
+}
+
 fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
+    if examples.is_empty() {
+        return Ok(Vec::new());
+    }
     let progress = Progress::new();
     let bar = progress.inputs(examples.len());
     let predicted = tuned.predict(examples, |done| bar.inc(done as u64))?;
@@ -119,13 +132,7 @@ fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
 /// The texts of a split; its labels, if there are any, are not read.
 fn inputs_of(args: &PredictArgs, tuned: &Tuned, task: &Task, split: Split) -> Result<Vec<Example>> {
     let labels = (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice());
-    Ok(heard(task.load_inputs(&args.data, split, labels)?))
-}
-
-/// The examples, after what there is to say of them.
-fn heard(data: Dataset) -> Vec<Example> {
-    data.notes.iter().for_each(|note| tell!("{note}"));
-    data.examples
+    none_if_empty(task.load_inputs(&args.data, split, labels))
 }
 
 /// MNLI has two dev and two test splits.
@@ -137,12 +144,13 @@ fn splits(task: &Task, split: SplitName) -> Vec<Split> {
     }
 }
 
-fn read(args: &PredictArgs, task: &Task) -> Result<Dataset> {
+/// The texts; the inner error is of their content.
+fn read(args: &PredictArgs, task: &Task) -> Result<Result<Dataset, DataError>> {
     let format = args.input_format.map(InputFormat::from);
     if args.data.as_os_str() == STANDARD {
         let name = Path::new("standard input");
         let format = format.unwrap_or(InputFormat::Lines);
-        return Ok(task.read_inputs(stdin().lock(), name, format)?);
+        return Ok(task.read_inputs(stdin().lock(), name, format));
     }
     if args.data.is_dir() {
         bail!(
@@ -158,7 +166,7 @@ fn read(args: &PredictArgs, task: &Task) -> Result<Dataset> {
     };
     let file =
         File::open(&args.data).with_context(|| format!("cannot read {}", args.data.display()))?;
-    Ok(task.read_inputs(BufReader::new(file), &args.data, format)?)
+    Ok(task.read_inputs(BufReader::new(file), &args.data, format))
 }
 
 impl From<Format> for InputFormat {

@@ -12,11 +12,12 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     if args.terms.is_frozen() {
         bail!("there is nothing to rank when no bias is trained: give --terms all, or a set");
     }
+    // First of all: another process that writes there is told of before any work.
+    let _output = prepare_output(&args.out, &["ranking.json"])?;
     let mut progress = Progress::new();
     let mode = Mode::Biases(args.terms.clone());
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.num_layers())?;
-    let _made = prepare_output(&args.out, &["ranking.json"])?;
     let scorers = &scorers(&setup.base, &args.scorers);
     let (base, data, options) = (&setup.base, &setup.data, &setup.options);
     progress.mode(mode.to_string());

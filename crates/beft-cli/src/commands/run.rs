@@ -2,14 +2,21 @@ use std::path::Path;
 
 use anyhow::Result;
 use beft::core::{Mode, TermSet};
-use beft::{RunEvent, RunOptions, RunOutcome, TuneOptions, modes_table, ranking_table};
+use beft::{
+    Ranking, RunEvent, RunOptions, RunResults, TuneOptions, finished_run, modes_table,
+    ranking_table,
+};
 
-use super::{Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state};
+use super::{
+    FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,
+};
 use crate::args::RunArgs;
 use crate::output::{print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    // First of all: another process that writes there is told of before any work.
+    let _output = prepare_output(&args.out, &["results.json", "report.md"])?;
     let mut progress = Progress::new();
     let Setup {
         base,
@@ -17,7 +24,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         folder,
         options,
     } = setup(&args.train, &Mode::Biases(TermSet::all()), &progress)?;
-    let _made = prepare_output(&args.out, &["results.json", "report.md"])?;
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
     let options = RunOptions {
@@ -31,6 +37,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         data: folder.display().to_string(),
         device: args.train.recipe.device.clone(),
     };
+    if args.resume
+        && !state.exists()
+        && let Some(results) = finished_run(&base, &data, &options, &args.out)?
+    {
+        progress.line(FINISHED);
+        print_results(&results, &results.to_ranking(), &args.out);
+        return Ok(());
+    }
     let outcome = beft::run(&base, &data, &options, &args.out, |event| match event {
         RunEvent::Mode { mode, number, of } => progress.mode(format!("[{number}/{of}] {mode}")),
         RunEvent::Train(event) => progress.train(event),
@@ -38,23 +52,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     })?;
     progress.finish();
     remove_state(&state);
-    print_outcome(&outcome, &args.out);
+    print_results(&outcome.results, &outcome.ranking, &args.out);
     Ok(())
 }
 
 /// The ranking, the accuracies and where the rest is.
-fn print_outcome(outcome: &RunOutcome, out: &Path) {
+fn print_results(results: &RunResults, ranking: &Ranking, out: &Path) {
     say!("\nWhich bias to train (mean score over layers, after training all biases):\n");
-    print_table(&ranking_table(&outcome.ranking));
+    print_table(&ranking_table(ranking));
     say!("\nWhat each mode reached on the dev split (last epoch, best epoch):\n");
-    print_table(&modes_table(
-        &outcome.results.modes,
-        &outcome.results.picked,
-    ));
-    for note in &outcome.results.notes {
+    print_table(&modes_table(&results.modes, &results.picked));
+    for note in &results.notes {
         say!("note: {note}");
     }
-    say!("\n{}", outcome.results.verdict());
+    say!("\n{}", results.verdict());
     say!("Report: {}", out.join("report.md").display());
     say!("Adapter: {}", out.join("adapter").display());
 }

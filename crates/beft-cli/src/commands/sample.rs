@@ -1,10 +1,9 @@
-use std::io::{ErrorKind, Write, stdout};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use beft::tasks::{PromptTask, Split, Task, training_subset};
 
 use super::{data_folder, train_size};
 use crate::args::SampleArgs;
+use crate::output::write_bytes;
 
 /// Prints the row numbers, from 0 and without the header, of the training subset in its order.
 pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
@@ -42,8 +41,6 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
         .into_iter()
         .map(|row| format!("{row}\n"))
         .collect();
-    match stdout().lock().write_all(rows.as_bytes()) {
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
+    write_bytes(rows.as_bytes());
+    Ok(())
 }

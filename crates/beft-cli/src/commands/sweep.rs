@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::SweepArgs;
 use crate::commands::cells::finish;
-use crate::output::{prepare_folder, print_markdown, say};
+use crate::output::{lock_folder, print_markdown, say};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
@@ -36,7 +36,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     };
     let (device, precision, limit) = args.cells.of_cells();
     let cells = sweep_cells(&spec, &args.lr, &device, &precision, limit)?;
-    let _made = prepare_folder(&args.out, &FILES)?;
+    let _output = lock_folder(&args.out, &FILES)?;
     let sweeps = summarize_sweep(finish(cells, &args.out, &args.cells)?)?;
 
     let report = sweep_markdown(&sweeps);

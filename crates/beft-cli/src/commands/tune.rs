@@ -1,9 +1,10 @@
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use beft::core::Mode;
-use beft::{ModeResult, TuneOptions, write_json};
-use serde_json::json;
+use beft::{ModeResult, TuneOptions, TuneResults, finished_tune, saved_folder, write_json};
 
-use super::{prepare_output, remove_state, setup, state_path, warn_of_state};
+use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{Keep, TuneArgs};
 use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
@@ -15,12 +16,13 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
             args.terms
         );
     }
+    // First of all: another process that writes there is told of before any work.
+    let _output = prepare_output(&args.out, &["results.json"])?;
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
     if let Mode::Biases(terms) = &args.terms {
         terms.sites(setup.base.num_layers())?;
     }
-    let _made = prepare_output(&args.out, &["results.json"])?;
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
     let options = TuneOptions {
@@ -33,6 +35,14 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         resume: args.resume,
         ..setup.options.clone()
     };
+    if args.resume && !state.exists() {
+        let found = finished_tune(&setup.base, &setup.data, &args.terms, &options, &args.out)?;
+        if let Some(results) = found {
+            progress.line(FINISHED);
+            print_results(&results, &options, &saved_folder(&args.terms, &args.out));
+            return Ok(());
+        }
+    }
     progress.mode(args.terms.to_string());
     let outcome = beft::tune(&setup.base, &setup.data, &args.terms, &options, |event| {
         progress.train(event)
@@ -43,30 +53,43 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     }
 
     let saved = outcome.save(&setup.base, &args.out);
-    remove_state(&state);
-    let saved = saved?;
-    let mode = ModeResult::of(&outcome);
-    let record = json!({ "settings": setup.settings(&args.train), "modes": [mode] });
-    write_json(&args.out.join("results.json"), &record)?;
-    let stopped = outcome.epochs.len() < options.epochs;
-    if options.keep_best || stopped {
-        let of = outcome.epochs.len();
-        say!(
-            "Kept epoch {} of {of}{}",
-            outcome.kept,
-            if stopped { ", stopped early" } else { "" }
-        );
+    if saved.as_ref().is_err_and(is_lost) {
+        remove_state(&state);
     }
-    say!(
-        "{}: {} trained values ({}){}",
-        mode.mode,
-        mode.trainable,
-        share(mode.share),
-        metrics(&mode.metrics)
-    );
-    say!("Saved: {}", saved.display());
+    let saved = saved?;
+    let results = TuneResults {
+        settings: setup.settings(&args.train),
+        modes: vec![ModeResult::of(&outcome)],
+        trainings: vec![outcome.record.clone()],
+    };
+    write_json(&args.out.join("results.json"), &results)?;
+    remove_state(&state);
+    print_results(&results, &options, &saved);
     if let Some(note) = outcome.beyond_peft() {
         tell!("{note}");
     }
     Ok(())
+}
+
+/// What was reached, and where it is.
+fn print_results(results: &TuneResults, options: &TuneOptions, saved: &Path) {
+    for mode in &results.modes {
+        let of = mode.epochs.len();
+        let stopped = of < options.epochs;
+        if options.keep_best || stopped {
+            say!(
+                "Kept epoch {} of {of}{}",
+                mode.kept,
+                if stopped { ", stopped early" } else { "" }
+            );
+        }
+        say!(
+            "{}: {} trained values ({}){}",
+            mode.mode,
+            mode.trainable,
+            share(mode.share),
+            metrics(&mode.metrics)
+        );
+    }
+    say!("Saved: {}", saved.display());
 }

@@ -204,7 +204,7 @@ impl PromptTask {
                 epochs_roberta: None,
                 train_size: Some(defaults.train_size),
                 batch_size: defaults.batch_size,
-                max_length: defaults.max_length,
+                max_length: Some(defaults.max_length),
             },
             regimes: Regimes {
                 low: Some(defaults.train_size),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use beft_core::{Asked, Mode, TermSet};
 use beft_score::{RankedTerm, ScorerKind};
+use beft_tasks::Task;
 use beft_train::{Event, Metrics};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,18 @@ pub struct Cell {
     /// What a decoder learns by.
     #[serde(default)]
     pub objective: Objective,
+}
+
+impl Cell {
+    /// How it is trained.
+    pub(super) fn options(&self, task: &Task, mode: &Mode, base: &Base) -> TuneOptions {
+        TuneOptions {
+            learning_rate: self.learning_rate,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            ..TuneOptions::for_task(task, mode, base, self.seed)
+        }
+    }
 }
 
 /// What a cell gave.
@@ -121,7 +134,7 @@ pub fn run_cells(
     let device = parse_device(&first.device)?;
     let task = find_task(&first.model, &first.task)?;
     let precision = first.precision.parse().map_err(|e| usage(&e))?;
-    let base = Base::open(&first.model, Some(task.defaults.max_length), &device)?;
+    let base = Base::open(&first.model, task.defaults.max_length, &device)?;
     let base = base.with_precision(precision)?;
     let modes = cells.iter().map(|cell| cell.mode.parse());
     let modes: Vec<Mode> = modes.collect::<Result<_, _>>().map_err(|e| usage(&e))?;
@@ -148,12 +161,9 @@ pub fn run_cells(
     for (cell, mode) in cells.iter().zip(modes) {
         let data = &data[&key(&of(cell, &mode))];
         let options = TuneOptions {
-            learning_rate: cell.learning_rate,
-            epochs: cell.epochs,
-            batch_size: cell.batch_size,
             checkpoint: Some(state.to_owned()),
             resume: true,
-            ..TuneOptions::for_task(&task, &mode, &base, cell.seed)
+            ..cell.options(&task, &mode, &base)
         };
         jobs.push(TuneJob {
             data,

@@ -3,22 +3,34 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use beft_core::write_atomic;
-use beft_tasks::Split;
+use beft_core::{Mode, write_atomic};
+use beft_tasks::{Split, Task};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compare::{Cell, CellResult};
-use crate::{Base, Error, find_task, write_json};
+use crate::record::{Inputs, model_digest};
+use crate::{Base, Error, TrainingRecord, find_task, write_json};
 
-/// The folder of finished cells. A cell's file is named by a hash of its settings and of what the
-/// files it reads hold: it is found again, and only if nothing that decides its result has changed.
+/// The folder of finished cells. A cell's file is named by a hash of its [`TrainingRecord`] and its
+/// scorers: it is found again, and only if nothing that decides its result has changed.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
-    /// Contents already hashed, by model or data folder.
-    known: HashMap<String, String>,
+    /// What was read already, by model, task and data folder.
+    known: HashMap<(String, String, PathBuf), Source>,
+}
+
+/// A model, a task and its data.
+#[derive(Debug)]
+struct Source {
+    base: Base,
+    task: Task,
+    /// Digest of the model.
+    model: String,
+    /// Digest of the data files.
+    data: String,
 }
 
 /// Cells that are trained together, with their names in the journal.
@@ -67,58 +79,68 @@ impl Journal {
     ///
     /// When its model or data cannot be read.
     pub fn key(&mut self, cell: &Cell) -> Result<String, Error> {
-        let model = match self.known.get(&cell.model) {
-            Some(known) => known.clone(),
-            None => {
-                let base = Base::open(&cell.model, None, &Device::default())?;
-                let mut hash = Sha256::new();
-                hash.update(base.fingerprint());
-                for file in ["config.json", "tokenizer.json"] {
-                    update(&mut hash, &base.dir().path().join(file))?;
-                }
-                let found = hex(hash);
-                self.known.insert(cell.model.clone(), found.clone());
-                found
-            }
+        let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
+        let source = self.source(cell)?;
+        let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
+        let device = cell.device.trim().to_ascii_lowercase();
+        let inputs = Inputs {
+            base: &source.base,
+            model: source.model.clone(),
+            task: &source.task,
+            data: source.data.clone(),
+            sizes: (cell.train_size, cell.limit),
+            objective: cell.objective,
+            device: device.split(':').next().unwrap_or_default().to_owned(),
+            precision: cell.precision.clone(),
         };
-        let data_key = format!("{}\n{}", cell.task, cell.data.display());
-        let data = match self.known.get(&data_key) {
-            Some(known) => known.clone(),
-            None => {
-                let task = find_task(&cell.model, &cell.task)?;
-                let mut hash = Sha256::new();
-                if cell.task.ends_with(".toml") {
-                    update(&mut hash, Path::new(&cell.task))?;
-                }
-                let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
-                for split in splits {
-                    let files = match &task.prompt {
-                        Some(prompt) => prompt.split_files(&cell.data, split)?,
-                        None => task.split_files(&cell.data, split)?,
-                    };
-                    for file in files {
-                        update(&mut hash, &file)?;
-                    }
-                }
-                let found = hex(hash);
-                self.known.insert(data_key, found.clone());
-                found
-            }
-        };
-        // Paths are left out: a moved folder with the same content is the same.
-        let mut cell = cell.clone();
-        (cell.model, cell.data) = (model, PathBuf::from(data));
-        let settings = serde_json::to_string(&cell).map_err(|e| Error::Usage(e.to_string()))?;
+        let options = cell.options(&source.task, &mode, &source.base);
+        let record = TrainingRecord::new(inputs, &mode, &options);
+        // Beside the training, what is computed from it. Paths and names are left out: a moved folder
+        // with the same content is the same.
+        let text = serde_json::to_string(&(record, &cell.scorers)).map_err(|e| usage(&e))?;
         let mut hash = Sha256::new();
-        hash.update(env!("CARGO_PKG_VERSION"));
-        hash.update(settings);
+        hash.update(text);
         Ok(hex(hash))
     }
 
-    /// The result of a finished cell; `None` when it is not finished (or its file is damaged).
-    pub fn find(&self, key: &str) -> Option<CellResult> {
+    /// What the files of a cell hold; they are read once.
+    fn source(&mut self, cell: &Cell) -> Result<&Source, Error> {
+        let key = (cell.model.clone(), cell.task.clone(), cell.data.clone());
+        if !self.known.contains_key(&key) {
+            let task = find_task(&cell.model, &cell.task)?;
+            // The device decides nothing here: only config and tokenizer are read.
+            let base = Base::open(&cell.model, task.defaults.max_length, &Device::default())?;
+            let mut hash = Sha256::new();
+            let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
+            for split in splits {
+                let files = match &task.prompt {
+                    Some(prompt) => prompt.split_files(&cell.data, split)?,
+                    None => task.split_files(&cell.data, split)?,
+                };
+                for file in files {
+                    update(&mut hash, &file)?;
+                }
+            }
+            let source = Source {
+                model: model_digest(&base)?,
+                data: hex(hash),
+                base,
+                task,
+            };
+            self.known.insert(key.clone(), source);
+        }
+        Ok(&self.known[&key])
+    }
+
+    /// The result of a finished cell, under the names that it has now; `None` when it is not finished (or
+    /// its file is damaged).
+    pub fn find(&self, key: &str, cell: &Cell) -> Option<CellResult> {
         let text = fs::read(self.result_path(key)).ok()?;
-        serde_json::from_slice(&text).ok()
+        let found: CellResult = serde_json::from_slice(&text).ok()?;
+        Some(CellResult {
+            cell: cell.clone(),
+            ..found
+        })
     }
 
     /// Whether a cell is finished.
@@ -182,4 +204,93 @@ fn update(hash: &mut Sha256, path: &Path) -> Result<(), Error> {
 fn hex(hash: Sha256) -> String {
     let digest = hash.finalize();
     digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::test::{cell, result};
+
+    /// A cell is found again by what it is, not by where it is and what it is called.
+    #[test]
+    fn a_moved_cell_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for place in ["one", "two"] {
+            beft_demo::write_model(&at(place).join("model")).unwrap();
+            beft_demo::write_data(&at(place).join("data")).unwrap();
+        }
+        let placed = |place: &str, mode: &str| Cell {
+            model: at(place).join("model").display().to_string(),
+            task: "text".to_owned(),
+            data: at(place).join("data"),
+            ..cell(mode, 0)
+        };
+        let mut journal = Journal::open(&at("cells")).unwrap();
+        let (one, two) = (placed("one", "v"), placed("two", "v"));
+        let key = journal.key(&one).unwrap();
+        let renamed = Cell {
+            regime: "all".to_owned(),
+            device: "Flex:0".to_owned(),
+            ..two.clone()
+        };
+        for same in [&two, &renamed] {
+            assert_eq!(journal.key(same).unwrap(), key);
+        }
+        journal.finish(&key, &result("v", 0, 0.5)).unwrap();
+        assert_eq!(journal.find(&key, &renamed).unwrap().cell, renamed);
+
+        let others = [
+            placed("one", "q"),
+            Cell {
+                seed: 1,
+                ..one.clone()
+            },
+            Cell {
+                epochs: 4,
+                ..one.clone()
+            },
+            Cell {
+                batch_size: 8,
+                ..one.clone()
+            },
+            Cell {
+                learning_rate: 0.5,
+                ..one.clone()
+            },
+            Cell {
+                limit: Some(1),
+                ..one.clone()
+            },
+            Cell {
+                train_size: Some(1),
+                ..one.clone()
+            },
+            Cell {
+                precision: "bf16".to_owned(),
+                ..one.clone()
+            },
+            Cell {
+                device: "ndarray".to_owned(),
+                ..one.clone()
+            },
+            Cell {
+                scorers: vec!["beft".to_owned()],
+                ..one.clone()
+            },
+            Cell {
+                objective: crate::Objective::Text,
+                ..one.clone()
+            },
+        ];
+        let mut keys: Vec<String> = others.iter().map(|c| journal.key(c).unwrap()).collect();
+        keys.push(key);
+        // The tokenizer's settings are part of the model.
+        fs::write(at("two/model/tokenizer_config.json"), "{}").unwrap();
+        keys.push(Journal::open(&at("cells")).unwrap().key(&two).unwrap());
+        let all = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), all);
+    }
 }

@@ -14,17 +14,21 @@ mod curves;
 mod harness;
 mod journal;
 mod passes;
+mod picks;
 mod spec;
 mod summary;
 mod sweep;
 mod tables;
+#[cfg(test)]
+mod test;
 
 pub use cell::{Cell, CellResult, Sample, run_cells};
 pub use curves::curves_svg;
 pub use harness::{harness_results, sample_lines};
 pub use journal::{Journal, Pass};
 pub use passes::passes;
+pub use picks::ScorerPicks;
 pub use spec::{CompareSpec, Overrides, TaskSpec};
-pub use summary::{Group, ModeSummary, Pair, ScorerPicks, summarize};
+pub use summary::{Group, ModeSummary, Pair, summarize};
 pub use sweep::{Sweep, summarize_sweep, sweep_cells, sweep_markdown};
 pub use tables::{csv, markdown};

@@ -75,20 +75,9 @@ mod tests {
         beft_demo::write_model(model.path()).unwrap();
         let cell = |mode: &str, seed, epochs| Cell {
             model: model.path().display().to_string(),
-            task: "sst2".to_owned(),
-            data: "data".into(),
-            regime: "low".to_owned(),
-            train_size: None,
-            mode: mode.to_owned(),
-            seed,
             epochs,
             learning_rate: 1e-3 * f64::from(seed + 1),
-            batch_size: 16,
-            scorers: Vec::new(),
-            device: "flex".to_owned(),
-            precision: "f32".to_owned(),
-            limit: None,
-            objective: Default::default(),
+            ..crate::compare::test::cell(mode, seed)
         };
         let cells = [
             cell("frozen", 0, 3),

@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use beft_core::{BiasTerm, Mode};
+use beft_core::BiasTerm;
 use beft_eval::{
-    Bootstrap, Difference, compute, compute_values, difference, mcnemar, standard_deviation,
+    Bootstrap, Difference, compute, compute_values, difference, mcnemar, mean, standard_deviation,
 };
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
 use crate::answers::answer_metric;
+use crate::compare::picks::{ScorerPicks, picks, tied};
 use crate::compare::{CellResult, Sample};
 use crate::{Error, find_task};
 
@@ -37,6 +38,9 @@ pub struct Group {
     pub pairs: Vec<Pair>,
     /// Whether the scorers picked the best of q, k and v.
     pub picks: Vec<ScorerPicks>,
+    /// Per seed in which several of q, k and v share the highest main metric, these terms. Such a seed
+    /// says nothing of a pick.
+    pub tied: BTreeMap<u32, Vec<BiasTerm>>,
     /// Mean over seeds of every scorer's scores: term, mean, per layer.
     pub rankings: BTreeMap<String, Vec<RankedTerm>>,
     /// What is unusual about scores.
@@ -76,17 +80,6 @@ pub struct Pair {
     pub bootstrap: Difference,
     /// McNemar's exact test, one p value per seed; none for a regression.
     pub mcnemar: Vec<f64>,
-}
-
-/// How often a scorer picked the best of q, k and v.
-#[derive(Clone, Debug)]
-pub struct ScorerPicks {
-    /// The scorer.
-    pub scorer: String,
-    /// Per seed, the term with its highest score; `None` when all are equal.
-    pub picks: Vec<Option<BiasTerm>>,
-    /// How many of them reached the highest main metric of that seed.
-    pub right: usize,
 }
 
 /// Groups results by model, task and regime, in the order of their first appearance, and compares
@@ -176,6 +169,7 @@ fn group(results: Vec<CellResult>) -> Result<Group, Error> {
         modes: summaries,
         pairs,
         picks: picks(&results, &main_name),
+        tied: tied(&results, &main_name),
         rankings: mean_rankings(&results),
         notes: notes.into_iter().collect(),
         results,
@@ -219,10 +213,6 @@ fn summary(
             .insert(name, standard_deviation(&resampled(metric)));
     }
     out
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// The metric's mean over seeds, for every resample of the examples of one split.
@@ -314,57 +304,6 @@ fn mcnemar_by_seed(a: &[&CellResult], b: &[&CellResult], suffix: &str) -> Vec<f6
         found.push(mcnemar(only(x, y), only(y, x)));
     }
     found
-}
-
-/// The single term of a mode that trains one of q, k and v in every layer.
-fn candidate(mode: &str) -> Option<BiasTerm> {
-    let mode: Mode = mode.parse().ok()?;
-    let mut terms = BiasTerm::QKV.into_iter();
-    terms.find(|term| {
-        mode.terms()
-            .is_some_and(|set| set.to_string() == term.to_string())
-    })
-}
-
-fn picks(results: &[CellResult], metric: &str) -> Vec<ScorerPicks> {
-    let mut picks: Vec<ScorerPicks> = Vec::new();
-    for ranked in results.iter().filter(|r| !r.ranking.is_empty()) {
-        let same_seed = results.iter().filter(|r| r.cell.seed == ranked.cell.seed);
-        let reached: Vec<(BiasTerm, f64)> = same_seed
-            .filter_map(|r| Some((candidate(&r.cell.mode)?, *r.metrics.get(metric)?)))
-            .collect();
-        if reached.len() < 2 {
-            continue;
-        }
-        let best = reached
-            .iter()
-            .fold(f64::NEG_INFINITY, |best, (_, v)| best.max(*v));
-        for (scorer, ranking) in &ranked.ranking {
-            let scored: Vec<(BiasTerm, f64)> = ranking
-                .iter()
-                .filter(|row| reached.iter().any(|(term, _)| *term == row.term))
-                .filter_map(|row| Some((row.term, row.mean?)))
-                .collect();
-            let pick = match scored[..] {
-                [(_, first), (_, second), ..] if first == second => None,
-                [(term, _), ..] => Some(term),
-                [] => None,
-            };
-            let right = pick.is_some_and(|pick| reached.contains(&(pick, best)));
-            let index = picks.iter().position(|p| p.scorer == *scorer);
-            let index = index.unwrap_or_else(|| {
-                picks.push(ScorerPicks {
-                    scorer: scorer.clone(),
-                    picks: Vec::new(),
-                    right: 0,
-                });
-                picks.len() - 1
-            });
-            picks[index].picks.push(pick);
-            picks[index].right += usize::from(right);
-        }
-    }
-    picks
 }
 
 /// Every scorer's scores, averaged over seeds cell by cell.

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use beft_core::Mode;
+use beft_eval::same_value;
 
 use crate::Error;
+use crate::compare::tables::or_zero;
 use crate::compare::{Cell, CellResult, CompareSpec, Group, ModeSummary, Overrides, summarize};
 
 /// One comparison for each learning rate: every mode is trained with that rate, full fine-tuning and
@@ -120,8 +122,11 @@ impl Sweep {
             let means = self
                 .of(mode)
                 .filter_map(|(rate, found)| Some((rate, found.last.get(metric)?.0)));
-            let found = means.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)));
-            if let Some((rate, _)) = found {
+            let better = |a: &(f64, f64), b: &(f64, f64)| match same_value(a.1, b.1) {
+                true => b.0.total_cmp(&a.0),
+                false => a.1.total_cmp(&b.1),
+            };
+            if let Some((rate, _)) = means.max_by(better) {
                 best.insert(mode.to_owned(), rate);
             }
         }
@@ -142,8 +147,13 @@ pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
         let rates = sweep.rates.iter().map(|(rate, _)| format!(" {rate:e} |"));
         let _ = writeln!(out, "| mode |{} best |", rates.collect::<String>());
         let _ = writeln!(out, "|---|{}---:|", "---:|".repeat(sweep.rates.len()));
+        let mut ties = false;
         for mode in sweep.modes() {
             let best = sweep.best.get(mode);
+            let highest = sweep
+                .of(mode)
+                .find(|(rate, _)| best == Some(rate))
+                .and_then(|(_, found)| Some(found.last.get(&first.metric)?.0));
             let _ = write!(out, "| `{mode}` |");
             for (rate, group) in &sweep.rates {
                 let found = group.modes.iter().find(|m| m.mode == mode);
@@ -151,8 +161,17 @@ pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
                     out.push_str(" - |");
                     continue;
                 };
-                let mark = if best == Some(rate) { "**" } else { "" };
-                let _ = write!(out, " {mark}{mean:.3}{mark} ± {deviation:.3} |");
+                let tied = highest.is_some_and(|highest| same_value(highest, *mean));
+                let (mark, sign) = match (best == Some(rate), tied) {
+                    (true, _) => ("**", ""),
+                    (false, true) => {
+                        ties = true;
+                        ("", "= ")
+                    }
+                    (false, false) => ("", ""),
+                };
+                let deviation = or_zero(*deviation);
+                let _ = write!(out, " {sign}{mark}{mean:.3}{mark} ± {deviation} |");
             }
             match best {
                 Some(best) => _ = writeln!(out, " {best:e} |"),
@@ -166,6 +185,12 @@ pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
             "\nMean ± standard deviation over {seeds} seed{} after the last epoch, {train} training and {dev} dev examples. The best rate is chosen on the dev split that these numbers are of: report it with other seeds.",
             if seeds == 1 { "" } else { "s" },
         );
+        if ties {
+            let _ = writeln!(
+                out,
+                "\n`=`: exactly as good as the rate in bold, which is the smallest of them."
+            );
+        }
         for mode in sweep.modes() {
             for (rate, found) in sweep.of(mode).filter(|(_, found)| found.diverged > 0) {
                 let _ = writeln!(

@@ -1,5 +1,7 @@
 use std::fmt::Write;
 
+use beft_eval::same_value;
+
 use crate::compare::{Group, ModeSummary};
 
 /// The comparison in Markdown: per model and regime one table of modes and tasks as the paper lays
@@ -62,7 +64,8 @@ fn accuracy_table(out: &mut String, groups: &[&Group]) {
                 let best = found.and_then(|m| m.best.get(metric));
                 match (last, best) {
                     (Some((mean, deviation)), Some(best)) => {
-                        let _ = write!(out, " {mean:.3} ± {deviation:.3} | {best:.3} |");
+                        let deviation = or_zero(*deviation);
+                        let _ = write!(out, " {mean:.3} ± {deviation} | {best:.3} |");
                     }
                     _ => out.push_str(" - | - |"),
                 }
@@ -120,7 +123,7 @@ fn picks_table(out: &mut String, groups: &[Group]) {
         "---|".repeat(groups.len())
     );
     for scorer in scorers {
-        let (mut right, mut all) = (0, 0);
+        let (mut right, mut decided) = (0, 0);
         let _ = write!(out, "| {scorer} |");
         for group in groups {
             let found = group.picks.iter().find(|p| p.scorer == scorer);
@@ -131,9 +134,9 @@ fn picks_table(out: &mut String, groups: &[Group]) {
                 .collect();
             let _ = write!(out, " {} |", names.join(" "));
             right += found.map_or(0, |p| p.right);
-            all += picks.len();
+            decided += found.map_or(0, |p| p.decided);
         }
-        let _ = writeln!(out, " {right} of {all} |");
+        let _ = writeln!(out, " {right} of {decided} |");
     }
     let best: Vec<String> = groups
         .iter()
@@ -141,9 +144,45 @@ fn picks_table(out: &mut String, groups: &[Group]) {
         .collect();
     let _ = writeln!(
         out,
-        "\nOne pick per seed, right when that term reached the highest main metric of the seed (of two that tied, either is); seeds in which all of them tied are left out. Best by the mean over seeds: {}.\n",
+        "\nOne pick per seed, right when that term alone reached the highest main metric of the seed. Where several of q, k, v share it, a pick is neither right nor wrong: {}. Best by the mean over seeds: {}.\n",
+        ties(groups),
         best.join("; ")
     );
+}
+
+/// The seeds in which candidates tie: `2 ties (sst2 low seed 1: q = v; rte low seed 0: q = k = v)`.
+fn ties(groups: &[Group]) -> String {
+    let tied: Vec<String> = groups
+        .iter()
+        .flat_map(|group| {
+            group.tied.iter().map(move |(seed, terms)| {
+                let terms: Vec<String> = terms.iter().map(ToString::to_string).collect();
+                let terms = terms.join(" = ");
+                format!("{} {} seed {seed}: {terms}", group.task, group.regime)
+            })
+        })
+        .collect();
+    match tied.len() {
+        0 => "there are no ties".to_owned(),
+        1 => format!("there is 1 tie ({})", tied[0]),
+        count => format!("there are {count} ties ({})", tied.join("; ")),
+    }
+}
+
+/// Three decimals; `0` for what is exactly zero.
+pub(super) fn or_zero(value: f64) -> String {
+    match value == 0.0 {
+        true => "0".to_owned(),
+        false => format!("{value:.3}"),
+    }
+}
+
+/// The same with a sign.
+fn signed(value: f64) -> String {
+    match value == 0.0 {
+        true => "0".to_owned(),
+        false => format!("{value:+.3}"),
+    }
 }
 
 /// The best of q, k and v by the mean over seeds, with all of them.
@@ -155,8 +194,16 @@ fn best_of(group: &Group) -> String {
         .filter_map(|m| Some((m.mode.as_str(), m.last.get(&group.metric)?.0)))
         .collect();
     terms.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let terms: Vec<String> = terms.iter().map(|(t, v)| format!("{t} {v:.3}")).collect();
-    terms.join(" > ")
+    let mut out = String::new();
+    for (index, (term, value)) in terms.iter().enumerate() {
+        let sign = match index.checked_sub(1).map(|before| terms[before].1) {
+            None => "",
+            Some(before) if same_value(before, *value) => " = ",
+            Some(_) => " > ",
+        };
+        let _ = write!(out, "{sign}{term} {value:.3}");
+    }
+    out
 }
 
 fn pairs_table(out: &mut String, group: &Group) {
@@ -173,12 +220,15 @@ fn pairs_table(out: &mut String, group: &Group) {
         let mcnemar: Vec<String> = pair.mcnemar.iter().map(|p| format!("{p:.3}")).collect();
         let _ = writeln!(
             out,
-            "| `{}` - `{}` | {:+.3} | {:+.3} to {:+.3} | {:.3} | {} |",
+            "| `{}` - `{}` | {} | {} to {} | {:.3} | {} |",
             pair.a,
             pair.b,
-            found.value,
-            found.low,
-            found.high,
+            match found.value == 0.0 {
+                true => "=".to_owned(),
+                false => signed(found.value),
+            },
+            signed(found.low),
+            signed(found.high),
             found.p,
             if mcnemar.is_empty() {
                 "-".to_owned()
@@ -191,9 +241,11 @@ fn pairs_table(out: &mut String, group: &Group) {
 }
 
 /// One line per cell and metric: model, task, regime, mode, learning rate, seed, trained values,
-/// metric, last, best, whether it diverged.
+/// metric, last, best, whether it diverged, whether it is one of q, k and v that share the highest
+/// main metric of the seed.
 pub fn csv(groups: &[Group]) -> String {
-    let mut out = "model,task,regime,mode,lr,seed,trained,metric,last,best,diverged\n".to_owned();
+    let mut out =
+        "model,task,regime,mode,lr,seed,trained,metric,last,best,diverged,tied\n".to_owned();
     let quoted = |text: &str| match text.contains([',', '"', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
@@ -206,9 +258,12 @@ pub fn csv(groups: &[Group]) -> String {
                 };
                 let epochs = result.epochs.iter().filter_map(|e| e.metrics.get(metric));
                 let best = epochs.fold(f64::NEG_INFINITY, |best, v| best.max(*v));
+                let mut tied = group.tied.get(&result.cell.seed).into_iter().flatten();
+                let tied = *metric == group.metric
+                    && tied.any(|term| term.to_string() == result.cell.mode);
                 let _ = writeln!(
                     out,
-                    "{},{},{},{},{},{},{},{metric},{last},{best},{}",
+                    "{},{},{},{},{},{},{},{metric},{last},{best},{},{tied}",
                     quoted(&group.model),
                     quoted(&group.task),
                     group.regime,
@@ -222,4 +277,78 @@ pub fn csv(groups: &[Group]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use beft_core::BiasTerm;
+    use beft_eval::Difference;
+
+    use super::*;
+    use crate::compare::test::result;
+    use crate::compare::{Pair, ScorerPicks};
+
+    /// Two seeds of q and v that reached the same, and one pick in each.
+    fn group() -> Group {
+        let mode = |mode: &str| ModeSummary {
+            mode: mode.to_owned(),
+            trainable: 1,
+            parameters: 2,
+            diverged: 0,
+            last: [("accuracy".to_owned(), (0.5, 0.0))].into(),
+            best: [("accuracy".to_owned(), 0.5)].into(),
+            stderr: BTreeMap::new(),
+        };
+        Group {
+            model: "model".to_owned(),
+            task: "sst2".to_owned(),
+            regime: "low".to_owned(),
+            sizes: (10, 20),
+            metric: "accuracy".to_owned(),
+            metrics: vec!["accuracy".to_owned()],
+            seeds: vec![0, 1],
+            modes: vec![mode("q"), mode("v")],
+            pairs: vec![Pair {
+                a: "q".to_owned(),
+                b: "v".to_owned(),
+                bootstrap: Difference {
+                    value: 0.0,
+                    low: -0.1,
+                    high: 0.0,
+                    p: 1.0,
+                },
+                mcnemar: vec![1.0],
+            }],
+            picks: vec![ScorerPicks {
+                scorer: "beft".to_owned(),
+                picks: vec![Some(BiasTerm::V); 2],
+                right: 1,
+                decided: 1,
+            }],
+            tied: [(1, vec![BiasTerm::Q, BiasTerm::V])].into(),
+            rankings: BTreeMap::new(),
+            notes: Vec::new(),
+            results: vec![result("q", 1, 0.5), result("frozen", 1, 0.5)],
+        }
+    }
+
+    #[test]
+    fn ties_are_counted_and_shown() {
+        let text = markdown(&[group()]);
+        for part in [
+            "| beft | v v | 1 of 1 |",
+            "there is 1 tie (sst2 low seed 1: q = v)",
+            "q 0.500 = v 0.500",
+            "0.500 ± 0 |",
+            "| `q` - `v` | = | -0.100 to 0 |",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let rows = csv(&[group()]);
+        let rows: Vec<&str> = rows.lines().skip(1).collect();
+        assert!(rows[0].contains(",q,") && rows[0].ends_with(",true"));
+        assert!(rows[1].contains(",frozen,") && rows[1].ends_with(",false"));
+    }
 }
