@@ -47,6 +47,12 @@ def main() -> None:
     eos = base.config.eos_token_id
     stop = set(eos if isinstance(eos, list) else [eos])
     model = PeftModel.from_pretrained(base, args.adapter).eval()
+    if (args.adapter / "apply_extra_biases.py").exists():
+        # As README says: what PEFT's format has no place for.
+        sys.path.insert(0, str(args.adapter))
+        from apply_extra_biases import apply_extra_biases
+
+        apply_extra_biases(model, args.adapter)
     tokenizer = Tokenizer.from_file(str(args.base / "tokenizer.json"))
     same, moved = 0, 0
     texts = [text.strip() for text in read_sentences(args.inputs)[: args.prompts]]

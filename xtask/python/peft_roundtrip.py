@@ -80,6 +80,12 @@ def main() -> None:
         attn_implementation="eager",
     )
     model = PeftModel.from_pretrained(base, args.adapter).eval()
+    if (args.adapter / "apply_extra_biases.py").exists():
+        # As README says: what PEFT's format has no place for.
+        sys.path.insert(0, str(args.adapter))
+        from apply_extra_biases import apply_extra_biases
+
+        apply_extra_biases(model, args.adapter)
     theirs = peft_logits(model, AutoTokenizer.from_pretrained(args.base), texts, args.batch_size)
     difference = (ours - theirs).abs()
     relative = difference / theirs.abs().clamp_min(1e-12)

@@ -59,8 +59,19 @@ enum Task {
     },
     /// Make .venv with the Python reference: torch, transformers, peft, scikit-learn.
     SetupPython,
-    /// Make the parity fixtures anew with transformers and peft (needs setup-python).
+    /// Make the fixtures anew with transformers and peft: parity, interoperability, tokenizers, data files, and the
+    /// keys of config files (needs setup-python).
     Fixtures,
+    /// Draw models, tokenizers, adapters and data files at random, as other tools write them, and compare what `beft`
+    /// makes of them with transformers and PEFT (needs setup-python). Wrong ones are kept in target/interop.
+    Interop {
+        /// Number of combinations.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+        /// Chooses the combinations.
+        #[arg(long, default_value_t = 0)]
+        seed: u32,
+    },
     /// Describe models/minilm for the parity test (needs setup-python and fetch-minilm).
     MinilmExpected,
     /// Show that PEFT loads an adapter of ours and gives our logits, or a decoder's texts (needs setup-python).
@@ -116,7 +127,23 @@ fn run(task: Task) -> Result<()> {
         Task::Fixtures => {
             let out = ["--out", "crates/beft-parity/fixtures"];
             python::script(&root, "make_fixtures.py", &out)?;
-            python::script(&root, "make_decoder_fixtures.py", &out)
+            python::script(&root, "make_decoder_fixtures.py", &out)?;
+            for script in [
+                "make_interop_fixtures.py",
+                "make_tokenizer_fixtures.py",
+                "make_data_fixtures.py",
+                "config_fields.py",
+            ] {
+                python::script(&root, script, &[])?;
+            }
+            Ok(())
+        }
+        Task::Interop { rounds, seed } => {
+            execute(cargo(&root).args(["build", "--release", "-p", "beft-cli"]))?;
+            let program = root.join("target/release/beft").display().to_string();
+            let (rounds, seed) = (rounds.to_string(), seed.to_string());
+            let options = ["--beft", &program, "--rounds", &rounds, "--seed", &seed];
+            python::script(&root, "interop", &options)
         }
         Task::MinilmExpected => python::script(
             &root,

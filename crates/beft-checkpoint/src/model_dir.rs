@@ -100,6 +100,21 @@ impl ModelDir {
         Ok(told.collect())
     }
 
+    /// The type of numbers in config.json that transformers would compute in, where it is not `float32`.
+    ///
+    /// # Errors
+    ///
+    /// As [`config`](Self::config).
+    pub fn other_dtype(&self) -> Result<Option<String>, CheckpointError> {
+        let keys: Map<String, Value> = self.config()?;
+        let dtype = keys.get("dtype").or_else(|| keys.get("torch_dtype"));
+        let name = dtype.and_then(Value::as_str);
+        let name = name.map(|name| name.strip_prefix("torch.").unwrap_or(name));
+        Ok(name
+            .filter(|name| !["float32", "auto"].contains(name))
+            .map(str::to_owned))
+    }
+
     /// The repository that the user named and its revision, where the model is no folder of theirs.
     pub fn repository(&self) -> (&str, Option<&str>) {
         match self.name.split_once('@') {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{Adapter, ModelDir, TensorFiles, TextTokenizer};
+use beft_checkpoint::{Adapter, ModelDir, Names, TensorFiles};
 use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
 use beft_encoder::{
     Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
@@ -271,8 +271,11 @@ fn lora_trains_factors_and_round_trips() {
     let values = read_params(&tuned.model, wanted);
     let head = tuned.model.bias_layout().head;
     let mut adapter = Adapter::between(&tuned.model, &NAMES, &values, &values, head);
-    adapter.lora_alpha = config.lora_alpha;
-    assert_eq!(adapter.target_modules, ["value"]);
+    adapter.set_lora_alpha(config.lora_alpha);
+    assert_eq!(
+        adapter.targets.include,
+        Names::Suffixes(vec!["value".to_owned()])
+    );
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("adapter");
     adapter.save(&dir).unwrap();
@@ -322,7 +325,10 @@ fn tokenizers_equal_the_hf_fast_tokenizers() {
 fn tokenizer_equals(name: &str) {
     let text = std::fs::read_to_string(fixture(name).join("text.json")).unwrap();
     let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    let tokenizer = TextTokenizer::open(&fixture(name).join("tokenizer.json"), 16).unwrap();
+    let tokenizer = ModelDir::open(&fixture(name))
+        .unwrap()
+        .tokenizer(16)
+        .unwrap();
     assert!(cases.len() >= 10);
     for case in &cases {
         let field = |name: &str| case[name].as_str();
@@ -398,7 +404,8 @@ fn adapters_round_trip() {
         let after = read_params(&trained, wanted);
         let head = trained.bias_layout().head;
         let adapter = Adapter::between(&trained, &NAMES, &before, &after, head);
-        assert_eq!(adapter.target_modules, targets, "{written}");
+        let targets = Names::Suffixes(targets.iter().map(|t| (*t).to_owned()).collect());
+        assert_eq!(adapter.targets.include, targets, "{written}");
         let dir = folder.path().join("adapter");
         adapter.save(&dir).unwrap();
         let loaded = Adapter::load(&dir)

@@ -26,13 +26,15 @@ pub struct Base {
     loaded: Mutex<Option<Loaded>>,
 }
 
-/// Tokenised inputs, and how many of them were cut.
+/// Tokenised inputs, and what became of them on the way.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// The inputs.
     pub encodings: Vec<Encoding>,
     /// How many of them are longer than the model's, or the asked for, longest input.
     pub cut: usize,
+    /// Whether there are pairs, which the tokenizer does not tell the model.
+    pub joined: bool,
 }
 
 /// What config.json says.
@@ -118,6 +120,12 @@ impl Base {
         };
         let tokenizer = dir.tokenizer(WHOLE)?.with_rows(vocabulary);
         notes.extend(tokenizer.notes().iter().cloned());
+        if let Some(other) = dir.other_dtype()? {
+            notes.push(format!(
+                "{}: dtype is {other}; what is computed here is f32, as with from_pretrained(..., dtype=\"float32\")",
+                dir.config_path().display()
+            ));
+        }
         let asked = max_length.or(tokenizer.own_max_length());
         let max_length = asked.map_or(longest, |asked| asked.min(longest));
         let tokenizer = match &config {
@@ -349,6 +357,8 @@ impl Base {
         &self,
         inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Encoded, Error> {
+        let inputs: Vec<_> = inputs.into_iter().collect();
+        let pairs = inputs.iter().any(|(_, pair)| pair.is_some());
         let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
         if let ModelConfig::Encoder(config) = &self.config {
             for (index, encoding) in encodings.iter_mut().enumerate() {
@@ -357,17 +367,33 @@ impl Base {
                 })?;
             }
         }
-        Ok(Encoded { encodings, cut })
+        let segments = match &self.config {
+            ModelConfig::Encoder(config) => config.model_type == Architecture::Bert,
+            ModelConfig::Decoder(_) => false,
+        };
+        Ok(Encoded {
+            encodings,
+            cut,
+            joined: pairs && segments && !self.tokenizer.has_segments(),
+        })
     }
 
-    /// What to say of `cut` inputs out of `all` that were cut; `of` is their file.
-    pub fn cut_note(&self, of: &str, cut: usize, all: usize) -> Option<String> {
-        (cut > 0).then(|| {
+    /// What to say of inputs; `of` is their file.
+    pub fn input_notes(&self, of: &str, encoded: &Encoded) -> Vec<String> {
+        let (cut, all) = (encoded.cut, encoded.encodings.len());
+        let cut = (cut > 0).then(|| {
             format!(
                 "{of}: {cut} of {all} inputs are longer than {} tokens and were cut (--max-length)",
                 self.max_length
             )
-        })
+        });
+        let joined = encoded.joined.then(|| {
+            format!(
+                "{of}: the tokenizer gives no token_type_ids (model_input_names in tokenizer_config.json), so both texts \
+                 of a pair are the model's first segment, as in transformers"
+            )
+        });
+        cut.into_iter().chain(joined).collect()
     }
 }
 

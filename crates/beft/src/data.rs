@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::modes::PREFIX_TOKENS;
 use crate::prompts::{Calibration, Prompter};
-use crate::{Base, Encoded, Error, Objective, Questions};
+use crate::{Base, Error, Objective, Questions};
 
 /// A task's training subset and dev splits, tokenised once.
 #[derive(Clone, Debug)]
@@ -375,20 +375,23 @@ pub(crate) fn has_pairs(examples: &[Example]) -> bool {
     examples.iter().any(|e| e.text_pair.is_some())
 }
 
-/// Tokenised examples, and what to say of those in `path` that were cut.
+/// Tokenised examples, and what to say of them; `path` is their file.
 fn encode(
     base: &Base,
     task: &Task,
     examples: Vec<&Example>,
     path: &Path,
-) -> Result<(EncodedSet, Option<String>), Error> {
+) -> Result<(EncodedSet, Vec<String>), Error> {
     let texts = examples
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
-    let Encoded { encodings, cut } = base.encode(texts)?;
-    let note = base.cut_note(&path.display().to_string(), cut, encodings.len());
-    let targets = targets(task, examples.into_iter());
-    Ok((EncodedSet { encodings, targets }, note))
+    let encoded = base.encode(texts)?;
+    let notes = base.input_notes(&path.display().to_string(), &encoded);
+    let set = EncodedSet {
+        encodings: encoded.encodings,
+        targets: targets(task, examples.into_iter()),
+    };
+    Ok((set, notes))
 }
 
 /// What is to be said of each example; the first class or 0 where there is no label.

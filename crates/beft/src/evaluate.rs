@@ -298,12 +298,11 @@ impl Tuned {
         examples: &[Example],
         on_done: impl FnMut(usize) + Send,
     ) -> Result<Predicted, Error> {
-        let Encoded { encodings, cut } = self.encode_texts(examples)?;
-        let savings = Savings::default();
-        let note = self.base.cut_note("inputs", cut, encodings.len());
+        let encoded = self.encode_texts(examples)?;
+        let (inputs, savings) = (&encoded.encodings, Savings::default());
         Ok(Predicted {
-            scores: predict(&self.model, &encodings, EVAL_BATCH, savings, on_done),
-            notes: note.into_iter().collect(),
+            scores: predict(&self.model, inputs, EVAL_BATCH, savings, on_done),
+            notes: self.base.input_notes("inputs", &encoded),
         })
     }
 

@@ -41,8 +41,8 @@ def encoder_config(rng: random.Random, kind: str, vocabulary: int) -> dict:
     if kind == "roberta":
         config |= {"type_vocab_size": 1, "pad_token_id": 1}
     config |= maybe(rng, 0.2, {"classifier_dropout": 0.3})
-    config |= maybe(rng, 0.05, {"hidden_act": "gelu_new"})
-    config |= maybe(rng, 0.05, {"is_decoder": True})
+    config |= maybe(rng, 0.03, {"hidden_act": "gelu_new"})
+    config |= maybe(rng, 0.03, {"is_decoder": True})
     if config["num_labels"] > 1:
         names = {i: f"class {i}" for i in range(config["num_labels"])}
         config |= maybe(rng, 0.3, {"id2label": names})
@@ -91,7 +91,7 @@ def decoder_config(rng: random.Random, kind: str, vocabulary: int) -> dict:
         config |= maybe(rng, 0.1, {"mlp_bias": True})
         config |= maybe(rng, 0.2, {"head_dim": 8})
     else:
-        config |= maybe(rng, 0.06, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0})
+        config |= maybe(rng, 0.04, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0})
     return ends | config
 
 
@@ -138,7 +138,7 @@ def save(rng: random.Random, model: torch.nn.Module, folder: Path) -> str:
 
 def spoil(rng: random.Random, folder: Path) -> str | None:
     """Now and then a damage: what must be refused."""
-    if rng.random() > 0.04:
+    if rng.random() > 0.03:
         return None
     config = json.loads((folder / "config.json").read_text())
     layers = "n_layer" if "n_layer" in config else "num_hidden_layers"

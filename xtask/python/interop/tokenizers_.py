@@ -49,7 +49,7 @@ def save(rng: random.Random, kind: str, folder: Path) -> tuple[int, str, bool]:
         lower = rng.random() < 0.5
         tokenizer = word_pieces(lower)
         config = {"tokenizer_class": rng.choice(["BertTokenizer", "BertTokenizerFast"]), "do_lower_case": lower}
-        style = rng.choice(["json", "json and config", "disagree", "vocabulary", "generic"])
+        style = rng.choice(["json", "json and config", "json and config", "disagree", "vocabulary", "vocabulary", "generic"])
         if style == "disagree":
             config["do_lower_case"] = not lower
             config |= rng.choice([{}, {"strip_accents": False}, {"tokenize_chinese_chars": False}])
@@ -66,7 +66,8 @@ def save(rng: random.Random, kind: str, folder: Path) -> tuple[int, str, bool]:
         config = {"tokenizer_class": names.get(kind, "GPT2Tokenizer"), "add_prefix_space": prefix_space} | special
         if kind == "roberta":
             config |= {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
-        styles = ["json", "json and config", "disagree"] + (["vocabulary"] * 2 if kind != "llama" else [])
+        styles = ["json", "json and config", "json and config", "disagree"]
+        styles += ["vocabulary"] * 3 if kind != "llama" else []
         style = rng.choice(styles)
         if style == "disagree":
             config["add_prefix_space"] = not prefix_space

@@ -177,13 +177,6 @@ pub(super) fn build(
             );
             tokenizer.set_encode_special_tokens(settings.split_special);
             let segments = gives_segments(settings, !generic);
-            if !segments && model_type == "bert" {
-                notes.push(format!(
-                    "{}: the tokenizer gives no token_type_ids (model_input_names), so both texts of a pair are the \
-                     model's first segment, as in transformers",
-                    dir.display()
-                ));
-            }
             return Ok(Built {
                 tokenizer,
                 segments,

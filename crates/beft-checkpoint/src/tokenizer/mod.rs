@@ -141,6 +141,11 @@ impl TextTokenizer {
         self.own_max_length
     }
 
+    /// Whether it tells the texts of a pair apart (`token_type_ids`).
+    pub fn has_segments(&self) -> bool {
+        self.segments
+    }
+
     /// What the user should hear about the tokenizer's files.
     pub fn notes(&self) -> &[String] {
         &self.notes
