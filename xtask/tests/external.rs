@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let dir = ModelDir::open("DECODER".as_ref())?;
     let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, Precision::F32, &device)?;
-    let options = GenerateOptions { max_new_tokens: 5, stop: Vec::new() };
+    let options = GenerateOptions { max_new_tokens: 5, ..GenerateOptions::default() };
     println!("{}", model.generate(&[vec![2, 7, 9]], &options, |_, _| ())[0].len());
     Ok(())
 }

@@ -46,7 +46,7 @@ impl Adapter {
         let tuned = || self.deltas.keys().chain(self.lora.keys());
         if let Some(name) = tuned().find(|name| !self.targets.contains(name, true)) {
             return Err(format!(
-                "target_modules {include:?} leaves out `{name}`, which the weights file has values for"
+                "target_modules {include} leaves out `{name}`, which the weights file has values for"
             ));
         }
         let missing = linear
@@ -54,7 +54,7 @@ impl Adapter {
             .find(|name| self.targets.contains(name, true) && !tuned().any(|tuned| tuned == *name));
         match missing {
             Some(name) if self.prefix.is_none() => Err(format!(
-                "the part for `{name}` is missing, which target_modules {include:?} names"
+                "the weights file has no values for `{name}`, which target_modules {include} names"
             )),
             _ => Ok(()),
         }

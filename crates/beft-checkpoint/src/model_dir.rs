@@ -229,7 +229,9 @@ impl ModelDir {
     pub fn tokenizer(&self, max_length: usize) -> Result<TextTokenizer, CheckpointError> {
         let config: Map<String, Value> = self.config()?;
         let class = config.get("tokenizer_class").and_then(Value::as_str);
-        TextTokenizer::open(&self.path, &self.model_type()?, class, max_length)
+        // Without an architecture a tokenizer.json can still be read.
+        let model_type = self.model_type().unwrap_or_default();
+        TextTokenizer::open(&self.path, &model_type, class, max_length)
     }
 
     fn existing(&self, file: &str) -> Result<PathBuf, CheckpointError> {

@@ -9,19 +9,17 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
+use crate::tokenizer::TOKENIZER_FILES;
 use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable};
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
-const TOKENIZER: &str = "tokenizer.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const OWNED: &[&str] = &[
-    CONFIG,
-    WEIGHTS,
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    ADAPTER_SIDECAR,
-];
+const OWNED: &[&str] = &[CONFIG, WEIGHTS, ADAPTER_SIDECAR];
+
+/// The files of a model folder that may be saved over: ours, and the tokenizer's.
+fn owned() -> Vec<&'static str> {
+    OWNED.iter().chain(&TOKENIZER_FILES).copied().collect()
+}
 
 /// Writes a whole model with its classification head in Hugging Face layout: the base's config and
 /// tokenizer, all weights, and `facts` of our own in `beft.json`. `labels` name the classes, none a
@@ -46,6 +44,11 @@ pub fn save_model<M: Module>(
     };
     let mut config: Map<String, Value> = base.config()?;
     config.insert("architectures".to_owned(), json!([architecture]));
+    // The names are as many as the classes now, and the weights are f32.
+    for stale in ["num_labels", "_num_labels", "torch_dtype"] {
+        config.remove(stale);
+    }
+    config.insert("dtype".to_owned(), json!("float32"));
     let names = labels.iter().enumerate();
     let ids: Map<String, Value> = names.clone().map(|(i, l)| (l.clone(), json!(i))).collect();
     let names: Map<String, Value> = names.map(|(i, l)| (i.to_string(), json!(l))).collect();
@@ -90,14 +93,14 @@ pub fn save_model<M: Module>(
         (WEIGHTS, weights),
         (ADAPTER_SIDECAR, pretty(facts)),
     ];
-    for name in [TOKENIZER, TOKENIZER_CONFIG] {
+    for name in TOKENIZER_FILES {
         let path = base.path().join(name);
-        if name == TOKENIZER || path.is_file() {
+        if path.is_file() {
             let file = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
             files.push((name, file));
         }
     }
-    write_dir_atomic(dir, &files, OWNED).map_err(write)
+    write_dir_atomic(dir, &files, &owned()).map_err(write)
 }
 
 /// Fails if `dir` exists and is not a folder that [`save_model`] may replace.
@@ -106,5 +109,5 @@ pub fn save_model<M: Module>(
 ///
 /// When it is a file, or holds anything else.
 pub fn check_model_target(dir: &Path) -> Result<(), CheckpointError> {
-    check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
+    check_replaceable(dir, &owned()).map_err(CheckpointError::io("write", dir))
 }

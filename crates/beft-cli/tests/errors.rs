@@ -93,12 +93,16 @@ fn damaged_config() {
     assert_says(&scratch, &[], &["config.json", "hidden_size"]);
     scratch.write("model/config.json", &config[..config.len() / 2]);
     assert_says(&scratch, &[], &["config.json", "line"]);
-    // More word pieces in the tokenizer than in the model.
+    // A text has a word piece that the model has no row for.
     scratch.write(
         "model/config.json",
         &config.replace("\"vocab_size\": 98", "\"vocab_size\": 9"),
     );
-    assert_says(&scratch, &[], &["tokenizer has 98 tokens", "vocab_size 9"]);
+    assert_says(
+        &scratch,
+        &[],
+        &["the model has 9 tokens", "vocab_size", "`good` with id 74"],
+    );
 }
 
 #[test]
@@ -185,10 +189,16 @@ fn labels_and_head_disagree() {
         let two = scratch.read(file).replace("\tc\n", "\tb\n");
         scratch.write(file, &two);
     }
-    assert_says(
-        &scratch,
-        &[],
-        &["`classifier.weight` has shape [3, 32], expected [2, 32]"],
+    let differ = "`classifier.weight` has shape [3, 32], expected [2, 32]";
+    assert_says(&scratch, &["--keep-head"], &[differ, "--keep-head"]);
+    // The usual is a new head, which is said.
+    let output = scratch.tune(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(differ), "{text}");
+    assert!(
+        text.contains("newly initialised (seed 0), not in the checkpoint: classifier.weight"),
+        "{text}"
     );
 }
 
@@ -330,7 +340,7 @@ fn adapters_that_do_not_fit() {
     );
     let text = targets("\"value\"", "\"value\", \"query\"");
     assert!(
-        text.contains("nothing for the target module `query`"),
+        text.contains("no values for `bert.encoder.layer.0.attention.self.query`"),
         "{text}"
     );
     scratch.write(

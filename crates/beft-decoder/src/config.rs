@@ -311,7 +311,7 @@ fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfi
     if fields.text_or("hidden_act", "silu")? != "silu" {
         return Err("`hidden_act` is not `silu`, which is implemented".to_owned());
     }
-    if qwen && fields.flag_or("use_sliding_window", false)? {
+    if fields.flag_or("use_sliding_window", false)? {
         return Err(
             "`use_sliding_window` is true; attention over all tokens is implemented".to_owned(),
         );

@@ -49,7 +49,11 @@ const LLAMA: KeyTable = KeyTable {
         "rope_theta",
     ],
     immaterial: &[],
-    only: &[("pretraining_tp", "1"), ("sliding_window", "null")],
+    only: &[
+        ("pretraining_tp", "1"),
+        ("sliding_window", "null"),
+        ("use_sliding_window", "false"),
+    ],
 };
 
 /// `Qwen2Config`. A window's size matters only where windows are used.

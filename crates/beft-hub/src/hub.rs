@@ -125,23 +125,7 @@ impl Hub {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<PathBuf, HubError> {
         let repo = self.repo(name, RepoType::Model)?;
-        let missing = |folder: &Path| {
-            let commit = folder.file_name().and_then(|name| name.to_str());
-            let absent = |file: &str| commit.is_some_and(|c| repo.cached.is_absent(c, file));
-            let unknown = |file: &&&str| {
-                // Offline nobody can say whether an optional file exists.
-                !self.offline && !folder.join(file).is_file() && !absent(file)
-            };
-            let mut missing = model_files::missing(folder);
-            missing.extend(
-                model_files::OPTIONAL
-                    .iter()
-                    .filter(unknown)
-                    .map(|f| (*f).to_owned()),
-            );
-            missing
-        };
-        if let Some(folder) = repo.snapshot(self, missing)? {
+        if let Some(folder) = repo.snapshot(self, model_files::missing)? {
             return Ok(folder);
         }
         let client = self.client()?;
@@ -152,12 +136,18 @@ impl Hub {
         }
         let found = |file: &str| info.siblings.iter().any(|s| s.rfilename == file);
         for file in model_files::OPTIONAL {
-            match found(file) {
-                true => download.fetch(file, progress)?,
-                false => repo.cached.set_absent(&info.sha, file)?,
-            };
+            if found(file) {
+                download.fetch(file, progress)?;
+            }
         }
-        for file in model_files::vocabulary(found) {
+        let vocabulary = model_files::vocabulary(found);
+        if vocabulary.is_empty() && !found("tokenizer.json") {
+            return Err(HubError::NoFile {
+                name: repo.name.to_string(),
+                file: "tokenizer.json".to_owned(),
+            });
+        }
+        for file in vocabulary {
             download.fetch(file, progress)?;
         }
         let weights = model_files::weights(found).ok_or_else(|| HubError::NoWeights {

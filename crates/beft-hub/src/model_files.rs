@@ -125,6 +125,10 @@ mod tests {
         );
         assert_eq!(
             pick(&["model.safetensors", "model.safetensors.index.json"]),
+            Some("model.safetensors")
+        );
+        assert_eq!(
+            pick(&["pytorch_model.bin", "model.safetensors.index.json"]),
             Some("model.safetensors.index.json")
         );
         assert_eq!(pick(&["pytorch_model.bin"]), Some("pytorch_model.bin"));

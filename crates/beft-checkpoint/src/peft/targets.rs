@@ -37,6 +37,16 @@ impl Default for Names {
 /// `all-linear` in PEFT's configs.
 const ALL_LINEAR: &str = "all-linear";
 
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Suffixes(names) => write!(f, "{names:?}"),
+            Self::Pattern(pattern) => write!(f, "{pattern:?}"),
+            Self::AllLinear => f.write_str(ALL_LINEAR),
+        }
+    }
+}
+
 impl Names {
     /// The names that a config's value gives; none for null.
     pub(crate) fn read(key: &str, value: Option<&Value>) -> Result<Self, String> {

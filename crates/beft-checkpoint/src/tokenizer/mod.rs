@@ -12,6 +12,17 @@ use tokenizers::{
 use self::settings::TokenizerSettings;
 use crate::CheckpointError;
 
+/// The files that a tokenizer is made from.
+pub(crate) const TOKENIZER_FILES: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
+
 /// The model's own tokenizer, adding its special tokens; never padding, which is the batch's
 /// matter.
 #[derive(Clone, Debug)]

@@ -262,15 +262,50 @@ fn a_model_without_weights_or_tokenizer() {
 }
 
 #[test]
+fn a_model_with_a_vocabulary_and_settings() {
+    let server = Server::start();
+    server.repo("models/a", COMMIT);
+    let files = [
+        "config.json",
+        "vocab.txt",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "model.safetensors",
+    ];
+    for file in files {
+        server.file("models/a", file, b"{}");
+    }
+    // Not needed beside vocab.txt.
+    server.file("models/a", "flax_model.msgpack", b"x");
+    let cache = tempfile::tempdir().unwrap();
+    let hub = Hub::new(&server.url, cache.path());
+    let snapshot = hub.model("a", &mut |_| {}).unwrap();
+    assert!(files.iter().all(|file| snapshot.join(file).is_file()));
+    assert!(!snapshot.join("flax_model.msgpack").exists());
+    server.take_log();
+    assert_eq!(hub.model("a", &mut |_| {}).unwrap(), snapshot);
+    assert!(server.take_log().is_empty());
+}
+
+#[test]
 fn shard_names_stay_in_the_snapshot() {
-    let w = world();
+    let server = Server::start();
+    server.repo("models/a", COMMIT);
     let index = b"{\"weight_map\": {\"x\": \"../../../escaped.bin\"}}";
-    w.server.file(MODEL, "model.safetensors.index.json", index);
-    w.server.file(MODEL, "../../../escaped.bin", b"x");
-    let error = w.failure();
+    for (file, content) in [
+        ("config.json", &b"{}"[..]),
+        ("tokenizer.json", b"{}"),
+        ("model.safetensors.index.json", index),
+        ("../../../escaped.bin", b"x"),
+    ] {
+        server.file("models/a", file, content);
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let hub = Hub::new(&server.url, cache.path());
+    let error = hub.model("a", &mut |_| {}).unwrap_err().to_string();
     assert_has(&error, &["index.json", "`../../../escaped.bin`"]);
-    assert!(!w.cache.path().join("escaped.bin").exists());
-    assert!(reads(&w.server.take_log(), "escaped").is_empty());
+    assert!(!cache.path().join("escaped.bin").exists());
+    assert!(reads(&server.take_log(), "escaped").is_empty());
 }
 
 #[test]
