@@ -54,7 +54,7 @@ impl Adapter {
             .find(|name| self.targets.contains(name, true) && !tuned().any(|tuned| tuned == *name));
         match missing {
             Some(name) if self.prefix.is_none() => Err(format!(
-                "the weights file has no values for `{name}`, which target_modules {include} names"
+                "the values for `{name}`, which target_modules {include} names, are missing in the weights file"
             )),
             _ => Ok(()),
         }

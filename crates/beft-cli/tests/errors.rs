@@ -340,7 +340,9 @@ fn adapters_that_do_not_fit() {
     );
     let text = targets("\"value\"", "\"value\", \"query\"");
     assert!(
-        text.contains("no values for `bert.encoder.layer.0.attention.self.query`"),
+        text.contains(
+            "the values for `bert.encoder.layer.0.attention.self.query`, which target_modules"
+        ),
         "{text}"
     );
     scratch.write(
