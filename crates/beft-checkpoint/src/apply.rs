@@ -184,7 +184,7 @@ impl<'a> NewValues<'a> {
     /// The present values of a parameter.
     fn current(&self, path: &str) -> &[f32] {
         let base = || self.present.get(path).map_or(&[][..], |p| &p.values);
-        self.values.get(path).map_or_else(base, |values| values)
+        self.values.get(path).map_or_else(base, Vec::as_slice)
     }
 
     /// Sets parameters to what a tensor of the adapter holds, which lies as in a checkpoint.

@@ -87,7 +87,7 @@ impl KeyTable {
                 let known = table.applied.iter().chain(table.immaterial);
                 known.into_iter().any(|name| name == key)
             };
-            if tables.iter().any(|table| read(table)) {
+            if tables.iter().any(read) {
                 continue;
             }
             let values: Vec<&str> = tables

@@ -35,4 +35,4 @@ pub use names::{NameTable, Stored, TensorName, rows};
 pub use peft::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
 pub use save::{check_model_target, save_model};
 pub use tensors::TensorFiles;
-pub use tokenizer::TextTokenizer;
+pub use tokenizer::{TOKENIZER_FILES, TextTokenizer};

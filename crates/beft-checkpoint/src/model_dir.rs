@@ -252,6 +252,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_repository_has_a_revision_and_a_folder_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a@b");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("config.json"), "{}").unwrap();
+        let model = ModelDir::open(&folder).unwrap();
+        assert_eq!(model.repository(), (folder.to_str().unwrap(), None));
+        let named = model.named("org/name@v2");
+        assert_eq!(named.repository(), ("org/name", Some("v2")));
+        assert_eq!(named.named("name").repository(), ("name", None));
+    }
+
+    #[test]
     fn classes_are_named_as_transformers_names_them() {
         let dir = tempfile::tempdir().unwrap();
         let labels = |config: &str| {

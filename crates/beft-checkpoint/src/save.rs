@@ -9,8 +9,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
-use crate::tokenizer::TOKENIZER_FILES;
-use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable};
+use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";

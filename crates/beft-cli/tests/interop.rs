@@ -1,6 +1,8 @@
 //! Folders that transformers and PEFT wrote (`xtask/python/make_interop_fixtures.py`), and what they compute with
 //! them: each is the same here, or is refused with the reason.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;

@@ -34,6 +34,7 @@ mod heatmap;
 mod memory;
 mod model;
 mod modes;
+mod open;
 mod plan;
 mod prompts;
 mod rank;
@@ -51,14 +52,13 @@ pub use data::{DataOptions, DevSet, TaskData};
 pub use device::{BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes};
 pub use differences::Difference;
 pub use error::Error;
-pub use evaluate::{
-    Evaluation, Predicted, Tuned, evaluate, metric_suffix, open_tuned, task_metrics,
-};
+pub use evaluate::{Evaluation, Predicted, Tuned, evaluate, metric_suffix, task_metrics};
 pub use find::{find_data, find_model};
 pub use heatmap::heatmap_svg;
 pub use memory::{available_memory, check_training_memory};
 pub use model::Model;
 pub use modes::check_mode;
+pub use open::open_tuned;
 pub use plan::{MemoryPlan, PlanOptions, plan_memory};
 pub use prompts::{Objective, Questions};
 pub use rank::{Ranking, pick, rank, train_for};

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use beft_checkpoint::TOKENIZER_FILES;
 use beft_core::Mode;
 use beft_nn::{Padding, Savings};
 use beft_tasks::Task;
@@ -195,22 +196,12 @@ fn left_out(savings: Savings) -> Vec<String> {
 }
 
 /// Files beside the weights that decide what a model makes of a text.
-const MODEL_FILES: [&str; 9] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-];
+const CONFIGS: [&str; 2] = ["config.json", "generation_config.json"];
 
 /// Identity of a model's weights, config and tokenizer.
 pub(crate) fn model_digest(base: &Base) -> Result<String, Error> {
     let mut parts = vec![base.fingerprint().into_bytes()];
-    for name in MODEL_FILES {
+    for name in CONFIGS.into_iter().chain(TOKENIZER_FILES) {
         let path = base.dir().path().join(name);
         match fs::read(&path) {
             Ok(bytes) => parts.extend([name.as_bytes().to_vec(), bytes]),

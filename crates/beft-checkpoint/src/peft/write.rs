@@ -216,6 +216,52 @@ mod tests {
     }
 
     #[test]
+    fn what_peft_cannot_hold_is_told_and_can_be_applied_in_python() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        let norms = Adapter {
+            deltas: BTreeMap::new(),
+            targets: Targets::default(),
+            ..adapter()
+        };
+        norms.save(&path).unwrap();
+        let config = fs::read_to_string(path.join(ADAPTER_CONFIG)).unwrap();
+        // PEFT refuses an empty list.
+        assert!(
+            config.contains(r#""target_modules": "dummy-target-modules""#),
+            "{config}"
+        );
+        assert!(path.join(EXTRA_BIASES_SCRIPT).is_file());
+        assert!(norms.beyond_peft().unwrap().contains(EXTRA_BIASES_SCRIPT));
+        assert_eq!(Adapter::load(&path).unwrap().extra, norms.extra);
+
+        let all = Adapter {
+            extra: BTreeMap::new(),
+            ..adapter()
+        };
+        all.save(&path).unwrap();
+        assert!(!path.join(EXTRA_BIASES_SCRIPT).exists());
+        assert_eq!(all.beyond_peft(), None);
+    }
+
+    #[test]
+    fn name_and_revision_of_the_base_are_two_fields() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adapter");
+        let of_the_hub = Adapter {
+            base_model: "org/name".to_owned(),
+            revision: Some("v2".to_owned()),
+            ..adapter()
+        };
+        of_the_hub.save(&path).unwrap();
+        let config = fs::read(path.join(ADAPTER_CONFIG)).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["base_model_name_or_path"], "org/name");
+        assert_eq!(config["revision"], "v2");
+        assert_eq!(Adapter::load(&path).unwrap().base_name(), "org/name@v2");
+    }
+
+    #[test]
     fn errors_say_what_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("adapter");

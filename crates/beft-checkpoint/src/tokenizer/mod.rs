@@ -1,4 +1,5 @@
 mod build;
+mod class;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use self::settings::TokenizerSettings;
 use crate::CheckpointError;
 
 /// The files that a tokenizer is made from.
-pub(crate) const TOKENIZER_FILES: [&str; 7] = [
+pub const TOKENIZER_FILES: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
