@@ -198,7 +198,7 @@ fn result(
         epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
         failure: outcome.failure.map(|failure| failure.to_string()),
         ranking: BTreeMap::new(),
-        notes: Vec::new(),
+        notes: base.notes().iter().chain(&data.notes).cloned().collect(),
         samples: BTreeMap::new(),
     };
     for (split, dev) in data.dev.iter().enumerate() {
@@ -224,7 +224,7 @@ fn result(
         let all = TermSet::all();
         let ranking = rank(base, data, &all, &scorers, trained, options, || ())?;
         result.ranking = ranking.by_scorer();
-        result.notes = ranking.notes();
+        result.notes.extend(ranking.notes());
     }
     Ok(result)
 }
