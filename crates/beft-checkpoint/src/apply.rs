@@ -125,11 +125,23 @@ impl<'a> NewValues<'a> {
         let weights = adapter.lora.keys().map(weight);
         let biases = adapter.deltas.keys().map(bias);
         let scaled = adapter.lora.keys().filter(biased).map(bias);
+        let shapes: BTreeSet<String> = param_shapes(module).into_iter().map(|(p, _)| p).collect();
         let mut paths = BTreeSet::new();
-        for name in whole.chain(weights).chain(biases).chain(scaled) {
+        for name in biases.chain(scaled) {
+            // PEFT adds a bias to any linear layer, and the models here to those that they train.
+            let found = table.all_by_hf(&name);
+            let own = |(_, path): &(_, String)| shapes.contains(path);
+            if table.by_hf(&name.replace(".bias", ".weight")).is_some() && !found.iter().any(own) {
+                return Err(format!(
+                    "it has a bias `{name}`, and a layer of this model has no place for one there: choose other \
+                     target_modules, or compute with PEFT"
+                ));
+            }
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
-        let shapes: BTreeSet<String> = param_shapes(module).into_iter().map(|(p, _)| p).collect();
+        for name in whole.chain(weights) {
+            paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
+        }
         // The output head of a tied model is the token embeddings, which PEFT changes apart from it.
         let tied = table.by_path(OUTPUT_HEAD).is_some() && !shapes.contains(OUTPUT_HEAD);
         for path in &paths {
