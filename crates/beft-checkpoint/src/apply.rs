@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::adapter::linear_modules;
 use crate::load::third;
+use crate::peft::is_part;
 use crate::{Adapter, CheckpointError, HeadTensor, NameTable, Stored, TensorName};
 
 impl Adapter {
@@ -41,13 +42,29 @@ impl Adapter {
 
     /// Fails where the modules that the config targets, and those with values, do not agree.
     fn check_targets<M: Module>(&self, module: &M, table: &NameTable) -> Result<(), String> {
-        let include = &self.targets.include;
+        let include = &self.targets;
         let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
         let tuned = || self.deltas.keys().chain(self.lora.keys());
         if let Some(name) = tuned().find(|name| !self.targets.contains(name, true)) {
             return Err(format!(
                 "target_modules {include} leaves out `{name}`, which the weights file has values for"
             ));
+        }
+        for (path, _) in param_shapes(module) {
+            let Some((_, name)) = table.by_path(&path) else {
+                continue;
+            };
+            let owner = name.rsplit_once('.').map_or("", |(owner, _)| owner);
+            let saved = self
+                .targets
+                .saved
+                .iter()
+                .find(|saved| is_part(owner, saved));
+            if let Some(saved) = saved.filter(|_| !self.head.contains_key(&name)) {
+                return Err(format!(
+                    "modules_to_save names `{saved}`, but tensor `{name}` is missing in the weights file"
+                ));
+            }
         }
         let missing = linear
             .iter()

@@ -26,7 +26,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// A JSON file is malformed or lacks a field.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}; correct the file, or save it again with the program that wrote it", .path.display())]
     Json {
         /// The file.
         path: PathBuf,

@@ -165,6 +165,11 @@ impl ModelDir {
             }
             _ => names.len(),
         };
+        if keys.get("problem_type").and_then(Value::as_str) == Some("regression") && count != 1 {
+            return Err(fail(format!(
+                "`problem_type` is regression, of {count} values; a regression of one value is implemented"
+            )));
+        }
         let mut labels: Vec<String> = (0..count).map(default).collect();
         for (class, name) in names {
             let class: usize = class
@@ -288,6 +293,13 @@ mod tests {
             .to_string();
         assert!(message.contains("`a` is no class number"), "{message}");
         assert!(labels(r#"{"num_labels": 0}"#).is_err());
+        let values = r#"{"problem_type": "regression", "id2label": {"0": "a", "1": "b"}}"#;
+        assert!(
+            labels(values)
+                .unwrap_err()
+                .to_string()
+                .contains("problem_type")
+        );
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl DecoderConfig {
             path: path.clone(),
             reason,
         };
-        KeyTable::check(&config_keys(architecture), &fields).map_err(fail)?;
+        KeyTable::check(&config_keys(architecture), &fields)
+            .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
         Self::read(architecture, &fields).map_err(fail)
     }
 
@@ -308,8 +309,11 @@ fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfi
         0 => divided(hidden, heads)?,
         head_dim => head_dim,
     };
-    if fields.text_or("hidden_act", "silu")? != "silu" {
-        return Err("`hidden_act` is not `silu`, which is implemented".to_owned());
+    let activation = fields.text_or("hidden_act", "silu")?;
+    if activation != "silu" {
+        return Err(format!(
+            "`hidden_act` is `{activation}`; `silu` is implemented"
+        ));
     }
     if fields.flag_or("use_sliding_window", false)? {
         return Err(
@@ -456,6 +460,10 @@ mod tests {
             (r#""hidden_act": "gelu""#, "hidden_act"),
             (r#""use_sliding_window": true"#, "use_sliding_window"),
             (r#""rope_scaling": {"rope_type": "dynamic"}"#, "dynamic"),
+            (
+                r#""rope_parameters": {"rope_type": "default"}, "rope_scaling": {"rope_type": "dynamic"}"#,
+                "dynamic",
+            ),
             (r#""num_hidden_layers": "two""#, "num_hidden_layers"),
             (r#""rms_norm_eps": 0"#, "epsilon"),
             (r#""head_dim": 3"#, "even"),

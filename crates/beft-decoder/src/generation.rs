@@ -149,6 +149,13 @@ impl GenerationSettings {
                 "{reason}: take the key out of the file to generate greedily without it"
             ))
         })?;
+        let samples = keys.get("do_sample") == Some(&Value::Bool(true));
+        let samples = samples.then(|| {
+            format!(
+                "{}: do_sample is true; the most probable token is taken here, as with do_sample=False",
+                path.display()
+            )
+        });
         let notes = unknown
             .into_iter()
             .map(|key| {
@@ -157,6 +164,7 @@ impl GenerationSettings {
                     path.display()
                 )
             })
+            .chain(samples)
             .collect();
         let fields = Fields(&keys);
         let penalty = fields.number_or("repetition_penalty", 1.0).map_err(fail)?;
@@ -249,6 +257,8 @@ mod tests {
             assert!(error.contains(part) && error.contains(FILE), "{error}");
         }
         assert_eq!(load("", Some(r#"{"new_key": 1}"#)).unwrap().notes.len(), 1);
+        let notes = load("", Some(r#"{"do_sample": true}"#)).unwrap().notes;
+        assert!(notes[0].contains("do_sample"), "{notes:?}");
         let error = load(r#", "num_beams": 4"#, None).unwrap_err().to_string();
         assert!(error.contains("config.json"), "{error}");
     }

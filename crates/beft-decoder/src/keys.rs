@@ -50,6 +50,7 @@ const LLAMA: KeyTable = KeyTable {
     ],
     immaterial: &[],
     only: &[
+        ("partial_rotary_factor", "1.0"),
         ("pretraining_tp", "1"),
         ("sliding_window", "null"),
         ("use_sliding_window", "false"),
@@ -78,7 +79,7 @@ const QWEN2: KeyTable = KeyTable {
         "use_sliding_window",
     ],
     immaterial: &["max_window_layers", "sliding_window"],
-    only: &[],
+    only: &[("partial_rotary_factor", "1.0")],
 };
 
 /// `GPTJConfig`, `GPT2Config`. The summary is another head's; the order of an upcast changes no f32 result.

@@ -89,7 +89,7 @@ impl RotaryConfig {
         }
     }
 
-    /// LLaMA's: from `rope_parameters` (transformers 5), or from `rope_theta` and `rope_scaling`.
+    /// LLaMA's: from `rope_scaling`, else from `rope_parameters` (transformers 5), with `rope_theta` beside them.
     pub(crate) fn read(
         fields: &Fields<'_>,
         head_dim: usize,
@@ -101,7 +101,9 @@ impl RotaryConfig {
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(value) => Err(format!("`{name}` is {value}; it must be an object")),
         };
-        let inner = object("rope_parameters")?.or(object("rope_scaling")?);
+        // `convert_rope_params_to_dict`: what older files say wins, where it says anything.
+        let scaling = object("rope_scaling")?.filter(|scaling| !scaling.is_empty());
+        let inner = scaling.or(object("rope_parameters")?);
         let inner = inner.unwrap_or(&empty);
         if let Some(key) = KeyTable::check(&[&ROPE_KEYS], inner)?.first() {
             return Err(format!("`{key}` of the rotary scaling is not implemented"));

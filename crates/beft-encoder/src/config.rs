@@ -158,7 +158,8 @@ impl EncoderConfig {
             reason,
         };
         let keys: Map<String, Value> = dir.config()?;
-        KeyTable::check(&Self::keys(), &keys).map_err(fail)?;
+        KeyTable::check(&Self::keys(), &keys)
+            .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
         // transformers takes null for absent, too.
         let config: Self = dir.config_without_null()?;
         config.check().map_err(fail)?;
@@ -278,7 +279,7 @@ impl EncoderConfig {
         }
         if self.hidden_act != "gelu" {
             return Err(format!(
-                "`hidden_act` is `{}`; `gelu` is implemented",
+                "`hidden_act` is `{}`; `gelu` is implemented: compute such a model with transformers",
                 self.hidden_act
             ));
         }

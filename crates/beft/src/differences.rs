@@ -85,7 +85,6 @@ pub(crate) fn explain(differences: &[Difference], state: &str) -> String {
             "model" => Some(("the model's files", "the model")),
             "data" => Some(("the examples", "the data")),
             "task_definition" => Some(("the task's definition", "the task")),
-            "max_length" => Some(("the length of inputs", "the model and task")),
             _ => None,
         };
         match files {
@@ -202,11 +201,7 @@ mod tests {
                 json!("x"),
                 "the task that it was begun with",
             ),
-            (
-                "max_length",
-                json!(9),
-                "the model and task that it was begun with",
-            ),
+            ("max_length", json!(9), "--max-length 128"),
         ] {
             let mut fields = base.fields();
             fields[name] = value;

@@ -72,8 +72,10 @@ impl Tuned {
     ) -> Result<Predicted, Error> {
         let encoded = self.encode_texts(examples)?;
         let (inputs, savings) = (&encoded.encodings, Savings::default());
+        let scores = predict(&self.model, inputs, EVAL_BATCH, savings, on_done);
+        check_finite(&self.base, &scores)?;
         Ok(Predicted {
-            scores: predict(&self.model, inputs, EVAL_BATCH, savings, on_done),
+            scores,
             notes: self.base.input_notes("inputs", &encoded),
         })
     }
@@ -141,7 +143,6 @@ pub fn evaluate(tuned: &Tuned, task: &Task, data: &Dataset) -> Result<Evaluation
         )));
     }
     let Predicted { scores, notes } = tuned.predict(&data.examples, |_| ())?;
-    check_finite(&tuned.base, &scores)?;
     let targets = targets(task, data.examples.iter());
     let (targets, scores) = in_task_order(task, data, &tuned.labels, targets, scores)?;
     Ok(Evaluation {

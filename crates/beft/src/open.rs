@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use beft_checkpoint::{ADAPTER_SIDECAR, Adapter};
+use beft_checkpoint::{ADAPTER_SIDECAR, Adapter, TOKENIZER_FILES};
 use beft_nn::Precision;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
@@ -48,6 +48,12 @@ fn open_adapter(
     let longest = max_length.or(facts.max_length);
     let base = match model {
         Some(model) => Base::open(model, longest, device)?,
+        None if adapter.base_model.is_empty() => {
+            return Err(Error::Usage(format!(
+                "the adapter {} does not name its base model (base_model_name_or_path): give it with --model",
+                adapter_dir.display()
+            )));
+        }
         None => {
             let name = adapter.base_name();
             Base::open(&name, longest, device).map_err(|e| {
@@ -63,12 +69,12 @@ fn open_adapter(
     let fail =
         |reason: String| Error::Usage(format!("adapter {}: {reason}", adapter_dir.display()));
     let decoder = base.decoder_config().is_some();
-    if decoder && !adapter.head.is_empty() {
-        return Err(fail(
-            "it has a classification head, and a head on a decoder is not implemented: give the encoder it was \
-             trained on with --model"
-                .to_owned(),
-        ));
+    let head = adapter.head.keys().find(|name| is_head(name));
+    if let Some(head) = head.filter(|_| decoder) {
+        return Err(fail(format!(
+            "tensor `{head}` is of a classification head, and a head on a decoder is not implemented: give the \
+             encoder it was trained on with --model, or compute with PEFT"
+        )));
     }
     // A decoder has no head, and an adapter without one leaves the base's as it is.
     let named = facts.labels.as_ref().map(Vec::len);
@@ -98,7 +104,30 @@ fn open_adapter(
             adapter.apply(model, names, adapter_dir)?
         }
     };
-    facts.tuned(base, model, outputs, &whose, adapter.notes)
+    let mut notes = adapter.notes;
+    notes.extend(other_tokenizer(adapter_dir, &base));
+    facts.tuned(base, model, outputs, &whose, notes)
+}
+
+/// Whether a parameter belongs to what PEFT takes for a classification head.
+fn is_head(name: &str) -> bool {
+    ["classifier.", "score."]
+        .iter()
+        .any(|head| name.starts_with(head))
+}
+
+/// What to say of an adapter folder whose tokenizer is not the base's.
+fn other_tokenizer(adapter: &Path, base: &Base) -> Option<String> {
+    let read = |dir: &Path, name: &str| std::fs::read(dir.join(name)).ok();
+    let differs = TOKENIZER_FILES.into_iter().find(|name| {
+        let own = read(adapter, name);
+        own.is_some() && own != read(base.dir().path(), name)
+    })?;
+    Some(format!(
+        "{}: it differs from the base model's, which is used, as in PeftModel.from_pretrained; copy it over the base's \
+         if the adapter was trained with it",
+        adapter.join(differs).display()
+    ))
 }
 
 fn open_model(

@@ -84,11 +84,15 @@ impl PeftConfig {
         let kind = PeftType::named(name).ok_or_else(|| {
             format!(
                 "peft_type is `{name}`; {known} adapters can be used: merge another kind into its base with \
-                 PEFT (`merge_and_unload().save_pretrained(DIR)`) and give that folder with --model"
+                 PEFT (`merge_and_unload().save_pretrained(DIR)`) and give that folder with --model; what cannot \
+                 be merged (prompts) is for PEFT alone"
             )
         })?;
-        let unknown = KeyTable::check(&adapter_keys(kind), keys).map_err(|reason| {
-            format!("{reason}: merge the adapter into its base with PEFT (`merge_and_unload`)")
+        let unknown = KeyTable::check(&adapter_keys(kind), keys).map_err(|reason| match kind {
+            PeftType::PrefixTuning => format!("{reason}: compute such an adapter with PEFT"),
+            PeftType::Beft | PeftType::Lora => {
+                format!("{reason}: merge the adapter into its base with PEFT (`merge_and_unload`)")
+            }
         })?;
         let task = fields.text("task_type")?;
         if let Some(task) = task.filter(|task| ![SEQ_CLS, CAUSAL_LM].contains(task)) {
@@ -98,6 +102,15 @@ impl PeftConfig {
         }
         if kind == PeftType::Lora {
             check_initialization(keys.get("init_lora_weights"))?;
+            // PEFT fails at these, and takes its default where they are absent.
+            let null = ["r", "lora_alpha", "bias"]
+                .into_iter()
+                .find(|key| keys.get(*key) == Some(&Value::Null));
+            if let Some(key) = null {
+                return Err(format!(
+                    "`{key}` is null, which PEFT cannot use: give its value"
+                ));
+            }
         }
         let names = |key: &str| Names::read(key, keys.get(key));
         let list = |key: &str| keys.get(key).map_or(Ok(Vec::new()), |v| strings(key, v));
@@ -118,7 +131,8 @@ impl PeftConfig {
             ));
         }
         let lora = LoraSettings {
-            rank: fields.size("r")?,
+            // PEFT's default.
+            rank: fields.size("r")?.or(Some(8)),
             alpha: fields.number("lora_alpha")?.unwrap_or(LORA_ALPHA),
             ranks: fields.patterns("rank_pattern", as_size)?,
             alphas: fields.patterns("alpha_pattern", Value::as_f64)?,
@@ -275,6 +289,10 @@ mod tests {
                 "layer_replication",
             ),
             (r#"{"peft_type": "LORA", "bias": "some"}"#, "`some`"),
+            (
+                r#"{"peft_type": "LORA", "lora_alpha": null}"#,
+                "`lora_alpha` is null",
+            ),
             (r#"{"peft_type": "LORA", "r": "8"}"#, "whole number"),
             (
                 r#"{"peft_type": "LORA", "alpha_pattern": {"(": 1}}"#,

@@ -12,7 +12,7 @@ pub use targets::{Names, Targets};
 pub use write::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
 
 pub(crate) use keys::adapter_keys;
-pub(crate) use targets::is_suffix;
+pub(crate) use targets::{is_part, is_suffix};
 pub(crate) use write::EXTRA_BIASES_SCRIPT;
 
 /// PEFT wraps the model twice; the backbone's own names follow.

@@ -52,9 +52,9 @@ impl Adapter {
                 .unknown
                 .iter()
                 .map(|key| {
-                    format!(
-                        "{ADAPTER_CONFIG}: the key `{key}` is not known to PEFT and is not used"
-                    )
+                    let path = dir.join(ADAPTER_CONFIG);
+                    let path = path.display();
+                    format!("{path}: the key `{key}` is not known to PEFT and is not used")
                 })
                 .collect(),
             ..Self::default()
@@ -104,7 +104,12 @@ impl Adapter {
         weights: &TensorFiles,
         config: &PeftConfig,
     ) -> Result<(), Problem> {
-        let name = full.strip_prefix(WRAPPERS).unwrap_or(full);
+        let plain = (full == PROMPT).then_some(full);
+        let Some(name) = full.strip_prefix(WRAPPERS).or(plain) else {
+            return Err(Problem::Tensor(format!(
+                "tensor `{full}` does not begin with `{WRAPPERS}`, and PEFT passes such tensors over: rename it"
+            )));
+        };
         // With `bias="all"` PEFT saves the biases of a module that is saved whole three times: trained under its
         // own name and under that of its wrapper, and untrained.
         if name.contains(ORIGINAL) {
@@ -158,6 +163,10 @@ impl Adapter {
                 .insert(name.to_owned(), HeadTensor { shape, values });
         } else if name.ends_with(".bias") && config.lora.model_biases {
             self.extra.insert(name.replace(BASE_LAYER, "."), values);
+        } else if name.contains(BASE_LAYER) && name.ends_with(".weight") {
+            // PEFT saves the weight of an embedding that it targets, too.
+            let name = name.replace(BASE_LAYER, ".");
+            self.head.insert(name, HeadTensor { shape, values });
         } else if name.ends_with("embed_tokens.weight")
             || name.contains("embedding")
             || name.contains(".wte.")
@@ -260,10 +269,18 @@ fn read_all(files: &TensorFiles) -> Result<BTreeMap<String, Vec<f32>>, Checkpoin
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
     if !path.is_file() {
+        let below = subfolders(path);
+        let hint = match below.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; there are adapters in {}: give one of them",
+                below.join(", ")
+            ),
+        };
         return Err(CheckpointError::Adapter {
             path: path.to_owned(),
             reason: format!(
-                "no such file; an adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"
+                "no such file; an adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}{hint}"
             ),
         });
     }
@@ -272,4 +289,20 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Checkpoin
         path: path.to_owned(),
         source,
     })
+}
+
+/// The folders beside a missing config that hold adapters: checkpoints of a training, or named adapters.
+fn subfolders(path: &Path) -> Vec<String> {
+    let entries = path.parent().and_then(|dir| fs::read_dir(dir).ok());
+    let folders = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut found: Vec<String> = folders
+        .filter(|folder| folder.join(ADAPTER_CONFIG).is_file())
+        .map(|folder| folder.display().to_string())
+        .collect();
+    found.sort();
+    found
 }

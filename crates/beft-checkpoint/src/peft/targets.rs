@@ -87,6 +87,19 @@ pub(crate) fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
+impl std::fmt::Display for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.include)?;
+        if self.exclude != Names::default() {
+            write!(f, " with exclude_modules {}", self.exclude)?;
+        }
+        match &self.layers {
+            Some(layers) => write!(f, " with layers_to_transform {layers:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Targets {
     /// The modules whose names end in these.
     pub fn suffixes(names: Vec<String>) -> Self {
@@ -161,7 +174,7 @@ pub(crate) fn is_suffix(module: &str, suffix: &str) -> bool {
 }
 
 /// Whether a module is `name`, or a part of it, at whatever depth.
-fn is_part(module: &str, name: &str) -> bool {
+pub(crate) fn is_part(module: &str, name: &str) -> bool {
     format!(".{module}.").contains(&format!(".{name}."))
 }
 

@@ -64,6 +64,10 @@ impl Adapter {
         }
         match (&self.prefix, self.lora.values().next()) {
             (Some(prefix), _) => {
+                // Its config has no targets.
+                if let Some(keys) = config.as_object_mut() {
+                    keys.remove("target_modules");
+                }
                 config["peft_type"] = json!(PeftType::PrefixTuning.name());
                 config["num_virtual_tokens"] = json!(prefix.tokens);
                 config["token_dim"] = json!(prefix.width);

@@ -75,6 +75,13 @@ pub(super) fn build(
                 dir.display()
             ));
         }
+        if class != Class::Generic && !class.takes(found.get_model()) {
+            notes.push(format!(
+                "{}: {TOKENIZER} is of another kind than the tokenizer class {} builds; it is used as it is",
+                dir.display(),
+                class.name()
+            ));
+        }
         if !class.takes(found.get_model()) {
             let mut tokenizer = found;
             let generic = class == Class::Generic && settings.found && !unknown;

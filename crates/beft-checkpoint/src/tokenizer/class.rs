@@ -31,6 +31,11 @@ impl Class {
         "TokenizersBackend",
     ];
 
+    pub(super) fn name(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(class, _)| *class == self);
+        found.map_or("TokenizersBackend", |(_, name)| name)
+    }
+
     fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.into_iter().find(|(_, known)| *known == name);
         let generic = Self::GENERIC.contains(&name).then_some(Self::Generic);

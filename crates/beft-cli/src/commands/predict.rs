@@ -158,6 +158,12 @@ fn read(args: &PredictArgs, task: &Task) -> Result<Result<Dataset, DataError>> {
             args.data.display()
         );
     }
+    if !args.data.exists() {
+        bail!(
+            "{}: no such file: check the spelling and the current folder",
+            args.data.display()
+        );
+    }
     let Some(format) = format.or_else(|| InputFormat::of_path(&args.data)) else {
         bail!(
             "cannot tell the format of {} by its name: give --input-format lines, tsv, csv, jsonl or json",
