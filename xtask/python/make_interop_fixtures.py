@@ -22,7 +22,7 @@ import peft
 import torch
 import transformers
 from peft import PeftModel, get_peft_model
-from safetensors.torch import save_model
+from safetensors.torch import load_file, save_file, save_model
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
@@ -187,6 +187,14 @@ def adapters_on_bert() -> None:
     refused("vera", vera, "VERA")
 
 
+    adapter("lora-without-head", base, peft.LoraConfig(**usual), class_)
+    weights = ROOT / "lora-without-head/adapter_model.safetensors"
+    kept = {name: value for name, value in load_file(weights).items() if "classifier" not in name}
+    save_file(kept, weights, metadata={"format": "pt"})
+    args = ["predict", "--model", "@bert", "--adapter", "@lora-without-head"]
+    case("lora-without-head", args, "good film\n", refuses="modules_to_save names `classifier`")
+
+
 def adapters_on_others() -> None:
     base = out("roberta")
     config = transformers.RobertaConfig(
@@ -261,6 +269,31 @@ def checkpoints() -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
     case("quantized", ["predict", "--model", "@quantized"], "good\n", refuses="quantization_config")
+
+    folder = out("several-labels")
+    bert(folder, num_labels=3, problem_type="multi_label_classification")
+    word_pieces(folder)
+    case("several-labels", ["predict", "--model", "@several-labels"], "good\n", refuses="problem_type")
+
+    folder = out("no-numbers")
+    model = bert(folder, num_labels=2)
+    model.classifier.bias.data[0] = float("nan")
+    model.save_pretrained(folder)
+    word_pieces(folder)
+    case("no-numbers", ["predict", "--model", "@no-numbers"], "good\n", refuses="no numbers")
+
+    # Older keys beside newer ones: the older win.
+    folder = out("rope-scaling")
+    model = decoder("llama")
+    model.save_pretrained(folder)
+    byte_words(folder)
+    config = json.loads((folder / "config.json").read_text())
+    stretched = {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}
+    (folder / "config.json").write_text(json.dumps(config | stretched))
+    again = transformers.LlamaForCausalLM.from_pretrained(folder)
+    args = ["generate", "--model", "@rope-scaling", "--prompt", "the movie was", "--max-new-tokens", "8"]
+    case("rope-scaling", args, text=greedy(again, folder, "the movie was", 8))
+    assert greedy(model, folder, "the movie was", 8) != greedy(again, folder, "the movie was", 8)
 
 
 def tokenizers() -> None:
