@@ -46,10 +46,10 @@ pub(crate) enum Command {
     /// Print which rows of the training file a run learns from, one number a line.
     Sample(SampleArgs),
     /// Many trainings side by side: models x tasks x regimes x modes x seeds, with significance and
-    /// which scorer picked right. Can be stopped and gone on with.
+    /// which scorer picked right. Can be interrupted; run it again to continue.
     Compare(CompareArgs),
     /// The best learning rate of each mode: modes x learning rates x seeds, as many as go together in
-    /// one pass. Can be stopped and gone on with.
+    /// one pass. Can be interrupted; run it again to continue.
     Sweep(SweepArgs),
     /// Some trainings of a comparison or a sweep, in a process of their own.
     #[command(hide = true)]

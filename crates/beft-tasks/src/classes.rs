@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::shown::listed;
 use crate::{DataError, Task, TaskKind};
 
-/// The classes of a model, named for a task.
+/// A model's classes under the names that a task gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassNames {
     /// A name for each output of the model, in the order of the outputs.

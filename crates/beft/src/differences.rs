@@ -143,7 +143,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Fails with the differences when an output of other trainings is to be gone on with.
+/// Fails with the differences when the output to resume is from other trainings.
 pub(crate) fn check_same(
     path: &Path,
     state: &'static str,

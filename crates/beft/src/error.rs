@@ -69,7 +69,7 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
-    /// A training that was to be gone on with, and has other settings.
+    /// The training to resume has other settings.
     #[error("{}: {}", .path.display(), explain(.differences, .state))]
     OtherSettings {
         /// Where the other one's settings are.

@@ -16,8 +16,8 @@ use crate::{Base, Error, Objective, TuneJob, TuneOptions};
 /// Everything that a training's result follows from, to the last bit. Two trainings with equal records
 /// give the same model.
 ///
-/// An interrupted training is gone on with, and a finished cell of a comparison found again, only where
-/// the records are equal. A setting that changes a result has to be in here, and nowhere else.
+/// A training is resumed, and a finished cell of a comparison is reused, only if the records are equal. A
+/// setting that changes a result has to be in here, and nowhere else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRecord {
     /// Version of this crate.

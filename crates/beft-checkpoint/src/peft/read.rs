@@ -291,7 +291,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Checkpoin
     })
 }
 
-/// The folders beside a missing config that hold adapters: checkpoints of a training, or named adapters.
+/// Adapter folders next to where a config is missing, such as the checkpoints of a training.
 fn subfolders(path: &Path) -> Vec<String> {
     let entries = path.parent().and_then(|dir| fs::read_dir(dir).ok());
     let folders = entries

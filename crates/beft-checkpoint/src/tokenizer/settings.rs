@@ -138,7 +138,7 @@ impl TokenizerSettings {
     /// Reads the files of a folder, of which none needs to be there.
     pub(crate) fn read(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join(CONFIG);
-        let Some(mut keys) = object(&path)? else {
+        let Some(keys) = object(&path)? else {
             let mut settings = Self::default();
             settings.add_legacy(dir)?;
             return Ok(settings);
@@ -154,7 +154,7 @@ impl TokenizerSettings {
             .filter(|key| !key.ends_with("_token") && !key.ends_with("_tokens"))
             .map(str::to_owned)
             .collect();
-        let mut settings = Self::from_keys(&mut keys).map_err(&fail)?;
+        let mut settings = Self::from_keys(&keys).map_err(&fail)?;
         settings.notes = unknown
             .iter()
             .map(|key| {
@@ -170,7 +170,7 @@ impl TokenizerSettings {
         Ok(settings)
     }
 
-    fn from_keys(keys: &mut Map<String, Value>) -> Result<Self, String> {
+    fn from_keys(keys: &Map<String, Value>) -> Result<Self, String> {
         let flag = |key: &str| match keys.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     fn read(json: &str) -> Result<TokenizerSettings, String> {
-        TokenizerSettings::from_keys(&mut serde_json::from_str(json).unwrap())
+        TokenizerSettings::from_keys(&serde_json::from_str(json).unwrap())
     }
 
     #[test]

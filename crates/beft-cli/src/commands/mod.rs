@@ -185,11 +185,11 @@ fn warn_of_state(path: &Path, resume: bool, progress: &Progress) {
     }
 }
 
-/// What is said when there is nothing to go on with.
+/// The message when a training to resume is finished.
 const FINISHED: &str = "the training is finished, with these very settings: nothing is trained again, and nothing is changed";
 
-/// Whether a training that ended so cannot be gone on with: it diverged. Any other failure, such as a full
-/// disk, leaves its state of use.
+/// Whether a training that failed this way cannot be resumed, because it diverged. After any other failure,
+/// such as a full disk, its saved state can still be used.
 fn is_lost(error: &beft::Error) -> bool {
     matches!(
         error,
