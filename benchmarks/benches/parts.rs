@@ -5,12 +5,12 @@
 
 use std::hint::black_box;
 
-use beft::core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
-use beft::encoder::{EncoderConfig, EncoderForSequenceClassification};
-use beft::nn::{Batch, Padding, Rows, Savings, SequenceClassifier, gelu};
-use beft::score::{Beft, Magnitude, Scorer};
-use beft::train::{GradMasks, TrainConfig, fisher, training_step, with_trainable};
 use beft::{Base, parse_device};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
+use beft_nn::{Batch, Padding, Rows, Savings, SequenceClassifier, gelu};
+use beft_score::{Beft, Magnitude, Scorer};
+use beft_train::{GradMasks, TrainConfig, fisher, training_step, with_trainable};
 use burn::module::Module;
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Distribution, Tensor};

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use beft::core::Encoding;
-use beft::nn::{Batch, Padding, SequenceClassifier};
 use beft::{Base, Model, parse_device};
+use beft_core::Encoding;
+use beft_nn::{Batch, Padding, SequenceClassifier};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     let layer = &model.encoder.layers[0];
     let [hidden, wide] = layer.intermediate.dims();
     let flops = operations(
-        base.num_layers(),
+        base.config().num_layers(),
         hidden,
         wide,
         args.batch_size,

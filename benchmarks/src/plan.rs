@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use beft::checkpoint::save_model;
-use beft::core::EncodedSet;
-use beft::train::epoch_order;
 use beft::{Base, DataOptions, TaskData, find_task, parse_device};
+use beft_checkpoint::save_model;
+use beft_core::{Encoding, Targets};
+use beft_tasks::Task;
+use beft_train::epoch_order;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -48,19 +49,24 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let orders = (1..=args.epochs)
         .map(|epoch| epoch_order(data.train.len(), seed, epoch))
         .collect::<Vec<_>>();
-    if task.prompt.is_some() {
+    if let Task::Prompted(_) = task {
         std::fs::create_dir_all(&args.out)?;
+        let scored = data
+            .dev
+            .iter()
+            .filter_map(|dev| Some((dev, dev.inputs.targets()?)));
+        let dev = scored.flat_map(|(dev, targets)| prompts(dev.inputs.encodings(), targets));
         let plan = json!({
             "learning_rate": task.defaults.learning_rate,
             "batch_size": task.defaults.batch_size,
             "orders": orders,
-            "train": prompts(&data.train),
-            "dev": data.dev.iter().flat_map(|dev| prompts(&dev.set)).collect::<Vec<_>>(),
+            "train": prompts(&data.train.encodings, &data.train.targets),
+            "dev": dev.collect::<Vec<_>>(),
         });
         std::fs::write(args.out.join("plan.json"), plan.to_string())?;
         return Ok(());
     }
-    let (model, _) = base.model(data.outputs(), seed)?;
+    let (model, _) = base.model(data.outputs.count(), seed)?;
     std::fs::create_dir_all(&args.out)?;
     let facts = Map::from_iter([("plan".to_owned(), json!(true))]);
     save_model(
@@ -69,11 +75,11 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         model.hf_class(),
         &model,
         model.names(),
-        &data.labels,
+        data.outputs.names(),
         &facts,
     )?;
     let dev = data.dev.first().context("the task has no dev split")?;
-    let rows = |examples: &[beft::tasks::Example]| -> Vec<_> {
+    let rows = |examples: &[beft_tasks::Example]| -> Vec<_> {
         examples
             .iter()
             .map(|e| json!([e.text, e.text_pair]))
@@ -84,7 +90,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         "train": rows(&data.train_examples),
         "train_labels": data.train.targets.to_f64(),
         "dev": rows(&dev.examples),
-        "dev_labels": dev.set.targets.to_f64(),
+        "dev_labels": dev.inputs.targets().map(Targets::to_f64),
         "orders": orders,
     });
     std::fs::write(args.out.join("plan.json"), plan.to_string())?;
@@ -92,9 +98,8 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
 }
 
 /// Token ids of each prompt and of what follows it, how many of those count, and which is right.
-fn prompts(set: &EncodedSet) -> Vec<Value> {
-    let right = set.targets.to_f64();
-    let examples = set.encodings.iter().zip(right);
+fn prompts(encodings: &[Encoding], targets: &Targets) -> Vec<Value> {
+    let examples = encodings.iter().zip(targets.to_f64());
     examples
         .map(|(encoding, right)| {
             let (prompt, mut rest) = encoding.ids.split_at(encoding.prompt_len());

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use beft::compare::{Cell, CompareSpec, TaskSpec, passes, run_cells};
+use beft_compare::{CompareSpec, TaskSpec, Trial, joint_trials, run_trials};
 use clap::Args;
 use serde_json::json;
 
@@ -47,16 +47,19 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         objective: Default::default(),
         mode: Default::default(),
     };
-    let cells = spec.cells(&source.device, "f32", None)?;
+    let trials = spec.trials(&source.device, "f32", None)?;
     let folder = std::env::temp_dir().join(format!("beft-together-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let begin = Instant::now();
-    let mut losses = vec![0.0; cells.len()];
-    for (index, pass) in passes(&cells, args.together)?.into_iter().enumerate() {
-        let of: Vec<Cell> = pass.iter().map(|cell| cells[*cell].clone()).collect();
-        let results = run_cells(&of, &folder.join(index.to_string()), |_, _| ())?;
-        for (cell, result) in pass.into_iter().zip(results) {
-            losses[cell] = result.epochs.last().map_or(f64::NAN, |e| e.train_loss);
+    let mut losses = vec![0.0; trials.len()];
+    for (index, pass) in joint_trials(&trials, args.together)?
+        .into_iter()
+        .enumerate()
+    {
+        let of: Vec<Trial> = pass.iter().map(|trial| trials[*trial].clone()).collect();
+        let results = run_trials(&of, &folder.join(index.to_string()), |_, _| ())?;
+        for (trial, result) in pass.into_iter().zip(results) {
+            losses[trial] = result.epochs.last().map_or(f64::NAN, |e| e.train_loss);
         }
     }
     let seconds = begin.elapsed().as_secs_f64();

@@ -1,10 +1,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use beft::core::Mode;
-use beft::nn::Savings;
-use beft::train::Event;
 use beft::{Base, DataOptions, TaskData, TuneOptions, find_task, parse_device, tune};
+use beft_core::Mode;
+use beft_nn::Savings;
+use beft_train::Event;
 use clap::Args;
 use serde_json::json;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     )?;
     let read = begin.elapsed().as_secs_f64();
     let begin = Instant::now();
-    base.model(data.outputs(), u64::from(source.seed))?;
+    base.model(data.outputs.count(), u64::from(source.seed))?;
     let load = opened + begin.elapsed().as_secs_f64();
     let mut savings = Savings::default();
     for name in &args.without {

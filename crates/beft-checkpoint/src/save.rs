@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use beft_core::{check_replaceable, write_dir_atomic};
+use beft_files::{check_replaceable, write_dir_atomic};
 use beft_nn::read_params;
 use burn::module::Module;
 use safetensors::Dtype;

@@ -3,14 +3,14 @@ mod decoders;
 
 use std::path::PathBuf;
 
-use beft::core::{BiasTerm, Mode, TermSet};
-use beft::nn::Savings;
-use beft::score::{ScorerKind, UnknownScorer};
-use beft::tasks::Regime;
 use beft::{Objective, Precision};
+use beft_core::{BiasTerm, Mode, TermSet};
+use beft_nn::Savings;
+use beft_score::{ScorerKind, UnknownScorer};
+use beft_tasks::Regime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use compare::{CellArgs, CompareArgs, ComparePassArgs, SweepArgs};
+pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
 pub(crate) use decoders::{GenerateArgs, PlanArgs};
 
 /// Bias-efficient fine-tuning: find the bias worth training, train only that, show that it was

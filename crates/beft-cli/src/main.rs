@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod hints;
 mod memory;
 mod output;
 mod progress;
@@ -60,7 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Sample(args) => commands::sample::sample(&args),
         Command::Compare(args) => commands::compare::compare(&args),
         Command::Sweep(args) => commands::sweep::sweep(&args),
-        Command::ComparePass(args) => commands::cells::pass(&args),
+        Command::ComparePass(args) => commands::trials::pass(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
         Command::Devices => {
@@ -71,7 +72,8 @@ fn run(command: Command) -> Result<()> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    output::tell!("error: {}", message(error));
+    let hint = hints::hint(error).map(|hint| format!(": {hint}"));
+    output::tell!("error: {}{}", message(error), hint.unwrap_or_default());
     ExitCode::from(2)
 }
 

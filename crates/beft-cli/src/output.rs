@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail};
-use beft::core::FolderLock;
+use beft_files::FolderLock;
 
 /// Prints a line to standard output, as `println!` does. A failure does not panic: [`finish`] reports
 /// it.

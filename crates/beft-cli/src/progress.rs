@@ -3,7 +3,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::output::tell;
-use beft::train::{Event, Metrics};
+use beft_train::{Event, Metrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Draws progress on standard error: a bar on a terminal, else one plain line per epoch.
@@ -170,11 +170,11 @@ pub(crate) fn metrics(metrics: &Metrics) -> String {
 }
 
 /// Progress of many trainings in processes of their own: a bar on a terminal, else a line each.
-pub(crate) struct CellsProgress {
+pub(crate) struct TrialsProgress {
     bar: ProgressBar,
 }
 
-impl CellsProgress {
+impl TrialsProgress {
     /// `done` of `len` are finished already.
     pub(crate) fn new(len: usize, done: usize) -> Self {
         let target = match std::io::stderr().is_terminal() {
@@ -247,7 +247,7 @@ impl Downloads {
     }
 
     /// Shows how far a file is.
-    pub(crate) fn show(&self, progress: &beft::hub::Progress<'_>) {
+    pub(crate) fn show(&self, progress: &beft_hub::Progress<'_>) {
         if *self.file.borrow() != progress.file {
             progress.file.clone_into(&mut self.file.borrow_mut());
             if self.bar.is_hidden() {

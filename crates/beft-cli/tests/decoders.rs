@@ -409,7 +409,7 @@ fn what_does_not_fit_is_said() {
         &[
             "tune", "--model", "model", "--task", "cola", "--data", "sst2",
         ],
-        "cola is a task of encoders",
+        "cola is a task of labelled texts",
     );
     refused(
         &[

@@ -163,7 +163,7 @@ fn settings_that_make_no_sense() {
     assert_says(
         &scratch,
         &["--train-size", "25"],
-        &["--train-size 25", "24 examples"],
+        &["25 training examples", "24 examples", "--train-size"],
     );
     for wrong in ["0", "-1", "nan", "inf", "1e39"] {
         assert_says(&scratch, &["--lr", wrong], &["--lr", "positive and finite"]);
@@ -300,7 +300,7 @@ fn adapters_that_do_not_fit() {
         "out/adapter/beft.json",
         &sidecar.replace("\"max_length\": ", "\"max_length\": -"),
     );
-    assert!(eval(&[]).contains("beft.json says max_length -"));
+    assert!(eval(&[]).contains("beft.json: max_length is -"));
     scratch.write("out/adapter/beft.json", &sidecar);
 
     // One bias of three, or half the head, is missing; or it is said to be another term's.

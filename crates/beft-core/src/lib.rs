@@ -6,21 +6,22 @@
 //! * [`Mode`]: a term set, or one of what it is compared with (`full`, `random`, `lora-v`).
 //! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
 //! * [`Encoding`]: one tokenised input, what tokenizers hand to models.
+//! * [`Metric`], [`Targets`], [`Prediction`]: what is measured, what is right, what a model says.
 //!
 //! This crate knows nothing of tensors, models or files, so that everything else can depend on it.
 
-mod atomic;
 mod encoding;
-mod lock;
+mod metric;
 mod mode;
+mod output;
 mod snapshot;
 mod term;
 mod term_set;
 
-pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use encoding::{Branch, EncodedSet, Encoding, Targets};
-pub use lock::{FolderLock, LockError};
+pub use metric::Metric;
 pub use mode::{Asked, Mode, ModeError};
+pub use output::{OutputKind, Outputs, Prediction};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

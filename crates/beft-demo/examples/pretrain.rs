@@ -362,7 +362,7 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
     config["model_type"] = json!("bert");
     config["architectures"] = json!(["BertForMaskedLM"]);
     config["pad_token_id"] = json!(0);
-    beft_core::write_dir_atomic(
+    beft_files::write_dir_atomic(
         out,
         &[
             ("config.json", format!("{config:#}\n").into_bytes()),

@@ -12,7 +12,7 @@
 use std::path::Path;
 use std::{fs, io};
 
-use beft_core::write_dir_atomic;
+use beft_files::write_dir_atomic;
 
 pub mod corpus;
 pub mod labelled;

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use beft_tasks::Metric;
+use beft_core::Metric;
 
 /// Any metric of class predictions, without unit. For the correlations, the class indices are the
 /// values.
@@ -43,7 +43,8 @@ pub fn compute_values(metric: Metric, values: &[f64], predictions: &[f64]) -> Op
     match metric {
         Metric::Pearson => pearson(values, predictions),
         Metric::Spearman => spearman(values, predictions),
-        _ => None,
+        Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => None,
+        Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }
 

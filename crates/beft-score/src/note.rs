@@ -1,4 +1,9 @@
+use std::collections::BTreeMap;
 use std::fmt;
+
+use beft_core::BiasTerm;
+
+use crate::Scores;
 
 /// What a reader must know about the score of one bias.
 ///
@@ -37,6 +42,39 @@ impl fmt::Display for Note {
             Self::NotFinite => f.write_str("not a finite number, score undefined"),
         }
     }
+}
+
+impl Scores {
+    /// The notes in words, one for each kind with its sites: a model without biases has the same note
+    /// everywhere.
+    pub fn notes_in_words(&self) -> Vec<String> {
+        let mut kinds: BTreeMap<String, BTreeMap<BiasTerm, Vec<(usize, String)>>> = BTreeMap::new();
+        for (site, note) in self.notes() {
+            let (kind, detail) = match note {
+                Note::Obtuse { degrees } => ("angle over 90°".into(), format!(" ({degrees:.1}°)")),
+                other => (other.to_string(), String::new()),
+            };
+            let sites = kinds.entry(kind).or_default().entry(site.term).or_default();
+            sites.push((site.layer, detail));
+        }
+        let words = |(kind, terms): (String, BTreeMap<BiasTerm, Vec<(usize, String)>>)| {
+            let sites = terms.iter().flat_map(|(term, l)| ranges(*term, l));
+            format!("{kind}: {}", sites.collect::<Vec<_>>().join(", "))
+        };
+        kinds.into_iter().map(words).collect()
+    }
+}
+
+/// The sites of a term, neighbouring layers without detail as a range: `q@0-11`.
+fn ranges(term: BiasTerm, layers: &[(usize, String)]) -> Vec<String> {
+    layers
+        .chunk_by(|a, b| a.0 + 1 == b.0 && a.1.is_empty() && b.1.is_empty())
+        .map(|run| match run {
+            [first, .., last] => format!("{term}@{}-{}", first.0, last.0),
+            [(layer, detail)] => format!("{term}@{layer}{detail}"),
+            [] => String::new(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

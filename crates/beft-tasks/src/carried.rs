@@ -1,23 +1,91 @@
 //! A task as a value that is kept beside what was trained on it.
 
+use std::collections::BTreeMap;
+
+use beft_core::Metric;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Candidates, ClassLabel, Metric, PromptTask, Task, TaskError, TaskKind};
+use crate::{
+    Candidates, ClassLabel, Defaults, Form, Hub, LabelTarget, LabelledTask, PromptKind, PromptTask,
+    Regimes, Split, Task, TaskError, TaskInfo, TaskKind, Template, TextColumns,
+};
+
+/// How a task is written. Adapters and journals of all versions hold this, so its keys and their order
+/// stay as they are.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    title: String,
+    kind: TaskKind,
+    text_columns: TextColumns,
+    pair_columns: TextColumns,
+    pair_required: bool,
+    label_columns: Vec<String>,
+    labels: Option<Vec<ClassLabel>>,
+    no_label: Option<String>,
+    range: Option<(f64, f64)>,
+    headerless: Vec<String>,
+    skip_malformed: bool,
+    mismatched: bool,
+    files: BTreeMap<Split, String>,
+    hub: Option<Hub>,
+    metrics: Vec<Metric>,
+    defaults: Defaults,
+    regimes: Regimes,
+    prompt: Option<WrittenPrompt>,
+}
+
+/// What a task of prompts has beside, some of it a second time.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPrompt {
+    name: String,
+    title: String,
+    kind: PromptKind,
+    template: Template,
+    candidates: Candidates,
+    label_columns: Vec<String>,
+    labels: Option<Vec<ClassLabel>>,
+    no_label: Option<String>,
+    headerless: Vec<String>,
+    skip_malformed: bool,
+    form: Form,
+    files: BTreeMap<Split, String>,
+    metrics: Vec<Metric>,
+    defaults: WrittenDefaults,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDefaults {
+    learning_rate: f64,
+    epochs: usize,
+    batch_size: usize,
+    train_size: usize,
+    dev_size: usize,
+    max_length: usize,
+    max_new_tokens: usize,
+}
 
 impl Task {
-    /// Whether it is a built-in task, in the form for encoders or that for decoders, as it stands
-    /// in the tables.
+    /// Whether it is a built-in task as it stands in the tables.
     pub fn is_built_in(&self) -> bool {
-        match &self.prompt {
-            None => Self::named(&self.name).is_ok_and(|task| task == *self),
-            Some(_) => PromptTask::named(&self.name).is_ok_and(|task| task.into_task() == *self),
+        match self {
+            Self::Labelled(task) => LabelledTask::named(&task.name).is_ok_and(|t| t == *task),
+            Self::Prompted(task) => PromptTask::named(&task.name).is_ok_and(|t| t == *task),
         }
     }
 
     /// The whole task as a JSON value, from which [`Task::from_definition`] makes an equal one.
     pub fn definition(&self) -> Value {
+        let written = match self.clone() {
+            Self::Labelled(task) => Written::labelled(task),
+            Self::Prompted(task) => Written::prompted(task),
+        };
         // There is nothing in it that JSON cannot hold.
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::to_value(written).unwrap_or_default()
     }
 
     /// The task that [`Task::definition`] gave.
@@ -27,11 +95,133 @@ impl Task {
     /// [`TaskError::Definition`] when a key is missing, unknown, or has a value that makes no sense.
     pub fn from_definition(definition: &Value) -> Result<Self, TaskError> {
         let wrong = |message: String| TaskError::Definition { message };
-        let task: Self =
+        let written: Written =
             serde_json::from_value(definition.clone()).map_err(|e| wrong(e.to_string()))?;
-        match task.sound() {
-            Ok(()) => Ok(task),
+        match written.sound() {
+            Ok(()) => Ok(written.task()),
             Err(key) => Err(wrong(format!("`{key}` makes no sense"))),
+        }
+    }
+}
+
+impl Written {
+    fn labelled(task: LabelledTask) -> Self {
+        let kind = task.target.kind();
+        let (labels, range) = match task.target {
+            LabelTarget::Classes(labels) => (labels, None),
+            LabelTarget::Value(range) => (None, range),
+        };
+        Self {
+            kind,
+            labels,
+            range,
+            text_columns: task.text_columns,
+            pair_columns: task.pair_columns,
+            pair_required: task.pair_required,
+            mismatched: task.mismatched,
+            ..Self::of(task.info)
+        }
+    }
+
+    fn prompted(task: PromptTask) -> Self {
+        let (info, usual) = (task.info, task.candidates.kind());
+        let defaults = info.defaults;
+        let prompt = WrittenPrompt {
+            name: info.name.clone(),
+            title: info.title.clone(),
+            kind: usual,
+            template: task.template,
+            candidates: task.candidates,
+            label_columns: info.label_columns.clone(),
+            labels: task.labels.clone(),
+            no_label: info.no_label.clone(),
+            headerless: info.headerless.clone(),
+            skip_malformed: info.skip_malformed,
+            form: task.form,
+            files: info.files.clone(),
+            metrics: info.metrics.clone(),
+            defaults: WrittenDefaults {
+                learning_rate: defaults.learning_rate,
+                epochs: defaults.epochs,
+                batch_size: defaults.batch_size,
+                train_size: defaults.train_size.unwrap_or_default(),
+                dev_size: task.dev_size,
+                max_length: defaults.max_length.unwrap_or_default(),
+                max_new_tokens: task.max_new_tokens,
+            },
+        };
+        Self {
+            labels: task.labels.filter(|_| usual == PromptKind::Classification),
+            headerless: Vec::new(),
+            prompt: Some(prompt),
+            ..Self::of(info)
+        }
+    }
+
+    fn of(info: TaskInfo) -> Self {
+        let none = || TextColumns::First(Vec::new());
+        Self {
+            name: info.name,
+            title: info.title,
+            kind: TaskKind::Classification,
+            text_columns: none(),
+            pair_columns: none(),
+            pair_required: false,
+            label_columns: info.label_columns,
+            labels: None,
+            no_label: info.no_label,
+            range: None,
+            headerless: info.headerless,
+            skip_malformed: info.skip_malformed,
+            mismatched: false,
+            files: info.files,
+            hub: info.hub,
+            metrics: info.metrics,
+            defaults: info.defaults,
+            regimes: info.regimes,
+            prompt: None,
+        }
+    }
+
+    fn task(self) -> Task {
+        let headerless = match &self.prompt {
+            Some(prompt) => prompt.headerless.clone(),
+            None => self.headerless,
+        };
+        let info = TaskInfo {
+            name: self.name,
+            title: self.title,
+            label_columns: self.label_columns,
+            no_label: self.no_label,
+            headerless,
+            skip_malformed: self.skip_malformed,
+            files: self.files,
+            hub: self.hub,
+            metrics: self.metrics,
+            defaults: self.defaults,
+            regimes: self.regimes,
+        };
+        match self.prompt {
+            Some(prompt) => Task::Prompted(PromptTask {
+                info,
+                template: prompt.template,
+                candidates: prompt.candidates,
+                labels: prompt.labels,
+                form: prompt.form,
+                dev_size: prompt.defaults.dev_size,
+                max_new_tokens: prompt.defaults.max_new_tokens,
+            }),
+            None => Task::Labelled(LabelledTask {
+                info,
+                text_columns: self.text_columns,
+                pair_columns: self.pair_columns,
+                pair_required: self.pair_required,
+                mismatched: self.mismatched,
+                target: match self.kind {
+                    TaskKind::Classification => LabelTarget::Classes(self.labels),
+                    TaskKind::Regression => LabelTarget::Value(self.range),
+                },
+            }),
         }
     }
 
@@ -46,8 +236,8 @@ impl Task {
         ];
         let ordered = |(low, high): (f64, f64)| low.is_finite() && high.is_finite() && low < high;
         let metric = |metric: &Metric| match &self.prompt {
-            None => metric.suits(self.kind, classes),
-            Some(prompt) => metric.suits_prompt(prompt.kind, classes),
+            None => self.kind.suits(*metric, classes),
+            Some(prompt) => prompt.kind.suits(*metric, classes),
         };
         check(plain(&self.name), "name")?;
         // From which names of files are made.
@@ -75,7 +265,7 @@ impl Task {
     }
 }
 
-impl PromptTask {
+impl WrittenPrompt {
     fn sound(&self) -> Result<(), &'static str> {
         let texts = match &self.candidates {
             Candidates::Classes(texts) => Some(texts.len()),
@@ -95,7 +285,7 @@ impl PromptTask {
             "prompt.labels",
         )?;
         check(!self.label_columns.is_empty(), "prompt.label_columns")?;
-        let suits = |metric: &Metric| metric.suits_prompt(self.kind, texts);
+        let suits = |metric: &Metric| self.kind.suits(*metric, texts);
         check(
             !self.metrics.is_empty() && self.metrics.iter().all(suits),
             "prompt.metrics",
@@ -148,8 +338,8 @@ mod tests {
     use super::*;
 
     fn all() -> impl Iterator<Item = Task> {
-        let encoders = Task::names().map(|name| Task::named(name).unwrap());
-        let decoders = PromptTask::names().map(|name| PromptTask::named(name).unwrap().into_task());
+        let encoders = LabelledTask::names().map(|name| LabelledTask::named(name).unwrap().into());
+        let decoders = PromptTask::names().map(|name| PromptTask::named(name).unwrap().into());
         encoders.chain(decoders)
     }
 
@@ -169,8 +359,8 @@ mod tests {
 
     #[test]
     fn a_definition_that_makes_no_sense_is_refused() {
-        let rte = Task::named("rte").unwrap().definition();
-        let copa = PromptTask::named("copa").unwrap().into_task().definition();
+        let rte = Task::from(LabelledTask::named("rte").unwrap()).definition();
+        let copa = Task::from(PromptTask::named("copa").unwrap()).definition();
         for (of, pointer, value, expected) in [
             (&rte, "/name", Value::from("a/b"), "`name` makes no sense"),
             (
@@ -268,10 +458,6 @@ mod tests {
             *definition.pointer_mut(pointer).unwrap() = value;
             let error = Task::from_definition(&definition).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{pointer}: {error}");
-            assert!(
-                error.ends_with(": give the file of the task with --task"),
-                "{error}"
-            );
         }
         let mut other = rte.clone();
         other["colour"] = Value::from(1);

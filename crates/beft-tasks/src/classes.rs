@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::shown::listed;
-use crate::{DataError, Task, TaskKind};
+use crate::{DataError, LabelledTask, TaskKind};
 
 /// A model's classes under the names that a task gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct ClassNames {
     pub note: Option<String>,
 }
 
-impl Task {
+impl LabelledTask {
     /// Names the classes of a model, of which `model` are its own names, in the order of its outputs.
     ///
     /// Names that the task knows stay as they are, whatever their letter case and order. Hugging
@@ -29,7 +29,7 @@ impl Task {
             names: model.to_vec(),
             note: None,
         };
-        let known = match (self.kind, self.label_names()) {
+        let known = match (self.target.kind(), self.label_names()) {
             (TaskKind::Classification, Some(known)) if !model.is_empty() => known,
             _ => return Ok(same),
         };
@@ -66,7 +66,7 @@ impl Task {
     /// Of each name of a class the index of the label that the task knows by it; `None` where there
     /// is no such label. Without labels of its own each stays at its place.
     pub fn classes_of(&self, names: &[String]) -> Vec<Option<usize>> {
-        let Some(labels) = self.labels.as_ref() else {
+        let Some(labels) = self.classes() else {
             return (0..names.len()).map(Some).collect();
         };
         let mut known = KnownLabels::default();
@@ -118,7 +118,7 @@ pub(crate) struct KnownLabels {
 impl KnownLabels {
     /// The labels `names`, with the spellings that `task` has for them. `own` are the names that
     /// the model has for the same classes.
-    pub(crate) fn of(task: &Task, names: &[String], own: &[String]) -> Self {
+    pub(crate) fn of(task: &LabelledTask, names: &[String], own: &[String]) -> Self {
         let mut known = Self::default();
         for (index, name) in names.iter().enumerate() {
             known.add(name, index);
@@ -128,7 +128,7 @@ impl KnownLabels {
                 known.add(name, index);
             }
         }
-        match &task.labels {
+        match task.classes() {
             Some(labels) => {
                 for (index, class) in task.classes_of(names).into_iter().enumerate() {
                     let label = class.and_then(|class| labels.get(class));
@@ -179,7 +179,9 @@ mod tests {
     }
 
     fn named(task: &str, model: &[&str]) -> Result<(Vec<String>, bool), String> {
-        let found = Task::named(task).unwrap().name_classes(&names(model));
+        let found = LabelledTask::named(task)
+            .unwrap()
+            .name_classes(&names(model));
         let found = found.map(|found| (found.names, found.note.is_some()));
         found.map_err(|error| error.to_string())
     }
@@ -223,7 +225,7 @@ mod tests {
             );
         }
         assert_eq!(named("stsb", &[]), Ok((Vec::new(), false)));
-        let task = Task::named("mnli").unwrap();
+        let task = LabelledTask::named("mnli").unwrap();
         let note = task.name_classes(&names(&["LABEL_0", "LABEL_1", "LABEL_2"]));
         assert_eq!(
             note.unwrap().note.unwrap(),
@@ -234,10 +236,10 @@ mod tests {
 
     #[test]
     fn numbers_are_matched_with_numbered_labels_first() {
-        let mut task = Task::named("text").unwrap();
+        let mut task = LabelledTask::named("text").unwrap();
         let set =
             |words: &[&str]| crate::task::class_labels(words.iter().map(|w| names(&[w])).collect());
-        task.labels = Some(set(&["1", "2", "3"]));
+        task.target = crate::LabelTarget::Classes(Some(set(&["1", "2", "3"])));
         let found = |model: &[&str]| task.name_classes(&names(model)).map(|found| found.names);
         assert_eq!(found(&["0", "1", "2"]).unwrap(), ["1", "2", "3"]);
         assert_eq!(found(&["3", "1", "2"]).unwrap(), ["3", "1", "2"]);
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn letter_case_and_zero_fractions_do_not_matter_where_they_mean_nothing() {
-        let task = Task::named("text").unwrap();
+        let task = LabelledTask::named("text").unwrap();
         let index =
             |labels: &[&str], label| KnownLabels::of(&task, &names(labels), &[]).index(label);
         assert_eq!(index(&["Neg", "Pos"], "POS"), Some(1));

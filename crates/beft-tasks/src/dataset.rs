@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::reading::Reading;
 use crate::records::LabelUse;
-use crate::{DataError, InputFormat, Label, Split, Task};
+use crate::{DataError, InputFormat, Label, LabelledTask, Split};
 
 /// One text, or a pair of texts, and its label.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Dataset {
     /// [`TaskKind::Regression`](crate::TaskKind::Regression).
     pub labels: Vec<String>,
     /// Lines (or rows) passed over because they have no label or a wrong number of columns, where
-    /// the task allows it: see [`Task::no_label`] and [`Task::skip_malformed`].
+    /// the task allows it: see [`TaskInfo::no_label`](crate::TaskInfo::no_label) and [`TaskInfo::skip_malformed`](crate::TaskInfo::skip_malformed).
     pub skipped: Vec<usize>,
     /// What the user should hear about the file: names that had to be chosen, texts that look
     /// quoted.
@@ -38,14 +38,14 @@ pub struct Dataset {
     pub examples: Vec<Example>,
 }
 
-impl Task {
+impl LabelledTask {
     /// Reads the file of `split` in the folder `data`: the first of
     /// `train.{tsv,csv,jsonl,parquet,json}`, of `{dev,val,validation}.*` or of `test.*`; with mismatched splits, of
-    /// `{dev,validation}_{matched,mismatched}.*` and so on; unless [`Task::files`] names it.
+    /// `{dev,validation}_{matched,mismatched}.*` and so on; unless [`TaskInfo::files`](crate::TaskInfo::files) names it.
     /// Parquet may be in parts as the hub has it, such as `train-00000-of-00002.parquet`.
     ///
     /// `labels` is the label set to use, which for another split than the training split has to be
-    /// that of the training file or of the model, named as [`Task::name_classes`] does. Without it
+    /// that of the training file or of the model, named as [`LabelledTask::name_classes`] does. Without it
     /// the task's own set is used, or else the set of labels in the file itself, sorted. Labels in a
     /// file may be written in another letter case, and `1.0` stands for `1`. A test file may lack
     /// labels: the column, the field, or all but an empty one, null or -1.
@@ -67,7 +67,7 @@ impl Task {
     }
 
     /// Reads the texts alone of the file of `split`, of all its rows, for predictions to stand
-    /// beside. `labels` is as for [`Task::load`].
+    /// beside. `labels` is as for [`LabelledTask::load`].
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Task {
         self.load_paths(&split.find_in(data, self)?, labels, LabelUse::Ignored)
     }
 
-    /// The files that [`Task::load`] reads for a split: one, or the parts of a Parquet file.
+    /// The files that [`LabelledTask::load`] reads for a split: one, or the parts of a Parquet file.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Task {
 
     /// Reads one file, of the format that its extension tells.
     ///
-    /// `labels` is as for [`Task::load`]. With `require_labels` every row must have a label; without
+    /// `labels` is as for [`LabelledTask::load`]. With `require_labels` every row must have a label; without
     /// it a label column is ignored, and a `.txt` file with one text a line is read too.
     ///
     /// # Errors
@@ -172,8 +172,8 @@ pub(crate) fn unreadable(path: &Path, reason: io::Error) -> DataError {
 mod tests {
     use super::*;
 
-    fn text_task() -> Task {
-        Task::named("text").unwrap()
+    fn text_task() -> LabelledTask {
+        LabelledTask::named("text").unwrap()
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_labels_of_the_task_hold_without_others() {
         let dir = tempfile::tempdir().unwrap();
-        let task = Task::named("sst2").unwrap();
+        let task = LabelledTask::named("sst2").unwrap();
         let path = dir.path().join("dev.tsv");
         fs::write(&path, "sentence\tlabel\nfine \t1\n").unwrap();
         let data = task.load_file(&path, None, true).unwrap();

@@ -311,7 +311,7 @@ pub enum DataError {
     /// Classes of a model that are not those of the task.
     #[error(
         "the classes of the model are {}, those of task {task} are {}: give a model of this task, \
-         or with --task a task file in which `labels` has both names of each class",
+         or a task file in which `labels` has both names of each class",
         listed(.model), listed(.labels)
     )]
     OtherClasses {
@@ -374,7 +374,7 @@ pub enum DataError {
 /// What to do where a label is not among `labels`.
 fn label_remedy(labels: &[String]) -> &'static str {
     if !labels.is_empty() && labels.iter().all(|label| default_number(label).is_some()) {
-        "the model does not name its classes, so give with --task a task file whose `labels` are \
+        "the model does not name its classes, so give a task file whose `labels` are \
          their names in the order of its outputs"
     } else {
         "correct it, or use the labels of the training file"

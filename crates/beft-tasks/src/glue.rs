@@ -1,8 +1,8 @@
 use std::io::{self, Write};
 
-use crate::{ClassNames, DataError, Label, Split, Task, TaskKind};
+use crate::{ClassNames, DataError, Label, LabelTarget, LabelledTask, Split};
 
-impl Task {
+impl LabelledTask {
     /// The name under which the GLUE server wants the predictions of a split: `SST-2.tsv`,
     /// `MNLI-m.tsv` and `MNLI-mm.tsv`.
     pub fn glue_file_name(&self, split: Split) -> String {
@@ -40,28 +40,30 @@ impl Task {
                 let message = format!("prediction {index} cannot be written: {what}");
                 io::Error::new(io::ErrorKind::InvalidInput, message)
             };
-            match *prediction {
-                Label::Class(_) if self.kind == TaskKind::Regression => {
+            match (&self.target, *prediction) {
+                (LabelTarget::Value(_), Label::Class(_)) => {
                     return Err(wrong(format!("a class, and task {} has values", self.name)));
                 }
-                Label::Value(_) if self.kind == TaskKind::Classification => {
+                (LabelTarget::Classes(_), Label::Value(_)) => {
                     return Err(wrong(format!(
                         "a value, and task {} has classes",
                         self.name
                     )));
                 }
-                Label::Class(class) => {
+                (LabelTarget::Classes(_), Label::Class(class)) => {
                     let name = names
                         .get(class)
                         .ok_or_else(|| wrong(format!("class {class} of {}", labels.len())))?;
                     writeln!(out, "{index}\t{name}")?;
                 }
-                Label::Value(value) if value.is_finite() => {
-                    let (low, high) = self.range.unwrap_or((f64::MIN, f64::MAX));
+                (LabelTarget::Value(range), Label::Value(value)) if value.is_finite() => {
+                    let (low, high) = range.unwrap_or((f64::MIN, f64::MAX));
                     // Adding 0 makes 0 of -0.
                     writeln!(out, "{index}\t{:.3}", value.max(low).min(high) + 0.0)?;
                 }
-                Label::Value(value) => return Err(wrong(format!("value {value}"))),
+                (LabelTarget::Value(_), Label::Value(value)) => {
+                    return Err(wrong(format!("value {value}")));
+                }
             }
         }
         out.flush()
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     fn written(task: &str, predictions: &[Label]) -> Result<String, String> {
-        let task = Task::named(task).unwrap();
+        let task = LabelledTask::named(task).unwrap();
         let mut out = Vec::new();
         task.write_glue(&mut out, &task.label_names().unwrap(), predictions)
             .map_err(|error| error.to_string())?;
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn files_are_named_as_the_server_wants() {
-        let name = |task: &str, split| Task::named(task).unwrap().glue_file_name(split);
+        let name = |task: &str, split| LabelledTask::named(task).unwrap().glue_file_name(split);
         let tasks = [
             "cola", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli", "cb", "wic", "boolq",
         ];
@@ -140,7 +142,7 @@ mod tests {
             let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
             let classes: Vec<Label> = (0..labels.len()).map(Label::Class).collect();
             let mut out = Vec::new();
-            let task = Task::named(task).unwrap();
+            let task = LabelledTask::named(task).unwrap();
             let written = task.write_glue(&mut out, &labels, &classes);
             written.map_err(|error| error.to_string())?;
             let rows = String::from_utf8(out).unwrap();

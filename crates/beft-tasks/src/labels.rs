@@ -3,7 +3,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::classes::{KnownLabels, default_number, whole_number};
-use crate::{DataError, Example, Place, Task, TaskKind};
+use crate::{DataError, Example, LabelledTask, Place, TaskKind};
 
 /// The label of an example.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,9 +48,9 @@ pub(crate) struct LabelReader {
 impl LabelReader {
     /// A reader of the label set `known`, which a model may have named, or else of that of the
     /// task, if it has one.
-    pub(crate) fn new(task: &Task, known: Option<&[String]>) -> Result<Self, DataError> {
+    pub(crate) fn new(task: &LabelledTask, known: Option<&[String]>) -> Result<Self, DataError> {
         let mut notes = Vec::new();
-        let names = match (task.kind, known) {
+        let names = match (task.target.kind(), known) {
             (TaskKind::Regression, _) => Some(Vec::new()),
             (TaskKind::Classification, None) => task.label_names(),
             (TaskKind::Classification, Some(known)) => {
@@ -60,10 +60,10 @@ impl LabelReader {
             }
         };
         let of = |names: &Vec<String>| KnownLabels::of(task, names, known.unwrap_or_default());
-        let classification = task.kind == TaskKind::Classification;
+        let classification = task.target.kind() == TaskKind::Classification;
         let known = names.as_ref().filter(|_| classification).map(of);
         Ok(Self {
-            kind: task.kind,
+            kind: task.target.kind(),
             names,
             known: known.map(Rc::new),
             gathered: HashMap::new(),
@@ -204,7 +204,7 @@ mod tests {
     fn reader(task: &str, known: Option<&[&str]>) -> LabelReader {
         let known: Option<Vec<String>> =
             known.map(|known| known.iter().map(|&label| label.to_owned()).collect());
-        LabelReader::new(&Task::named(task).unwrap(), known.as_deref()).unwrap()
+        LabelReader::new(&LabelledTask::named(task).unwrap(), known.as_deref()).unwrap()
     }
 
     fn read(reader: &mut LabelReader, label: &str) -> Result<Label, String> {

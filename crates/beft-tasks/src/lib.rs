@@ -1,11 +1,11 @@
 //! Tasks and their data.
 //!
-//! * [`Task`]: a task as data: columns, labels, metrics and default settings; built in
-//!   ([`Task::named`]) or described by the user ([`Task::from_toml`]).
+//! * [`Task`]: a task as data, labelled texts ([`LabelledTask`]) or prompts ([`PromptTask`]): columns,
+//!   labels, metrics and default settings; built in or described by the user in a TOML file.
 //! * [`Dataset`]: labelled examples read from a TSV, CSV, JSON or Parquet file.
 //! * [`PromptTask`]: what a causal language model is asked: a [`Template`] over the columns, and what
 //!   may follow it.
-//! * [`Task::write_glue`]: predictions as the GLUE server wants them.
+//! * [`LabelledTask::write_glue`]: predictions as the GLUE server wants them.
 //! * [`training_subset`]: the very examples that numpy's legacy generator picks for a seed, so that
 //!   published low-data runs can be repeated.
 //!
@@ -14,10 +14,10 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use beft_tasks::{Split, Task, training_subset};
+//! use beft_tasks::{LabelledTask, Split, training_subset};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let task = Task::named("sst2")?;
+//! let task = LabelledTask::named("sst2")?;
 //! let folder = Path::new("data/SST-2");
 //! let train = task.load(folder, Split::Train, None)?;
 //! let dev = task.load(folder, Split::Dev, Some(&train.labels))?;
@@ -34,7 +34,6 @@ mod dataset;
 mod error;
 mod glue;
 mod labels;
-mod metric;
 mod permutation;
 mod place;
 mod prompt;
@@ -47,19 +46,20 @@ mod table;
 mod task;
 mod task_file;
 
+pub use beft_core::Metric;
 pub use classes::ClassNames;
 pub use columns::TextColumns;
 pub use dataset::{Dataset, Example};
 pub use error::DataError;
 pub use labels::Label;
-pub use metric::Metric;
 pub use permutation::{numpy_permutation, training_subset};
 pub use place::Place;
 pub use prompt::{
-    Candidates, Form, PromptDefaults, PromptExample, PromptKind, PromptSet, PromptTask, Template,
-    TemplateError,
+    Candidates, Form, PromptExample, PromptKind, PromptSet, PromptTask, Template, TemplateError,
 };
 pub use records::InputFormat;
 pub use regime::{ModelKind, Regime, Regimes, UnknownRegime};
 pub use split::Split;
-pub use task::{ClassLabel, Defaults, Hub, Task, TaskError, TaskKind};
+pub use task::{
+    ClassLabel, Defaults, Hub, LabelTarget, LabelledTask, Task, TaskError, TaskInfo, TaskKind,
+};

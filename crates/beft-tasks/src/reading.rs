@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::labels::LabelReader;
 use crate::records::{LabelUse, Row, Source};
-use crate::{DataError, Dataset, Example, InputFormat, Task, TaskKind};
+use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, TaskKind};
 
 /// What has been read so far.
 pub(crate) struct Reading<'t> {
-    task: &'t Task,
+    task: &'t LabelledTask,
     label_use: LabelUse,
     labels: LabelReader,
     examples: Vec<Example>,
@@ -19,7 +19,7 @@ pub(crate) struct Reading<'t> {
 
 impl<'t> Reading<'t> {
     pub(crate) fn new(
-        task: &'t Task,
+        task: &'t LabelledTask,
         known: Option<&[String]>,
         label_use: LabelUse,
     ) -> Result<Self, DataError> {
@@ -110,13 +110,13 @@ impl<'t> Reading<'t> {
 }
 
 /// Fails when the task has a metric that is not of so many classes, which is known here at last.
-fn check_metrics(task: &Task, labels: &[String], path: &Path) -> Result<(), DataError> {
-    let classes = match task.kind {
+fn check_metrics(task: &LabelledTask, labels: &[String], path: &Path) -> Result<(), DataError> {
+    let classes = match task.target.kind() {
         TaskKind::Classification => Some(labels.len()),
         TaskKind::Regression => None,
     };
     let mut metrics = task.metrics.iter();
-    match metrics.find(|metric| !metric.suits(task.kind, classes)) {
+    match metrics.find(|metric| !task.target.kind().suits(**metric, classes)) {
         None => Ok(()),
         Some(metric) => Err(DataError::MetricClasses {
             path: path.to_owned(),

@@ -3,7 +3,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, Task};
+use crate::{DataError, LabelledTask};
 
 /// One of the parts of a data set.
 #[derive(
@@ -79,7 +79,11 @@ impl Split {
     }
 
     /// The file of this split in `folder`, or its shards in order: the first that exists.
-    pub(crate) fn find_in(self, folder: &Path, task: &Task) -> Result<Vec<PathBuf>, DataError> {
+    pub(crate) fn find_in(
+        self,
+        folder: &Path,
+        task: &LabelledTask,
+    ) -> Result<Vec<PathBuf>, DataError> {
         let wanted = Wanted {
             files: &task.files,
             mismatched: task.mismatched,
@@ -217,7 +221,7 @@ mod tests {
     use std::ffi::OsStr;
 
     fn found(split: Split, folder: &Path, task: &str) -> Result<Vec<PathBuf>, DataError> {
-        split.find_in(folder, &Task::named(task).unwrap())
+        split.find_in(folder, &LabelledTask::named(task).unwrap())
     }
 
     #[test]
@@ -337,7 +341,7 @@ mod tests {
     fn a_task_may_name_its_files() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("train.tsv"), "").unwrap();
-        let mut task = Task::named("text").unwrap();
+        let mut task = LabelledTask::named("text").unwrap();
         task.files.insert(Split::Train, "my.csv".to_owned());
         let error = Split::Train.find_in(dir.path(), &task).unwrap_err();
         assert!(error.to_string().ends_with("looked for `my.csv`"));

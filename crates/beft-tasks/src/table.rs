@@ -4,8 +4,10 @@
 //! of GLUE's TSV files, of SuperGLUE's JSON Lines files, and of the hub's Parquet files, whose order
 //! of the labels is taken too.
 
+use beft_core::Metric;
+
 use crate::task::class_labels;
-use crate::{Defaults, Hub, Metric, Regimes, Task, TaskKind, TextColumns};
+use crate::{Defaults, Hub, LabelTarget, LabelledTask, Regimes, TaskInfo, TextColumns};
 
 const GLUE: Option<&str> = Some("nyu-mll/glue");
 const SUPER_GLUE: Option<&str> = Some("aps/super_glue");
@@ -32,7 +34,7 @@ pub(crate) const DEFAULTS: Defaults = Defaults {
 /// Longest input in tokens of the protocol's tasks (section 3).
 const PROTOCOL_LENGTH: Option<usize> = Some(128);
 
-/// One built-in task; see [`Task`] for the fields.
+/// One built-in task; see [`LabelledTask`] for the fields.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     title: &'static str,
@@ -242,49 +244,47 @@ pub(crate) const TABLE: [Row; 13] = [
 ];
 
 impl Row {
-    pub(crate) fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> LabelledTask {
         let size = |index: usize| self.sizes.get(index).copied();
-        let kind = match self.range {
-            None => TaskKind::Classification,
-            Some(_) => TaskKind::Regression,
-        };
         let labels = self.labels.iter().map(|spellings| owned(spellings));
         let labels = class_labels(labels.collect());
-        Task {
-            name: self.name.to_owned(),
-            title: self.title.to_owned(),
-            kind,
+        LabelledTask {
+            info: TaskInfo {
+                name: self.name.to_owned(),
+                title: self.title.to_owned(),
+                label_columns: owned(self.label),
+                no_label: self.no_label.map(str::to_owned),
+                headerless: owned(self.headerless),
+                skip_malformed: self.skip_malformed,
+                files: Default::default(),
+                hub: self.hub.map(|repo| Hub {
+                    repo: repo.to_owned(),
+                    config: Some(self.name.to_owned()),
+                }),
+                metrics: self.metrics.to_vec(),
+                defaults: Defaults {
+                    learning_rate: self.learning_rate,
+                    epochs: self.epochs,
+                    epochs_large: self.epochs_others,
+                    epochs_roberta: self.epochs_others,
+                    train_size: size(0),
+                    max_length: self.max_length,
+                    ..DEFAULTS
+                },
+                regimes: Regimes {
+                    low: size(0),
+                    medium: size(1),
+                    high: size(2),
+                },
+            },
             text_columns: TextColumns::First(owned(self.text)),
             pair_columns: TextColumns::First(owned(self.pair)),
             pair_required: self.pair_required,
-            label_columns: owned(self.label),
-            labels: (!labels.is_empty()).then_some(labels),
-            no_label: self.no_label.map(str::to_owned),
-            range: self.range,
-            headerless: owned(self.headerless),
-            skip_malformed: self.skip_malformed,
             mismatched: self.mismatched,
-            files: Default::default(),
-            hub: self.hub.map(|repo| Hub {
-                repo: repo.to_owned(),
-                config: Some(self.name.to_owned()),
-            }),
-            metrics: self.metrics.to_vec(),
-            defaults: Defaults {
-                learning_rate: self.learning_rate,
-                epochs: self.epochs,
-                epochs_large: self.epochs_others,
-                epochs_roberta: self.epochs_others,
-                train_size: size(0),
-                max_length: self.max_length,
-                ..DEFAULTS
+            target: match self.range {
+                Some(range) => LabelTarget::Value(Some(range)),
+                None => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
             },
-            regimes: Regimes {
-                low: size(0),
-                medium: size(1),
-                high: size(2),
-            },
-            prompt: None,
         }
     }
 }
@@ -296,30 +296,33 @@ pub(crate) fn owned(names: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ModelKind, Regime, Split};
+    use crate::{ModelKind, Regime, Split, Task, TaskKind};
 
     #[test]
     fn every_row_is_found_and_sound() {
-        for name in Task::names() {
-            let task = Task::named(name).unwrap();
+        for name in LabelledTask::names() {
+            let task = LabelledTask::named(name).unwrap();
             assert_eq!(task.name, name);
-            assert_eq!(task, Task::named(&task.title).unwrap());
+            assert_eq!(task, LabelledTask::named(&task.title).unwrap());
             assert!(!task.text_columns.is_empty() && !task.label_columns.is_empty());
             assert!(!task.metrics.is_empty());
             assert!(!task.pair_columns.is_empty() || !task.pair_required);
-            let classes = task.labels.as_ref().map(Vec::len);
+            let classes = task.classes().map(<[_]>::len);
             assert!(classes.is_none_or(|classes| classes >= 2));
             for metric in &task.metrics {
-                assert!(metric.suits(task.kind, classes), "{name}: {metric}");
+                assert!(
+                    task.target.kind().suits(*metric, classes),
+                    "{name}: {metric}"
+                );
             }
-            let labels = task.labels.iter().flatten();
+            let labels = task.classes().into_iter().flatten();
             let mut all: Vec<_> = labels.flat_map(|label| &label.spellings).collect();
             let spellings = all.len();
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), spellings, "{name}");
             // The hub's integers.
-            for (index, label) in task.labels.iter().flatten().enumerate() {
+            for (index, label) in task.classes().into_iter().flatten().enumerate() {
                 assert!(label.spellings.contains(&index.to_string()), "{name}");
                 assert_eq!(label.name, label.spellings[0]);
             }
@@ -357,7 +360,7 @@ mod tests {
             ("WiC", "accuracy", 1e-3, [16, 30], [1000, 0, 0], 2),
         ];
         for (title, metrics, rate, epochs, sizes, labels) in expected {
-            let task = Task::named(title).unwrap();
+            let task = LabelledTask::named(title).unwrap();
             assert_eq!(task.title, title);
             let names: Vec<_> = task.metrics.iter().map(|m| m.name()).collect();
             assert_eq!(names.join(" "), metrics, "{title}");
@@ -374,13 +377,17 @@ mod tests {
                 assert_eq!(task.regime_size(regime).unwrap_or(0), size, "{title}");
             }
             assert_eq!(task.label_names().unwrap().len(), labels, "{title}");
-            assert_eq!(task.kind == TaskKind::Regression, labels == 0, "{title}");
+            assert_eq!(
+                task.target.kind() == TaskKind::Regression,
+                labels == 0,
+                "{title}"
+            );
         }
     }
 
     #[test]
     fn labels_are_in_the_order_of_the_hub() {
-        let names = |task: &str| Task::named(task).unwrap().label_names().unwrap();
+        let names = |task: &str| LabelledTask::named(task).unwrap().label_names().unwrap();
         assert_eq!(names("mnli"), ["entailment", "neutral", "contradiction"]);
         assert_eq!(names("cb"), ["entailment", "contradiction", "neutral"]);
         for task in ["rte", "qnli"] {
@@ -389,12 +396,13 @@ mod tests {
         for task in ["cola", "sst2", "mrpc", "qqp", "wnli", "wic", "boolq"] {
             assert_eq!(names(task), ["0", "1"]);
         }
-        assert_eq!(Task::named("text").unwrap().label_names(), None);
+        assert_eq!(LabelledTask::named("text").unwrap().label_names(), None);
     }
 
     #[test]
     fn files_of_the_hub() {
-        let file = |task: &str, split| Task::named(task).unwrap().hub_file(split);
+        let file =
+            |task: &str, split| Task::from(LabelledTask::named(task).unwrap()).hub_file(split);
         let some = |name: &str| Some(format!("{name}-00000-of-00001.parquet"));
         assert_eq!(file("sst2", Split::Train), some("sst2/train"));
         assert_eq!(file("cb", Split::Dev), some("cb/validation"));

@@ -1,46 +1,41 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::table::{self, TABLE};
-use crate::{DataError, Metric, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
+use beft_core::{Metric, OutputKind};
 
-/// A task as data: which columns hold what, the labels, what is measured, and default settings.
+use crate::table::{self, TABLE};
+use crate::{DataError, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
+
+/// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Texts with a label each.
+    Labelled(LabelledTask),
+    /// Prompts with what may follow them.
+    Prompted(PromptTask),
+}
+
+/// What all tasks have: names, labels' columns, files, metrics and default settings.
 ///
 /// It owns its fields, so that columns and settings can be overridden. Where several names of a
 /// column are accepted, for the different forms in which a data set is shipped, the first one that
 /// a file has is read.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Task {
-    /// Name as in [`Task::named`], in lower case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskInfo {
+    /// Name as in [`LabelledTask::named`], in lower case.
     pub name: String,
     /// The name as the task's authors write it (`SST-2`), from which GLUE's file names are made.
     pub title: String,
-    /// Whether a label is a class or a number.
-    pub kind: TaskKind,
-    /// The columns with the text, at least one.
-    pub text_columns: TextColumns,
-    /// The columns with the second text of a pair; none for single texts.
-    pub pair_columns: TextColumns,
-    /// Whether a file without the pair column is an error.
-    pub pair_required: bool,
     /// Accepted names of the column with the label, at least one.
     pub label_columns: Vec<String>,
-    /// The labels, in index order; `None` when they are those found in the training file, and for
-    /// [`TaskKind::Regression`].
-    pub labels: Option<Vec<ClassLabel>>,
     /// What stands in the label column of a row without a label (MNLI: `-`). Where labels are
     /// needed such rows are passed over, see [`Dataset::skipped`](crate::Dataset::skipped).
     pub no_label: Option<String>,
-    /// Smallest and largest value of a regression task; predictions are cut to it when written.
-    pub range: Option<(f64, f64)>,
     /// Column names of a TSV file that has no header line (CoLA); empty when there always is one.
     pub headerless: Vec<String>,
     /// Whether labelled rows with a wrong number of columns are passed over (QQP) instead of being
     /// errors, see [`Dataset::skipped`](crate::Dataset::skipped).
     pub skip_malformed: bool,
-    /// Whether there are two dev and two test splits (MNLI), see [`Task::dev_splits`].
-    pub mismatched: bool,
     /// File names, relative to the data folder, of splits that are not under the usual ones.
     pub files: BTreeMap<Split, String>,
     /// Where the data set is on the Hugging Face hub.
@@ -51,8 +46,96 @@ pub struct Task {
     pub defaults: Defaults,
     /// Training examples of each regime of the protocol.
     pub regimes: Regimes,
-    /// What a causal language model is asked; `None` for an encoder's task.
-    pub prompt: Option<Box<PromptTask>>,
+}
+
+/// A task of labelled texts as data: which columns hold what, and what a label is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledTask {
+    /// What it has in common with all tasks.
+    pub info: TaskInfo,
+    /// The columns with the text, at least one.
+    pub text_columns: TextColumns,
+    /// The columns with the second text of a pair; none for single texts.
+    pub pair_columns: TextColumns,
+    /// Whether a file without the pair column is an error.
+    pub pair_required: bool,
+    /// Whether there are two dev and two test splits (MNLI), see [`Task::dev_splits`].
+    pub mismatched: bool,
+    /// What a label is.
+    pub target: LabelTarget,
+}
+
+/// What a label is, with what belongs to that.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelTarget {
+    /// One of these classes, in index order; `None` for those found in the training file.
+    Classes(Option<Vec<ClassLabel>>),
+    /// A number, in this range (smallest, largest) if one is given; predictions are cut to it when
+    /// written.
+    Value(Option<(f64, f64)>),
+}
+
+impl LabelTarget {
+    /// Its kind.
+    pub const fn kind(&self) -> TaskKind {
+        match self {
+            Self::Classes(_) => TaskKind::Classification,
+            Self::Value(_) => TaskKind::Regression,
+        }
+    }
+}
+
+macro_rules! has_info {
+    ($task:ty) => {
+        impl std::ops::Deref for $task {
+            type Target = TaskInfo;
+
+            fn deref(&self) -> &TaskInfo {
+                &self.info
+            }
+        }
+
+        impl std::ops::DerefMut for $task {
+            fn deref_mut(&mut self) -> &mut TaskInfo {
+                &mut self.info
+            }
+        }
+    };
+}
+
+has_info!(LabelledTask);
+has_info!(PromptTask);
+
+impl std::ops::Deref for Task {
+    type Target = TaskInfo;
+
+    fn deref(&self) -> &TaskInfo {
+        match self {
+            Self::Labelled(task) => &task.info,
+            Self::Prompted(task) => &task.info,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Task {
+    fn deref_mut(&mut self) -> &mut TaskInfo {
+        match self {
+            Self::Labelled(task) => &mut task.info,
+            Self::Prompted(task) => &mut task.info,
+        }
+    }
+}
+
+impl From<LabelledTask> for Task {
+    fn from(task: LabelledTask) -> Self {
+        Self::Labelled(task)
+    }
+}
+
+impl From<PromptTask> for Task {
+    fn from(task: PromptTask) -> Self {
+        Self::Prompted(task)
+    }
 }
 
 /// What a label is.
@@ -63,6 +146,18 @@ pub enum TaskKind {
     Classification,
     /// A number.
     Regression,
+}
+
+impl TaskKind {
+    /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
+    pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
+        let output = match self {
+            Self::Classification => OutputKind::Classes,
+            Self::Regression => OutputKind::Value,
+        };
+        let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
+        metric.output() == output && enough
+    }
 }
 
 /// One class of a classification task.
@@ -147,7 +242,7 @@ pub enum TaskError {
     #[error(transparent)]
     Unreadable(#[from] DataError),
     /// A definition, as an adapter carries it, that makes no sense.
-    #[error("{message}: give the file of the task with --task")]
+    #[error("{message}")]
     Definition {
         /// What is wrong.
         message: String,
@@ -172,7 +267,7 @@ fn regimes(known: &[Regime]) -> String {
     format!("it has {}", names.join(", "))
 }
 
-impl Task {
+impl LabelledTask {
     /// The task of this name; letter case, `-` and `_` do not matter (`sst2`, `SST-2`).
     ///
     /// `text` is the user's own data: columns `text` (or `sentence`), perhaps `text_pair`, and
@@ -194,12 +289,11 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// As of [`Task::named`] or [`Task::from_toml`].
+    /// As of [`LabelledTask::named`] or [`LabelledTask::from_toml`].
     pub fn resolve(name_or_path: &str) -> Result<Self, TaskError> {
-        let path = Path::new(name_or_path);
-        match path.extension() {
-            Some(extension) if extension.eq_ignore_ascii_case("toml") => Self::from_toml(path),
-            _ => Self::named(name_or_path),
+        match is_task_file(name_or_path) {
+            true => Self::from_toml(Path::new(name_or_path)),
+            false => Self::named(name_or_path),
         }
     }
 
@@ -208,16 +302,96 @@ impl Task {
         TABLE.iter().map(|row| row.name)
     }
 
+    /// The classes in index order; `None` when they are those found in the training file, and where
+    /// a label is a number.
+    pub fn classes(&self) -> Option<&[ClassLabel]> {
+        match &self.target {
+            LabelTarget::Classes(classes) => classes.as_deref(),
+            LabelTarget::Value(_) => None,
+        }
+    }
+
     /// The names of the labels in index order, as [`Dataset::labels`](crate::Dataset::labels) has
     /// them; `None` when they are those found in the training file.
     pub fn label_names(&self) -> Option<Vec<String>> {
-        let labels = match self.kind {
-            TaskKind::Classification => self.labels.as_deref()?,
-            TaskKind::Regression => &[],
+        let labels = match &self.target {
+            LabelTarget::Classes(classes) => classes.as_deref()?,
+            LabelTarget::Value(_) => &[],
         };
         Some(labels.iter().map(|label| label.name.clone()).collect())
     }
 
+    /// The splits to measure on after each epoch; the first is the main one.
+    pub fn dev_splits(&self) -> &'static [Split] {
+        if self.mismatched {
+            &[Split::Dev, Split::DevMismatched]
+        } else {
+            &[Split::Dev]
+        }
+    }
+
+    /// The splits to predict for the benchmark's server.
+    pub fn test_splits(&self) -> &'static [Split] {
+        if self.mismatched {
+            &[Split::Test, Split::TestMismatched]
+        } else {
+            &[Split::Test]
+        }
+    }
+}
+
+impl Task {
+    /// The kind of output that it asks a model for.
+    pub fn output(&self) -> OutputKind {
+        match self {
+            Self::Labelled(task) => match task.target {
+                LabelTarget::Classes(_) => OutputKind::Classes,
+                LabelTarget::Value(_) => OutputKind::Value,
+            },
+            Self::Prompted(task) => task.output(),
+        }
+    }
+
+    /// The splits to measure on after each epoch; the first is the main one.
+    pub fn dev_splits(&self) -> &'static [Split] {
+        match self {
+            Self::Labelled(task) => task.dev_splits(),
+            Self::Prompted(_) => &[Split::Dev],
+        }
+    }
+
+    /// The splits to predict for the benchmark's server.
+    pub fn test_splits(&self) -> &'static [Split] {
+        match self {
+            Self::Labelled(task) => task.test_splits(),
+            Self::Prompted(_) => &[Split::Test],
+        }
+    }
+
+    /// The files of a split in the folder `data`: one, or the parts of a Parquet file.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+        match self {
+            Self::Labelled(task) => task.split_files(data, split),
+            Self::Prompted(task) => task.split_files(data, split),
+        }
+    }
+
+    /// The Parquet file of a split in the repository of [`TaskInfo::hub`], as data sets that fit into
+    /// one file are named there (`sst2/train-00000-of-00001.parquet`); `None` without a repository.
+    pub fn hub_file(&self, split: Split) -> Option<String> {
+        let hub = self.hub.as_ref()?;
+        let folder = hub.config.as_deref().unwrap_or("data");
+        let mismatched = self.dev_splits().len() > 1;
+        let stem = split.hub_stem(mismatched);
+        Some(format!("{folder}/{stem}-00000-of-00001.parquet"))
+    }
+}
+
+impl TaskInfo {
     /// The default number of epochs for a kind of model.
     pub fn epochs_for(&self, kind: ModelKind) -> usize {
         let other = match kind {
@@ -243,33 +417,12 @@ impl Task {
                 .collect(),
         })
     }
+}
 
-    /// The splits to measure on after each epoch; the first is the main one.
-    pub fn dev_splits(&self) -> &'static [Split] {
-        if self.mismatched {
-            &[Split::Dev, Split::DevMismatched]
-        } else {
-            &[Split::Dev]
-        }
-    }
-
-    /// The splits to predict for the benchmark's server.
-    pub fn test_splits(&self) -> &'static [Split] {
-        if self.mismatched {
-            &[Split::Test, Split::TestMismatched]
-        } else {
-            &[Split::Test]
-        }
-    }
-
-    /// The Parquet file of a split in the repository of [`Task::hub`], as data sets that fit into
-    /// one file are named there (`sst2/train-00000-of-00001.parquet`); `None` without a repository.
-    pub fn hub_file(&self, split: Split) -> Option<String> {
-        let hub = self.hub.as_ref()?;
-        let folder = hub.config.as_deref().unwrap_or("data");
-        let stem = split.hub_stem(self.mismatched);
-        Some(format!("{folder}/{stem}-00000-of-00001.parquet"))
-    }
+/// Whether a task is named by the path of its file.
+pub(crate) fn is_task_file(name_or_path: &str) -> bool {
+    let extension = Path::new(name_or_path).extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
 /// A task's name as the tables have it.
@@ -302,20 +455,22 @@ mod tests {
 
     #[test]
     fn names_and_paths_are_resolved() {
-        assert_eq!(Task::resolve("SST-2").unwrap().name, "sst2");
+        assert_eq!(LabelledTask::resolve("SST-2").unwrap().name, "sst2");
         assert_eq!(
-            Task::resolve("sst3").unwrap_err().to_string(),
+            LabelledTask::resolve("sst3").unwrap_err().to_string(),
             "unknown task `sst3`: expected one of cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, \
              wnli, cb, wic, boolq, text, or the path of a task file that ends in .toml"
         );
-        let error = Task::resolve("none/a.TOML").unwrap_err().to_string();
+        let error = LabelledTask::resolve("none/a.TOML")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("none/a.TOML: no such file"), "{error}");
     }
 
     #[test]
     fn regimes_that_a_task_lacks() {
         let message = |task: &str| {
-            let task = Task::named(task).unwrap();
+            let task = LabelledTask::named(task).unwrap();
             task.regime_size(Regime::High).unwrap_err().to_string()
         };
         assert_eq!(

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 
+use beft_core::Metric;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -13,10 +14,11 @@ use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
 use crate::task::class_labels;
 use crate::{
-    DataError, Defaults, Hub, Metric, Place, Regimes, Split, Task, TaskError, TaskKind, TextColumns,
+    DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split, TaskError,
+    TaskInfo, TaskKind, TextColumns,
 };
 
-/// The file as it is written; [`Task::from_toml`] tells what the keys mean.
+/// The file as it is written; [`LabelledTask::from_toml`] tells what the keys mean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskFile {
@@ -99,7 +101,7 @@ const fn classification() -> TaskKind {
 /// Where in the text something is wrong, and what.
 pub(crate) type Wrong = (Range<usize>, String);
 
-impl Task {
+impl LabelledTask {
     /// The task that a TOML file describes. Only `name` and `text` (or `text_alternatives`) have to
     /// be there; `docs/tasks.md` tells more of each key:
     ///
@@ -183,7 +185,7 @@ pub(crate) fn read<T>(
 }
 
 impl TaskFile {
-    fn into_task(self) -> Result<Task, Wrong> {
+    fn into_task(self) -> Result<LabelledTask, Wrong> {
         let regression = self.kind == TaskKind::Regression;
         let name = checked_name(self.name)?;
         let labels = match self.labels {
@@ -220,33 +222,35 @@ impl TaskFile {
             return Err((0..0, "missing field `text`".to_owned()));
         };
         let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
-        Ok(Task {
-            title: name.clone(),
-            name,
-            kind: self.kind,
+        Ok(LabelledTask {
+            info: TaskInfo {
+                title: name.clone(),
+                name,
+                label_columns: label_columns(self.label)?,
+                no_label: self.no_label,
+                headerless: self.columns.unwrap_or_default(),
+                skip_malformed: self.skip_malformed,
+                files: self.files.into_map(),
+                hub: self.hub.map(|repo| Hub {
+                    repo,
+                    config: self.config.map(Spanned::into_inner),
+                }),
+                metrics,
+                defaults,
+                regimes: Regimes {
+                    low: get(self.regimes.low),
+                    medium: get(self.regimes.medium),
+                    high: get(self.regimes.high),
+                },
+            },
             text_columns: text,
             pair_required: pair.is_some(),
             pair_columns: pair.unwrap_or(TextColumns::First(Vec::new())),
-            label_columns: label_columns(self.label)?,
-            labels,
-            no_label: self.no_label,
-            range,
-            headerless: self.columns.unwrap_or_default(),
-            skip_malformed: self.skip_malformed,
             mismatched: false,
-            files: self.files.into_map(),
-            hub: self.hub.map(|repo| Hub {
-                repo,
-                config: self.config.map(Spanned::into_inner),
-            }),
-            metrics,
-            defaults,
-            regimes: Regimes {
-                low: get(self.regimes.low),
-                medium: get(self.regimes.medium),
-                high: get(self.regimes.high),
+            target: match self.kind {
+                TaskKind::Classification => LabelTarget::Classes(labels),
+                TaskKind::Regression => LabelTarget::Value(range),
             },
-            prompt: None,
         })
     }
 }
@@ -305,7 +309,7 @@ pub(crate) fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
     if text.is_empty() || !text.chars().all(plain) {
         return wrong(&name, "`name` must be made of letters, digits, `-` and `_`");
     }
-    if Task::named(text).is_ok() {
+    if LabelledTask::named(text).is_ok() {
         return wrong(
             &name,
             format!("`{text}` is a built-in task: choose another name"),
@@ -386,8 +390,8 @@ fn checked_metrics(
     if metrics.get_ref().is_empty() {
         return wrong(&metrics, "`metrics` must name at least one metric");
     }
-    if let Some(metric) = metrics.get_ref().iter().find(|m| !m.suits(kind, classes)) {
-        let message = match metric.suits(kind, Some(2)) {
+    if let Some(metric) = metrics.get_ref().iter().find(|m| !kind.suits(**m, classes)) {
+        let message = match kind.suits(*metric, Some(2)) {
             true => format!("metric `{metric}` is of two labels: write `macro_f1`"),
             false => format!("metric `{metric}` does not fit the kind of task"),
         };

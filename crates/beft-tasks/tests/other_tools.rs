@@ -6,15 +6,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use beft_tasks::{Dataset, InputFormat, Label, PromptSet, PromptTask, Split, Task};
+use beft_tasks::{Dataset, InputFormat, Label, LabelledTask, PromptSet, PromptTask, Split};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data");
     folder.join(name)
 }
 
-fn text() -> Task {
-    Task::named("text").unwrap()
+fn text() -> LabelledTask {
+    LabelledTask::named("text").unwrap()
 }
 
 fn load(name: &str, known: Option<&[&str]>) -> Result<Dataset, String> {

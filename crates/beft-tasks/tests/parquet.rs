@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use beft_tasks::{Dataset, InputFormat, Label, Split, Task};
+use beft_tasks::{Dataset, InputFormat, Label, LabelledTask, Split};
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -98,7 +98,7 @@ fn classes(classes: &[usize]) -> Vec<Option<Label>> {
 }
 
 fn message(task: &str, path: &Path) -> String {
-    let task = Task::named(task).unwrap();
+    let task = LabelledTask::named(task).unwrap();
     let error = task.load_file(path, None, true).unwrap_err().to_string();
     error.replace(&path.display().to_string(), "a.parquet")
 }
@@ -109,7 +109,7 @@ const B: Column<'_> = Column::Text(&[Some("c"), Some("")]);
 #[test]
 fn shards_and_row_groups_are_read_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let task = Task::named("rte").unwrap();
+    let task = LabelledTask::named("rte").unwrap();
     for (index, label) in [(0, [1, 0]), (1, [0, 0])] {
         let name = format!("train-0000{index}-of-00002.parquet");
         let columns = [
@@ -159,7 +159,7 @@ fn a_test_file_has_no_labels() {
             "sentence2"
         };
         write(&path, &[(name, A), (pair, B), ("label", label)], 1);
-        let data = Task::named(task)
+        let data = LabelledTask::named(task)
             .unwrap()
             .load(dir.path(), Split::Test, None)
             .unwrap();
@@ -175,7 +175,7 @@ fn a_test_file_has_no_labels() {
         assert_eq!(message(task, &path), format!("a.parquet{rest}"));
     }
     write(&path, &[("sentence1", A), ("sentence2", B)], 1);
-    let data = Task::named("wic")
+    let data = LabelledTask::named("wic")
         .unwrap()
         .load(dir.path(), Split::Test, None)
         .unwrap();
@@ -193,7 +193,7 @@ fn labels_of_every_type() {
             1,
         );
         labels(
-            &Task::named(task)
+            &LabelledTask::named(task)
                 .unwrap()
                 .load_file(&path, None, true)
                 .unwrap(),
@@ -210,7 +210,7 @@ fn labels_of_every_type() {
 
     // The user's own data, in which -1 is a label like others.
     write(&path, &[("text", A), ("label", Column::Int(&[1, -1]))], 1);
-    let data = Task::named("text")
+    let data = LabelledTask::named("text")
         .unwrap()
         .load_file(&path, None, true)
         .unwrap();
@@ -278,7 +278,7 @@ fn files_that_are_no_parquet() {
         1,
     );
     let whole = fs::read(&path).unwrap();
-    let task = Task::named("sst2").unwrap();
+    let task = LabelledTask::named("sst2").unwrap();
     for length in [0, 1, 7, 8, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
         let error = message("sst2", &path);

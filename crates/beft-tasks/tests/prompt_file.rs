@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::{Candidates, Metric, PromptDefaults, PromptKind, PromptTask, Split, Task};
+use beft_tasks::{Candidates, LabelledTask, Metric, PromptKind, PromptTask, Split, Task};
 
 const TOP: &str = "name = 'reviews'\nlabel = 'stars'\nlabels = ['bad', 'good']\n";
 
@@ -36,10 +36,12 @@ fn task(toml: &str) -> Result<PromptTask, String> {
 fn the_documented_file_is_a_task() {
     let task = task(&documented()).unwrap();
     assert_eq!(
-        (task.name.as_str(), task.kind),
+        (task.name.as_str(), task.kind()),
         ("reviews", PromptKind::Classification)
     );
-    assert_eq!(task.defaults, PromptDefaults::default());
+    let built_in = PromptTask::named("sst2").unwrap();
+    assert_eq!(task.defaults, built_in.defaults);
+    assert_eq!((task.dev_size, task.max_new_tokens), (1000, 50));
     assert_eq!(task.metrics, [Metric::Accuracy]);
     let texts = [" terrible", " great"].map(str::to_owned).to_vec();
     assert_eq!(task.candidates, Candidates::Classes(texts));
@@ -68,7 +70,7 @@ fn one_file_is_for_both_kinds_of_model() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("task.toml");
     fs::write(&path, toml).unwrap();
-    let encoder = Task::from_toml(&path).unwrap();
+    let encoder = LabelledTask::from_toml(&path).unwrap();
     assert_eq!(encoder.text_columns.names(), ["body"]);
     assert_eq!(encoder.defaults.epochs, 16);
 }
@@ -107,7 +109,7 @@ fn choices_lists_and_answers() {
     assert_eq!(answers.examples[1].demonstration(), "{?} 5\n");
     let generating = task(&format!("name = 'a'\n{toml}")).unwrap();
     assert_eq!(generating.metrics, [Metric::TokenF1, Metric::ExactMatch]);
-    assert_eq!(generating.defaults.max_new_tokens, 9);
+    assert_eq!(generating.max_new_tokens, 9);
 }
 
 #[test]
@@ -131,7 +133,7 @@ fn a_task_comes_back_from_its_definition() {
         "name = 'a'\n[prompt]\ntemplate = ''\nanswer = '{text}'\nmetrics = ['log_likelihood']\n";
     let each = "name = 'a'\n[prompt]\ntemplate = '{{x}} {q: a=b}'\ncandidates = ' {ends|trim}'\n";
     for toml in [documented(), answer.to_owned(), each.to_owned()] {
-        let task = task(&toml).unwrap().into_task();
+        let task = Task::from(task(&toml).unwrap());
         assert!(!task.is_built_in());
         assert_eq!(Task::from_definition(&task.definition()).unwrap(), task);
     }

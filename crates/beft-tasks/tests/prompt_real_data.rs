@@ -121,7 +121,7 @@ fn questions_to_answer() {
     ] {
         let Some(file) = path(file) else { continue };
         let task = PromptTask::named(name).unwrap();
-        assert_eq!(task.kind, PromptKind::Generation);
+        assert_eq!(task.kind(), PromptKind::Generation);
         let set = task.load_file(&file).unwrap();
         assert_eq!(set.examples.len(), questions);
         let found: usize = set.examples.iter().map(|e| e.answers.len()).sum();

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::{Dataset, Label, Split, Task};
+use beft_tasks::{Dataset, Label, LabelledTask, Split};
 use tempfile::TempDir;
 
 fn data(name: &str, content: &str) -> TempDir {
@@ -15,7 +15,7 @@ fn data(name: &str, content: &str) -> TempDir {
 }
 
 fn load(task: &str, split: Split, folder: &Path) -> Dataset {
-    Task::named(task)
+    LabelledTask::named(task)
         .unwrap()
         .load(folder, split, None)
         .unwrap()
@@ -61,13 +61,13 @@ fn qqp_has_malformed_lines() {
     assert_eq!(train.examples[0].text_pair.as_deref(), Some("\"Who else?"));
 
     // Where predictions stand beside the inputs, none may be lost.
-    let task = Task::named("qqp").unwrap();
+    let task = LabelledTask::named("qqp").unwrap();
     let path = dir.path().join("train.tsv");
     let error = task.load_file(&path, None, false).unwrap_err().to_string();
     assert!(error.contains(":3: found 4 columns, expected 6"), "{error}");
     // And other tasks have none.
     let dir = data("dev.tsv", "sentence\tlabel\na\t1\nb\n");
-    let error = Task::named("sst2")
+    let error = LabelledTask::named("sst2")
         .unwrap()
         .load(dir.path(), Split::Dev, None);
     assert!(
@@ -93,10 +93,13 @@ fn mnli_has_two_dev_and_two_test_files() {
             format!("{header}\n0\tx\t{text}\tb\tneutral\tcontradiction\n1\tx\tc\td\tneutral\t-\n");
         fs::write(dir.path().join(name), content).unwrap();
     }
-    let task = Task::named("mnli").unwrap();
+    let task = LabelledTask::named("mnli").unwrap();
     assert_eq!(task.dev_splits(), [Split::Dev, Split::DevMismatched]);
     assert_eq!(task.test_splits(), [Split::Test, Split::TestMismatched]);
-    assert_eq!(Task::named("rte").unwrap().dev_splits(), [Split::Dev]);
+    assert_eq!(
+        LabelledTask::named("rte").unwrap().dev_splits(),
+        [Split::Dev]
+    );
     for (split, text) in task.dev_splits().iter().zip(["m", "mm"]) {
         let dev = load("mnli", *split, dir.path());
         assert_eq!(
@@ -201,7 +204,7 @@ fn similarities_are_numbers() {
     );
     let path = dir.path().join("train.tsv");
     fs::write(&path, format!("{header}\n0\tx\ta\tb\tlots\n")).unwrap();
-    let error = Task::named("stsb")
+    let error = LabelledTask::named("stsb")
         .unwrap()
         .load(dir.path(), Split::Train, None);
     assert_eq!(

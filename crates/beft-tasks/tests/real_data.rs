@@ -5,7 +5,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use beft_tasks::{Dataset, Label, Split, Task};
+use beft_tasks::{Dataset, Label, LabelTarget, LabelledTask, Split};
 
 /// The folder of a data set; `None`, said on stderr, when it is not there.
 fn folder(name: &str) -> Option<PathBuf> {
@@ -50,7 +50,7 @@ fn labels_have_the_known_counts() {
         ("BoolQ", Split::Dev, &[1237, 2033]),
     ] {
         let Some(folder) = folder(name) else { return };
-        let task = Task::named(name).unwrap();
+        let task = LabelledTask::named(name).unwrap();
         let data = task.load(&folder, split, None).unwrap();
         assert_eq!(counts(&data), expected, "{name} {split}");
         let pairs = !task.pair_columns.is_empty();
@@ -77,14 +77,16 @@ fn similarities_are_within_their_range() {
     let Some(folder) = folder("STS-B") else {
         return;
     };
-    let task = Task::named("stsb").unwrap();
+    let task = LabelledTask::named("stsb").unwrap();
     for (split, examples) in [(Split::Train, 5749), (Split::Dev, 1500)] {
         let data = task.load(&folder, split, None).unwrap();
         assert!(data.labels.is_empty());
         let values = data.examples.iter().map(|e| e.label.and_then(Label::value));
         let values: Vec<f64> = values.map(Option::unwrap).collect();
         assert_eq!(values.len(), examples);
-        let (low, high) = task.range.unwrap();
+        let LabelTarget::Value(Some((low, high))) = task.target else {
+            panic!("STS-B is a regression with a range");
+        };
         assert!(values.iter().all(|value| (low..=high).contains(value)));
         assert!(values.contains(&low) && values.contains(&high));
     }
@@ -93,7 +95,7 @@ fn similarities_are_within_their_range() {
 #[test]
 fn both_forms_of_rte_agree() {
     let Some(folder) = folder("RTE") else { return };
-    let task = Task::named("rte").unwrap();
+    let task = LabelledTask::named("rte").unwrap();
     for (tsv, jsonl) in [("train.tsv", "train.jsonl"), ("dev.tsv", "val.jsonl")] {
         let read = |name: &str| task.load_file(&folder.join(name), None, true).unwrap();
         let (tsv, jsonl) = (read(tsv), read(jsonl));

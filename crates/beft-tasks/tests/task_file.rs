@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::Path;
 
+use beft_tasks::Task;
 use beft_tasks::{
-    Label, Metric, ModelKind, PromptTask, Regime, Split, Task, TaskKind, TextColumns,
+    Label, LabelledTask, Metric, ModelKind, PromptTask, Regime, Split, TaskKind, TextColumns,
 };
 
 /// The example in the documentation.
@@ -21,11 +22,11 @@ fn documented() -> String {
     toml.join("\n")
 }
 
-fn task(toml: &str) -> Result<Task, String> {
+fn task(toml: &str) -> Result<LabelledTask, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("task.toml");
     fs::write(&path, toml).unwrap();
-    let task = Task::resolve(path.to_str().unwrap());
+    let task = LabelledTask::resolve(path.to_str().unwrap());
     task.map_err(|error| {
         let text = error.to_string();
         text.replace(&path.display().to_string(), "task.toml")
@@ -36,7 +37,7 @@ fn task(toml: &str) -> Result<Task, String> {
 fn the_documented_file_is_a_task() {
     let task = task(&documented()).unwrap();
     assert_eq!(
-        (task.name.as_str(), task.kind),
+        (task.name.as_str(), task.target.kind()),
         ("intent", TaskKind::Classification)
     );
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
@@ -46,7 +47,7 @@ fn the_documented_file_is_a_task() {
     assert!(task.pair_required);
     assert_eq!(task.label_columns, ["intent"]);
     assert_eq!(task.label_names().unwrap(), ["no", "yes"]);
-    assert_eq!(task.labels.as_ref().unwrap()[0].spellings, ["no", "n", "0"]);
+    assert_eq!(task.classes().unwrap()[0].spellings, ["no", "n", "0"]);
     assert_eq!(task.metrics, [Metric::Accuracy, Metric::F1]);
     assert_eq!(task.files[&Split::Dev], "held-out.csv");
     assert_eq!(task.regime_size(Regime::Medium).unwrap(), 500);
@@ -54,7 +55,7 @@ fn the_documented_file_is_a_task() {
     assert_eq!(task.epochs_for(ModelKind::Roberta), 30);
     assert_eq!(task.defaults.train_size, Some(100));
     assert_eq!(
-        task.hub_file(Split::Dev).unwrap(),
+        Task::from(task.clone()).hub_file(Split::Dev).unwrap(),
         "small/validation-00000-of-00001.parquet"
     );
     assert_eq!(task.glue_file_name(Split::Test), "intent.tsv");
@@ -110,7 +111,7 @@ fn every_key_is_documented() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("task.toml");
         fs::write(&path, toml).unwrap();
-        Task::from_toml(&path).is_ok() || PromptTask::from_toml(&path).is_ok()
+        LabelledTask::from_toml(&path).is_ok() || PromptTask::from_toml(&path).is_ok()
     });
     assert!(all);
 }
@@ -194,7 +195,7 @@ fn a_task_comes_back_from_its_definition() {
         "name = 'a'\nkind = 'regression'\ntext_alternatives = ['b', 'c']\nrange = [0, 0.3]\n"
             .to_owned(),
     ] {
-        let task = task(&toml).unwrap();
+        let task = Task::from(task(&toml).unwrap());
         assert!(!task.is_built_in());
         assert_eq!(Task::from_definition(&task.definition()).unwrap(), task);
     }
@@ -203,12 +204,12 @@ fn a_task_comes_back_from_its_definition() {
 #[test]
 fn little_is_needed() {
     let task = task("name = 'mine'\ntext = 'body'\n").unwrap();
-    let text = Task::named("text").unwrap();
+    let text = LabelledTask::named("text").unwrap();
     assert_eq!(task.text_columns.names(), ["body"]);
     assert!(task.pair_columns.is_empty() && !task.pair_required);
     assert_eq!(task.defaults, text.defaults);
     assert_eq!(task.metrics, text.metrics);
-    assert_eq!((&task.labels, &task.hub), (&None, &None));
+    assert_eq!((task.classes(), &task.hub), (None, &None));
 
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("train.csv"), "body,label\na,x\nb,y\n").unwrap();
@@ -332,6 +333,6 @@ fn mistakes_are_named_with_their_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("task.toml");
     fs::write(&path, b"name = 'a'\ntext = '\xe9'\n").unwrap();
-    let error = Task::from_toml(&path).unwrap_err().to_string();
+    let error = LabelledTask::from_toml(&path).unwrap_err().to_string();
     assert!(error.ends_with(":2: not UTF-8: save the file in the UTF-8 encoding"));
 }

@@ -26,8 +26,6 @@ mod state;
 mod step;
 mod together;
 
-pub use beft_core as core;
-pub use beft_nn as nn;
 pub use clip::clip_global_norm;
 pub use config::{Checkpoint, Schedule, Selection, TrainConfig};
 pub use error::{Failure, TrainError};

@@ -5,22 +5,21 @@
 use std::path::Path;
 use std::time::Instant;
 
-use beft::core::{BiasTerm, Mode, TermSet};
-use beft::score::ScorerKind;
-use beft::tasks::Task;
-use beft::train::Event;
 use beft::{
     Base, DataOptions, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run,
 };
+use beft_core::{BiasTerm, Mode, TermSet};
+use beft_score::ScorerKind;
+use beft_tasks::{LabelledTask, Task};
+use beft_train::Event;
 
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model, data, out, rest @ ..] = &args[..] else {
-        return Err(Error::Usage(
-            "usage: run MODEL_DIR SST2_DIR OUT_DIR [EPOCHS] [SEED]".into(),
-        ));
+        eprintln!("usage: run MODEL_DIR SST2_DIR OUT_DIR [EPOCHS] [SEED]");
+        std::process::exit(2);
     };
-    let task = Task::named("sst2")?;
+    let task = Task::from(LabelledTask::named("sst2")?);
     let number = |index: usize| rest.get(index).and_then(|text| text.parse::<u32>().ok());
     let seed = number(1).unwrap_or(0);
     let base = Base::open(model, task.defaults.max_length, &parse_device("flex")?)?;

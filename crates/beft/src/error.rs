@@ -1,17 +1,20 @@
 use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
-use beft_core::{SnapshotError, TermSetError};
+use beft_core::{Mode, SnapshotError, TermSetError};
+use beft_device::DeviceError;
 use beft_hub::HubError;
+use beft_nn::Precision;
 use beft_score::ScoreError;
 use beft_tasks::{DataError, TaskError};
 use beft_train::{Failure, TrainError};
 
-use crate::DeviceError;
-use crate::differences::{Difference, explain};
+use crate::memory::MemoryUse;
+use crate::tune::{Difference, explain};
 
 /// Anything that can go wrong between a command and its result. The text is meant for the user.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Model, tokenizer or adapter.
     #[error(transparent)]
@@ -53,21 +56,20 @@ pub enum Error {
     NothingGood(Failure),
     /// A model or training that does not fit the memory that there is.
     #[error(
-        "out of memory: {model} needs {:.1} GB or more for {what}, and {:.1} GB are available: {remedy}",
+        "out of memory: {model} needs {:.1} GB or more for {what}, and {:.1} GB are available: {}",
         *.needed as f64 / 1e9,
-        *.available as f64 / 1e9
+        *.available as f64 / 1e9,
+        .what.remedy()
     )]
     Memory {
         /// The model.
         model: String,
-        /// What of it.
-        what: String,
+        /// What it needs memory for.
+        what: MemoryUse,
         /// Bytes that it takes at least.
         needed: u64,
         /// Bytes that there are.
         available: u64,
-        /// What to do.
-        remedy: String,
     },
     /// The training to resume has other settings.
     #[error("{}: {}", .path.display(), explain(.differences, .state))]
@@ -87,7 +89,318 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// Settings that contradict each other or the model.
+    /// No model of this name.
+    #[error(
+        "model `{name}` not found: there is no such folder, and as a name on the Hugging Face hub: {source}"
+    )]
+    NoModel {
+        /// The name.
+        name: String,
+        /// What the hub or its cache said.
+        source: HubError,
+    },
+    /// A model that cannot take a task in this form.
+    #[error("{task} is a task of {}", takes.against(.model))]
+    OtherForm {
+        /// The task.
+        task: String,
+        /// The model.
+        model: String,
+        /// The form that the model takes.
+        takes: TaskForm,
+    },
+    /// A model that generates no text.
+    #[error("{model} is an encoder, which generates no text")]
+    NoGeneration {
+        /// The model.
+        model: String,
+    },
+    /// A model that is given prompts, not texts.
+    #[error("{model} is a decoder: it is given prompts (evaluate_prompts)")]
+    TakesPrompts {
+        /// The model.
+        model: String,
+    },
+    /// A tokenizer without the special tokens that the model reads.
+    #[error(
+        "{}/tokenizer.json adds no [CLS] and [SEP] (RoBERTa: <s> and </s>) to texts (its post_processor); the model needs them",
+        .dir.display()
+    )]
+    NoSpecialTokens {
+        /// The model's folder.
+        dir: PathBuf,
+    },
+    /// A precision that the device cannot compute in.
+    #[error("the device does not support the precision {0}")]
+    Precision(Precision),
+    /// An input that the model cannot take.
+    #[error("{model}: input {input}: {reason}")]
+    Input {
+        /// The model.
+        model: String,
+        /// Its number, from 0.
+        input: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Of two splits one has pairs of texts.
+    #[error("of {} and {} one has pairs of texts, the other single texts", .train.display(), .dev.display())]
+    MixedPairs {
+        /// The training file.
+        train: PathBuf,
+        /// The dev file.
+        dev: PathBuf,
+    },
+    /// A training subset that does not fit its file.
+    #[error("{size} training examples do not fit {}: it has {available} examples", .path.display())]
+    TrainSize {
+        /// The size asked for.
+        size: usize,
+        /// The training file.
+        path: PathBuf,
+        /// Its number of examples.
+        available: usize,
+    },
+    /// More worked examples than there are.
+    #[error("{asked} worked examples are asked for, there are {available}")]
+    Shots {
+        /// How many are asked for.
+        asked: usize,
+        /// How many there are.
+        available: usize,
+    },
+    /// Calibration of what is not chosen among candidates.
+    #[error("answers that are generated cannot be calibrated")]
+    Calibrated,
+    /// Inputs that are too short for a question and an answer.
+    #[error(
+        "inputs of at most {max_length} tokens leave no room for a question beside an answer of {answer}: lower \
+         max_new_tokens, or take a model with more positions"
+    )]
+    NoRoom {
+        /// Longest input in tokens.
+        max_length: usize,
+        /// Longest answer in tokens.
+        answer: usize,
+    },
+    /// An empty prompt to a model that has no token to begin with.
+    #[error(
+        "a prompt is empty, and {model} has no bos_token_id or eos_token_id to begin a text with"
+    )]
+    NoStart {
+        /// The model.
+        model: String,
+    },
+    /// Scores that are no numbers.
+    #[error(
+        "{model} gives scores that are no numbers: its weights are damaged, or too large for the precision"
+    )]
+    NotFinite {
+        /// The model.
+        model: String,
+    },
+    /// A model trained on pairs that is given single texts, or the other way round.
+    #[error(
+        "the model was trained on {}",
+        match .trained {
+            true => "pairs of texts, and these are single texts; give a file with both columns (text, text_pair)",
+            false => "single texts, and these are pairs; leave out the second column",
+        }
+    )]
+    Pairs {
+        /// Whether it was trained on pairs.
+        trained: bool,
+    },
+    /// A task that asks for something else than the model's outputs.
+    #[error(
+        "task {task} is {}",
+        match .regression {
+            true => "a regression, the model gives classes",
+            false => "a classification, the model gives one value",
+        }
+    )]
+    OtherOutput {
+        /// The task.
+        task: String,
+        /// Whether the task is a regression.
+        regression: bool,
+    },
+    /// Examples to evaluate on that have no labels.
+    #[error("{}: some examples have no label: give a file with a label in every row", .path.display())]
+    NoLabels {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Labels of data and of a model that do not go together.
+    #[error("{} was read with the labels {labels:?}, the model has {model:?}: read it with those of the model", .path.display())]
+    ReadWithOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its labels.
+        labels: Vec<String>,
+        /// The model's.
+        model: Vec<String>,
+    },
+    /// An adapter that was trained with other labels than the task has.
+    #[error("the adapter was trained with the labels {model:?}, the task has {task:?}")]
+    OtherLabels {
+        /// The adapter's.
+        model: Vec<String>,
+        /// The task's.
+        task: Vec<String>,
+    },
+    /// An adapter that was trained with another prompt.
+    #[error("the adapter was trained with another prompt ({model:?}) than that of task {task}")]
+    OtherPrompt {
+        /// The adapter's prompt.
+        model: String,
+        /// The task, with its prompt.
+        task: String,
+    },
+    /// Neither an adapter nor a model.
+    #[error("there is neither an adapter nor a tuned model to open")]
+    NothingToOpen,
+    /// An adapter that does not name its base model.
+    #[error("the adapter {} does not name its base model (base_model_name_or_path)", .adapter.display())]
+    NoBaseName {
+        /// The adapter's folder.
+        adapter: PathBuf,
+    },
+    /// The base model that an adapter names cannot be opened.
+    #[error("the adapter {} names `{name}` as its base model: {source}", .adapter.display())]
+    NamedBase {
+        /// The adapter's folder.
+        adapter: PathBuf,
+        /// The name.
+        name: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// An adapter that cannot be used on its base model.
+    #[error("adapter {}: {problem}", .adapter.display())]
+    Adapter {
+        /// The adapter's folder.
+        adapter: PathBuf,
+        /// What is wrong.
+        problem: AdapterProblem,
+    },
+    /// A model whose config.json has another number of classes than its head.
+    #[error(
+        "{}: {problem}: config.json says that there are {classes} classes (id2label, num_labels); correct it",
+        .dir.display()
+    )]
+    OtherClasses {
+        /// The model's folder.
+        dir: PathBuf,
+        /// The tensor that does not fit.
+        problem: String,
+        /// Number of classes in config.json.
+        classes: usize,
+    },
+    /// A model without a trained head.
+    #[error("{} has no trained head: {} missing", .dir.display(), .missing.join(", "))]
+    NoHead {
+        /// The model's folder.
+        dir: PathBuf,
+        /// The tensors that are missing.
+        missing: Vec<String>,
+    },
+    /// A beft.json that makes no sense.
+    #[error("{whose}: {reason}")]
+    Sidecar {
+        /// The file.
+        whose: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A task whose data the hub does not have.
+    #[error("task {task} has no data set on the hub")]
+    NoHubData {
+        /// The task.
+        task: String,
+    },
+    /// A mode that does not suit the model or the task.
+    #[error("mode {mode}: {reason}")]
+    Mode {
+        /// The mode.
+        mode: Mode,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Lengths to plan for that the model cannot take.
+    #[error(
+        "{length} tokens of which {predicted} are predicted: the model takes {most} in all, and the first is given"
+    )]
+    PlanLength {
+        /// Tokens of an input.
+        length: usize,
+        /// How many of them are predicted.
+        predicted: usize,
+        /// How many the model takes.
+        most: usize,
+    },
+    /// A scorer that compares before and after, without a training.
+    #[error("the scorer {0} needs a trained run")]
+    NeedsTraining(&'static str),
+    /// Candidates that cannot be ranked.
+    #[error("none of the candidate terms has a score: every bias is zero")]
+    NothingRanked,
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The two forms of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskForm {
+    /// Labelled texts, for encoders.
+    Texts,
+    /// Prompts, for decoders.
+    Prompts,
+}
+
+impl TaskForm {
+    /// What the other form is, and that `model` needs this one.
+    fn against(self, model: &str) -> String {
+        match self {
+            Self::Texts => {
+                format!("prompts, and {model} is an encoder: it needs a task of labelled texts")
+            }
+            Self::Prompts => {
+                format!("labelled texts, and {model} is a decoder: it needs a task of prompts")
+            }
+        }
+    }
+}
+
+/// Why an adapter cannot be used on its base model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterProblem {
+    /// A classification head for a decoder.
+    #[error(
+        "tensor `{tensor}` is of a classification head, and a head on a decoder is not implemented: take the encoder \
+         that it was trained on as the base model, or compute with PEFT"
+    )]
+    HeadOnDecoder {
+        /// The tensor.
+        tensor: String,
+    },
+    /// No head anywhere.
+    #[error("neither it nor its base has a trained classification head ({} missing)", .missing.join(", "))]
+    NoHead {
+        /// The tensors that are missing.
+        missing: Vec<String>,
+    },
+    /// A prefix that does not fit.
     #[error("{0}")]
-    Usage(String),
+    Prefix(String),
+    /// A prefix for an encoder.
+    #[error("prefix tuning of an encoder is not implemented")]
+    EncoderPrefix,
 }

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_core::{check_replaceable, write_dir_atomic};
+use beft_files::{check_replaceable, write_dir_atomic};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};

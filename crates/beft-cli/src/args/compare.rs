@@ -9,7 +9,7 @@ use super::{learning_rate, objective};
 
 /// How the trainings of a comparison or a sweep are run.
 #[derive(Debug, Args)]
-pub(crate) struct CellArgs {
+pub(crate) struct TrialArgs {
     /// Evaluate on at most so many dev examples of each split.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
@@ -87,7 +87,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, alias = "log_samples")]
     pub(crate) log_samples: bool,
     #[command(flatten)]
-    pub(crate) cells: CellArgs,
+    pub(crate) trials: TrialArgs,
     /// Output folder: compare.md, compare.csv, curves, heatmaps, lm-eval/ (results_*.json), cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-compare")]
     pub(crate) out: PathBuf,
@@ -134,7 +134,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
     #[command(flatten)]
-    pub(crate) cells: CellArgs,
+    pub(crate) trials: TrialArgs,
     /// Output folder: sweep.md, sweep.csv, sweep.json, cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-sweep")]
     pub(crate) out: PathBuf,
@@ -142,7 +142,7 @@ pub(crate) struct SweepArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ComparePassArgs {
-    /// The cells of the pass, as JSON.
+    /// The trials that train together, as JSON.
     pub(crate) pass: PathBuf,
     /// Journal folder.
     pub(crate) journal: PathBuf,

@@ -2,25 +2,26 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use beft::compare::{
-    CompareSpec, Group, TaskSpec, csv, curves_svg, harness_results, markdown, sample_lines,
+use beft::{parse_device, ranked_scores, write_json};
+use beft_compare::{
+    CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, markdown, sample_lines,
     summarize,
 };
-use beft::core::write_atomic;
-use beft::score::Scores;
-use beft::{heatmap_svg, parse_device, ranked_scores, write_json};
+use beft_files::write_atomic;
+use beft_plot::heatmap_svg;
+use beft_score::Scores;
 use serde_json::json;
 
 use crate::args::CompareArgs;
-use crate::commands::cells::finish;
+use crate::commands::trials::finish;
 use crate::output::{lock_folder, print_markdown, say};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
-    parse_device(&args.cells.device)?;
-    let (device, precision, limit) = args.cells.of_cells();
-    let cells = spec(args)?.cells(&device, &precision, limit)?;
+    parse_device(&args.trials.device)?;
+    let (device, precision, limit) = args.trials.of_trials();
+    let trials = spec(args)?.trials(&device, &precision, limit)?;
     let _output = lock_folder(&args.out, &["compare.md", "compare.csv"])?;
-    let groups = summarize(finish(cells, &args.out, &args.cells)?)?;
+    let groups = summarize(finish(trials, &args.out, &args.trials)?)?;
     write_summary(args, &groups)
 }
 
@@ -45,12 +46,12 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
         epochs: args.epochs.map(|n| n as usize),
         lr: args.lr,
         batch_size: args.batch_size.map(|n| n as usize),
-        objective: args.cells.objective,
+        objective: args.trials.objective,
         mode: Default::default(),
     })
 }
 
-/// Everything that is written when all cells are finished.
+/// Everything that is written when all trials are finished.
 fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -69,7 +70,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             group.task,
             group.regime
         ));
-        if let Some(svg) = curves_svg(group) {
+        if let Some(svg) = group_curves(group) {
             text(format!("curves_{stem}.svg"), svg)?;
             report.push_str(&format!("![learning curves](curves_{stem}.svg)\n"));
         }

@@ -1,7 +1,7 @@
 use anyhow::{Context, Result};
 use beft::Objective;
-use beft::core::BiasTerm;
-use beft::score::ScorerKind;
+use beft_core::BiasTerm;
+use beft_score::ScorerKind;
 
 use super::run::run;
 use crate::args::{DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs};

@@ -1,14 +1,14 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use beft::checkpoint::Adapter;
-use beft::core::Asked;
-use beft::tasks::{Dataset, Split, Task};
-use beft::train::Metrics;
 use beft::{
     Evaluation, PromptOptions, Tuned, evaluate_prompts, find_task, metric_suffix, open_tuned,
     parse_device, write_json,
 };
+use beft_checkpoint::Adapter;
+use beft_core::{Asked, Outputs};
+use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task};
+use beft_train::Metrics;
 use serde_json::json;
 
 use super::fetch_model;
@@ -22,9 +22,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     inputs.extend(args.tuned.adapter.as_deref());
     let _made = out.map(|out| check_file(out, &inputs)).transpose()?;
     let (tuned, task) = open(&args.tuned)?;
-    if task.prompt.is_some() {
-        return eval_prompts(args, &tuned, &task);
+    match &task {
+        Task::Labelled(labelled) => eval_texts(args, &tuned, labelled, &task),
+        Task::Prompted(prompted) => eval_prompts(args, &tuned, prompted, &task),
     }
+}
+
+/// Evaluates an encoder on labelled texts.
+fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Task) -> Result<()> {
     for (given, flag) in [(args.shots > 0, "--shots"), (args.calibrate, "--calibrate")] {
         if given {
             bail!(
@@ -33,18 +38,18 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
             );
         }
     }
-    let labels = (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice());
+    let labels = tuned.outputs.classes();
     // MNLI has two dev splits, everything else one.
     let mut data: Vec<(&str, Dataset)> = Vec::new();
     if args.data.is_dir() {
-        for split in task.dev_splits() {
+        for split in labelled.dev_splits() {
             data.push((
                 metric_suffix(*split),
-                task.load(&args.data, *split, labels)?,
+                labelled.load(&args.data, *split, labels)?,
             ));
         }
     } else {
-        data.push(("", task.load_file(&args.data, labels, true)?));
+        data.push(("", labelled.load_file(&args.data, labels, true)?));
     }
     if let Some(limit) = args.limit {
         let most = limit as usize;
@@ -61,7 +66,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
                 data.path.display()
             );
         }
-        let result = beft::evaluate(&tuned, &task, data)?;
+        let result = beft::evaluate(tuned, labelled, data)?;
         notes.extend(result.notes);
         let named = result.metrics.into_iter();
         all.extend(named.map(|(name, value)| (format!("{name}{suffix}"), value)));
@@ -73,8 +78,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         .collect();
     report(
         args,
-        &tuned,
-        &task,
+        tuned,
+        task,
         &files.join(", "),
         &Evaluation {
             metrics: all,
@@ -115,11 +120,8 @@ fn report(
     Ok(())
 }
 
-/// A decoder: zero-shot, with worked examples, or with an adapter.
-fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
-    let Some(prompt) = &task.prompt else {
-        bail!("task {} has no prompt", task.name);
-    };
+/// Evaluates a decoder on prompts: zero-shot, with worked examples, or with an adapter.
+fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task) -> Result<()> {
     let folder = args.data.is_dir();
     let found = match folder {
         true => prompt.load(&args.data, Split::Dev)?,
@@ -147,11 +149,11 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, task: &Task) -> Result<()> {
         );
     }
     let progress = Progress::new();
-    let most = found.examples.len().min(prompt.defaults.dev_size);
+    let most = found.examples.len().min(prompt.dev_size);
     let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));
     let file = found.path.display().to_string();
     let done = |done| bar.inc(done as u64);
-    let result = evaluate_prompts(tuned, task, found.examples, &shots, options, done)?;
+    let result = evaluate_prompts(tuned, prompt, found.examples, &shots, options, done)?;
     progress.finish();
     report(args, tuned, task, &file, &result)
 }
@@ -178,10 +180,10 @@ pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
     )?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     let task = task_of(&tuned, args)?;
-    if task.prompt.is_none() {
-        let classes = task.name_classes(&tuned.labels)?;
+    if let (Task::Labelled(task), Outputs::Classes(names)) = (&task, &mut tuned.outputs) {
+        let classes = task.name_classes(names)?;
         classes.note.iter().for_each(|note| tell!("{note}"));
-        tuned.labels = classes.names;
+        *names = classes.names;
     }
     Ok((tuned, task))
 }
@@ -202,11 +204,11 @@ fn task_of(tuned: &Tuned, args: &TunedArgs) -> Result<Task> {
     }
     let name = match args.task.as_deref().or(tuned.task.as_deref()) {
         Some(name) => name,
-        None if tuned.model.decoder().is_some() => bail!(
+        None if tuned.base.config().has_head() => "text",
+        None => bail!(
             "give --task: {} does not say what it is to be asked",
             tuned.base.name()
         ),
-        None => "text",
     };
     find_task(tuned.base.name(), name).map_err(|error| match &args.task {
         Some(_) => anyhow!(error),

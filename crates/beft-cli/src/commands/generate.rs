@@ -1,9 +1,9 @@
 use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
-use beft::checkpoint::Adapter;
-use beft::decoder::GenerationSettings;
 use beft::{Tuned, open_tuned, parse_device};
+use beft_checkpoint::Adapter;
+use beft_decoder::GenerationSettings;
 
 use super::fetch_model;
 use crate::args::GenerateArgs;
@@ -29,29 +29,28 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let settings = tuned.base.generation()?;
     settings.notes.iter().for_each(|note| tell!("{note}"));
     if let Some(prompt) = &args.prompt {
-        return go_on(args, &tuned, &settings, prompt);
+        return complete(args, &tuned, &settings, prompt);
     }
     for line in stdin().lines() {
         let line = line.context("cannot read standard input")?;
-        go_on(args, &tuned, &settings, &line)?;
+        complete(args, &tuned, &settings, &line)?;
         finish()?;
     }
     Ok(())
 }
 
-/// Prints a prompt and what follows.
-fn go_on(
+/// Generates text from a prompt and prints both.
+fn complete(
     args: &GenerateArgs,
     tuned: &Tuned,
     settings: &GenerationSettings,
     prompt: &str,
 ) -> Result<()> {
-    let (Some(model), Some(config)) = (tuned.model.decoder(), tuned.base.decoder_config()) else {
-        bail!(
-            "{} is an encoder, which generates no text",
-            tuned.base.name()
-        );
+    let Some(model) = tuned.model.generator() else {
+        // The settings could not have been read.
+        return Ok(());
     };
+    let longest = tuned.base.config().longest_input();
     let tokenizer = tuned.base.tokenizer();
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);
     if !prompt.is_empty() && tokenizer.knows_none(&ids) {
@@ -67,11 +66,10 @@ fn go_on(
         );
     }
     let taken = model.prefix_len() + ids.len();
-    let room = config.max_tokens.saturating_sub(taken);
+    let room = longest.saturating_sub(taken);
     if room == 0 {
         bail!(
-            "the prompt has {taken} tokens (a prefix counted), and the model takes {} in all",
-            config.max_tokens
+            "the prompt has {taken} tokens (a prefix counted), and the model takes {longest} in all"
         );
     }
     let options = settings.options(room.min(args.max_new_tokens as usize));

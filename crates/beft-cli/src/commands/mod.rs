@@ -1,6 +1,5 @@
 //! One file per subcommand.
 
-pub(crate) mod cells;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;
@@ -12,19 +11,20 @@ pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
 pub(crate) mod sweep;
+pub(crate) mod trials;
 pub(crate) mod tune;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use beft::core::Mode;
-use beft::score::ScorerKind;
-use beft::tasks::{Regime, Task};
 use beft::{
     Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output,
     check_training_memory, find_task, parse_device, settings,
 };
+use beft_core::Mode;
+use beft_score::ScorerKind;
+use beft_tasks::{Regime, Task};
 
 use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs};
 use crate::output::{OutputFolder, lock_folder};
@@ -100,9 +100,11 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     data.notes.iter().for_each(|note| progress.line(note));
     let options = options(&task, mode, &base, &args.recipe);
     if let Some(note) = check_training_memory(&base, &data, mode, &options)? {
-        progress.line(&format!("warning: {note}"));
+        progress.line(&format!(
+            "warning: {note}: --micro-batch N with a small N, --gradient-checkpointing or a smaller --batch-size take less"
+        ));
     }
-    let (_, report) = base.model(data.outputs(), u64::from(args.recipe.seed))?;
+    let (_, report) = base.model(data.outputs.count(), u64::from(args.recipe.seed))?;
     if let Some(problem) = report.misshapen.first() {
         if args.recipe.keep_head {
             bail!(
@@ -164,7 +166,10 @@ fn train_size(task: &Task, size: Option<u32>, regime: Option<Regime>) -> Result<
 fn scorers(base: &Base, args: &ScorerArgs) -> Vec<ScorerKind> {
     let mut scorers = args.scorer.0.clone();
     let fisher = ScorerKind::Fisher;
-    if base.adds_biases() && scorers.contains(&ScorerKind::Beft) && !scorers.contains(&fisher) {
+    if base.config().adds_biases()
+        && scorers.contains(&ScorerKind::Beft)
+        && !scorers.contains(&fisher)
+    {
         scorers.push(fisher);
     }
     scorers

@@ -3,10 +3,11 @@ use std::io::{BufReader, Write, stdin};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use beft::core::write_atomic;
-use beft::eval::argmax;
-use beft::tasks::{DataError, Dataset, Example, InputFormat, Label, Split, Task};
 use beft::{Tuned, parse_device};
+use beft_core::{Outputs, Prediction};
+use beft_eval::argmax;
+use beft_files::write_atomic;
+use beft_tasks::{DataError, Dataset, Example, InputFormat, Label, LabelledTask, Split, Task};
 use serde_json::json;
 
 use super::eval::open;
@@ -28,7 +29,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         .then(|| check_file(&args.out, &inputs))
         .transpose()?;
     let (tuned, task) = open(&args.tuned)?;
-    check_encoder(&tuned)?;
+    let task = labelled(&tuned, task)?;
     let examples = match args.split {
         Some(split) => {
             let splits = splits(&task, split);
@@ -40,12 +41,14 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         }
         None => none_if_empty(read(args, &task)?)?,
     };
-    let scores = scores(&tuned, &examples)?;
     let mut rows = Vec::new();
-    for (index, logits) in scores.iter().enumerate() {
-        let row = match tuned.labels.get(argmax(logits)) {
-            Some(label) => json!({"index": index, "label": label, "logits": logits}),
-            None => json!({"index": index, "value": logits[0], "logits": logits}),
+    for (index, said) in predictions(&tuned, &examples)?.iter().enumerate() {
+        let logits = said.scores();
+        let row = match (said, &tuned.outputs) {
+            (Prediction::Classes(scores), Outputs::Classes(names)) => {
+                json!({"index": index, "label": names[argmax(scores)], "logits": logits})
+            }
+            _ => json!({"index": index, "value": logits[0], "logits": logits}),
         };
         writeln!(rows, "{row}")?;
     }
@@ -69,7 +72,7 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
     // Before anything is loaded.
     parse_device(&args.tuned.device)?;
     let (tuned, task) = open(&args.tuned)?;
-    check_encoder(&tuned)?;
+    let task = labelled(&tuned, task)?;
     let mut named = Vec::new();
     for split in splits(&task, split) {
         let name = task.glue_file_name(split);
@@ -78,15 +81,15 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     let _made = prepare_folder(&args.out, &names)?;
     for (name, examples) in &named {
-        let predictions: Vec<Label> = scores(&tuned, examples)?
+        let predictions: Vec<Label> = predictions(&tuned, examples)?
             .iter()
-            .map(|logits| match tuned.labels.is_empty() {
-                true => Label::Value(f64::from(logits[0])),
-                false => Label::Class(argmax(logits)),
+            .map(|said| match said {
+                Prediction::Classes(scores) => Label::Class(argmax(scores)),
+                said => Label::Value(f64::from(said.scores()[0])),
             })
             .collect();
         let mut file = Vec::new();
-        task.write_glue(&mut file, &tuned.labels, &predictions)?;
+        task.write_glue(&mut file, tuned.outputs.names(), &predictions)?;
         let path = args.out.join(name);
         write_atomic(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
         say!("{} predictions: {}", predictions.len(), path.display());
@@ -94,14 +97,15 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
     Ok(())
 }
 
-fn check_encoder(tuned: &Tuned) -> Result<()> {
-    if tuned.model.decoder().is_some() {
-        bail!(
-            "{} is a decoder: `beft eval` measures it on a task, `beft generate` goes on with texts",
+/// The task, which must be one of labelled texts.
+fn labelled(tuned: &Tuned, task: Task) -> Result<LabelledTask> {
+    match task {
+        Task::Labelled(task) => Ok(task),
+        Task::Prompted(_) => bail!(
+            "{} is a decoder: `beft eval` measures it on a task, `beft generate` generates text from prompts",
             tuned.base.name()
-        );
+        ),
     }
-    Ok(())
 }
 
 /// The examples, after what there is to say of them. An input without texts gives no predictions, which is no
@@ -117,7 +121,7 @@ fn none_if_empty(data: Result<Dataset, DataError>) -> Result<Vec<Example>> {
     }
 }
 
-fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
+fn predictions(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Prediction>> {
     if examples.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,17 +130,21 @@ fn scores(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Vec<f32>>> {
     let predicted = tuned.predict(examples, |done| bar.inc(done as u64))?;
     progress.finish();
     predicted.notes.iter().for_each(|note| tell!("{note}"));
-    Ok(predicted.scores)
+    Ok(predicted.predictions)
 }
 
 /// The texts of a split; its labels, if there are any, are not read.
-fn inputs_of(args: &PredictArgs, tuned: &Tuned, task: &Task, split: Split) -> Result<Vec<Example>> {
-    let labels = (!tuned.labels.is_empty()).then_some(tuned.labels.as_slice());
-    none_if_empty(task.load_inputs(&args.data, split, labels))
+fn inputs_of(
+    args: &PredictArgs,
+    tuned: &Tuned,
+    task: &LabelledTask,
+    split: Split,
+) -> Result<Vec<Example>> {
+    none_if_empty(task.load_inputs(&args.data, split, tuned.outputs.classes()))
 }
 
 /// MNLI has two dev and two test splits.
-fn splits(task: &Task, split: SplitName) -> Vec<Split> {
+fn splits(task: &LabelledTask, split: SplitName) -> Vec<Split> {
     match split {
         SplitName::Train => vec![Split::Train],
         SplitName::Dev => task.dev_splits().to_vec(),
@@ -145,7 +153,7 @@ fn splits(task: &Task, split: SplitName) -> Vec<Split> {
 }
 
 /// The texts; the inner error is of their content.
-fn read(args: &PredictArgs, task: &Task) -> Result<Result<Dataset, DataError>> {
+fn read(args: &PredictArgs, task: &LabelledTask) -> Result<Result<Dataset, DataError>> {
     let format = args.input_format.map(InputFormat::from);
     if args.data.as_os_str() == STANDARD {
         let name = Path::new("standard input");

@@ -1,6 +1,6 @@
 use anyhow::{Result, bail};
-use beft::core::Mode;
 use beft::{ranking_table, save_heatmaps, train_for, write_json};
+use beft_core::Mode;
 use serde_json::json;
 
 use super::{prepare_output, scorers, setup};
@@ -17,14 +17,14 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let mut progress = Progress::new();
     let mode = Mode::Biases(args.terms.clone());
     let setup = setup(&args.train, &mode, &progress)?;
-    args.terms.sites(setup.base.num_layers())?;
+    args.terms.sites(setup.base.config().num_layers())?;
     let scorers = &scorers(&setup.base, &args.scorers);
     let (base, data, options) = (&setup.base, &setup.data, &setup.options);
     progress.mode(mode.to_string());
     let train = |mode: &Mode| beft::tune(base, data, mode, options, |event| progress.train(event));
     let trained = train_for(scorers, train, &args.terms)?;
     if let Some(outcome) = &trained {
-        if let Some(warning) = outcome.warning(data.labels.len()) {
+        if let Some(warning) = outcome.warning(&data.outputs) {
             tell!("warning: {warning}");
         }
         if outcome.failure.is_some() {

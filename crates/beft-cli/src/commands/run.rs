@@ -1,11 +1,11 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft::core::{Mode, TermSet};
 use beft::{
     Ranking, RunEvent, RunOptions, RunResults, TuneOptions, finished_run, modes_table,
     ranking_table,
 };
+use beft_core::{Mode, TermSet};
 
 use super::{
     FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,

@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use beft::tasks::{PromptTask, Split, Task, training_subset};
+use beft_tasks::{LabelledTask, PromptTask, Split, Task, training_subset};
 
 use super::{data_folder, train_size};
 use crate::args::SampleArgs;
@@ -7,29 +7,29 @@ use crate::output::write_bytes;
 
 /// Prints the row numbers, from 0 and without the header, of the training subset in its order.
 pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
-    // The tasks of encoders, and those that decoders alone have.
-    let task = Task::resolve(&args.source.task).or_else(|unknown| {
-        match PromptTask::resolve(&args.source.task) {
-            Ok(prompt) => Ok(prompt.into_task()),
-            Err(_) => Err(unknown),
-        }
-    })?;
+    // The tasks of labelled texts, and those that are prompts alone.
+    let task: Task = match LabelledTask::resolve(&args.source.task) {
+        Ok(task) => task.into(),
+        Err(unknown) => PromptTask::resolve(&args.source.task)
+            .map_err(|_| unknown)?
+            .into(),
+    };
     let folder = data_folder(&args.source, &task)?;
-    let (path, available) = match &task.prompt {
-        Some(prompt) => {
-            let data = prompt.load(&folder, Split::Train)?;
+    let (path, available) = match &task {
+        Task::Prompted(task) => {
+            let data = task.load(&folder, Split::Train)?;
             (data.path, data.examples.len())
         }
-        None => {
+        Task::Labelled(task) => {
             let data = task.load(&folder, Split::Train, None)?;
             (data.path, data.examples.len())
         }
     };
     let size = train_size(&task, args.train_size, args.regime)?.unwrap_or(available);
     // As in training: a decoder's 1,000 are all where there are fewer.
-    let size = match task.prompt.is_some() && args.train_size.is_none() {
-        true => size.min(available),
-        false => size,
+    let size = match (&task, args.train_size) {
+        (Task::Prompted(_), None) => size.min(available),
+        (Task::Prompted(_), Some(_)) | (Task::Labelled(_), _) => size,
     };
     if size > available {
         bail!(

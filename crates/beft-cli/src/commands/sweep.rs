@@ -1,19 +1,19 @@
 use anyhow::{Context, Result};
-use beft::compare::{
-    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_cells, sweep_markdown,
-};
-use beft::core::write_atomic;
 use beft::{parse_device, write_json};
+use beft_compare::{
+    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_markdown, sweep_trials,
+};
+use beft_files::write_atomic;
 use serde_json::json;
 
 use crate::args::SweepArgs;
-use crate::commands::cells::finish;
+use crate::commands::trials::finish;
 use crate::output::{lock_folder, print_markdown, say};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
 pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
-    parse_device(&args.cells.device)?;
+    parse_device(&args.trials.device)?;
     let (task, data) = args.task.clone();
     let spec = CompareSpec {
         models: vec![args.model.clone()],
@@ -31,13 +31,13 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         epochs: args.epochs.map(|n| n as usize),
         lr: None,
         batch_size: args.batch_size.map(|n| n as usize),
-        objective: args.cells.objective,
+        objective: args.trials.objective,
         mode: Default::default(),
     };
-    let (device, precision, limit) = args.cells.of_cells();
-    let cells = sweep_cells(&spec, &args.lr, &device, &precision, limit)?;
+    let (device, precision, limit) = args.trials.of_trials();
+    let trials = sweep_trials(&spec, &args.lr, &device, &precision, limit)?;
     let _output = lock_folder(&args.out, &FILES)?;
-    let sweeps = summarize_sweep(finish(cells, &args.out, &args.cells)?)?;
+    let sweeps = summarize_sweep(finish(trials, &args.out, &args.trials)?)?;
 
     let report = sweep_markdown(&sweeps);
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use beft::core::Mode;
 use beft::{ModeResult, TuneOptions, TuneResults, finished_tune, saved_folder, write_json};
+use beft_core::Mode;
 
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{Keep, TuneArgs};
@@ -21,7 +21,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
     if let Mode::Biases(terms) = &args.terms {
-        terms.sites(setup.base.num_layers())?;
+        terms.sites(setup.base.config().num_layers())?;
     }
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
@@ -48,7 +48,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         progress.train(event)
     })?;
     progress.finish();
-    if let Some(warning) = outcome.warning(setup.data.labels.len()) {
+    if let Some(warning) = outcome.warning(&setup.data.outputs) {
         tell!("warning: {warning}");
     }
 

@@ -85,7 +85,7 @@ impl PromptTask {
                 false => Ok(Vec::new()),
             };
         };
-        let several = self.kind == PromptKind::MultipleChoice;
+        let several = self.kind() == PromptKind::MultipleChoice;
         let labels: Vec<&Value> = match value {
             Value::Array(labels) if several => labels.iter().collect(),
             Value::Null => Vec::new(),

@@ -3,15 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use beft_core::Metric;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Candidates, Form, PromptDefaults, PromptKind, PromptTask, Template};
+use super::{Candidates, Form, PromptKind, PromptTask, Template, table};
 use crate::task::class_labels;
 use crate::task_file::{
     Names, TaskFile, Wrong, checked_labels, checked_name, checked_rate, label_columns, read, wrong,
 };
-use crate::{Metric, TaskError, TaskKind};
+use crate::{Defaults, TaskError, TaskInfo, TaskKind};
 
 /// The `[prompt]` table; [`PromptTask::from_toml`] tells what the keys mean.
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ pub(crate) struct PromptTable {
 
 impl PromptTask {
     /// The prompt task that a TOML file describes: the file of
-    /// [`Task::from_toml`](crate::Task::from_toml), in which `text` is not needed here, with one
+    /// [`LabelledTask::from_toml`](crate::LabelledTask::from_toml), in which `text` is not needed here, with one
     /// more table. Of the other keys `name`, `label`, `labels`, `no_label`, `columns`,
     /// `skip_malformed`, `metrics` and `[files]` are read.
     ///
@@ -141,31 +142,40 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             None => vec![Metric::Accuracy],
         },
     };
-    let usual = PromptDefaults::default();
+    let usual = table::DEFAULTS;
     let or = |size: Option<NonZeroUsize>, usual| size.map_or(usual, NonZeroUsize::get);
+    let defaults = Defaults {
+        learning_rate: checked_rate(prompt.learning_rate, usual.learning_rate)?,
+        epochs: or(prompt.epochs, usual.epochs),
+        batch_size: or(prompt.batch_size, usual.batch_size),
+        train_size: prompt
+            .train_size
+            .map_or(usual.train_size, |n| Some(n.get())),
+        max_length: prompt
+            .max_length
+            .map_or(usual.max_length, |n| Some(n.get())),
+        ..usual
+    };
     Ok(PromptTask {
-        title: name.clone(),
-        name,
-        kind,
+        info: TaskInfo {
+            title: name.clone(),
+            hub: table::hub(&name),
+            name,
+            label_columns: label_columns(file.label)?,
+            no_label: file.no_label,
+            headerless: file.columns.unwrap_or_default(),
+            skip_malformed: file.skip_malformed,
+            files: file.files.into_map(),
+            metrics,
+            regimes: table::only_low(&defaults),
+            defaults,
+        },
         template,
         candidates,
-        label_columns: label_columns(file.label)?,
         labels,
-        no_label: file.no_label,
-        headerless: file.columns.unwrap_or_default(),
-        skip_malformed: file.skip_malformed,
         form: prompt.form,
-        files: file.files.into_map(),
-        metrics,
-        defaults: PromptDefaults {
-            learning_rate: checked_rate(prompt.learning_rate, usual.learning_rate)?,
-            epochs: or(prompt.epochs, usual.epochs),
-            batch_size: or(prompt.batch_size, usual.batch_size),
-            train_size: or(prompt.train_size, usual.train_size),
-            dev_size: or(prompt.dev_size, usual.dev_size),
-            max_length: or(prompt.max_length, usual.max_length),
-            max_new_tokens: or(prompt.max_new_tokens, usual.max_new_tokens),
-        },
+        dev_size: or(prompt.dev_size, table::DEV_SIZE),
+        max_new_tokens: or(prompt.max_new_tokens, table::MAX_NEW_TOKENS),
     })
 }
 
@@ -232,7 +242,7 @@ fn checked_metrics(
         return wrong(&metrics, message);
     }
     let mut all = metrics.get_ref().iter();
-    if let Some(metric) = all.find(|metric| !metric.suits_prompt(kind, classes)) {
+    if let Some(metric) = all.find(|metric| !kind.suits(**metric, classes)) {
         let message = format!("metric `{metric}` does not fit what may follow the prompt");
         return wrong(&metrics, message);
     }

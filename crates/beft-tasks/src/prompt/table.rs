@@ -5,20 +5,41 @@
 //! cut off some fields. Labels and columns are those of the encoder tasks' table where a task is in
 //! both, and otherwise of SuperGLUE's files and the hub's.
 
-use super::{Candidates, Form, PromptDefaults, PromptTask, Template, TemplateError};
-use crate::Metric;
+use beft_core::Metric;
+
+use super::{Candidates, Form, PromptTask, Template, TemplateError};
 use crate::table::{BOOLEAN, CB, ENTAILMENT, SENTIMENT, Spellings, owned};
 use crate::task::class_labels;
+use crate::{Defaults, Hub, LabelledTask, Regimes, TaskInfo};
 
-pub(super) const DEFAULTS: PromptDefaults = PromptDefaults {
+pub(super) const DEFAULTS: Defaults = Defaults {
     learning_rate: 1e-3,
     epochs: 5,
+    epochs_large: None,
+    epochs_roberta: None,
+    train_size: Some(1000),
     batch_size: 8,
-    train_size: 1000,
-    dev_size: 1000,
-    max_length: 2048,
-    max_new_tokens: 50,
+    max_length: Some(2048),
 };
+
+/// Number of examples to measure on.
+pub(super) const DEV_SIZE: usize = 1000;
+/// Longest generated answer in tokens.
+pub(super) const MAX_NEW_TOKENS: usize = 50;
+
+/// Tasks of SuperGLUE that decoders alone have; GLUE's and the others are where their labelled form is.
+const SUPER_GLUE: [&str; 4] = ["copa", "multirc", "record", "wsc"];
+
+/// Where the data set of a prompt task is on the hub.
+pub(super) fn hub(name: &str) -> Option<Hub> {
+    match LabelledTask::named(name) {
+        Ok(task) => task.info.hub,
+        Err(_) => SUPER_GLUE.contains(&name).then(|| Hub {
+            repo: "aps/super_glue".to_owned(),
+            config: Some(name.to_owned()),
+        }),
+    }
+}
 
 /// One built-in task; see [`PromptTask`] for the fields.
 pub(super) struct Row {
@@ -30,7 +51,7 @@ pub(super) struct Row {
     form: Form,
     metrics: &'static [Metric],
     learning_rate: f64,
-    max_length: usize,
+    max_length: Option<usize>,
 }
 
 /// [`Candidates`] as they are written.
@@ -151,7 +172,7 @@ pub(super) const TABLE: [Row; 11] = [
         title: "DROP",
         template: "Passage: {passage}\nQuestion: {question|trim}\nAnswer:",
         form: Form::Drop,
-        max_length: 1536,
+        max_length: Some(1536),
         ..ANSWER
     },
 ];
@@ -168,25 +189,39 @@ impl Row {
             Texts::Answer(text) => Candidates::Answer(Template::parse(text)?),
         };
         let labels = class_labels(self.labels.iter().map(|names| owned(names)).collect());
+        let defaults = Defaults {
+            learning_rate: self.learning_rate,
+            max_length: self.max_length,
+            ..DEFAULTS
+        };
         Ok(PromptTask {
-            name: self.name.to_owned(),
-            title: self.title.to_owned(),
-            kind: candidates.kind(),
+            info: TaskInfo {
+                name: self.name.to_owned(),
+                title: self.title.to_owned(),
+                label_columns: owned(&["label"]),
+                no_label: None,
+                headerless: Vec::new(),
+                skip_malformed: false,
+                files: Default::default(),
+                hub: hub(self.name),
+                metrics: self.metrics.to_vec(),
+                regimes: only_low(&defaults),
+                defaults,
+            },
             template: Template::parse(self.template)?,
             candidates,
-            label_columns: owned(&["label"]),
             labels: (!labels.is_empty()).then_some(labels),
-            no_label: None,
-            headerless: Vec::new(),
-            skip_malformed: false,
             form: self.form,
-            files: Default::default(),
-            metrics: self.metrics.to_vec(),
-            defaults: PromptDefaults {
-                learning_rate: self.learning_rate,
-                max_length: self.max_length,
-                ..DEFAULTS
-            },
+            dev_size: DEV_SIZE,
+            max_new_tokens: MAX_NEW_TOKENS,
         })
+    }
+}
+
+/// The regimes of a prompt task: its default size alone.
+pub(super) fn only_low(defaults: &Defaults) -> Regimes {
+    Regimes {
+        low: defaults.train_size,
+        ..Regimes::default()
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     use super::super::InputFormat::{Csv, Tsv};
     use super::super::testing::*;
     use super::*;
-    use crate::{InputFormat, Task};
+    use crate::{InputFormat, LabelledTask};
 
     fn rows(format: InputFormat, content: &str) -> Vec<Plain> {
         rows_of(&text_task(), LabelUse::Required, format, content.as_bytes()).unwrap()
@@ -298,7 +298,7 @@ mod tests {
                 "in.file:1: no column `label`: found `text`; rename or add a column"
             );
         }
-        let task = Task {
+        let task = LabelledTask {
             pair_required: true,
             ..text_task()
         };
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_header_line_may_be_missing_where_the_task_says_so() {
-        let task = Task::named("cola").unwrap();
+        let task = LabelledTask::named("cola").unwrap();
         let read = |labels, content: &str| rows_of(&task, labels, Tsv, content.as_bytes());
         let train = "gj04\t1\t\tOne more.\ngj04\t0\t*\t\"Two.\n";
         let rows = [plain(1, "One more.", "1"), plain(2, "\"Two.", "0")];
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_first_accepted_column_is_read() {
-        let task = Task::named("mnli").unwrap();
+        let task = LabelledTask::named("mnli").unwrap();
         let content = "hypothesis\tsentence2\tsentence1\tlabel\tgold_label\n\
                        h\tb\ta\tx\tneutral\nh\td\tc\tx\t-\n";
         let rows = rows_of(&task, LabelUse::Required, Tsv, content.as_bytes()).unwrap();

@@ -160,7 +160,7 @@ fn label(
     name: &str,
     value: &Value,
 ) -> Result<Option<String>, DataError> {
-    let regression = source.task.kind == TaskKind::Regression;
+    let regression = source.task.target.kind() == TaskKind::Regression;
     match value {
         Value::Null => Ok(None),
         Value::String(label) => Ok(Some(label.clone())),
@@ -202,7 +202,7 @@ mod tests {
     use super::super::InputFormat::Jsonl;
     use super::super::testing::*;
     use super::*;
-    use crate::Task;
+    use crate::LabelledTask;
 
     fn error(content: &str) -> String {
         error_of(LabelUse::Required, Jsonl, content.as_bytes())
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn values_are_numbers() {
-        let task = Task::named("stsb").unwrap();
+        let task = LabelledTask::named("stsb").unwrap();
         let read = |label: &str| {
             let content =
                 format!("{{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": {label}}}");
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_text_are_joined() {
-        let task = Task {
+        let task = LabelledTask {
             text_columns: TextColumns::Joined(vec!["title".to_owned(), "body".to_owned()]),
             ..text_task()
         };

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::classes::KnownLabels;
-use crate::{DataError, Place, Task, TaskKind};
+use crate::{DataError, LabelTarget, LabelledTask, Place, TaskKind};
 
 /// What data sets have in place of a label that is kept back.
 pub(crate) const HIDDEN: [&str; 2] = ["-1", "-1.0"];
@@ -80,7 +80,7 @@ pub(crate) struct Row<'a> {
 /// What a reader of rows needs to know.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    pub(crate) task: &'a Task,
+    pub(crate) task: &'a LabelledTask,
     pub(crate) path: &'a Path,
     pub(crate) labels: LabelUse,
     /// What stands for the labels of a known set; `None` where they are gathered, or values.
@@ -147,14 +147,14 @@ impl Source<'_> {
 
     /// The types that a label may have, where the format has types.
     fn label_types(&self) -> &'static str {
-        match self.task.kind {
+        match self.task.target.kind() {
             TaskKind::Classification => "a string, an integer or a boolean",
             TaskKind::Regression => "a number",
         }
     }
 
     /// The label of a row without outer spaces; `None` where the row has none. That is an error
-    /// where labels are needed, unless the task has such rows, see [`Task::no_label`].
+    /// where labels are needed, unless the task has such rows, see [`TaskInfo::no_label`](crate::TaskInfo::no_label).
     fn label<'b>(
         &self,
         at: Place,
@@ -180,10 +180,10 @@ impl Source<'_> {
     fn is_hidden(&self, label: &str) -> bool {
         let (task, hub) = (self.task, self.task.hub.is_some());
         HIDDEN.contains(&label)
-            && match (task.kind, self.known) {
-                (TaskKind::Classification, Some(known)) => known.index(label).is_none(),
-                (TaskKind::Classification, None) => hub || self.labels != LabelUse::Required,
-                (TaskKind::Regression, _) => hub || task.range.is_some_and(|(low, _)| low > -1.0),
+            && match (&task.target, self.known) {
+                (LabelTarget::Classes(_), Some(known)) => known.index(label).is_none(),
+                (LabelTarget::Classes(_), None) => hub || self.labels != LabelUse::Required,
+                (LabelTarget::Value(range), _) => hub || range.is_some_and(|(low, _)| low > -1.0),
             }
     }
 
@@ -235,7 +235,7 @@ pub(crate) mod testing {
     pub(crate) type Plain = (usize, String, Option<String>, Option<String>);
 
     pub(crate) fn rows_of(
-        task: &Task,
+        task: &LabelledTask,
         labels: LabelUse,
         format: InputFormat,
         bytes: &[u8],
@@ -260,8 +260,8 @@ pub(crate) mod testing {
         Ok(rows)
     }
 
-    pub(crate) fn text_task() -> Task {
-        Task::named("text").unwrap()
+    pub(crate) fn text_task() -> LabelledTask {
+        LabelledTask::named("text").unwrap()
     }
 
     pub(crate) fn error_of(labels: LabelUse, format: InputFormat, bytes: &[u8]) -> String {

@@ -264,7 +264,7 @@ impl Column {
         group: &dyn RowGroupReader,
     ) -> Result<Vec<Option<Written>>, DataError> {
         use ColumnReader as R;
-        let regression = source.task.kind == TaskKind::Regression;
+        let regression = source.task.target.kind() == TaskKind::Regression;
         // The shortest digits of a single: 3.8 is meant, not 3.799999952316284.
         let float = |label: f64, digits: String| match label {
             label if label.is_nan() => Ok(String::new()),

@@ -1,0 +1,126 @@
+//! What to do about an error, in options of this program. The libraries say what is wrong.
+
+use beft::{AdapterProblem, Difference, Error, MemoryUse};
+use beft_compare::CompareError;
+use beft_tasks::TaskError;
+use serde_json::Value;
+
+/// The options that help against an error, if there are any.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let compare = || match cause.downcast_ref::<CompareError>()? {
+            CompareError::Beft(error) => Some(error),
+            _ => None,
+        };
+        let error = cause.downcast_ref::<Error>().or_else(compare);
+        match error {
+            Some(error) => of(error),
+            None => of_task(cause.downcast_ref::<TaskError>()?),
+        }
+    })
+}
+
+fn of(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Precision(_) => "`beft devices` lists what each supports",
+        Error::TrainSize { .. } => "give another --train-size",
+        Error::NothingToOpen => "give --adapter, or --model with the folder of a tuned model",
+        Error::NoBaseName { .. } => "give it with --model",
+        Error::NamedBase { .. } => "give another base model with --model",
+        Error::NoHead { .. } => "give --adapter",
+        Error::NoHubData { .. } => "give --data with the folder of its files",
+        Error::Adapter {
+            problem: AdapterProblem::HeadOnDecoder { .. },
+            ..
+        } => "give the base model with --model",
+        Error::Memory { what, .. } => match what {
+            MemoryUse::Weights(_) => "--precision bf16",
+            MemoryUse::FullFineTuning => "--terms v, --terms lora-v",
+        },
+        Error::OtherSettings { differences, .. } => return Some(same_settings(differences)),
+        Error::Task(error) => return of_task(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn of_task(error: &TaskError) -> Option<String> {
+    match error {
+        TaskError::Definition { .. } => Some("give the file of the task with --task".to_owned()),
+        _ => None,
+    }
+}
+
+/// What makes the settings those of the training to resume.
+fn same_settings(differences: &[Difference]) -> String {
+    let remedies: Vec<String> = differences.iter().map(remedy).collect();
+    format!(
+        "give {}, or leave out --resume to begin anew",
+        remedies.join(" and ")
+    )
+}
+
+/// The option that gives a setting its value in the other training.
+fn remedy(difference: &Difference) -> String {
+    let theirs = difference.theirs();
+    let option = match difference.name.as_str() {
+        "model" => return "the model that it was begun with".to_owned(),
+        "data" => return "the data that it was begun with".to_owned(),
+        "task_definition" => return "the task that it was begun with".to_owned(),
+        "beft_version" => return format!("the program of version {theirs}"),
+        "learning_rate" => "lr".to_owned(),
+        "dev_size" => "limit".to_owned(),
+        name => name.replace('_', "-"),
+    };
+    match (option.as_str(), &difference.theirs) {
+        ("dropout", Value::Bool(true)) => "--dropout config".to_owned(),
+        ("dropout", _) => "--dropout off".to_owned(),
+        (_, Value::Null) => format!("no --{option}"),
+        (_, Value::Array(values)) if values.is_empty() => format!("no --{option}"),
+        _ => format!("--{option} {theirs}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_become_options() {
+        for (name, theirs, option) in [
+            ("learning_rate", json!(4e-4), "--lr 0.0004"),
+            ("epochs", json!(2), "--epochs 2"),
+            ("micro_batch", json!(null), "no --micro-batch"),
+            ("dropout", json!(true), "--dropout config"),
+            ("dropout", json!(false), "--dropout off"),
+            ("without", json!([]), "no --without"),
+            ("lora_alpha", json!(16.0), "--lora-alpha 16"),
+            ("random_entries", json!(null), "no --random-entries"),
+            ("keep", json!("last"), "--keep last"),
+            ("dev_size", json!(5), "--limit 5"),
+            (
+                "beft_version",
+                json!("0.1.0"),
+                "the program of version 0.1.0",
+            ),
+            ("terms", json!("lora-v"), "--terms lora-v"),
+            ("model", json!("m"), "the model that it was begun with"),
+            ("data", json!("d"), "the data that it was begun with"),
+            (
+                "task_definition",
+                json!("t"),
+                "the task that it was begun with",
+            ),
+            ("max_length", json!(128), "--max-length 128"),
+        ] {
+            let difference = Difference {
+                name: name.to_owned(),
+                ours: Value::Null,
+                theirs,
+            };
+            assert_eq!(remedy(&difference), option);
+        }
+    }
+}

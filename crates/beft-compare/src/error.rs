@@ -1,0 +1,72 @@
+use std::path::PathBuf;
+
+use beft_core::{ModeError, TermSetError};
+use beft_nn::PrecisionError;
+use beft_score::UnknownScorer;
+use beft_tasks::{DataError, TaskError, UnknownRegime};
+
+/// Anything that can go wrong in a comparison.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompareError {
+    /// A model, its data or its training.
+    #[error(transparent)]
+    Beft(#[from] beft::Error),
+    /// Data files.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Unknown task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// Unknown or absent device.
+    #[error(transparent)]
+    Device(#[from] beft_device::DeviceError),
+    /// Unknown mode.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
+    /// Terms that the model does not have.
+    #[error(transparent)]
+    Terms(#[from] TermSetError),
+    /// Unknown precision.
+    #[error(transparent)]
+    Precision(#[from] PrecisionError),
+    /// Unknown scorer.
+    #[error(transparent)]
+    Scorer(#[from] UnknownScorer),
+    /// Unknown regime.
+    #[error(transparent)]
+    Regime(#[from] UnknownRegime),
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that is no comparison.
+    #[error("{}: {source}", .path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: toml::de::Error,
+    },
+    /// Settings of a mode that cannot be read.
+    #[error("mode.{name}: {source}")]
+    ModeSettings {
+        /// The mode as written.
+        name: String,
+        /// Why.
+        source: ModeError,
+    },
+    /// Settings of a mode that is not compared.
+    #[error("mode.{0}: `{0}` is not among the modes")]
+    OtherMode(String),
+    /// An empty list.
+    #[error("there are no {0} to compare")]
+    Nothing(&'static str),
+    /// A sweep without learning rates.
+    #[error("there are no learning rates to try")]
+    NoRates,
+}

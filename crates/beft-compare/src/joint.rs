@@ -1,0 +1,105 @@
+use std::collections::HashMap;
+
+use beft_core::{BiasTerm, Mode};
+use burn::tensor::Device;
+
+use crate::{CompareError, Trial};
+use beft::Base;
+
+/// Divides trials into joint_trials: trials of one pass train together over one backbone
+/// ([`tune_together`](crate::tune_together)). Numbers of `trials`, at most `most` in a pass.
+///
+/// Biases that leave the same layers as they are go together: nothing is recorded below for them,
+/// and without dropout what is below is computed once. Other modes have a pass of their own.
+///
+/// # Errors
+///
+/// When a model cannot be opened, or a mode does not fit it.
+pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, CompareError> {
+    let mut models: HashMap<&str, (usize, bool)> = HashMap::new();
+    let mut groups: Vec<((Trial, usize), Vec<usize>)> = Vec::new();
+    let mut alone = Vec::new();
+    for (index, trial) in trials.iter().enumerate() {
+        let mode: Mode = trial.mode.parse()?;
+        let Mode::Biases(terms) = mode else {
+            alone.push(vec![index]);
+            continue;
+        };
+        let (layers, ignores_key_bias) = match models.get(trial.model.as_str()) {
+            Some(known) => *known,
+            None => {
+                // The device decides nothing here: only config and tokenizer are read.
+                let found = Base::open(&trial.model, None, &Device::default())?;
+                let known = (
+                    found.config().num_layers(),
+                    found.config().ignores_key_bias(),
+                );
+                models.insert(&trial.model, known);
+                known
+            }
+        };
+        let sites = terms.sites(layers)?;
+        let still = ignores_key_bias && sites.iter().all(|site| site.term == BiasTerm::K);
+        let lowest = sites.first().filter(|_| !still).map_or(layers, |s| s.layer);
+        // What trials of one pass may differ in.
+        let shared = Trial {
+            mode: String::new(),
+            seed: 0,
+            learning_rate: 0.0,
+            scorers: Vec::new(),
+            ..trial.clone()
+        };
+        let key = (shared, lowest);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.push(index),
+            None => groups.push((key, vec![index])),
+        }
+    }
+    let most = most.max(1);
+    let mut joint_trials = Vec::new();
+    for (_, group) in groups {
+        // As equal in size as can be.
+        let count = group.len().div_ceil(most);
+        let size = group.len().div_ceil(count);
+        joint_trials.extend(group.chunks(size).map(<[usize]>::to_vec));
+    }
+    joint_trials.extend(alone);
+    Ok(joint_trials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_together() {
+        let model = tempfile::tempdir().unwrap();
+        beft_demo::write_model(model.path()).unwrap();
+        let trial = |mode: &str, seed, epochs| Trial {
+            model: model.path().display().to_string(),
+            epochs,
+            learning_rate: 1e-3 * f64::from(seed + 1),
+            ..crate::test::trial(mode, seed)
+        };
+        let trials = [
+            trial("frozen", 0, 3),
+            trial("q", 0, 3),
+            trial("k", 0, 3),
+            trial("v", 0, 3),
+            trial("all", 0, 3),
+            trial("lora-v", 0, 3),
+            trial("v@1", 0, 3),
+            trial("q", 1, 3),
+            trial("v", 1, 4),
+        ];
+        let together = joint_trials(&trials, 8).unwrap();
+        assert_eq!(
+            together,
+            [vec![0, 2], vec![1, 3, 4, 7], vec![6], vec![8], vec![5]]
+        );
+        let fewer = joint_trials(&trials, 3).unwrap();
+        assert_eq!(fewer[1..3], [vec![1, 3], vec![4, 7]]);
+        assert_eq!(joint_trials(&trials, 1).unwrap().len(), trials.len());
+        assert!(joint_trials(&[trial("v@99", 0, 1)], 8).is_err());
+    }
+}

@@ -1,0 +1,295 @@
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use beft_core::Mode;
+use beft_files::write_atomic;
+use beft_tasks::{Split, Task};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{CompareError, Trial, TrialResult};
+use beft::{Base, Error, Inputs, TrainingRecord, find_task, model_digest, write_json};
+
+/// The folder of finished trials. A trial's file is named by a hash of its [`TrainingRecord`] and its
+/// scorers: it is found again, and only if nothing that decides its result has changed.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    /// What was read already, by model, task and data folder.
+    known: HashMap<(String, String, PathBuf), Source>,
+}
+
+/// A model, a task and its data.
+#[derive(Debug)]
+struct Source {
+    base: Base,
+    task: Task,
+    /// Digest of the model.
+    model: String,
+    /// Digest of the data files.
+    data: String,
+}
+
+/// Cells that are trained together, with their names in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JointTrials {
+    /// Name and settings of each.
+    pub trials: Vec<(String, Trial)>,
+}
+
+impl JointTrials {
+    /// The name of its files: it changes with the trials in it.
+    fn key(&self) -> String {
+        match self.trials.as_slice() {
+            [(key, _)] => key.clone(),
+            trials => {
+                let mut hash = Sha256::new();
+                for (key, _) in trials {
+                    hash.update(key);
+                }
+                hex(hash)
+            }
+        }
+    }
+}
+
+impl Journal {
+    /// The journal in the folder `dir`, made when it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made.
+    pub fn open(dir: &Path) -> Result<Self, CompareError> {
+        fs::create_dir_all(dir).map_err(|source| Error::Write {
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            known: HashMap::new(),
+        })
+    }
+
+    /// The name of a trial's files.
+    ///
+    /// # Errors
+    ///
+    /// When its model or data cannot be read.
+    pub fn key(&mut self, trial: &Trial) -> Result<String, CompareError> {
+        let source = self.source(trial)?;
+        let mode: Mode = trial.mode.parse()?;
+        let device = trial.device.trim().to_ascii_lowercase();
+        let inputs = Inputs {
+            base: &source.base,
+            model: source.model.clone(),
+            task: &source.task,
+            data: source.data.clone(),
+            sizes: (trial.train_size, trial.limit),
+            objective: trial.objective,
+            device: device.split(':').next().unwrap_or_default().to_owned(),
+            precision: trial.precision.clone(),
+        };
+        let options = trial.options(&source.task, &mode, &source.base);
+        let record = TrainingRecord::new(inputs, &mode, &options);
+        // Beside the training, what is computed from it. Paths and names are left out: a moved folder
+        // with the same content is the same.
+        // There is nothing in them that JSON cannot hold.
+        let text = serde_json::to_string(&(record, &trial.scorers)).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(text);
+        Ok(hex(hash))
+    }
+
+    /// What the files of a trial hold; they are read once.
+    fn source(&mut self, trial: &Trial) -> Result<&Source, CompareError> {
+        let key = (trial.model.clone(), trial.task.clone(), trial.data.clone());
+        if !self.known.contains_key(&key) {
+            let task = find_task(&trial.model, &trial.task)?;
+            // The device decides nothing here: only config and tokenizer are read.
+            let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?;
+            let mut hash = Sha256::new();
+            let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
+            for split in splits {
+                for file in task.split_files(&trial.data, split)? {
+                    update(&mut hash, &file)?;
+                }
+            }
+            let source = Source {
+                model: model_digest(&base)?,
+                data: hex(hash),
+                base,
+                task,
+            };
+            self.known.insert(key.clone(), source);
+        }
+        Ok(&self.known[&key])
+    }
+
+    /// The result of a finished trial, under the names that it has now; `None` when it is not finished (or
+    /// its file is damaged).
+    pub fn find(&self, key: &str, trial: &Trial) -> Option<TrialResult> {
+        let text = fs::read(self.result_path(key)).ok()?;
+        let found: TrialResult = serde_json::from_slice(&text).ok()?;
+        Some(TrialResult {
+            trial: trial.clone(),
+            ..found
+        })
+    }
+
+    /// Whether a trial is finished.
+    pub fn is_done(&self, key: &str) -> bool {
+        self.result_path(key).is_file()
+    }
+
+    /// Writes a trial's result, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn finish(&self, key: &str, result: &TrialResult) -> Result<(), CompareError> {
+        Ok(write_json(&self.result_path(key), result)?)
+    }
+
+    /// Forgets the state of a pass.
+    pub fn forget(&self, pass: &JointTrials) {
+        // What cannot be removed harms nothing.
+        let _ = fs::remove_file(self.state_path(pass));
+    }
+
+    /// Where a pass survives an interruption.
+    pub fn state_path(&self, pass: &JointTrials) -> PathBuf {
+        self.dir.join(format!("{}.state", pass.key()))
+    }
+
+    /// Where the trials of a pass that is under way are kept, for its process.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_joint(&self, pass: &JointTrials) -> Result<PathBuf, CompareError> {
+        let path = self.dir.join(format!("{}.pass", pass.key()));
+        let text = serde_json::to_vec(pass).unwrap_or_default();
+        write_atomic(&path, &text).map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(path)
+    }
+
+    fn result_path(&self, key: &str) -> PathBuf {
+        self.dir.join(format!("{key}.json"))
+    }
+}
+
+fn update(hash: &mut Sha256, path: &Path) -> Result<(), CompareError> {
+    let fail = |source| CompareError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(fail)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer).map_err(fail)?;
+        if count == 0 {
+            return Ok(());
+        }
+        hash.update(&buffer[..count]);
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::{result, trial};
+
+    /// A trial is found again by what it is, not by where it is and what it is called.
+    #[test]
+    fn a_moved_cell_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for place in ["one", "two"] {
+            beft_demo::write_model(&at(place).join("model")).unwrap();
+            beft_demo::write_data(&at(place).join("data")).unwrap();
+        }
+        let placed = |place: &str, mode: &str| Trial {
+            model: at(place).join("model").display().to_string(),
+            task: "text".to_owned(),
+            data: at(place).join("data"),
+            ..trial(mode, 0)
+        };
+        let mut journal = Journal::open(&at("trials")).unwrap();
+        let (one, two) = (placed("one", "v"), placed("two", "v"));
+        let key = journal.key(&one).unwrap();
+        let renamed = Trial {
+            regime: "all".to_owned(),
+            device: "Flex:0".to_owned(),
+            ..two.clone()
+        };
+        for same in [&two, &renamed] {
+            assert_eq!(journal.key(same).unwrap(), key);
+        }
+        journal.finish(&key, &result("v", 0, 0.5)).unwrap();
+        assert_eq!(journal.find(&key, &renamed).unwrap().trial, renamed);
+
+        let others = [
+            placed("one", "q"),
+            Trial {
+                seed: 1,
+                ..one.clone()
+            },
+            Trial {
+                epochs: 4,
+                ..one.clone()
+            },
+            Trial {
+                batch_size: 8,
+                ..one.clone()
+            },
+            Trial {
+                learning_rate: 0.5,
+                ..one.clone()
+            },
+            Trial {
+                limit: Some(1),
+                ..one.clone()
+            },
+            Trial {
+                train_size: Some(1),
+                ..one.clone()
+            },
+            Trial {
+                precision: "bf16".to_owned(),
+                ..one.clone()
+            },
+            Trial {
+                device: "ndarray".to_owned(),
+                ..one.clone()
+            },
+            Trial {
+                scorers: vec!["beft".to_owned()],
+                ..one.clone()
+            },
+            Trial {
+                objective: beft::Objective::Text,
+                ..one.clone()
+            },
+        ];
+        let mut keys: Vec<String> = others.iter().map(|c| journal.key(c).unwrap()).collect();
+        keys.push(key);
+        // The tokenizer's settings are part of the model.
+        fs::write(at("two/model/tokenizer_config.json"), "{}").unwrap();
+        keys.push(Journal::open(&at("trials")).unwrap().key(&two).unwrap());
+        let all = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), all);
+    }
+}

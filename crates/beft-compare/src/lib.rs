@@ -1,0 +1,36 @@
+//! Comparisons: models x tasks x regimes x modes x seeds, one trial each, journaled.
+//!
+//! * [`CompareSpec`]: what to compare, from a TOML file or made by hand; [`CompareSpec::trials`].
+//! * [`joint_trials`]: which trials train together over one frozen backbone.
+//! * [`run_trials`]: trains some together and evaluates each; for all biases it adds every scorer's
+//!   ranking.
+//! * [`sweep_trials`], [`summarize_sweep`]: the same for several learning rates.
+//! * [`Journal`]: a file per finished trial, found again by everything its result follows from.
+//! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
+//!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
+
+mod curves;
+mod error;
+mod harness;
+mod joint;
+mod journal;
+mod picks;
+mod spec;
+mod summary;
+mod sweep;
+mod tables;
+#[cfg(test)]
+mod test;
+mod trial;
+
+pub use curves::group_curves;
+pub use error::CompareError;
+pub use harness::{harness_results, sample_lines};
+pub use joint::joint_trials;
+pub use journal::{JointTrials, Journal};
+pub use picks::ScorerPicks;
+pub use spec::{CompareSpec, Overrides, TaskSpec};
+pub use summary::{Group, ModeSummary, Pair, summarize};
+pub use sweep::{Sweep, summarize_sweep, sweep_markdown, sweep_trials};
+pub use tables::{csv, markdown};
+pub use trial::{Sample, Trial, TrialResult, run_trials};

@@ -1,0 +1,240 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use beft_core::Mode;
+use beft_score::ScorerKind;
+use beft_tasks::Regime;
+use burn::tensor::Device;
+use serde::Deserialize;
+
+use crate::{CompareError, Trial};
+use beft::{Base, Objective, TuneOptions, check_mode, find_data, find_task};
+
+/// What to compare, as written in TOML:
+///
+/// ```toml
+/// models = ["models/minilm"]
+/// regimes = ["low"]
+/// modes = ["frozen", "q", "k", "v", "all", "lora-v", "full"]
+/// seeds = [0, 1, 2]
+/// scorers = "all"
+/// epochs = 8                     # for every task that says no other
+///
+/// [[tasks]]
+/// task = "sst2"
+/// data = "data/SST-2"            # relative to this file
+///
+/// [[tasks]]
+/// task = "rte"
+/// data = "data/RTE"
+/// epochs = 10
+/// train_size = 300               # instead of the regime's
+///
+/// [mode.full]
+/// lr = 2e-5
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareSpec {
+    /// Models by path or name.
+    pub models: Vec<String>,
+    /// Tasks with their data.
+    pub tasks: Vec<TaskSpec>,
+    /// Sizes of the training subset.
+    #[serde(default = "low")]
+    pub regimes: Vec<String>,
+    /// What is trained.
+    pub modes: Vec<String>,
+    /// Seeds.
+    #[serde(default = "first_seed")]
+    pub seeds: Vec<u32>,
+    /// Scores to compute where all biases are trained.
+    #[serde(default = "all_scorers")]
+    pub scorers: String,
+    /// Passes over the training examples, instead of the tasks' own.
+    pub epochs: Option<usize>,
+    /// Learning rate, instead of the tasks' own.
+    pub lr: Option<f64>,
+    /// Examples per step, instead of the tasks' own.
+    pub batch_size: Option<usize>,
+    /// What decoders learn by: `task` or `text`.
+    #[serde(default)]
+    pub objective: Objective,
+    /// Settings of single modes; they come first.
+    #[serde(default)]
+    pub mode: BTreeMap<String, Overrides>,
+}
+
+/// A task with its data.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Name, or path of a TOML file.
+    pub task: String,
+    /// Folder with the train and dev files; without it the task's data set on the hub.
+    pub data: Option<PathBuf>,
+    /// Number of training examples, instead of the regime's.
+    pub train_size: Option<usize>,
+    /// Passes over the training examples.
+    pub epochs: Option<usize>,
+    /// Learning rate.
+    pub lr: Option<f64>,
+}
+
+/// Settings of a mode.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// Passes over the training examples.
+    pub epochs: Option<usize>,
+    /// Learning rate.
+    pub lr: Option<f64>,
+}
+
+fn low() -> Vec<String> {
+    vec![Regime::Low.to_string()]
+}
+
+fn first_seed() -> Vec<u32> {
+    vec![0]
+}
+
+fn all_scorers() -> String {
+    "all".to_owned()
+}
+
+impl CompareSpec {
+    /// Reads a TOML file; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or holds something else; file and line are named.
+    pub fn read(path: &Path) -> Result<Self, CompareError> {
+        let text = std::fs::read_to_string(path).map_err(|source| CompareError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut spec: Self = toml::from_str(&text).map_err(|source| CompareError::Toml {
+            path: path.to_owned(),
+            source,
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let beside = |name: &str| folder.join(name);
+        for task in &mut spec.tasks {
+            task.data = task.data.as_ref().map(|data| folder.join(data));
+            if task.task.ends_with(".toml") {
+                task.task = beside(&task.task).display().to_string();
+            }
+        }
+        for model in &mut spec.models {
+            if beside(model).is_dir() {
+                *model = beside(model).display().to_string();
+            }
+        }
+        Ok(spec)
+    }
+
+    /// Every trial, in the order of models, tasks, regimes, seeds, modes. `device` and `precision` are
+    /// as the user writes them; `limit` is for the dev splits.
+    ///
+    /// # Errors
+    ///
+    /// When something is named that there is not, or a list is empty.
+    pub fn trials(
+        &self,
+        device: &str,
+        precision: &str,
+        limit: Option<usize>,
+    ) -> Result<Vec<Trial>, CompareError> {
+        let modes = self
+            .modes
+            .iter()
+            .map(|mode| mode.parse::<Mode>())
+            .collect::<Result<Vec<_>, _>>()?;
+        let scorers = ScorerKind::parse_list(&self.scorers)?;
+        let mut settings = BTreeMap::new();
+        for (name, overrides) in &self.mode {
+            let mode: Mode = name.parse().map_err(|source| CompareError::ModeSettings {
+                name: name.clone(),
+                source,
+            })?;
+            if !modes.contains(&mode) {
+                return Err(CompareError::OtherMode(name.clone()));
+            }
+            settings.insert(mode.to_string(), *overrides);
+        }
+        let regimes = self
+            .regimes
+            .iter()
+            .map(|regime| regime.parse::<Regime>())
+            .collect::<Result<Vec<_>, _>>()?;
+        let empty = [
+            ("models", self.models.is_empty()),
+            ("tasks", self.tasks.is_empty()),
+            ("regimes", regimes.is_empty()),
+            ("modes", modes.is_empty()),
+            ("seeds", self.seeds.is_empty()),
+        ];
+        if let Some((what, _)) = empty.iter().find(|(_, empty)| *empty) {
+            return Err(CompareError::Nothing(what));
+        }
+
+        let mut trials = Vec::new();
+        for model in &self.models {
+            // The device decides nothing here: only config and tokenizer are read.
+            let base = Base::open(model, None, &Device::default())?;
+            for spec in &self.tasks {
+                let task = find_task(model, &spec.task)?;
+                let data = match &spec.data {
+                    Some(data) => data.clone(),
+                    None => find_data(&task, &mut |_| ())?,
+                };
+                for regime in &regimes {
+                    let train_size = match spec.train_size {
+                        Some(size) => Some(size),
+                        None if *regime == Regime::Low => task.defaults.train_size,
+                        None => Some(task.regime_size(*regime)?),
+                    };
+                    for seed in &self.seeds {
+                        for mode in &modes {
+                            check_mode(&base, &task, mode)?;
+                            let defaults = TuneOptions::for_task(&task, mode, &base, *seed);
+                            let own = settings.get(&mode.to_string()).copied().unwrap_or_default();
+                            // The rate of a task is one for biases; full fine-tuning has its own.
+                            let lr = match mode {
+                                Mode::Full => None,
+                                _ => spec.lr.or(self.lr),
+                            };
+                            let trial = Trial {
+                                model: model.clone(),
+                                task: spec.task.clone(),
+                                data: data.clone(),
+                                regime: regime.to_string(),
+                                train_size,
+                                mode: mode.to_string(),
+                                seed: *seed,
+                                epochs: own
+                                    .epochs
+                                    .or(spec.epochs)
+                                    .or(self.epochs)
+                                    .unwrap_or(defaults.epochs),
+                                learning_rate: own.lr.or(lr).unwrap_or(defaults.learning_rate),
+                                batch_size: self.batch_size.unwrap_or(defaults.batch_size),
+                                scorers: scorers.iter().map(ToString::to_string).collect(),
+                                device: device.to_owned(),
+                                precision: precision.to_owned(),
+                                limit,
+                                objective: self.objective,
+                            };
+                            // Written twice, it is still one training, with one place in the journal.
+                            if !trials.contains(&trial) {
+                                trials.push(trial);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(trials)
+    }
+}

@@ -1,0 +1,220 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use beft_core::Mode;
+use beft_eval::same_value;
+
+use crate::tables::or_zero;
+use crate::{
+    CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, summarize,
+};
+
+/// One comparison for each learning rate: every mode is trained with that rate, full fine-tuning and
+/// the bare head too, over all seeds of `spec`. What `spec` says of learning rates is not used, and
+/// nothing is scored.
+///
+/// # Errors
+///
+/// Those of [`CompareSpec::trials`], and when there is no learning rate.
+pub fn sweep_trials(
+    spec: &CompareSpec,
+    learning_rates: &[f64],
+    device: &str,
+    precision: &str,
+    limit: Option<usize>,
+) -> Result<Vec<Trial>, CompareError> {
+    if learning_rates.is_empty() {
+        return Err(CompareError::NoRates);
+    }
+    let mut trials: Vec<Trial> = Vec::new();
+    for rate in learning_rates {
+        let mut spec = spec.clone();
+        for mode in &spec.modes {
+            // A mode is what it means: `v` and `V` may both be written.
+            let mode: Mode = mode.parse()?;
+            let own = spec.mode.entry(mode.to_string()).or_default();
+            *own = Overrides {
+                lr: Some(*rate),
+                ..*own
+            };
+        }
+        for mut trial in spec.trials(device, precision, limit)? {
+            trial.scorers.clear();
+            if !trials.contains(&trial) {
+                trials.push(trial);
+            }
+        }
+    }
+    Ok(trials)
+}
+
+/// A model and task over all learning rates.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Learning rates, and what each gave, in the order of their first appearance.
+    pub rates: Vec<(f64, Group)>,
+    /// Per mode, the learning rate with the highest mean of the main metric after the last epoch (of
+    /// two that tied the smaller); modes that have no result with any rate are left out.
+    pub best: BTreeMap<String, f64>,
+}
+
+/// Groups results by model, task and regime, and within them by learning rate.
+///
+/// # Errors
+///
+/// When a task cannot be found again.
+pub fn summarize_sweep(results: Vec<TrialResult>) -> Result<Vec<Sweep>, CompareError> {
+    let mut rates: Vec<(f64, Vec<TrialResult>)> = Vec::new();
+    for result in results {
+        let rate = result.trial.learning_rate;
+        match rates.iter_mut().find(|(other, _)| *other == rate) {
+            Some((_, results)) => results.push(result),
+            None => rates.push((rate, vec![result])),
+        }
+    }
+    let mut sweeps: Vec<Sweep> = Vec::new();
+    for (rate, results) in rates {
+        for group in summarize(results)? {
+            let key = |g: &Group| (g.model.clone(), g.task.clone(), g.regime.clone());
+            let mine = sweeps
+                .iter_mut()
+                .find(|sweep| key(&sweep.rates[0].1) == key(&group));
+            match mine {
+                Some(sweep) => sweep.rates.push((rate, group)),
+                None => sweeps.push(Sweep {
+                    rates: vec![(rate, group)],
+                    best: BTreeMap::new(),
+                }),
+            }
+        }
+    }
+    for sweep in &mut sweeps {
+        sweep.best = sweep.find_best();
+    }
+    Ok(sweeps)
+}
+
+impl Sweep {
+    /// Modes in the order of their first appearance.
+    pub fn modes(&self) -> Vec<&str> {
+        let mut modes: Vec<&str> = Vec::new();
+        for mode in self.rates.iter().flat_map(|(_, group)| &group.modes) {
+            if !modes.contains(&mode.mode.as_str()) {
+                modes.push(&mode.mode);
+            }
+        }
+        modes
+    }
+
+    /// What a mode gave with each learning rate.
+    pub fn of<'a>(&'a self, mode: &'a str) -> impl Iterator<Item = (f64, &'a ModeSummary)> {
+        self.rates.iter().filter_map(move |(rate, group)| {
+            let found = group.modes.iter().find(|m| m.mode == mode)?;
+            Some((*rate, found))
+        })
+    }
+
+    fn find_best(&self) -> BTreeMap<String, f64> {
+        let metric = &self.rates[0].1.metric;
+        let mut best = BTreeMap::new();
+        for mode in self.modes() {
+            let means = self
+                .of(mode)
+                .filter_map(|(rate, found)| Some((rate, found.last.get(metric)?.0)));
+            let better = |a: &(f64, f64), b: &(f64, f64)| match same_value(a.1, b.1) {
+                true => b.0.total_cmp(&a.0),
+                false => a.1.total_cmp(&b.1),
+            };
+            if let Some((rate, _)) = means.max_by(better) {
+                best.insert(mode.to_owned(), rate);
+            }
+        }
+        best
+    }
+}
+
+/// The sweep in Markdown: a table of modes and learning rates each, the best rate of a mode in bold.
+pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
+    let mut out = String::new();
+    for sweep in sweeps {
+        let first = &sweep.rates[0].1;
+        let _ = writeln!(
+            out,
+            "## {} on {}, {}: {} by learning rate\n",
+            first.model, first.task, first.regime, first.metric
+        );
+        let rates = sweep.rates.iter().map(|(rate, _)| format!(" {rate:e} |"));
+        let _ = writeln!(out, "| mode |{} best |", rates.collect::<String>());
+        let _ = writeln!(out, "|---|{}---:|", "---:|".repeat(sweep.rates.len()));
+        let mut ties = false;
+        for mode in sweep.modes() {
+            let best = sweep.best.get(mode);
+            let highest = sweep
+                .of(mode)
+                .find(|(rate, _)| best == Some(rate))
+                .and_then(|(_, found)| Some(found.last.get(&first.metric)?.0));
+            let _ = write!(out, "| `{mode}` |");
+            for (rate, group) in &sweep.rates {
+                let found = group.modes.iter().find(|m| m.mode == mode);
+                let Some((mean, deviation)) = found.and_then(|m| m.last.get(&group.metric)) else {
+                    out.push_str(" - |");
+                    continue;
+                };
+                let tied = highest.is_some_and(|highest| same_value(highest, *mean));
+                let (mark, sign) = match (best == Some(rate), tied) {
+                    (true, _) => ("**", ""),
+                    (false, true) => {
+                        ties = true;
+                        ("", "= ")
+                    }
+                    (false, false) => ("", ""),
+                };
+                let deviation = or_zero(*deviation);
+                let _ = write!(out, " {sign}{mark}{mean:.3}{mark} ± {deviation} |");
+            }
+            match best {
+                Some(best) => _ = writeln!(out, " {best:e} |"),
+                None => out.push_str(" - |\n"),
+            }
+        }
+        let (train, dev) = first.sizes;
+        let seeds = first.seeds.len();
+        let _ = writeln!(
+            out,
+            "\nMean ± standard deviation over {seeds} seed{} after the last epoch, {train} training and {dev} dev examples. The best rate is chosen on the dev split that these numbers are of: report it with other seeds.",
+            if seeds == 1 { "" } else { "s" },
+        );
+        if ties {
+            let _ = writeln!(
+                out,
+                "\n`=`: exactly as good as the rate in bold, which is the smallest of them."
+            );
+        }
+        for mode in sweep.modes() {
+            for (rate, found) in sweep.of(mode).filter(|(_, found)| found.diverged > 0) {
+                let _ = writeln!(
+                    out,
+                    "\n`{mode}` with {rate:e} diverged with {} of the seeds.",
+                    found.diverged
+                );
+            }
+        }
+        for (mode, rate) in at_the_edge(sweep) {
+            let _ = writeln!(
+                out,
+                "\n`{mode}` is best with {rate:e}, at the edge of what was tried: a rate beyond may be better."
+            );
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Modes whose best learning rate is the smallest or the largest of several.
+fn at_the_edge(sweep: &Sweep) -> Vec<(&str, f64)> {
+    let mut rates: Vec<f64> = sweep.rates.iter().map(|(rate, _)| *rate).collect();
+    rates.sort_by(f64::total_cmp);
+    let edge = |rate: &f64| rates.len() > 1 && [rates.first(), rates.last()].contains(&Some(rate));
+    let best = sweep.best.iter().filter(|(_, rate)| edge(rate));
+    best.map(|(mode, rate)| (mode.as_str(), *rate)).collect()
+}

@@ -1,0 +1,233 @@
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+
+use beft_core::{Asked, Mode, OutputKind, TermSet};
+use beft_score::{RankedTerm, ScorerKind};
+use beft_tasks::Task;
+use beft_train::{Event, Metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::CompareError;
+use beft::{
+    Base, DataOptions, EpochResult, Objective, TaskData, TuneJob, TuneOptions, TuneOutcome,
+    find_task, metric_suffix, parse_device, rank, tune_together,
+};
+
+/// One training of a comparison: everything that decides its result but the files' contents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Model as the user named it.
+    pub model: String,
+    /// Task, or path of its TOML file.
+    pub task: String,
+    /// Data folder.
+    pub data: PathBuf,
+    /// Name of the training subset's size.
+    pub regime: String,
+    /// The size; `None` for the whole file.
+    pub train_size: Option<usize>,
+    /// What is trained.
+    pub mode: String,
+    /// Seed.
+    pub seed: u32,
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Scorers that run where all biases are trained.
+    pub scorers: Vec<String>,
+    /// Device.
+    pub device: String,
+    /// Of the frozen weight matrices.
+    pub precision: String,
+    /// Dev examples at most, per split.
+    pub limit: Option<usize>,
+    /// What a decoder learns by.
+    #[serde(default)]
+    pub objective: Objective,
+}
+
+impl Trial {
+    /// How it is trained.
+    pub(super) fn options(&self, task: &Task, mode: &Mode, base: &Base) -> TuneOptions {
+        TuneOptions {
+            learning_rate: self.learning_rate,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            ..TuneOptions::for_task(task, mode, base, self.seed)
+        }
+    }
+}
+
+/// What a trial gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialResult {
+    /// The trial.
+    #[serde(rename = "cell")]
+    pub trial: Trial,
+    /// Name of the task.
+    pub task_name: String,
+    /// Training examples used.
+    pub train_size: usize,
+    /// Class names; none for a regression.
+    pub labels: Vec<String>,
+    /// Number of trained values.
+    pub trainable: usize,
+    /// Number of values of the model.
+    pub parameters: usize,
+    /// Metrics after the last epoch.
+    pub metrics: Metrics,
+    /// Every epoch.
+    pub epochs: Vec<EpochResult>,
+    /// Why training had to stop, if it had to.
+    pub failure: Option<String>,
+    /// Per scorer, the terms by falling mean score; where all biases were trained.
+    pub ranking: BTreeMap<String, Vec<RankedTerm>>,
+    /// What is unusual about scores.
+    pub notes: Vec<String>,
+    /// What the model said of each dev example, by the suffix of the split's metrics.
+    pub samples: BTreeMap<String, Vec<Sample>>,
+}
+
+/// What the model said of a dev example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Class index or value; 1 for an answer.
+    pub target: f64,
+    /// Scores of its [`Prediction`](beft_core::Prediction).
+    pub scores: Vec<f32>,
+}
+
+impl Sample {
+    /// The predicted class, value, mean log probability or token F1.
+    pub fn prediction(&self, kind: OutputKind) -> f64 {
+        match kind {
+            OutputKind::Classes => beft_eval::argmax(&self.scores) as f64,
+            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => {
+                f64::from(self.scores.first().copied().unwrap_or(0.0))
+            }
+        }
+    }
+}
+
+/// Trains trials in one pass and evaluates them; they differ in mode, seed, learning rate and scorers
+/// alone, and more than one only if all train biases ([`joint_trials`](crate::joint_trials)). `state` is
+/// the file in which they survive an interruption. `on_event` hears the number of the trial that an
+/// event is about.
+///
+/// # Errors
+///
+/// When model, data or settings do not fit. Divergence is a result.
+pub fn run_trials(
+    trials: &[Trial],
+    state: &Path,
+    on_event: impl FnMut(usize, Event<'_>),
+) -> Result<Vec<TrialResult>, CompareError> {
+    let Some(first) = trials.first() else {
+        return Ok(Vec::new());
+    };
+    let device = parse_device(&first.device)?;
+    let task = find_task(&first.model, &first.task)?;
+    let precision = first.precision.parse()?;
+    let base = Base::open(&first.model, task.defaults.max_length, &device)?;
+    let base = base.with_precision(precision)?;
+    let modes = trials.iter().map(|trial| trial.mode.parse());
+    let modes: Vec<Mode> = modes.collect::<Result<_, _>>()?;
+    // The seed chooses the training subset; what has no prompt or prefix of its own shares it.
+    let of = |trial: &Trial, mode: &Mode| {
+        DataOptions {
+            train_size: trial.train_size,
+            limit: trial.limit,
+            seed: trial.seed,
+            objective: trial.objective,
+            ..DataOptions::default()
+        }
+        .for_mode(mode)
+    };
+    let key = |options: &DataOptions| (options.seed, options.asked, options.reserved);
+    let mut data: BTreeMap<(u32, Asked, usize), TaskData> = BTreeMap::new();
+    for (trial, mode) in trials.iter().zip(&modes) {
+        let options = of(trial, mode);
+        if let Entry::Vacant(entry) = data.entry(key(&options)) {
+            entry.insert(TaskData::load(&task, &trial.data, &base, &options)?);
+        }
+    }
+    let mut jobs = Vec::new();
+    for (trial, mode) in trials.iter().zip(modes) {
+        let data = &data[&key(&of(trial, &mode))];
+        let options = TuneOptions {
+            checkpoint: Some(state.to_owned()),
+            resume: true,
+            ..trial.options(&task, &mode, &base)
+        };
+        jobs.push(TuneJob {
+            data,
+            mode,
+            options,
+        });
+    }
+    let outcomes = tune_together(&base, &jobs, on_event)?;
+    let outcomes = trials.iter().zip(&jobs).zip(&outcomes);
+    outcomes
+        .map(|((trial, job), outcome)| result(trial, &base, job, outcome))
+        .collect()
+}
+
+/// What a training gave: its dev examples' scores, and where all biases were trained every scorer's
+/// ranking.
+fn result(
+    trial: &Trial,
+    base: &Base,
+    job: &TuneJob<'_>,
+    outcome: &TuneOutcome,
+) -> Result<TrialResult, CompareError> {
+    let (data, options) = (job.data, &job.options);
+    let mut result = TrialResult {
+        trial: trial.clone(),
+        task_name: data.task.name.clone(),
+        train_size: data.train.len(),
+        labels: data.outputs.names().to_vec(),
+        trainable: outcome.trainable,
+        parameters: outcome.parameters,
+        metrics: outcome.metrics(),
+        epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
+        failure: outcome.failure.map(|failure| failure.to_string()),
+        ranking: BTreeMap::new(),
+        notes: base.notes().iter().chain(&data.notes).cloned().collect(),
+        samples: BTreeMap::new(),
+    };
+    for (split, dev) in data.dev.iter().enumerate() {
+        let known = outcome
+            .dev_predictions
+            .as_ref()
+            .and_then(|all| all.get(split));
+        let said = match known {
+            Some(known) => known.clone(),
+            None => dev.predict(base, &outcome.model, options.savings, |_| ())?,
+        };
+        let targets = match dev.inputs.targets() {
+            Some(targets) => targets.to_f64(),
+            // Answers are right or wrong.
+            None => vec![1.0; said.len()],
+        };
+        let samples = targets.into_iter().zip(&said);
+        let samples = samples.map(|(target, said)| Sample {
+            target,
+            scores: said.scores(),
+        });
+        let suffix = metric_suffix(dev.split).to_owned();
+        result.samples.insert(suffix, samples.collect());
+    }
+    if job.mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
+        let scorers = ScorerKind::parse_list(&trial.scorers.join(","))?;
+        let trained = Some(outcome);
+        let all = TermSet::all();
+        let ranking = rank(base, data, &all, &scorers, trained, options, || ())?;
+        result.ranking = ranking.by_scorer();
+        result.notes.extend(ranking.notes());
+    }
+    Ok(result)
+}

@@ -1,0 +1,91 @@
+use serde::{Deserialize, Serialize};
+
+/// The kind of thing that a model says of an input, and that a task asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputKind {
+    /// A score for each of several classes or candidates.
+    Classes,
+    /// A number (regression).
+    Value,
+    /// The likelihood of the input's own continuation (language modelling).
+    Tokens,
+    /// A text of the model's own (generation).
+    Answer,
+}
+
+/// What a model's outputs stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// Classes or candidates, by these names.
+    Classes(Vec<String>),
+    /// One number.
+    Value,
+    /// Continuations, which each input names for itself; or a generated text.
+    Text,
+}
+
+impl Outputs {
+    /// Number of outputs of a model: the classes, or 1.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Classes(names) => names.len(),
+            Self::Value | Self::Text => 1,
+        }
+    }
+
+    /// The names of the classes, where there are classes.
+    pub fn classes(&self) -> Option<&[String]> {
+        match self {
+            Self::Classes(names) => Some(names),
+            Self::Value | Self::Text => None,
+        }
+    }
+
+    /// The names of the classes; empty where there are none.
+    pub fn names(&self) -> &[String] {
+        self.classes().unwrap_or_default()
+    }
+}
+
+/// What a model says of one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prediction {
+    /// A score for each class or candidate, before softmax.
+    Classes(Vec<f32>),
+    /// A number.
+    Value(f32),
+    /// The mean log probability of the input's predicted tokens.
+    Tokens(f32),
+    /// A generated text, compared with the right answers.
+    Answer {
+        /// The text.
+        text: String,
+        /// F1 of its words.
+        token_f1: f32,
+        /// Whether it equals a right answer.
+        exact: bool,
+    },
+}
+
+impl Prediction {
+    /// The numbers of it: scores, the one value, or token F1 and exact match.
+    pub fn scores(&self) -> Vec<f32> {
+        match self {
+            Self::Classes(scores) => scores.clone(),
+            Self::Value(value) | Self::Tokens(value) => vec![*value],
+            Self::Answer {
+                token_f1, exact, ..
+            } => vec![*token_f1, f32::from(*exact)],
+        }
+    }
+
+    /// Whether all its numbers are finite.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Classes(scores) => scores.iter().all(|score| score.is_finite()),
+            Self::Value(value) | Self::Tokens(value) => value.is_finite(),
+            Self::Answer { token_f1, .. } => token_f1.is_finite(),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Devices that a program can compute on, as the user names them. This is the one place that names backends.
+//!
+//! A backend is there if the program was built with its Cargo feature (`flex`, `tch`, `cuda`, ...):
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! let device = beft_device::parse_device("flex").unwrap();
+//! assert_eq!(beft_device::backend_of(&device).unwrap().name, "flex");
+//! # }
+//! assert!(beft_device::parse_device("abacus").is_err());
+//! ```
+
+use burn::tensor::{DType, Device};
+
+/// A device that this program can compute on, and how the user writes it.
+#[derive(Clone, Debug)]
+pub struct NamedDevice {
+    /// As `--device` takes it: `flex`, `tch:cuda:0`, `vulkan:1`.
+    pub name: String,
+    /// What it is, where the driver says.
+    pub about: Option<String>,
+    /// The device.
+    pub device: Device,
+}
+
+/// One way to compute that burn offers: a Cargo feature, and a first word of device strings.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    /// First word of its device strings.
+    pub name: &'static str,
+    /// The Cargo feature of `beft` and `beft-cli` that compiles it in.
+    pub feature: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// What a machine needs for it.
+    pub needs: &'static str,
+    /// Whether it computes in this process's own memory, of which the system says how much is free.
+    pub in_host_memory: bool,
+    /// Its devices on this machine; `None` when it is not compiled in.
+    find: fn() -> Option<Vec<NamedDevice>>,
+}
+
+/// All backends, compiled in or not.
+pub const BACKENDS: [Backend; 7] = [
+    Backend {
+        name: "flex",
+        feature: "flex",
+        about: "CPU, pure Rust",
+        needs: "nothing",
+        in_host_memory: true,
+        find: find::flex,
+    },
+    Backend {
+        name: "ndarray",
+        feature: "ndarray",
+        about: "CPU, pure Rust (deprecated by burn)",
+        needs: "nothing",
+        in_host_memory: true,
+        find: find::ndarray,
+    },
+    Backend {
+        name: "tch",
+        feature: "tch",
+        about: "libtorch, CPU and CUDA (deprecated by burn)",
+        needs: "libtorch 2.9: `cargo xtask setup tch`; for tch:cuda an NVIDIA driver as well",
+        in_host_memory: false,
+        find: find::tch,
+    },
+    Backend {
+        name: "cuda",
+        feature: "cuda",
+        about: "NVIDIA GPUs, kernels compiled when first used",
+        needs: "an NVIDIA driver, and libnvrtc of CUDA 12 or 13; its build downloads LLVM",
+        in_host_memory: false,
+        find: find::cuda,
+    },
+    Backend {
+        name: "vulkan",
+        feature: "vulkan",
+        about: "GPUs through Vulkan, kernels compiled when first used",
+        needs: "a Vulkan driver: `cargo xtask setup vulkan`",
+        in_host_memory: false,
+        find: find::vulkan,
+    },
+    Backend {
+        name: "wgpu",
+        feature: "wgpu",
+        about: "GPUs through the machine's best graphics interface",
+        needs: "a driver for Vulkan, Metal, DirectX 12 or OpenGL",
+        in_host_memory: false,
+        find: find::wgpu,
+    },
+    Backend {
+        name: "cubecl-cpu",
+        feature: "cpu",
+        about: "CPU, kernels compiled when first used",
+        needs: "nothing to run; its build downloads LLVM",
+        in_host_memory: false,
+        find: find::cubecl_cpu,
+    },
+];
+
+impl Backend {
+    /// Its devices on this machine, the preferred one first; `None` when it is not compiled in.
+    pub fn devices(&self) -> Option<Vec<NamedDevice>> {
+        (self.find)()
+    }
+}
+
+/// The kinds of numbers a device can compute with (`f32`, `bf16`, ...).
+pub fn supported_dtypes(device: &Device) -> Vec<&'static str> {
+    [
+        ("f64", DType::F64),
+        ("f32", DType::F32),
+        ("f16", DType::F16),
+        ("bf16", DType::BF16),
+        ("i64", DType::I64),
+        ("i32", DType::I32),
+    ]
+    .into_iter()
+    .filter(|(_, dtype)| device.supports_dtype(*dtype))
+    .map(|(name, _)| name)
+    .collect()
+}
+
+/// A device string that names nothing this program can use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// The first word is no backend.
+    #[error("unknown device `{name}`: a device is {}, some with a number (`cuda:0`, `tch:cuda:0`)", BACKENDS.map(|b| b.name).join(", "))]
+    Unknown {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// The backend is not part of this build.
+    #[error(
+        "device `{name}`: this program was built without it; build with `--features {feature}` (needs: {needs})"
+    )]
+    NotCompiled {
+        /// As the user wrote it.
+        name: String,
+        /// The Cargo feature.
+        feature: &'static str,
+        /// What the machine needs.
+        needs: &'static str,
+    },
+    /// The backend is there, the device is not.
+    #[error("device `{name}` is not on this machine: {}", there(.found, .needs))]
+    Absent {
+        /// As the user wrote it.
+        name: String,
+        /// The backend's devices that are.
+        found: Vec<String>,
+        /// What the machine needs for more.
+        needs: &'static str,
+    },
+}
+
+fn there(found: &[String], needs: &str) -> String {
+    if found.is_empty() {
+        format!("no device of this kind was found; it needs {needs}")
+    } else {
+        format!("found {}", found.join(", "))
+    }
+}
+
+/// The device of a string such as `flex`, `cuda:0` or `tch:cuda:1`. Without a number it is the
+/// backend's first device (see [`Backend::devices`]).
+///
+/// # Errors
+///
+/// When it is unknown, its backend is not compiled in, or it is not on this machine. There is no
+/// silent fall back.
+pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
+    let written = name.trim().to_ascii_lowercase();
+    let first = written.split(':').next().unwrap_or_default();
+    let backend =
+        BACKENDS
+            .iter()
+            .find(|b| b.name == first)
+            .ok_or_else(|| DeviceError::Unknown {
+                name: name.to_owned(),
+            })?;
+    let devices = backend.devices().ok_or_else(|| DeviceError::NotCompiled {
+        name: name.to_owned(),
+        feature: backend.feature,
+        needs: backend.needs,
+    })?;
+    // `cuda` is short for the first device whose name begins so: `cuda:0`.
+    let wanted = |device: &&NamedDevice| {
+        device
+            .name
+            .strip_prefix(&written)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    match devices.iter().find(wanted) {
+        Some(found) => Ok(found.device.clone()),
+        None => Err(DeviceError::Absent {
+            name: name.to_owned(),
+            found: devices.into_iter().map(|d| d.name).collect(),
+            needs: backend.needs,
+        }),
+    }
+}
+
+/// The backend that a device belongs to; `None` for a device that no backend of this build lists.
+pub fn backend_of(device: &Device) -> Option<&'static Backend> {
+    let lists = |backend: &&Backend| {
+        let devices = backend.devices().unwrap_or_default();
+        devices.iter().any(|found| found.device == *device)
+    };
+    BACKENDS.iter().find(lists)
+}
+
+/// How each backend's devices are found; every function is `None` without its feature.
+mod find {
+    use super::NamedDevice;
+
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
+    fn named(name: &str, device: super::Device) -> NamedDevice {
+        NamedDevice {
+            name: name.to_owned(),
+            about: None,
+            device,
+        }
+    }
+
+    /// Numbers the devices of a GPU backend in the order burn lists them: discrete ones first,
+    /// software renderers last.
+    #[cfg(any(
+        feature = "cuda",
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "cpu"
+    ))]
+    fn numbered(name: &str, filter: burn::tensor::DeviceType) -> Vec<NamedDevice> {
+        super::Device::enumerate(filter)
+            .into_iter()
+            .enumerate()
+            .map(|(index, device)| NamedDevice {
+                name: format!("{name}:{index}"),
+                about: device.identity().map(|identity| identity.name),
+                device,
+            })
+            .collect()
+    }
+
+    pub(super) fn flex() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "flex")]
+        return Some(vec![named("flex", super::Device::flex())]);
+        #[cfg(not(feature = "flex"))]
+        None
+    }
+
+    pub(super) fn ndarray() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "ndarray")]
+        #[allow(deprecated)] // our users ask for it
+        return Some(vec![named("ndarray", super::Device::ndarray())]);
+        #[cfg(not(feature = "ndarray"))]
+        None
+    }
+
+    pub(super) fn tch() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "tch")]
+        #[allow(deprecated)] // our users ask for it
+        {
+            let cpu = named("tch", super::Device::libtorch());
+            // burn lists the CUDA devices only.
+            let cuda = super::Device::enumerate(burn::tensor::DeviceType::LibTorch)
+                .into_iter()
+                .enumerate()
+                .map(|(index, device)| named(&format!("tch:cuda:{index}"), device));
+            Some(std::iter::once(cpu).chain(cuda).collect())
+        }
+        #[cfg(not(feature = "tch"))]
+        None
+    }
+
+    pub(super) fn cuda() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "cuda")]
+        return Some(numbered("cuda", burn::tensor::DeviceType::Cuda));
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
+
+    pub(super) fn vulkan() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "vulkan")]
+        return Some(numbered("vulkan", burn::tensor::DeviceType::Vulkan));
+        #[cfg(not(feature = "vulkan"))]
+        None
+    }
+
+    pub(super) fn wgpu() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "wgpu")]
+        return Some(numbered("wgpu", burn::tensor::DeviceType::Wgpu));
+        #[cfg(not(feature = "wgpu"))]
+        None
+    }
+
+    pub(super) fn cubecl_cpu() -> Option<Vec<NamedDevice>> {
+        #[cfg(feature = "cpu")]
+        return Some(numbered("cubecl-cpu", burn::tensor::DeviceType::Cpu));
+        #[cfg(not(feature = "cpu"))]
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn devices_of_this_build_are_found() {
+        assert_eq!(parse_device(" Flex ").unwrap(), Device::flex());
+        assert!(supported_dtypes(&Device::flex()).contains(&"f32"));
+        let message = parse_device("flex:1").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "device `flex:1` is not on this machine: found flex"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_with_the_remedy() {
+        let message = parse_device("tpu").unwrap_err().to_string();
+        for backend in BACKENDS {
+            assert!(message.contains(backend.name), "{message}");
+            if backend.devices().is_none() {
+                let message = parse_device(backend.name).unwrap_err().to_string();
+                let remedy = format!("--features {}", backend.feature);
+                assert!(message.contains(&remedy), "{message}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use beft_core::{Metric, OutputKind, Prediction, Targets};
+
+use crate::{argmax, compute, compute_values};
+
+/// What was right and what was predicted, for each of some examples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcomes {
+    /// True and predicted class.
+    Classes(Vec<(usize, usize)>),
+    /// True and predicted value.
+    Values(Vec<(f64, f64)>),
+    /// Mean log probability of the tokens of each text.
+    Tokens(Vec<f64>),
+    /// Token F1 and exact match of each generated answer.
+    Answers(Vec<[f64; 2]>),
+}
+
+impl Outcomes {
+    /// Pairs targets with predictions of the same kind, example by example.
+    pub fn new(targets: &Targets, predictions: &[Prediction]) -> Self {
+        let kind = match targets {
+            Targets::Classes(_) => OutputKind::Classes,
+            Targets::Values(_) => OutputKind::Value,
+            Targets::Tokens(_) => OutputKind::Tokens,
+        };
+        let scores = predictions.iter().map(Prediction::scores);
+        Self::from_scores(kind, targets.to_f64().into_iter().zip(scores))
+    }
+
+    /// The outcomes of generated answers.
+    pub fn of_answers(predictions: &[Prediction]) -> Self {
+        let scores = predictions.iter().map(Prediction::scores);
+        Self::from_scores(OutputKind::Answer, scores.map(|scores| (1.0, scores)))
+    }
+
+    /// The same from numbers: for each example its class index or value, and the
+    /// [`scores`](Prediction::scores) of its prediction.
+    pub fn from_scores(kind: OutputKind, examples: impl Iterator<Item = (f64, Vec<f32>)>) -> Self {
+        let number = |scores: &[f32], at: usize| f64::from(scores.get(at).copied().unwrap_or(0.0));
+        match kind {
+            OutputKind::Classes => {
+                Self::Classes(examples.map(|(t, s)| (t as usize, argmax(&s))).collect())
+            }
+            OutputKind::Value => Self::Values(examples.map(|(t, s)| (t, number(&s, 0))).collect()),
+            OutputKind::Tokens => Self::Tokens(examples.map(|(_, s)| number(&s, 0)).collect()),
+            OutputKind::Answer => Self::Answers(
+                examples
+                    .map(|(_, s)| [0, 1].map(|at| number(&s, at)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(pairs) => pairs.len(),
+            Self::Values(pairs) => pairs.len(),
+            Self::Tokens(values) => values.len(),
+            Self::Answers(scores) => scores.len(),
+        }
+    }
+
+    /// Whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A metric over all examples; `None` where it is undefined, or not of this kind of output.
+    pub fn measure(&self, metric: Metric) -> Option<f64> {
+        self.measure_some(metric, 0..self.len())
+    }
+
+    /// A metric over the examples `chosen`, which may repeat.
+    pub fn measure_some(
+        &self,
+        metric: Metric,
+        chosen: impl ExactSizeIterator<Item = usize>,
+    ) -> Option<f64> {
+        let count = chosen.len().max(1) as f64;
+        match self {
+            Self::Classes(pairs) => {
+                let (t, p): (Vec<usize>, Vec<usize>) = chosen.map(|i| pairs[i]).unzip();
+                compute(metric, &t, &p)
+            }
+            Self::Values(pairs) => {
+                let (t, p): (Vec<f64>, Vec<f64>) = chosen.map(|i| pairs[i]).unzip();
+                compute_values(metric, &t, &p)
+            }
+            Self::Tokens(values) => {
+                let sum: f64 = chosen.map(|i| values[i]).sum();
+                (metric == Metric::LogLikelihood).then_some(sum / count)
+            }
+            Self::Answers(scores) => {
+                let column = match metric {
+                    Metric::TokenF1 => 0,
+                    Metric::ExactMatch => 1,
+                    Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => {
+                        return None;
+                    }
+                    Metric::Pearson | Metric::Spearman | Metric::LogLikelihood => return None,
+                };
+                Some(chosen.map(|i| scores[i][column]).sum::<f64>() / count)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_measured_by_its_metrics() {
+        let classes = Outcomes::new(
+            &Targets::Classes(vec![0, 1]),
+            &[[1.0, 0.0], [0.5, 0.1]].map(|scores| Prediction::Classes(scores.to_vec())),
+        );
+        assert_eq!(classes.measure(Metric::Accuracy), Some(0.5));
+        assert_eq!(
+            classes.measure_some(Metric::Accuracy, [0, 0].into_iter()),
+            Some(1.0)
+        );
+        assert_eq!(classes.measure(Metric::TokenF1), None);
+        let values = [1.0, 3.0].map(Prediction::Value);
+        let values = Outcomes::new(&Targets::Values(vec![1.0, 2.0]), &values);
+        assert_eq!(values.measure(Metric::Spearman), Some(1.0));
+        let tokens = Outcomes::new(&Targets::Tokens(vec![3]), &[Prediction::Tokens(-2.0)]);
+        assert_eq!(tokens.measure(Metric::LogLikelihood), Some(-2.0));
+        let answer = |token_f1, exact| Prediction::Answer {
+            text: String::new(),
+            token_f1,
+            exact,
+        };
+        let answers = Outcomes::of_answers(&[answer(0.5, false), answer(1.0, true)]);
+        assert_eq!(answers.measure(Metric::TokenF1), Some(0.75));
+        assert_eq!(answers.measure(Metric::ExactMatch), Some(0.5));
+        assert_eq!(answers.measure(Metric::Accuracy), None);
+    }
+}

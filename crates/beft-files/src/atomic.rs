@@ -1,0 +1,170 @@
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `bytes` to `path` through a temporary file beside it and a rename, so that a reader (or
+/// a later run) sees the old file or the whole new one, never half of it.
+///
+/// Missing parent directories are created. A symbolic link is followed; a device or pipe, which
+/// cannot be replaced, is written to directly.
+///
+/// # Errors
+///
+/// Any I/O error of creating, writing or renaming; the temporary file is removed then.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let parent = parent_of(&path);
+    fs::create_dir_all(parent)?;
+    if path.exists() && !path.is_file() && !path.is_dir() {
+        return fs::OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(bytes);
+    }
+    let mut file = temporary(FILE_MODE).tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}
+
+/// Permissions of new files and folders, from which the process's umask takes some away.
+const FILE_MODE: u32 = 0o666;
+const DIR_MODE: u32 = 0o777;
+
+fn parent_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// What makes temporary files and folders, hidden ones that others may read too.
+fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".beft-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+/// Fails if `dir` exists and is no folder, or holds anything but files named in `owned`: then it is
+/// not ours to replace.
+///
+/// # Errors
+///
+/// `AlreadyExists` with the name that is in the way, or the I/O error of looking.
+pub fn check_replaceable(dir: &Path, owned: &[&str]) -> io::Result<()> {
+    let taken = |what: String| Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    if !dir.exists() {
+        return Ok(());
+    }
+    if !dir.is_dir() {
+        return taken("a file of that name is in the way; give another output".to_owned());
+    }
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        if !owned.iter().any(|file| name == *file) {
+            return taken(format!(
+                "the folder holds `{}`, which is not part of it; give another output",
+                name.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a folder of files (name, content) as a whole: the files go to a temporary folder beside
+/// `dir`, which then takes its place. An existing `dir` is replaced if it holds nothing but files
+/// named in `owned`, and left as it was when anything fails.
+///
+/// # Errors
+///
+/// As [`check_replaceable`], and any I/O error of creating, writing or renaming; the temporary
+/// folder is removed then.
+pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)], owned: &[&str]) -> io::Result<()> {
+    check_replaceable(dir, owned)?;
+    let parent = parent_of(dir);
+    fs::create_dir_all(parent)?;
+    let new = temporary(DIR_MODE).tempdir_in(parent)?;
+    for (file, content) in files {
+        write_atomic(&new.path().join(file), content)?;
+    }
+    // The old folder is inside another one that goes away by itself.
+    let old = temporary(DIR_MODE).tempdir_in(parent)?;
+    let moved = old.path().join("old");
+    if dir.is_dir() {
+        fs::rename(dir, &moved)?;
+    }
+    if let Err(error) = fs::rename(new.path(), dir) {
+        if moved.is_dir() {
+            let _ = fs::rename(&moved, dir);
+        }
+        return Err(error);
+    }
+    let _ = new.keep();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_file_and_leaves_no_temporary() {
+        let dir = std::env::temp_dir().join(format!("beft-atomic-{}", std::process::id()));
+        let path = dir.join("deep/er/file.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let names: Vec<_> = fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["file.txt"]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_stay() {
+        let dir = std::env::temp_dir().join(format!("beft-atomic-link-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("target"), "old").unwrap();
+        std::os::unix::fs::symlink(dir.join("target"), dir.join("link")).unwrap();
+        write_atomic(&dir.join("link"), b"new").unwrap();
+        assert!(dir.join("link").is_symlink());
+        assert_eq!(fs::read(dir.join("target")).unwrap(), b"new");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_folder_with_something_else_in_it_is_not_replaced() {
+        let dir = std::env::temp_dir().join(format!("beft-atomic-own-{}", std::process::id()));
+        let path = dir.join("adapter");
+        let files = [("a", b"1".to_vec())];
+        write_dir_atomic(&path, &files, &["a", "b"]).unwrap();
+        fs::write(path.join("b"), "older file of ours").unwrap();
+        write_dir_atomic(&path, &files, &["a", "b"]).unwrap();
+        assert!(!path.join("b").exists());
+        fs::write(path.join("mine"), "x").unwrap();
+        let error = write_dir_atomic(&path, &files, &["a", "b"]).unwrap_err();
+        assert!(error.to_string().contains("`mine`"), "{error}");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_in_the_way_is_an_error_and_leaves_no_temporary() {
+        let dir = std::env::temp_dir().join(format!("beft-atomic-dir-{}", std::process::id()));
+        let path = dir.join("taken");
+        fs::create_dir_all(path.join("inner")).unwrap();
+        assert!(write_atomic(&path, b"x").is_err());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,331 @@
+mod paint;
+
+use beft_core::{BiasSite, BiasTerm};
+use beft_score::{Cell, Scores};
+use plotters::style::text_anchor::HPos;
+use plotters::style::{Color, RGBColor, WHITE};
+
+use paint::{
+    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, INK, OUTLINE, Style, UNDEFINED, colour, ink_on,
+    short, wrap,
+};
+
+// Lengths in pixels.
+const MARGIN: i32 = 16;
+const ROW_LABELS: i32 = 44;
+const MEAN_GAP: i32 = 10;
+const BAR_GAP: i32 = 24;
+const BAR_WIDTH: i32 = 14;
+const BAR_LABELS: i32 = 52;
+const HEADER: i32 = 40;
+const LINE: i32 = 18;
+const TITLE_SIZE: f64 = 16.0;
+const TEXT_SIZE: f64 = 12.0;
+
+/// A heatmap of importance scores as a self-contained SVG: terms down the side, layers across, the
+/// mean of each term in a column of its own at the right.
+///
+/// Colours run from 0 (or the smallest score, if that is negative) to the largest score. Grey cells
+/// with a dash have no score, empty ones were not scored; an asterisk refers to the notes under the
+/// plot. The recommended term of q, k and v is marked. The same scores give the same text, and the
+/// white background is part of the picture.
+pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
+    let figure = Figure::new(scores, title);
+    let mut svg = String::new();
+    let canvas = Canvas::new(&mut svg, figure.size());
+    // Fails for I/O alone, and this writes to a string.
+    let _ = figure.draw(&canvas);
+    drop(canvas);
+    svg
+}
+
+/// What to draw, and where.
+struct Figure<'a> {
+    scores: &'a Scores,
+    terms: Vec<(BiasTerm, Option<f64>)>,
+    range: (f64, f64),
+    cell: (i32, i32),
+    title: Vec<String>,
+    /// Lines and their colours.
+    footer: Vec<(String, RGBColor)>,
+}
+
+impl<'a> Figure<'a> {
+    fn new(scores: &'a Scores, title: &str) -> Self {
+        let values = scores.cells().values().filter_map(|cell| cell.value);
+        let range = values.fold((0.0, 0.0), |(lo, hi): (f64, f64), x| (lo.min(x), hi.max(x)));
+        let cell = match scores.layers() {
+            0..=12 => (48, 32),
+            13..=24 => (40, 30),
+            _ => (34, 28),
+        };
+        let mut figure = Self {
+            scores,
+            terms: scores.means(),
+            range,
+            cell,
+            title: Vec::new(),
+            footer: Vec::new(),
+        };
+        let width = f64::from(figure.size().0 - 2 * MARGIN);
+        figure.title = wrap(title, width / (TITLE_SIZE * CHAR_WIDTH));
+        for (text, colour) in footer(scores) {
+            let lines = wrap(&text, width / (TEXT_SIZE * CHAR_WIDTH));
+            figure
+                .footer
+                .extend(lines.into_iter().map(|line| (line, colour)));
+        }
+        figure
+    }
+
+    fn size(&self) -> (i32, i32) {
+        let width = self.mean_x() + self.cell.0 + BAR_GAP + BAR_WIDTH + BAR_LABELS + MARGIN;
+        let height = self.bottom() + LINE + LINE * self.footer.len() as i32 + MARGIN / 2;
+        // Room for the texts of a model of few layers.
+        (width.max(440), height)
+    }
+
+    fn layers_end(&self) -> i32 {
+        MARGIN + ROW_LABELS + self.cell.0 * self.scores.layers() as i32
+    }
+
+    fn mean_x(&self) -> i32 {
+        self.layers_end() + MEAN_GAP
+    }
+
+    /// The upper edge of the cells.
+    fn top(&self) -> i32 {
+        MARGIN + (LINE + 2) * self.title.len() as i32 + HEADER
+    }
+
+    fn bottom(&self) -> i32 {
+        self.top() + self.cell.1 * self.terms.len() as i32
+    }
+
+    fn draw(&self, canvas: &Canvas) -> Drawn {
+        canvas.rectangle([(0, 0), self.size()], WHITE.filled())?;
+        for (row, line) in (0..).zip(&self.title) {
+            let at = (MARGIN, MARGIN + 6 + (LINE + 2) * row);
+            canvas.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
+        }
+        self.draw_columns(canvas)?;
+        for (row, (term, mean)) in (0..).zip(&self.terms) {
+            self.draw_row(canvas, self.top() + self.cell.1 * row, *term, *mean)?;
+        }
+        self.draw_colour_bar(canvas)?;
+        for (row, (line, colour)) in (0..).zip(&self.footer) {
+            let at = (MARGIN, self.bottom() + LINE + 4 + LINE * row);
+            canvas.text(line, at, Style::new(TEXT_SIZE, *colour))?;
+        }
+        canvas.finish()
+    }
+
+    fn draw_columns(&self, canvas: &Canvas) -> Drawn {
+        let (left, y) = (MARGIN + ROW_LABELS, self.top() - 10);
+        let label = Style::new(TEXT_SIZE, INK).anchor(HPos::Center);
+        for layer in 0..self.scores.layers() {
+            let x = left + self.cell.0 * layer as i32 + self.cell.0 / 2;
+            canvas.text(&layer.to_string(), (x, y), label)?;
+        }
+        let middle = (left + self.layers_end()) / 2;
+        let axis = Style::new(TEXT_SIZE, FAINT).anchor(HPos::Center);
+        canvas.text("layer", (middle, y - LINE), axis)?;
+        let mean = (self.mean_x() + self.cell.0 / 2, y);
+        canvas.text("mean", mean, label.bold())
+    }
+
+    fn draw_row(&self, canvas: &Canvas, y: i32, term: BiasTerm, mean: Option<f64>) -> Drawn {
+        let (left, middle) = (MARGIN + ROW_LABELS, y + self.cell.1 / 2);
+        let mut label = Style::new(TEXT_SIZE + 1.0, INK).anchor(HPos::Right);
+        if self.scores.recommended() == Some(term) {
+            label = label.bold().colour(ACCENT);
+            canvas.pointer((MARGIN, middle))?;
+        }
+        canvas.text(term.name(), (left - 8, middle), label)?;
+        for layer in 0..self.scores.layers() {
+            let x = left + self.cell.0 * layer as i32;
+            let cell = self.scores.cells().get(&BiasSite::new(layer, term));
+            self.draw_cell(canvas, (x, y), cell.copied())?;
+        }
+        let mean = Cell {
+            value: mean,
+            note: None,
+        };
+        self.draw_cell(canvas, (self.mean_x(), y), Some(mean))
+    }
+
+    fn draw_cell(&self, canvas: &Canvas, (x, y): (i32, i32), cell: Option<Cell>) -> Drawn {
+        // One pixel of background between cells.
+        let (width, height) = (self.cell.0 - 1, self.cell.1 - 1);
+        let corners = [(x, y), (x + width, y + height)];
+        let Some(cell) = cell else {
+            return canvas.rectangle(corners, OUTLINE.stroke_width(1));
+        };
+        let (fill, label) = match cell.value {
+            Some(value) => (colour(self.share(value)), short(value)),
+            None => (UNDEFINED, "–".to_owned()),
+        };
+        canvas.rectangle(corners, fill.filled())?;
+        let ink = ink_on(fill);
+        let fitting = f64::from(width - 4) / (label.chars().count() as f64 * CHAR_WIDTH);
+        let size = fitting.min(if self.cell.0 < 40 { 10.0 } else { 11.0 });
+        let centre = (x + width / 2, y + height / 2 + 1);
+        canvas.text(&label, centre, Style::new(size, ink).anchor(HPos::Center))?;
+        if cell.note.is_some() {
+            let corner = (x + width - 2, y + 9);
+            canvas.text("*", corner, Style::new(11.0, ink).anchor(HPos::Right))?;
+        }
+        Ok(())
+    }
+
+    fn draw_colour_bar(&self, canvas: &Canvas) -> Drawn {
+        let (lo, hi) = self.range;
+        let x = self.mean_x() + self.cell.0 + BAR_GAP;
+        let (top, bottom) = (self.top(), self.bottom() - 1);
+        let name = Style::new(TEXT_SIZE, FAINT);
+        canvas.text(self.scores.scorer(), (x, top - 10 - LINE), name)?;
+        for y in top..bottom {
+            let share = f64::from(bottom - y) / f64::from(bottom - top);
+            // Down to the end, under the following ones: no seams when the picture is scaled.
+            let rest = [(x, y), (x + BAR_WIDTH, bottom)];
+            canvas.rectangle(rest, colour(share).filled())?;
+        }
+        canvas.rectangle([(x, top), (x + BAR_WIDTH, bottom)], OUTLINE.stroke_width(1))?;
+        let steps = match bottom - top {
+            _ if hi <= lo => 0,
+            ..100 => 1,
+            _ => 4,
+        };
+        for step in 0..=steps {
+            let share = f64::from(step) / f64::from(steps.max(1));
+            let y = bottom - (f64::from(bottom - top) * share).round() as i32;
+            let right = x + BAR_WIDTH;
+            canvas.rectangle([(right, y), (right + 4, y + 1)], FAINT.filled())?;
+            let label = short(lo + (hi - lo) * share);
+            canvas.text(&label, (right + 7, y), Style::new(11.0, INK))?;
+        }
+        Ok(())
+    }
+
+    /// Where a value lies between the ends of the colour bar, 0 to 1.
+    fn share(&self, value: f64) -> f64 {
+        let (lo, hi) = self.range;
+        if hi > lo {
+            (value - lo) / (hi - lo)
+        } else {
+            0.0
+        }
+    }
+}
+
+/// The recommendation, and the notes with their sites.
+fn footer(scores: &Scores) -> Vec<(String, RGBColor)> {
+    let mut lines = Vec::new();
+    if let Some(term) = scores.recommended() {
+        let mean = scores.term_mean(term).map(short).unwrap_or_default();
+        let text = format!("recommended: {term}, the highest mean of q, k and v ({mean})");
+        lines.push((text, ACCENT));
+    }
+    let notes = scores.notes_in_words().into_iter();
+    lines.extend(notes.map(|note| (format!("* {note}"), INK)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use beft_core::BiasTerm::{K, M1, Q, V};
+
+    use beft_score::Note;
+
+    use super::*;
+
+    fn example(layers: usize) -> Scores {
+        let values = BiasSite::all(layers).map(|site| {
+            let value = if site.term == V { 0.35 } else { 0.02 };
+            (site, value * (1 + site.layer) as f64 / layers as f64)
+        });
+        Scores::from_values("beft", values)
+    }
+
+    fn with_notes(notes: &[(usize, BiasTerm, Option<f64>, Note)]) -> Scores {
+        let mut cells = example(3).cells().clone();
+        for &(layer, term, value, note) in notes {
+            let cell = Cell {
+                value,
+                note: Some(note),
+            };
+            cells.insert(BiasSite::new(layer, term), cell);
+        }
+        Scores::new("beft", cells)
+    }
+
+    /// The content of the text elements, in order.
+    fn texts(svg: &str) -> Vec<&str> {
+        let after = svg.split("<text").skip(1);
+        after
+            .filter_map(|rest| Some(rest.split_once('>')?.1.split_once("</text>")?.0.trim()))
+            .collect()
+    }
+
+    fn count(texts: &[&str], text: &str) -> usize {
+        texts.iter().filter(|t| **t == text).count()
+    }
+
+    #[test]
+    fn one_cell_for_every_layer_and_mean() {
+        for layers in [1, 2, 12, 24, 48] {
+            let svg = heatmap_svg(&example(layers), "A title");
+            assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+            assert_eq!(svg, heatmap_svg(&example(layers), "A title"));
+            let texts = texts(&svg);
+            assert_eq!(texts[0], "A title");
+            let columns: Vec<_> = (0..layers).map(|layer| layer.to_string()).collect();
+            assert_eq!(texts[1..=layers], columns);
+            assert_eq!(texts[layers + 1..layers + 3], ["layer", "mean"]);
+            // One row: its name, the layers, the mean.
+            let row = texts.iter().position(|t| *t == "ln2").unwrap();
+            let mean = short(0.01 * (layers + 1) as f64 / layers as f64);
+            assert_eq!(texts[row + 1 + layers], mean);
+        }
+    }
+
+    #[test]
+    fn notes_and_undefined_cells() {
+        let svg = heatmap_svg(
+            &with_notes(&[
+                (0, K, None, Note::BothZero),
+                (0, Q, Some(1.0), Note::ZeroBefore),
+                (1, Q, Some(1.0), Note::ZeroBefore),
+                (2, M1, Some(1.25), Note::Obtuse { degrees: 104.46 }),
+            ]),
+            "",
+        );
+        let texts = texts(&svg);
+        assert_eq!((count(&texts, "–"), count(&texts, "*")), (1, 4));
+        let footer = texts[texts.len() - 4..].join("\n");
+        for line in [
+            "recommended: q",
+            "* all zeros before, angle undefined: q@0-1",
+            "* all zeros before and after, score undefined: k@0",
+            "* angle over 90°: m1@2 (104.5°)",
+        ] {
+            assert!(footer.contains(line), "{footer}");
+        }
+    }
+
+    #[test]
+    fn odd_scores_are_drawn_all_the_same() {
+        let site = BiasSite::new(6, V);
+        for value in [0.0, -1.0, f64::NAN, 1e300, 1e-300] {
+            let svg = heatmap_svg(
+                &Scores::from_values("x", [(site, value)]),
+                "a < b & c\n\u{1}",
+            );
+            assert_eq!(texts(&svg)[0], "a &lt; b &amp; c");
+            assert!(!svg.contains("NaN"));
+        }
+        assert!(heatmap_svg(&Scores::from_values("x", []), "").contains("</svg>"));
+        let tied = [Q, V].map(|term| (BiasSite::new(0, term), 1.0));
+        assert!(!heatmap_svg(&Scores::from_values("x", tied), "").contains("recommended"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Pictures of results as SVG: heatmaps of importance scores, learning curves.
+//!
+//! ```
+//! use beft_core::{BiasSite, BiasTerm};
+//! use beft_score::Scores;
+//!
+//! let values = BiasSite::all(2).map(|site| (site, if site.term == BiasTerm::V { 0.3 } else { 0.1 }));
+//! let svg = beft_plot::heatmap_svg(&Scores::from_values("beft", values), "Two layers");
+//! assert!(svg.starts_with("<svg"));
+//! ```
+
+mod curves;
+mod heatmap;
+
+pub use curves::{Curve, curves_svg};
+pub use heatmap::heatmap_svg;

@@ -1,0 +1,273 @@
+//! Pretrained models.
+
+mod config;
+mod find;
+mod model;
+
+use std::sync::Mutex;
+
+use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
+use beft_core::Encoding;
+use beft_decoder::GenerationSettings;
+use beft_nn::Precision;
+use beft_tasks::Task;
+use burn::tensor::Device;
+
+pub use config::ModelConfig;
+pub use find::{find_data, find_model};
+pub use model::Model;
+
+use crate::{Error, memory};
+
+/// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
+/// read once, when a model is first made from it.
+#[derive(Debug)]
+pub struct Base {
+    dir: ModelDir,
+    files: TensorFiles,
+    tokenizer: TextTokenizer,
+    config: ModelConfig,
+    max_length: usize,
+    notes: Vec<String>,
+    device: Device,
+    precision: Precision,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+/// Tokenised inputs, and what became of them on the way.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The inputs.
+    pub encodings: Vec<Encoding>,
+    /// How many of them are longer than the model's, or the asked for, longest input.
+    pub cut: usize,
+    /// Whether there are pairs, which the tokenizer does not tell the model.
+    pub joined: bool,
+}
+
+/// The first model made for so many classes: its tensors are shared by all that are made after it.
+#[derive(Debug)]
+struct Loaded {
+    classes: usize,
+    seed: u64,
+    model: Model,
+    report: LoadReport,
+}
+
+/// Finds the task of this name, or of the task file at this path, in the form that the model takes:
+/// labelled texts for an encoder, prompts for a decoder.
+///
+/// # Errors
+///
+/// When there is no such model, or no such task for it.
+pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
+    config::find_task(&find_model(model, &mut |_| ())?, task)
+}
+
+impl Base {
+    /// Opens a model by path or name. Inputs will be cut to `max_length` tokens, or without it to what the
+    /// tokenizer allows (`model_max_length`), and never be longer than what the model can take: an encoder's
+    /// are cut where its tokenizer says, a decoder's at the beginning.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or damaged, the architecture is not supported, or a config has a value that
+    /// is not implemented.
+    pub fn open(name: &str, max_length: Option<usize>, device: &Device) -> Result<Self, Error> {
+        let dir = find_model(name, &mut |_| ())?;
+        let config = ModelConfig::read(&dir)?;
+        let mut notes = dir.unknown_keys(&config.keys())?;
+        let tokenizer = dir.tokenizer(WHOLE)?.with_rows(config.vocab_size());
+        notes.extend(tokenizer.notes().iter().cloned());
+        if let Some(other) = dir.other_dtype()? {
+            notes.push(format!(
+                "{}: dtype is {other}; the computation here is in f32, as with from_pretrained(..., dtype=\"float32\")",
+                dir.config_path().display()
+            ));
+        }
+        let longest = config.longest_input();
+        let asked = max_length.or(tokenizer.own_max_length());
+        let max_length = asked.map_or(longest, |asked| asked.min(longest));
+        let tokenizer = match config.cuts_texts() {
+            true => tokenizer.with_max_length(max_length)?,
+            false => tokenizer,
+        };
+        // The head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
+        if config.cuts_texts() && tokenizer.special_tokens() < 2 {
+            return Err(Error::NoSpecialTokens {
+                dir: dir.path().to_owned(),
+            });
+        }
+        let files = dir.tensors()?;
+        Ok(Self {
+            dir,
+            files,
+            tokenizer,
+            config,
+            max_length,
+            notes,
+            device: device.clone(),
+            precision: Precision::default(),
+            loaded: Mutex::new(None),
+        })
+    }
+
+    /// The same model with its frozen weight matrices in another precision.
+    ///
+    /// # Errors
+    ///
+    /// When the device cannot compute in it.
+    pub fn with_precision(mut self, precision: Precision) -> Result<Self, Error> {
+        if !self.device.supports_dtype(precision.dtype()) {
+            return Err(Error::Precision(precision));
+        }
+        self.precision = precision;
+        self.loaded = Mutex::new(None);
+        Ok(self)
+    }
+
+    /// What it is computed on.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What its frozen weight matrices are kept in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// What the user called the model.
+    pub fn name(&self) -> &str {
+        self.dir.name()
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &ModelDir {
+        &self.dir
+    }
+
+    /// Number of values of the weights, as the files hold them.
+    pub(crate) fn num_values(&self) -> usize {
+        let shapes = self.files.names().filter_map(|name| self.files.shape(name));
+        shapes.map(|shape| shape.iter().product::<usize>()).sum()
+    }
+
+    /// Its config.json, and what kind of model that makes it.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// What the user should hear about its files.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How it generates text.
+    ///
+    /// # Errors
+    ///
+    /// When its generation_config.json is damaged or asks for something that is not implemented, and for an
+    /// encoder.
+    pub fn generation(&self) -> Result<GenerationSettings, Error> {
+        self.config.generation(&self.dir)
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
+    }
+
+    /// Longest input in tokens, special tokens included.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Identity of the weights, recorded in adapters.
+    pub fn fingerprint(&self) -> String {
+        self.files.fingerprint()
+    }
+
+    /// The model for `classes` classes: an encoder with a head of so many, which is drawn by `seed` where the
+    /// checkpoint does not hold it; or a decoder.
+    ///
+    /// # Errors
+    ///
+    /// For missing, misshapen or unreadable tensors.
+    pub fn model(&self, classes: usize, seed: u64) -> Result<(Model, LoadReport), Error> {
+        // A panic while loading leaves nothing half-made behind the lock.
+        let mut slot = self
+            .loaded
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let wanted = (classes, seed);
+        let known = slot.as_ref().and_then(|loaded| {
+            let of = (loaded.classes, loaded.seed);
+            let found = (&loaded.model, &loaded.report);
+            let model = self.config.reuse(found, of, wanted)?;
+            Some((model, loaded.report.clone()))
+        });
+        if let Some(found) = known {
+            return Ok(found);
+        }
+        memory::check_weights(self)?;
+        let files = (&self.dir, &self.files);
+        let (model, report) = self
+            .config
+            .load(files, self.precision, wanted, &self.device)?;
+        *slot = Some(Loaded {
+            classes,
+            seed,
+            model: model.clone(),
+            report: report.clone(),
+        });
+        Ok((model, report))
+    }
+
+    /// Tokenises texts, each with an optional second text; for a decoder without cutting them.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer fails.
+    pub fn encode<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Encoded, Error> {
+        let inputs: Vec<_> = inputs.into_iter().collect();
+        let pairs = inputs.iter().any(|(_, pair)| pair.is_some());
+        let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
+        for (input, encoding) in encodings.iter_mut().enumerate() {
+            let prepared = self.config.prepare(encoding);
+            prepared.map_err(|reason| Error::Input {
+                model: self.name().to_owned(),
+                input,
+                reason,
+            })?;
+        }
+        Ok(Encoded {
+            encodings,
+            cut,
+            joined: pairs && self.config.has_segments() && !self.tokenizer.has_segments(),
+        })
+    }
+
+    /// What to say of inputs; `of` is their file.
+    pub fn input_notes(&self, of: &str, encoded: &Encoded) -> Vec<String> {
+        let (cut, all) = (encoded.cut, encoded.encodings.len());
+        let cut = (cut > 0).then(|| {
+            format!(
+                "{of}: {cut} of {all} inputs are longer than {} tokens and were cut",
+                self.max_length
+            )
+        });
+        let joined = encoded.joined.then(|| {
+            format!(
+                "{of}: the tokenizer gives no token_type_ids (model_input_names in tokenizer_config.json), so both texts \
+                 of a pair are the model's first segment, as in transformers"
+            )
+        });
+        cut.into_iter().chain(joined).collect()
+    }
+}
+
+/// Longer than any text.
+const WHOLE: usize = 1 << 40;

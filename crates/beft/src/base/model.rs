@@ -1,0 +1,151 @@
+use std::ops::Range;
+
+use beft_checkpoint::NameTable;
+use beft_core::BiasTerm;
+use beft_decoder::DecoderForCausalLM;
+use beft_encoder::EncoderForSequenceClassification;
+use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
+use burn::tensor::{Device, Tensor};
+
+/// A model of either kind.
+///
+/// A module of its own only by name: burn's derive for enums would put the kind into every parameter's
+/// path, and paths are what name tables, adapters and saved states go by.
+#[derive(Clone, Debug)]
+pub enum Model {
+    /// An encoder with a classification head.
+    Encoder(EncoderForSequenceClassification),
+    /// A causal language model.
+    Decoder(DecoderForCausalLM),
+}
+
+/// The same of either kind.
+macro_rules! either {
+    ($model:expr, $inner:ident => $result:expr) => {
+        match $model {
+            Model::Encoder($inner) => $result,
+            Model::Decoder($inner) => $result,
+        }
+    };
+}
+
+/// A model made from either kind.
+macro_rules! changed {
+    ($model:expr, $inner:ident => $result:expr) => {
+        match $model {
+            Model::Encoder($inner) => Model::Encoder($result),
+            Model::Decoder($inner) => Model::Decoder($result),
+        }
+    };
+}
+
+impl Model {
+    /// Where its parameters are in a checkpoint.
+    pub fn names(&self) -> &'static NameTable {
+        either!(self, model => model.names())
+    }
+
+    /// HF's class of it, as in `architectures` of config.json.
+    pub fn hf_class(&self) -> &'static str {
+        match self {
+            Self::Encoder(model) => model.architecture().classifier_class(),
+            Self::Decoder(model) => model.architecture().causal_lm_class(),
+        }
+    }
+
+    /// The same model without any dropout, in training as well.
+    pub fn without_dropout(self) -> Self {
+        changed!(self, model => model.without_dropout())
+    }
+
+    /// The model that generates text, if it is one that does.
+    pub fn generator(&self) -> Option<&DecoderForCausalLM> {
+        match self {
+            Self::Decoder(model) => Some(model),
+            Self::Encoder(_) => None,
+        }
+    }
+}
+
+impl Module for Model {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        either!(self, model => model.collect_devices(devices))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        changed!(self, model => model.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        changed!(self, model => model.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        changed!(self, model => model.train())
+    }
+
+    fn valid(&self) -> Self {
+        changed!(self, model => model.valid())
+    }
+
+    fn materialize(self) -> Self {
+        changed!(self, model => model.materialize())
+    }
+
+    fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
+        either!(self, model => model.visit(visitor));
+    }
+
+    fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
+        changed!(self, model => model.map(mapper))
+    }
+}
+
+impl BiasModel for Model {
+    fn num_layers(&self) -> usize {
+        either!(self, model => model.num_layers())
+    }
+
+    fn bias_layout(&self) -> BiasLayout {
+        either!(self, model => model.bias_layout())
+    }
+
+    fn terms(&self) -> &'static [BiasTerm] {
+        either!(self, model => model.terms())
+    }
+
+    fn ignores_key_bias(&self) -> bool {
+        either!(self, model => model.ignores_key_bias())
+    }
+
+    fn layers_path(&self) -> &'static str {
+        either!(self, model => model.layers_path())
+    }
+}
+
+impl SequenceClassifier for Model {
+    fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
+        either!(self, model => model.hidden(batch, layers))
+    }
+
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
+        either!(self, model => model.advance(batch, hidden, layers))
+    }
+
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        either!(self, model => model.forward_from(batch, hidden, layers))
+    }
+
+    fn reusable_layers(&self) -> usize {
+        either!(self, model => model.reusable_layers())
+    }
+
+    fn drops_below(&self, layers: usize) -> bool {
+        either!(self, model => model.drops_below(layers))
+    }
+
+    fn num_classes(&self) -> usize {
+        either!(self, model => model.num_classes())
+    }
+}

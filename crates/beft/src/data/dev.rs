@@ -1,0 +1,107 @@
+//! Dev splits, by how a model is asked.
+
+use beft_core::{EncodedSet, Encoding, OutputKind, Targets};
+use beft_tasks::{Example, Label, PromptExample, Split};
+
+use crate::data::prompts::{Calibration, Choices, Prompter, Questions};
+use crate::{Error, Objective};
+
+/// A dev split.
+#[derive(Clone, Debug)]
+pub struct DevSet {
+    /// Which one.
+    pub split: Split,
+    /// The texts.
+    pub examples: Vec<Example>,
+    /// The same in tokens, in the form that the task has.
+    pub inputs: DevInputs,
+}
+
+/// What a model is given of a dev split.
+#[derive(Clone, Debug)]
+pub enum DevInputs {
+    /// Texts with labels.
+    Labelled(EncodedSet),
+    /// Prompts with candidates behind each.
+    Choices(Choices, Option<Calibration>),
+    /// Texts whose likelihood is measured.
+    Texts(EncodedSet),
+    /// Prompts that are answered in the model's own words.
+    Questions(Questions),
+}
+
+impl DevInputs {
+    /// The inputs that are scored; none where the answer is generated.
+    pub fn encodings(&self) -> &[Encoding] {
+        match self {
+            Self::Labelled(set) | Self::Texts(set) => &set.encodings,
+            Self::Choices(choices, _) => &choices.set.encodings,
+            Self::Questions(_) => &[],
+        }
+    }
+
+    /// What is right for each input; `None` where the answer is generated.
+    pub fn targets(&self) -> Option<&Targets> {
+        match self {
+            Self::Labelled(set) | Self::Texts(set) => Some(&set.targets),
+            Self::Choices(choices, _) => Some(&choices.set.targets),
+            Self::Questions(_) => None,
+        }
+    }
+
+    /// What a model says of each input.
+    pub fn output(&self) -> OutputKind {
+        match self {
+            Self::Labelled(set) => match set.targets {
+                Targets::Values(_) => OutputKind::Value,
+                Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
+            },
+            Self::Choices(..) => OutputKind::Classes,
+            Self::Texts(_) => OutputKind::Tokens,
+            Self::Questions(_) => OutputKind::Answer,
+        }
+    }
+
+    /// Whether predictions of it are those of `other`: the same inputs, scored and not generated.
+    pub(crate) fn same_scores(&self, other: &Self) -> bool {
+        let scored = self.targets().zip(other.targets());
+        scored.is_some_and(|(a, b)| a == b) && self.encodings() == other.encodings()
+    }
+}
+
+impl Prompter<'_> {
+    /// Makes a dev split of examples to measure on.
+    pub(crate) fn dev_set(
+        &self,
+        examples: &[PromptExample],
+        calibrated: bool,
+    ) -> Result<DevSet, Error> {
+        let output = self.output();
+        if calibrated && output != OutputKind::Classes {
+            return Err(Error::Calibrated);
+        }
+        let inputs = match output {
+            OutputKind::Classes | OutputKind::Value => {
+                let calibration = calibrated.then(|| self.calibration(examples)).transpose()?;
+                DevInputs::Choices(self.choices(examples)?, calibration)
+            }
+            OutputKind::Tokens => DevInputs::Texts(self.train(examples, Objective::Text)?),
+            OutputKind::Answer => DevInputs::Questions(self.questions(examples)?),
+        };
+        Ok(DevSet {
+            split: Split::Dev,
+            examples: examples.iter().map(plain).collect(),
+            inputs,
+        })
+    }
+}
+
+/// A prompt as a text with its label.
+pub fn plain(example: &PromptExample) -> Example {
+    Example {
+        text: example.prompt.clone(),
+        text_pair: None,
+        label: example.right.first().map(|right| Label::Class(*right)),
+        line: example.line,
+    }
+}

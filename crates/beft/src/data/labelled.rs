@@ -1,0 +1,122 @@
+//! Tasks of labelled texts, for encoders.
+
+use std::path::Path;
+
+use beft_core::{EncodedSet, Outputs, Targets};
+use beft_tasks::{Dataset, Example, LabelTarget, LabelledTask, Split, training_subset};
+use sha2::{Digest, Sha256};
+
+use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, note_left_out, short_hex};
+use crate::{Base, Error};
+
+pub(super) fn load(
+    task: &LabelledTask,
+    data: &Path,
+    base: &Base,
+    options: &DataOptions,
+) -> Result<TaskData, Error> {
+    let train = task.load(data, Split::Train, None)?;
+    let text_pairs = has_pairs(&train.examples);
+    let mut notes = notes_of(&train);
+    let mut dev = Vec::new();
+    for split in task.dev_splits() {
+        let mut found = task.load(data, *split, Some(&train.labels))?;
+        if text_pairs != has_pairs(&found.examples) {
+            return Err(Error::MixedPairs {
+                train: train.path,
+                dev: found.path,
+            });
+        }
+        notes.extend(notes_of(&found));
+        if let Some(limit) = options.limit {
+            found.examples.truncate(limit.max(1));
+        }
+        let (set, note) = encode(base, task, found.examples.iter().collect(), &found.path)?;
+        notes.extend(note);
+        dev.push(DevSet {
+            split: *split,
+            examples: found.examples,
+            inputs: DevInputs::Labelled(set),
+        });
+    }
+    let available = train.examples.len();
+    let size = options.size(available, &train.path)?;
+    let chosen: Vec<Example> = training_subset(options.seed, available, size)
+        .into_iter()
+        .map(|index| train.examples[index].clone())
+        .collect();
+    let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
+    let (train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
+    notes.extend(note);
+    Ok(TaskData {
+        task: task.clone().into(),
+        outputs: match task.target {
+            LabelTarget::Classes(_) => Outputs::Classes(train.labels),
+            LabelTarget::Value(_) => Outputs::Value,
+        },
+        text_pairs,
+        fingerprint: fingerprint(chosen.iter().chain(dev_examples)),
+        train: train_set,
+        train_examples: chosen,
+        dev,
+        notes,
+        objective: Objective::Task,
+    })
+}
+
+/// What to say about a file, and about lines that were left out of it.
+fn notes_of(data: &Dataset) -> Vec<String> {
+    let mut notes = data.notes.clone();
+    notes.extend(note_left_out(&data.path, &data.skipped));
+    notes
+}
+
+fn fingerprint<'a>(examples: impl Iterator<Item = &'a Example>) -> String {
+    let mut hash = Sha256::new();
+    for example in examples {
+        hash.update(format!(
+            "{:?}\n",
+            (&example.text, &example.text_pair, example.label)
+        ));
+    }
+    short_hex(hash)
+}
+
+/// Whether any example is a pair of texts.
+pub(crate) fn has_pairs(examples: &[Example]) -> bool {
+    examples.iter().any(|e| e.text_pair.is_some())
+}
+
+/// Tokenised examples, and what to say of them; `path` is their file.
+fn encode(
+    base: &Base,
+    task: &LabelledTask,
+    examples: Vec<&Example>,
+    path: &Path,
+) -> Result<(EncodedSet, Vec<String>), Error> {
+    let texts = examples
+        .iter()
+        .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
+    let encoded = base.encode(texts)?;
+    let notes = base.input_notes(&path.display().to_string(), &encoded);
+    let set = EncodedSet {
+        encodings: encoded.encodings,
+        targets: targets(task, examples.into_iter()),
+    };
+    Ok((set, notes))
+}
+
+/// The label of each example, which every example that is read with labels has.
+pub(crate) fn targets<'a>(
+    task: &LabelledTask,
+    examples: impl Iterator<Item = &'a Example>,
+) -> Targets {
+    let labels = examples.filter_map(|e| e.label);
+    match task.target {
+        LabelTarget::Classes(_) => Targets::Classes(labels.filter_map(|l| l.class()).collect()),
+        LabelTarget::Value(_) => {
+            let values = labels.filter_map(|l| l.value());
+            Targets::Values(values.map(|value| value as f32).collect())
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A task's examples in tokens.
+
+mod class_order;
+mod dev;
+mod labelled;
+mod prompted;
+mod prompts;
+
+use std::path::Path;
+
+use beft_core::{Asked, EncodedSet, Mode, Outputs};
+use beft_tasks::{Example, Task};
+use sha2::{Digest, Sha256};
+
+pub(crate) use class_order::in_task_order;
+pub use dev::{DevInputs, DevSet, plain};
+pub(crate) use labelled::{has_pairs, targets};
+pub use prompted::dev_sample;
+pub use prompts::{Calibration, Choices, Objective, Questions};
+pub(crate) use prompts::{Prompter, prompt_facts};
+
+use crate::{Base, Error};
+
+/// Prefix tuning's number of prefixes (protocol, section 4).
+pub(crate) const PREFIX_TOKENS: usize = 5;
+
+/// A task's training subset and dev splits, tokenised once.
+#[derive(Clone, Debug)]
+pub struct TaskData {
+    /// The task.
+    pub task: Task,
+    /// What a model's outputs stand for.
+    pub outputs: Outputs,
+    /// Whether the inputs are pairs of texts.
+    pub text_pairs: bool,
+    /// The training subset, in numpy's order (see [`training_subset`](beft_tasks::training_subset)).
+    pub train: EncodedSet,
+    /// Its texts.
+    pub train_examples: Vec<Example>,
+    /// The whole dev splits, one but for MNLI.
+    pub dev: Vec<DevSet>,
+    /// Identity of the examples, training and dev.
+    pub fingerprint: String,
+    /// What the user should hear about the files.
+    pub notes: Vec<String>,
+    /// What a decoder learns by.
+    pub objective: Objective,
+}
+
+/// Which of a task's examples are taken, and in which form.
+#[derive(Clone, Debug, Default)]
+pub struct DataOptions {
+    /// Training examples, the first of numpy's permutation by the seed; all when `None`.
+    pub train_size: Option<usize>,
+    /// Dev examples at most, the first of each split.
+    pub limit: Option<usize>,
+    /// Chooses the training examples.
+    pub seed: u32,
+    /// How a decoder is asked where nothing is trained.
+    pub asked: Asked,
+    /// What a decoder learns by.
+    pub objective: Objective,
+    /// Positions that are left free in a decoder's inputs, for a prefix.
+    pub reserved: usize,
+}
+
+impl DataOptions {
+    /// The same for a mode: how it asks, and what it needs beside the inputs.
+    pub fn for_mode(self, mode: &Mode) -> Self {
+        Self {
+            asked: match mode {
+                Mode::Asked(asked) => *asked,
+                _ => Asked::default(),
+            },
+            reserved: match mode {
+                Mode::Prefix => PREFIX_TOKENS,
+                _ => 0,
+            },
+            ..self
+        }
+    }
+
+    /// The size of the training subset where there are `available` examples in the file at `path`.
+    fn size(&self, available: usize, path: &Path) -> Result<usize, Error> {
+        let size = self.train_size.unwrap_or(available);
+        match size == 0 || size > available {
+            true => Err(Error::TrainSize {
+                size,
+                path: path.to_owned(),
+                available,
+            }),
+            false => Ok(size),
+        }
+    }
+}
+
+impl TaskData {
+    /// Reads the `train` and `dev` files of the folder `data`, takes the training subset (numpy's legacy
+    /// permutation), and tokenises.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or malformed (file and line are named), only one of them has pairs,
+    /// or the size of the subset is 0 or more than there is.
+    pub fn load(
+        task: &Task,
+        data: &Path,
+        base: &Base,
+        options: &DataOptions,
+    ) -> Result<Self, Error> {
+        base.config().check_task(task, base.name())?;
+        match task {
+            Task::Labelled(task) => labelled::load(task, data, base, options),
+            Task::Prompted(task) => prompted::load(task, data, base, options),
+        }
+    }
+
+    /// Number of dev examples.
+    pub fn dev_len(&self) -> usize {
+        self.dev.iter().map(|dev| dev.examples.len()).sum()
+    }
+}
+
+/// What to say of lines that were left out of a file.
+fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
+    let Some(first) = skipped.first() else {
+        return Vec::new();
+    };
+    vec![format!(
+        "{}: {} malformed or unlabelled lines left out, the first is line {first}",
+        path.display(),
+        skipped.len()
+    )]
+}
+
+/// The first 8 bytes of a digest in hexadecimal.
+pub(crate) fn short_hex(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}

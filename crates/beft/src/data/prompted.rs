@@ -1,0 +1,100 @@
+//! Tasks of prompts, for decoders.
+
+use std::path::Path;
+
+use beft_core::Outputs;
+use beft_tasks::{PromptExample, PromptKind, PromptTask, Split, training_subset};
+use sha2::{Digest, Sha256};
+
+use super::{DataOptions, DevSet, Prompter, TaskData, note_left_out, plain, short_hex};
+use crate::{Base, Error};
+
+/// Reads and tokenises. The dev split is cut to the protocol's number of examples, drawn by seed 0.
+pub(super) fn load(
+    task: &PromptTask,
+    data: &Path,
+    base: &Base,
+    options: &DataOptions,
+) -> Result<TaskData, Error> {
+    let train = task.load(data, Split::Train)?;
+    let available = train.examples.len();
+    // The protocol's 1,000 are all where there are fewer.
+    let usual = options.train_size == task.defaults.train_size;
+    let fitting = DataOptions {
+        train_size: options.train_size.map(|size| match usual {
+            true => size.min(available),
+            false => size,
+        }),
+        ..options.clone()
+    };
+    let size = fitting.size(available, &train.path)?;
+    let chosen: Vec<PromptExample> = training_subset(options.seed, available, size)
+        .into_iter()
+        .map(|index| train.examples[index].clone())
+        .collect();
+    let found = task.load(data, Split::Dev)?;
+    let mut notes = Vec::new();
+    for set in [&train, &found] {
+        notes.extend(set.notes.iter().cloned());
+        notes.extend(note_left_out(&set.path, &set.skipped));
+    }
+    let examples = dev_sample(task, found.examples, options.limit);
+    let asked = options.asked;
+    let shots = chosen.get(..asked.shots).ok_or(Error::Shots {
+        asked: asked.shots,
+        available: size,
+    })?;
+    let prompter = Prompter::new(base, task, shots, options.reserved);
+    let dev = prompter.dev_set(&examples, asked.calibrated)?;
+    let bare = Prompter::new(base, task, &[], options.reserved);
+    let train_set = bare.train(&chosen, options.objective)?;
+    notes.extend(prompter.cut_note("dev"));
+    notes.extend(bare.cut_note("train"));
+    let mut hash = Sha256::new();
+    for example in chosen.iter().chain(&examples) {
+        hash.update(format!("{example:?}\n"));
+    }
+    hash.update(format!("{asked:?} {:?}", options.objective));
+    Ok(TaskData {
+        task: task.clone().into(),
+        outputs: match task.kind() {
+            PromptKind::Classification => Outputs::Classes(train.labels),
+            PromptKind::MultipleChoice => Outputs::Classes(choice_names(&dev)),
+            PromptKind::Generation => Outputs::Text,
+        },
+        text_pairs: false,
+        train: train_set,
+        train_examples: chosen.iter().map(plain).collect(),
+        dev: vec![dev],
+        fingerprint: short_hex(hash),
+        notes,
+        objective: options.objective,
+    })
+}
+
+/// The dev examples that are measured on.
+pub fn dev_sample(
+    task: &PromptTask,
+    examples: Vec<PromptExample>,
+    limit: Option<usize>,
+) -> Vec<PromptExample> {
+    let (available, most) = (examples.len(), task.dev_size);
+    let mut examples = match available > most {
+        true => training_subset(0, available, most)
+            .into_iter()
+            .map(|index| examples[index].clone())
+            .collect(),
+        false => examples,
+    };
+    if let Some(limit) = limit {
+        examples.truncate(limit.max(1));
+    }
+    examples
+}
+
+/// Numbered names of candidates that each example has for itself.
+fn choice_names(dev: &DevSet) -> Vec<String> {
+    let encodings = dev.inputs.encodings().iter();
+    let most = encodings.map(|e| e.branches.len()).max().unwrap_or(0);
+    (1..=most).map(|number| format!("choice{number}")).collect()
+}

@@ -1,0 +1,217 @@
+//! What models say of dev splits.
+
+use beft_core::Prediction;
+use beft_decoder::{DecoderForCausalLM, GenerateOptions};
+use beft_eval::{Outcomes, RepeatedPrediction, exact_match, predict, token_f1};
+use beft_nn::Savings;
+use beft_tasks::Task;
+use beft_train::Metrics;
+
+use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions};
+use crate::evaluate::{metric_suffix, task_metrics};
+use crate::tuned::{EVAL_BATCH, predictions};
+use crate::{Base, Error, Model};
+
+/// The task's metrics of models on the dev splits, evaluated again and again while their lowest layers
+/// stay the same and are the same in all of them. A metric that is undefined there is left out.
+pub(crate) struct DevMetrics<'a> {
+    task: &'a Task,
+    splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
+    unchanged_layers: usize,
+}
+
+/// By split, what a model said of each dev example.
+pub(crate) type DevPredictions = Vec<Vec<Prediction>>;
+
+impl<'a> DevMetrics<'a> {
+    pub(crate) fn new(
+        task: &'a Task,
+        dev: &'a [DevSet],
+        savings: Savings,
+        unchanged_layers: usize,
+    ) -> Self {
+        let splits = dev.iter().map(|dev| {
+            let encodings = dev.inputs.encodings();
+            let prediction =
+                RepeatedPrediction::new(encodings, EVAL_BATCH, savings, unchanged_layers);
+            (dev, prediction)
+        });
+        Self {
+            task,
+            splits: splits.collect(),
+            unchanged_layers,
+        }
+    }
+
+    /// Whether it is also that of models of the same backbone that leave so many layers as they are, on
+    /// these splits.
+    pub(crate) fn serves(&self, task: &Task, dev: &[DevSet], unchanged_layers: usize) -> bool {
+        let mut pairs = self.splits.iter().zip(dev);
+        self.unchanged_layers == unchanged_layers
+            && self.task.metrics == task.metrics
+            && self.splits.len() == dev.len()
+            && pairs.all(|((mine, _), other)| {
+                mine.split == other.split && mine.inputs.same_scores(&other.inputs)
+            })
+    }
+
+    /// The metrics, and what they are computed from.
+    ///
+    /// # Errors
+    ///
+    /// When generated tokens are no text.
+    pub(crate) fn of(
+        &mut self,
+        base: &Base,
+        model: &Model,
+    ) -> Result<(Metrics, DevPredictions), Error> {
+        let mut metrics = Metrics::new();
+        let mut all = Vec::new();
+        for (dev, prediction) in &mut self.splits {
+            let found = match &dev.inputs {
+                DevInputs::Questions(questions) => answered(base, model, questions, |_| ())?,
+                scored => scored.predictions(prediction.predict(model), model),
+            };
+            metrics.extend(dev.metrics(self.task, &found, metric_suffix(dev.split)));
+            all.push(found);
+        }
+        Ok((metrics, all))
+    }
+}
+
+impl DevSet {
+    /// What a model says of each example.
+    ///
+    /// # Errors
+    ///
+    /// When generated tokens are no text.
+    pub fn predict(
+        &self,
+        base: &Base,
+        model: &Model,
+        savings: Savings,
+        on_done: impl FnMut(usize) + Send,
+    ) -> Result<Vec<Prediction>, Error> {
+        match &self.inputs {
+            DevInputs::Questions(questions) => answered(base, model, questions, on_done),
+            scored => {
+                let found = predict(model, scored.encodings(), EVAL_BATCH, savings, on_done);
+                Ok(scored.predictions(found, model))
+            }
+        }
+    }
+
+    /// The task's metrics of what a model said.
+    pub(crate) fn metrics(&self, task: &Task, said: &[Prediction], suffix: &str) -> Metrics {
+        let outcomes = match self.inputs.targets() {
+            Some(targets) => Outcomes::new(targets, said),
+            None => Outcomes::of_answers(said),
+        };
+        task_metrics(&task.metrics, &outcomes, suffix)
+    }
+}
+
+impl DevInputs {
+    /// What scores say; those of candidates are adjusted first.
+    fn predictions(&self, scores: Vec<Vec<f32>>, model: &Model) -> Vec<Prediction> {
+        let scores = match self {
+            Self::Choices(choices, calibration) => {
+                choices.adjusted(scores, calibration.as_ref(), model)
+            }
+            Self::Labelled(_) | Self::Texts(_) | Self::Questions(_) => scores,
+        };
+        predictions(self.output(), scores)
+    }
+}
+
+impl Choices {
+    /// Scores of candidates calibrated, and where several are right, as if the first of them were what the
+    /// best of them is.
+    fn adjusted(
+        &self,
+        mut scores: Vec<Vec<f32>>,
+        calibration: Option<&Calibration>,
+        model: &Model,
+    ) -> Vec<Vec<f32>> {
+        if let Some(calibration) = calibration {
+            let free = &calibration.encodings;
+            let free = predict(model, free, EVAL_BATCH, Savings::default(), |_| ());
+            let examples = scores.iter_mut().zip(&self.set.encodings);
+            for ((scores, encoding), number) in examples.zip(&calibration.of) {
+                let (free, of) = (&free[*number], &calibration.encodings[*number]);
+                let lengths = encoding.branches.iter().zip(&of.branches);
+                for ((score, free), (own, other)) in scores.iter_mut().zip(free).zip(lengths) {
+                    // Sums of log probabilities, of which the means are given.
+                    *score = *score * own.scored as f32 - free * other.scored as f32;
+                }
+            }
+        }
+        for (scores, right) in scores.iter_mut().zip(&self.right) {
+            if let [first, others @ ..] = right.as_slice() {
+                for other in others {
+                    scores[*first] = scores[*first].max(scores[*other]);
+                    scores[*other] = f32::MIN;
+                }
+            }
+        }
+        scores
+    }
+}
+
+/// The text that a model answers each question with: greedy, until a line ends.
+fn answered(
+    base: &Base,
+    model: &Model,
+    questions: &Questions,
+    mut on_done: impl FnMut(usize),
+) -> Result<Vec<Prediction>, Error> {
+    let model = model.generator().ok_or_else(|| Error::NoGeneration {
+        model: base.name().to_owned(),
+    })?;
+    let texts = generate_texts(base, model, questions, &mut on_done)?;
+    let answers = texts.into_iter().zip(&questions.answers);
+    Ok(answers
+        .map(|(text, golds)| Prediction::Answer {
+            token_f1: token_f1(&text, golds) as f32,
+            exact: exact_match(&text, golds),
+            text,
+        })
+        .collect())
+}
+
+/// Prompts that are generated from at a time.
+const GENERATED: usize = 16;
+
+fn generate_texts(
+    base: &Base,
+    model: &DecoderForCausalLM,
+    questions: &Questions,
+    on_done: &mut impl FnMut(usize),
+) -> Result<Vec<String>, Error> {
+    let tokenizer = base.tokenizer();
+    let settings = base.generation()?;
+    // Where the end of a line is one token.
+    let line = tokenizer.encode_ids(["\n"])?.remove(0);
+    let end = line.last().copied();
+    let end = end.filter(|id| tokenizer.decode(&[*id]).is_ok_and(|text| text == "\n"));
+    let options = GenerateOptions {
+        stop: end.into_iter().collect(),
+        ..settings.options(questions.max_new_tokens)
+    };
+    let mut order: Vec<usize> = (0..questions.prompts.len()).collect();
+    order.sort_by_key(|index| questions.prompts[*index].len());
+    let mut texts = vec![String::new(); order.len()];
+    for chosen in order.chunks(GENERATED) {
+        let prompts: Vec<Vec<u32>> = chosen
+            .iter()
+            .map(|index| questions.prompts[*index].clone())
+            .collect();
+        let found = model.generate(&prompts, &options, |_, _| ());
+        for (index, ids) in chosen.iter().zip(found) {
+            let text = tokenizer.decode(&ids)?;
+            texts[*index] = text.split('\n').next().unwrap_or("").trim().to_owned();
+        }
+        on_done(chosen.len());
+    }
+    Ok(texts)
+}

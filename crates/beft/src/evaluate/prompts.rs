@@ -1,0 +1,75 @@
+//! Evaluation of decoders on prompts.
+
+use beft_core::Asked;
+use beft_nn::Savings;
+use beft_tasks::{PromptExample, PromptTask, training_subset};
+
+use crate::data::{Prompter, dev_sample, prompt_facts};
+use crate::tuned::check_finite;
+use crate::{Error, Evaluation, Tuned};
+
+/// How a decoder is evaluated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PromptOptions {
+    /// How it is asked.
+    pub asked: Asked,
+    /// Examples at most.
+    pub limit: Option<usize>,
+    /// Chooses the worked examples in front of each question.
+    pub seed: u32,
+}
+
+/// Evaluates a decoder on examples of a prompt task; `shots` are what worked examples are drawn from. `on_done`
+/// hears how many examples each batch finished.
+///
+/// # Errors
+///
+/// When tokenising fails, the model was trained for something else, or there are too few worked examples.
+pub fn evaluate_prompts(
+    tuned: &Tuned,
+    task: &PromptTask,
+    examples: Vec<PromptExample>,
+    shots: &[PromptExample],
+    options: PromptOptions,
+    on_done: impl FnMut(usize) + Send,
+) -> Result<Evaluation, Error> {
+    let asked = options.asked;
+    if asked.shots > shots.len() {
+        return Err(Error::Shots {
+            asked: asked.shots,
+            available: shots.len(),
+        });
+    }
+    let order = training_subset(options.seed, shots.len(), asked.shots);
+    let shots: Vec<PromptExample> = order.into_iter().map(|i| shots[i].clone()).collect();
+    let examples = dev_sample(task, examples, options.limit);
+    let reserved = tuned
+        .model
+        .generator()
+        .map_or(0, |model| model.prefix_len());
+    // What is asked must be what was learned.
+    let labels = task.label_names();
+    let known = tuned.outputs.names();
+    if !known.is_empty() && !labels.is_empty() && known != labels {
+        return Err(Error::OtherLabels {
+            model: known.to_vec(),
+            task: labels,
+        });
+    }
+    let asks = prompt_facts(task);
+    if let Some(known) = tuned.prompt.as_ref().filter(|p| **p != asks) {
+        return Err(Error::OtherPrompt {
+            model: known.clone(),
+            task: format!("{} ({asks:?})", task.name),
+        });
+    }
+    let prompter = Prompter::new(&tuned.base, task, &shots, reserved);
+    let dev = prompter.dev_set(&examples, asked.calibrated)?;
+    let said = dev.predict(&tuned.base, &tuned.model, Savings::default(), on_done)?;
+    check_finite(&tuned.base, &said)?;
+    Ok(Evaluation {
+        notes: prompter.cut_note(&task.name).into_iter().collect(),
+        metrics: dev.metrics(&task.clone().into(), &said, ""),
+        examples: examples.len(),
+    })
+}

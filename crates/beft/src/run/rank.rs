@@ -1,0 +1,139 @@
+use std::collections::BTreeSet;
+
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Mode, TermSet};
+use beft_score::{Angle, Beft, L2, Magnitude, Needs, Scorer, ScorerKind, Scores, random};
+use beft_train::{fisher, gradient_norm};
+
+use crate::{Base, Error, TaskData, TuneOptions, TuneOutcome};
+
+/// Importance scores of biases, by several scorers.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// In the order asked for; never empty.
+    pub scores: Vec<Scores>,
+}
+
+/// Fisher's mini-batches (protocol, section 2).
+const FISHER_BATCH: usize = 8;
+/// Fisher's gradients are clipped to this norm.
+const FISHER_NORM: f32 = 1.0;
+
+/// Scores the biases of `terms`. `trained` is the outcome of training them, needed by the scorers
+/// that compare before and after; the others compute what they need. `on_batch` hears of each batch
+/// of gradients.
+///
+/// # Errors
+///
+/// When a scorer needs a trained run and there is none, the model cannot be loaded, or values are
+/// not finite.
+pub fn rank(
+    base: &Base,
+    data: &TaskData,
+    terms: &TermSet,
+    scorers: &[ScorerKind],
+    trained: Option<&TuneOutcome>,
+    options: &TuneOptions,
+    mut on_batch: impl FnMut(),
+) -> Result<Ranking, Error> {
+    let mut wanted = terms.sites(base.config().num_layers())?;
+    wanted.retain(|site| base.config().terms().contains(&site.term));
+    let seed = u64::from(options.seed);
+    let change = |scorer: &dyn Scorer| -> Result<Scores, Error> {
+        let trained = trained.ok_or(Error::NeedsTraining(scorer.name()))?;
+        let (before, after) = (
+            only(&trained.before, &wanted),
+            only(&trained.after, &wanted),
+        );
+        Ok(scorer.score(&before, &after)?)
+    };
+    let gradients = |kind: ScorerKind, values: std::collections::BTreeMap<BiasSite, f64>| {
+        let values = values.into_iter().filter(|(site, _)| wanted.contains(site));
+        Scores::from_values(kind.name(), values)
+    };
+    let mut scores = Vec::new();
+    for kind in scorers {
+        let model = match kind.needs() {
+            Needs::Gradients => Some(base.model(data.outputs.count(), seed)?.0),
+            _ => None,
+        };
+        scores.push(match (kind, model) {
+            (ScorerKind::Fisher, Some(model)) => {
+                let savings = options.savings;
+                let on_batch = &mut on_batch;
+                let found = fisher(
+                    model,
+                    &data.train,
+                    FISHER_BATCH,
+                    FISHER_NORM,
+                    savings,
+                    on_batch,
+                )?;
+                gradients(*kind, found)
+            }
+            (ScorerKind::GradNorm, Some(model)) => {
+                let (batch, savings) = (options.batch_size, options.savings);
+                gradients(
+                    *kind,
+                    gradient_norm(model, &data.train, batch, seed, savings)?,
+                )
+            }
+            (ScorerKind::Magnitude, _) => change(&Magnitude)?,
+            (ScorerKind::Angle, _) => change(&Angle)?,
+            (ScorerKind::L2, _) => change(&L2)?,
+            (ScorerKind::Random, _) => random(wanted.iter().copied(), seed),
+            _ => change(&Beft)?,
+        });
+    }
+    Ok(Ranking { scores })
+}
+
+/// Trains the biases of `terms` if one of the scorers needs that.
+///
+/// # Errors
+///
+/// As [`tune`](crate::tune()).
+pub fn train_for(
+    scorers: &[ScorerKind],
+    tune: impl FnOnce(&Mode) -> Result<TuneOutcome, Error>,
+    terms: &TermSet,
+) -> Result<Option<TuneOutcome>, Error> {
+    let needed = scorers.iter().any(|kind| kind.needs() == Needs::TrainedRun);
+    needed
+        .then(|| tune(&Mode::Biases(terms.clone())))
+        .transpose()
+}
+
+fn only(snapshot: &BiasSnapshot, sites: &BTreeSet<BiasSite>) -> BiasSnapshot {
+    snapshot
+        .iter()
+        .filter(|(site, _)| sites.contains(site))
+        .map(|(site, values)| (site, values.to_vec()))
+        .collect()
+}
+
+impl Ranking {
+    /// The scores that decide: BEFT's, or the first where it was not asked for. Where BEFT's do not tell q, k
+    /// and v apart (of a model that has no biases they are all 1), Fisher's, the gradient norm's, or the first
+    /// that do.
+    pub fn primary(&self) -> &Scores {
+        let named = |kind: ScorerKind| self.scores.iter().find(move |s| s.scorer() == kind.name());
+        let Some(beft) = named(ScorerKind::Beft) else {
+            return &self.scores[0];
+        };
+        let others = [ScorerKind::Fisher, ScorerKind::GradNorm].into_iter();
+        let others = others.filter_map(named).chain(&self.scores);
+        let mut all = std::iter::once(beft).chain(others);
+        all.find(|s| s.recommended().is_some()).unwrap_or(beft)
+    }
+
+    /// The one of `candidates` with the highest mean of the [`primary`](Self::primary) scores.
+    pub fn pick(&self, candidates: &[BiasTerm]) -> Option<BiasTerm> {
+        pick(self.primary(), candidates)
+    }
+}
+
+/// The one of `candidates` with the highest mean score.
+pub fn pick(scores: &Scores, candidates: &[BiasTerm]) -> Option<BiasTerm> {
+    let mut ranking = scores.ranking().into_iter().map(|(term, _)| term);
+    ranking.find(|term| candidates.contains(term))
+}

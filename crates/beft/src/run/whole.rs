@@ -1,0 +1,182 @@
+//! The whole job: train all biases, rank, pick, compare, write the report.
+
+use std::path::Path;
+
+use beft_core::{BiasTerm, Mode, TermSet};
+use beft_plot::heatmap_svg;
+use beft_score::ScorerKind;
+use beft_train::Event;
+
+use super::{names, write};
+use crate::{
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOptions, TuneOutcome, rank,
+    report_markdown, settings, tune, write_json,
+};
+
+/// How to run the whole job.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// How each mode is tuned.
+    pub tune: TuneOptions,
+    /// The scores to rank by; BEFT's picks where it is among them, else the first.
+    pub scorers: Vec<ScorerKind>,
+    /// The terms to pick from and compare (the paper: q, k, v).
+    pub candidates: Vec<BiasTerm>,
+    /// The data folder and the device as the user wrote them, for the record.
+    pub data: String,
+    /// See `data`.
+    pub device: String,
+}
+
+/// Progress of a run.
+#[derive(Clone, Copy, Debug)]
+pub enum RunEvent<'a> {
+    /// A mode's training begins.
+    Mode {
+        /// The mode.
+        mode: &'a Mode,
+        /// From 1.
+        number: usize,
+        /// Number of modes.
+        of: usize,
+    },
+    /// Within a mode.
+    Train(Event<'a>),
+    /// A batch of gradients for a score is done.
+    Gradients,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The content of `results.json`.
+    pub results: RunResults,
+    /// The scores behind the ranking.
+    pub ranking: Ranking,
+    /// The picked term's tuning.
+    pub picked: TuneOutcome,
+}
+
+/// The whole job: trains all biases and ranks the terms by how they changed, picks the best
+/// candidate, tunes every candidate and the head alone for comparison, and writes `results.json`,
+/// `report.md`, the heatmaps and the picked term's `adapter/` into `out`.
+///
+/// # Errors
+///
+/// When the model or the settings do not fit, no candidate can be ranked, or `out` cannot be
+/// written. When a mode diverges, its last good adapter is saved first.
+pub fn run(
+    base: &Base,
+    data: &TaskData,
+    options: &RunOptions,
+    out: &Path,
+    mut on_event: impl FnMut(RunEvent<'_>),
+) -> Result<RunOutcome, Error> {
+    let of = modes(base, options).len();
+    let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
+        let mode = Mode::Biases(terms);
+        on_event(RunEvent::Mode {
+            mode: &mode,
+            number,
+            of,
+        });
+        let tune_options = TuneOptions {
+            checkpoint: options
+                .tune
+                .checkpoint
+                .as_ref()
+                .map(|dir| dir.join(format!("{mode}.state"))),
+            ..options.tune.clone()
+        };
+        let outcome = tune(base, data, &mode, &tune_options, |event| {
+            on_event(RunEvent::Train(event))
+        })?;
+        if outcome.failure.is_some() {
+            outcome.save(base, out)?;
+        }
+        Ok(outcome)
+    };
+    let terms = TermSet::all();
+    let all = mode(1, terms.clone())?;
+    let frozen = match base.config().has_head() {
+        true => Some(mode(2, TermSet::frozen())?),
+        false => None,
+    };
+    let first = if frozen.is_some() { 3 } else { 2 };
+    let mut candidates = Vec::new();
+    for (index, term) in options.candidates.iter().enumerate() {
+        candidates.push((*term, mode(first + index, TermSet::of([*term]))?));
+    }
+    let (scorers, trained) = (&options.scorers, Some(&all));
+    let ranking = rank(base, data, &terms, scorers, trained, &options.tune, || {
+        on_event(RunEvent::Gradients)
+    })?;
+    let pick = ranking.pick(&options.candidates);
+    let pick = pick.ok_or(Error::NothingRanked)?;
+    let mut modes: Vec<ModeResult> = frozen.iter().map(ModeResult::of).collect();
+    modes.extend(
+        candidates
+            .iter()
+            .map(|(_, outcome)| ModeResult::of(outcome)),
+    );
+    modes.push(ModeResult::of(&all));
+    let trainings = std::iter::once(&all)
+        .chain(&frozen)
+        .chain(candidates.iter().map(|(_, outcome)| outcome))
+        .map(|outcome| outcome.record.clone());
+
+    let results = RunResults {
+        beft_version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: settings(base, data, &options.tune, &options.data, &options.device),
+        ranking: ranking.by_scorer(),
+        recommended: ranking.recommended(),
+        notes: ranking.notes(),
+        metric: data
+            .task
+            .metrics
+            .first()
+            .map_or("", |metric| metric.name())
+            .to_owned(),
+        picked: pick.to_string(),
+        modes,
+        scorers: names(scorers),
+        trainings: trainings.collect(),
+    };
+    let (_, picked) = candidates
+        .into_iter()
+        .find(|(term, _)| *term == pick)
+        .ok_or(Error::NothingRanked)?;
+    picked.save(base, out)?;
+    save_heatmaps(&ranking, base.name(), out)?;
+    write(&out.join("report.md"), report_markdown(&results, &ranking))?;
+    write_json(&out.join("results.json"), &results)?;
+    Ok(RunOutcome {
+        results,
+        ranking,
+        picked,
+    })
+}
+
+/// What a run trains, in its order.
+pub(super) fn modes(base: &Base, options: &RunOptions) -> Vec<Mode> {
+    let mut sets = vec![TermSet::all()];
+    if base.config().has_head() {
+        sets.push(TermSet::frozen());
+    }
+    sets.extend(options.candidates.iter().map(|term| TermSet::of([*term])));
+    sets.into_iter().map(Mode::Biases).collect()
+}
+
+/// Writes `heatmap_<scorer>.svg` for every scorer of a ranking.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub fn save_heatmaps(ranking: &Ranking, model: &str, dir: &Path) -> Result<(), Error> {
+    for scores in &ranking.scores {
+        let title = format!("{} score by layer, {model}", scores.scorer());
+        let file = format!("heatmap_{}.svg", scores.scorer());
+        write(&dir.join(file), heatmap_svg(scores, &title))?;
+    }
+    Ok(())
+}

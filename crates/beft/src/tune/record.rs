@@ -1,0 +1,317 @@
+//! What a training's result follows from.
+
+use std::fs;
+
+use beft_checkpoint::TOKENIZER_FILES;
+use beft_core::Mode;
+use beft_device::backend_of;
+use beft_nn::{Padding, Savings};
+use beft_tasks::Task;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{Base, Error, Objective, TuneJob, TuneOptions};
+
+/// Everything that a training's result follows from, to the last bit. Two trainings with equal records
+/// give the same model.
+///
+/// A training is resumed, and a finished cell of a comparison is reused, only if the records are equal. A
+/// setting that changes a result has to be in here, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// Version of this crate.
+    pub beft_version: String,
+    /// Digest of the model's weights, config and tokenizer.
+    pub model: String,
+    /// Name of the task.
+    pub task: String,
+    /// Digest of what the task is.
+    pub task_definition: String,
+    /// Digest of the examples, or of the files that they come from.
+    pub data: String,
+    /// Number of training examples; `None` for the whole file.
+    pub train_size: Option<usize>,
+    /// Number of dev examples; `None` for the whole files.
+    pub dev_size: Option<usize>,
+    /// What a decoder learns by.
+    pub objective: Objective,
+    /// What is trained, as the user writes it.
+    pub terms: String,
+    /// Longest input in tokens.
+    pub max_length: usize,
+    /// First word of the device's name.
+    pub device: String,
+    /// What the frozen weight matrices are kept in.
+    pub precision: String,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Examples that are computed at a time; `None` for all of a step.
+    pub micro_batch: Option<usize>,
+    /// Seed.
+    pub seed: u32,
+    /// Whether values are dropped as the model's config says.
+    pub dropout: bool,
+    /// Savings that are left out: without them a result differs in its rounding.
+    pub without: Vec<String>,
+    /// Rank of LoRA's update; `None` where none is trained.
+    pub lora_rank: Option<usize>,
+    /// LoRA's alpha; `None` where none is trained.
+    pub lora_alpha: Option<f64>,
+    /// Entries that the mode `random` trains; `None` for as many as there are biases, and in other modes.
+    pub random_entries: Option<usize>,
+    /// Which epoch is kept: `last` or `best`.
+    pub keep: String,
+    /// Epochs without a better one after which training stops.
+    pub patience: Option<usize>,
+}
+
+/// What decides a training beside its [`TuneOptions`].
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The model.
+    pub base: &'a Base,
+    /// [`model_digest`] of the base.
+    pub model: String,
+    /// The task.
+    pub task: &'a Task,
+    /// Digest of the examples, or of the files that they come from.
+    pub data: String,
+    /// Number of training and of dev examples; `None` for whole files.
+    pub sizes: (Option<usize>, Option<usize>),
+    /// What a decoder learns by.
+    pub objective: Objective,
+    /// First word of the device's name.
+    pub device: String,
+    /// What the frozen weight matrices are kept in.
+    pub precision: String,
+}
+
+impl TrainingRecord {
+    /// The record of a training in a mode.
+    pub fn new(inputs: Inputs<'_>, mode: &Mode, options: &TuneOptions) -> Self {
+        // No `..`: a new option is either in the record or named here as one that changes no result.
+        let &TuneOptions {
+            learning_rate,
+            epochs,
+            batch_size,
+            micro_batch,
+            seed,
+            savings,
+            dropout,
+            lora_rank,
+            lora_alpha,
+            random_entries,
+            keep_best,
+            patience,
+            // What is computed anew has the same bits.
+            checkpointing: _,
+            checkpoint: _,
+            resume: _,
+        } = options;
+        let lora = matches!(mode, Mode::Lora(_));
+        let random = matches!(mode, Mode::Random);
+        Self {
+            beft_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: inputs.model,
+            task: inputs.task.name.clone(),
+            task_definition: digest([inputs.task.definition().to_string()]),
+            data: inputs.data,
+            train_size: inputs.sizes.0,
+            dev_size: inputs.sizes.1,
+            objective: inputs.objective,
+            terms: mode.to_string(),
+            max_length: inputs.base.max_length(),
+            device: inputs.device,
+            precision: inputs.precision,
+            learning_rate,
+            epochs,
+            batch_size,
+            // A part that is no smaller than the whole is the whole.
+            micro_batch: micro_batch.filter(|size| *size < batch_size),
+            seed,
+            dropout,
+            without: left_out(savings),
+            lora_rank: lora.then_some(lora_rank),
+            lora_alpha: lora.then_some(lora_alpha),
+            random_entries: random_entries
+                .or(inputs.base.config().random_entries())
+                .filter(|_| random),
+            keep: if keep_best { "best" } else { "last" }.to_owned(),
+            patience,
+        }
+    }
+
+    /// The record of a training over a base.
+    pub(crate) fn of(base: &Base, job: &TuneJob<'_>) -> Result<Self, Error> {
+        let data = job.data;
+        let inputs = Inputs {
+            base,
+            model: model_digest(base)?,
+            task: &data.task,
+            data: data.fingerprint.clone(),
+            sizes: (Some(data.train.len()), Some(data.dev_len())),
+            objective: data.objective,
+            device: backend_of(base.device())
+                .map_or("", |backend| backend.name)
+                .to_owned(),
+            precision: base.precision().to_string(),
+        };
+        Ok(Self::new(inputs, &job.mode, &job.options))
+    }
+
+    pub(crate) fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
+    }
+
+    /// What an adapter keeps of it: the settings that are not the usual ones, and nothing that only
+    /// identifies files.
+    pub(crate) fn facts(&self) -> Map<String, Value> {
+        let mut facts = self.fields();
+        let identities = ["model", "task_definition", "data", "dev_size", "device"];
+        let usual = [
+            ("objective", "task"),
+            ("precision", "f32"),
+            ("keep", "last"),
+        ];
+        facts.retain(|name, value| {
+            let said = match value {
+                Value::Null => false,
+                Value::Bool(value) => !(*value && name == "dropout"),
+                Value::Array(values) => !values.is_empty(),
+                Value::String(value) => !usual.contains(&(name, value)),
+                _ => true,
+            };
+            said && !identities.contains(&name.as_str())
+        });
+        facts
+    }
+}
+
+/// Names of the savings that are left out.
+fn left_out(savings: Savings) -> Vec<String> {
+    let names = Savings::NAMES.into_iter();
+    let off = names.filter(|name| savings.without(name) == Some(savings));
+    let mut off: Vec<String> = off.map(str::to_owned).collect();
+    if let Padding::To(length) = savings.padding {
+        off.push(format!("padding-to-{length}"));
+    }
+    off
+}
+
+/// Files beside the weights that decide what a model makes of a text.
+const CONFIGS: [&str; 2] = ["config.json", "generation_config.json"];
+
+/// Identity of a model's weights, config and tokenizer.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub fn model_digest(base: &Base) -> Result<String, Error> {
+    let mut parts = vec![base.fingerprint().into_bytes()];
+    for name in CONFIGS.into_iter().chain(TOKENIZER_FILES) {
+        let path = base.dir().path().join(name);
+        match fs::read(&path) {
+            Ok(bytes) => parts.extend([name.as_bytes().to_vec(), bytes]),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::Read { path, source }),
+        }
+    }
+    Ok(digest(parts))
+}
+
+fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.as_ref().len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A training of LoRA.
+    pub(crate) fn record() -> TrainingRecord {
+        TrainingRecord {
+            beft_version: "0.1.0".to_owned(),
+            model: "m".to_owned(),
+            task: "sst2".to_owned(),
+            task_definition: "t".to_owned(),
+            data: "d".to_owned(),
+            train_size: Some(10),
+            dev_size: Some(5),
+            objective: Objective::Task,
+            terms: "lora-v".to_owned(),
+            max_length: 128,
+            device: "flex".to_owned(),
+            precision: "f32".to_owned(),
+            learning_rate: 4e-4,
+            epochs: 2,
+            batch_size: 16,
+            micro_batch: None,
+            seed: 0,
+            dropout: true,
+            without: Vec::new(),
+            lora_rank: Some(8),
+            lora_alpha: Some(16.0),
+            random_entries: None,
+            keep: "last".to_owned(),
+            patience: None,
+        }
+    }
+
+    #[test]
+    fn facts_are_what_is_not_usual() {
+        let names = |record: &TrainingRecord| -> Vec<String> {
+            let facts = record.facts();
+            facts.keys().cloned().collect()
+        };
+        let usual = names(&record());
+        let expected = [
+            "beft_version",
+            "task",
+            "train_size",
+            "terms",
+            "max_length",
+            "learning_rate",
+            "epochs",
+            "batch_size",
+            "seed",
+            "lora_rank",
+            "lora_alpha",
+        ];
+        assert_eq!(usual, expected);
+        let other = TrainingRecord {
+            precision: "bf16".to_owned(),
+            micro_batch: Some(2),
+            dropout: false,
+            without: vec!["packing".to_owned()],
+            keep: "best".to_owned(),
+            patience: Some(1),
+            random_entries: Some(1),
+            objective: Objective::Text,
+            ..record()
+        };
+        assert_eq!(names(&other).len(), usual.len() + 8);
+    }
+
+    #[test]
+    fn savings_that_are_left_out_have_names() {
+        assert!(left_out(Savings::default()).is_empty());
+        let none = Savings::none(Padding::Longest);
+        assert_eq!(left_out(none), Savings::NAMES);
+        let fixed = Savings::from(Padding::To(64));
+        assert_eq!(left_out(fixed), ["padding-to-64"]);
+    }
+}

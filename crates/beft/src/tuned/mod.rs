@@ -1,0 +1,129 @@
+//! Tuned models: opening them, and what they say of texts.
+
+mod open;
+
+use beft_core::{OutputKind, Outputs, Prediction};
+use beft_eval::predict;
+use beft_nn::Savings;
+use beft_tasks::{Example, Task};
+use serde_json::Value;
+
+pub use open::open_tuned;
+
+use crate::data::has_pairs;
+use crate::{Base, Encoded, Error, Model};
+
+/// A base model with an adapter on it, or a tuned model.
+#[derive(Debug)]
+pub struct Tuned {
+    /// The base.
+    pub base: Base,
+    /// The tuned model.
+    pub model: Model,
+    /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
+    /// (PEFT's own adapters).
+    pub outputs: Outputs,
+    /// The task it was trained on, if the adapter says.
+    pub task: Option<String>,
+    /// That task as [`Task::definition`] gives it, where it is no built-in one.
+    pub task_definition: Option<Value>,
+    /// Whether it was trained on pairs of texts, if the adapter says.
+    pub text_pairs: Option<bool>,
+    /// The mode it was trained in, if the adapter says.
+    pub terms: Option<String>,
+    /// What a decoder was asked in training, if the adapter says.
+    pub prompt: Option<String>,
+    /// What the user should hear about the files.
+    pub notes: Vec<String>,
+}
+
+/// What a model says of inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    /// One for each input.
+    pub predictions: Vec<Prediction>,
+    /// What the user should hear about the inputs.
+    pub notes: Vec<String>,
+}
+
+impl Tuned {
+    /// The task that the adapter carries, where it was trained on one of the user's own.
+    ///
+    /// # Errors
+    ///
+    /// When its definition makes no sense, or is not for this kind of model.
+    pub fn carried_task(&self) -> Result<Option<Task>, Error> {
+        let Some(definition) = &self.task_definition else {
+            return Ok(None);
+        };
+        let task = Task::from_definition(definition)?;
+        self.base.config().check_task(&task, self.base.name())?;
+        Ok(Some(task))
+    }
+
+    /// Class scores of inputs, labelled or not; `on_done` hears how many inputs each batch finished.
+    ///
+    /// # Errors
+    ///
+    /// When tokenising fails, or it was trained on pairs of texts and these are single
+    /// texts, or the other way round.
+    pub fn predict(
+        &self,
+        examples: &[Example],
+        on_done: impl FnMut(usize) + Send,
+    ) -> Result<Predicted, Error> {
+        let encoded = self.encode_texts(examples)?;
+        let (inputs, savings) = (&encoded.encodings, Savings::default());
+        let scores = predict(&self.model, inputs, EVAL_BATCH, savings, on_done);
+        let kind = match self.outputs {
+            Outputs::Classes(_) => OutputKind::Classes,
+            Outputs::Value | Outputs::Text => OutputKind::Value,
+        };
+        let predictions = predictions(kind, scores);
+        check_finite(&self.base, &predictions)?;
+        Ok(Predicted {
+            predictions,
+            notes: self.base.input_notes("inputs", &encoded),
+        })
+    }
+
+    fn encode_texts(&self, examples: &[Example]) -> Result<Encoded, Error> {
+        if !self.base.config().has_head() {
+            return Err(Error::TakesPrompts {
+                model: self.base.name().to_owned(),
+            });
+        }
+        match (self.text_pairs, has_pairs(examples)) {
+            (Some(trained), given) if trained != given => Err(Error::Pairs { trained }),
+            _ => self.base.encode(
+                examples
+                    .iter()
+                    .map(|e| (e.text.as_str(), e.text_pair.as_deref())),
+            ),
+        }
+    }
+}
+
+/// Inputs per batch where no gradients are needed.
+pub(crate) const EVAL_BATCH: usize = 64;
+
+/// What scores say, where each input has them for its classes or has one number.
+pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Prediction> {
+    let first = |scores: Vec<f32>| scores.first().copied().unwrap_or(f32::NAN);
+    let of = |scores| match kind {
+        OutputKind::Classes => Prediction::Classes(scores),
+        OutputKind::Value => Prediction::Value(first(scores)),
+        OutputKind::Tokens | OutputKind::Answer => Prediction::Tokens(first(scores)),
+    };
+    scores.into_iter().map(of).collect()
+}
+
+/// Fails where a model says nothing: its weights are damaged.
+pub(crate) fn check_finite(base: &Base, predictions: &[Prediction]) -> Result<(), Error> {
+    match predictions.iter().all(Prediction::is_finite) {
+        true => Ok(()),
+        false => Err(Error::NotFinite {
+            model: base.name().to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,266 @@
+//! Opening of tuned models: an adapter on its base, or a model with a head of its own.
+
+use std::path::Path;
+
+use beft_checkpoint::{ADAPTER_SIDECAR, Adapter, CheckpointError, TOKENIZER_FILES};
+use beft_nn::Precision;
+use burn::tensor::Device;
+use serde_json::{Map, Value};
+
+use crate::error::AdapterProblem;
+use crate::{Base, Error, Model, Tuned, find_model};
+
+/// Three special tokens and one of each text of a pair.
+const SHORTEST_MAX_LENGTH: u64 = 5;
+
+/// Opens a tuned model: an adapter folder on its base model (`model` if given, else the one it
+/// names), or without an adapter the model folder `model` with a head of its own. Inputs are cut to `max_length`
+/// tokens, or without it to what the adapter was trained with, or to what model and tokenizer allow.
+///
+/// # Errors
+///
+/// When either cannot be read, they do not fit, or there is no classification head.
+pub fn open_tuned(
+    model: Option<&str>,
+    adapter: Option<&Path>,
+    device: &Device,
+    precision: Precision,
+    max_length: Option<usize>,
+) -> Result<Tuned, Error> {
+    match (model, adapter) {
+        (model, Some(dir)) => open_adapter(model, dir, device, precision, max_length),
+        (Some(model), None) => open_model(model, device, precision, max_length),
+        (None, None) => Err(Error::NothingToOpen),
+    }
+}
+
+fn open_adapter(
+    model: Option<&str>,
+    adapter_dir: &Path,
+    device: &Device,
+    precision: Precision,
+    max_length: Option<usize>,
+) -> Result<Tuned, Error> {
+    let adapter = Adapter::load(adapter_dir)?;
+    let whose = format!("adapter {}: beft.json", adapter_dir.display());
+    let facts = Sidecar::read(&adapter.facts, &whose)?;
+    let longest = max_length.or(facts.max_length);
+    let base = match model {
+        Some(model) => Base::open(model, longest, device)?,
+        None if adapter.base_model.is_empty() => {
+            return Err(Error::NoBaseName {
+                adapter: adapter_dir.to_owned(),
+            });
+        }
+        None => {
+            let name = adapter.base_name();
+            Base::open(&name, longest, device).map_err(|source| Error::NamedBase {
+                adapter: adapter_dir.to_owned(),
+                name,
+                source: Box::new(source),
+            })?
+        }
+    };
+    let base = base.with_precision(precision)?;
+    adapter.check_base(adapter_dir, &base.fingerprint())?;
+    let fail = |problem| Error::Adapter {
+        adapter: adapter_dir.to_owned(),
+        problem,
+    };
+    let has_head = base.config().has_head();
+    let head = adapter.head.keys().find(|name| is_head(name));
+    if let Some(head) = head.filter(|_| !has_head) {
+        return Err(fail(AdapterProblem::HeadOnDecoder {
+            tensor: head.clone(),
+        }));
+    }
+    // An adapter without a head leaves the base's as it is.
+    let named = facts.labels.as_ref().map(Vec::len);
+    let outputs = match (adapter.num_classes(), has_head) {
+        (Some(classes), _) => classes,
+        (None, true) => base.dir().labels()?.len(),
+        (None, false) => named.unwrap_or(1).max(1),
+    };
+    let (model, report) = base.model(outputs, 0)?;
+    if has_head && adapter.num_classes().is_none() && !report.initialized.is_empty() {
+        return Err(fail(AdapterProblem::NoHead {
+            missing: report.initialized,
+        }));
+    }
+    let model = match (&adapter.prefix, model) {
+        (Some(prefix), Model::Decoder(model)) => {
+            let with_prefix = model.with_prefix_values(prefix);
+            Model::Decoder(with_prefix.map_err(|reason| fail(AdapterProblem::Prefix(reason)))?)
+        }
+        (Some(_), Model::Encoder(_)) => {
+            return Err(fail(AdapterProblem::EncoderPrefix));
+        }
+        (None, model) => {
+            let names = model.names();
+            adapter.apply(model, names, adapter_dir)?
+        }
+    };
+    let mut notes = adapter.notes;
+    notes.extend(other_tokenizer(adapter_dir, &base));
+    facts.tuned(base, model, outputs, &whose, notes)
+}
+
+/// Whether a parameter belongs to what PEFT takes for a classification head.
+fn is_head(name: &str) -> bool {
+    ["classifier.", "score."]
+        .iter()
+        .any(|head| name.starts_with(head))
+}
+
+/// What to say of an adapter folder whose tokenizer is not the base's.
+fn other_tokenizer(adapter: &Path, base: &Base) -> Option<String> {
+    let read = |dir: &Path, name: &str| std::fs::read(dir.join(name)).ok();
+    let differs = TOKENIZER_FILES.into_iter().find(|name| {
+        let own = read(adapter, name);
+        own.is_some() && own != read(base.dir().path(), name)
+    })?;
+    Some(format!(
+        "{}: this file differs from the base model's, which is used, as in PeftModel.from_pretrained; copy it over the \
+         base's if the adapter was trained with it",
+        adapter.join(differs).display()
+    ))
+}
+
+fn open_model(
+    name: &str,
+    device: &Device,
+    precision: Precision,
+    max_length: Option<usize>,
+) -> Result<Tuned, Error> {
+    let dir = find_model(name, &mut |_| ())?;
+    let sidecar = dir.path().join(ADAPTER_SIDECAR);
+    let mut known = Map::new();
+    if let Ok(text) = std::fs::read(&sidecar) {
+        known = serde_json::from_slice(&text).map_err(|source| CheckpointError::Json {
+            path: sidecar,
+            source,
+        })?;
+    }
+    let whose = format!("{}: beft.json", dir.path().display());
+    let facts = Sidecar::read(&known, &whose)?;
+    let base = Base::open(name, max_length.or(facts.max_length), device)?;
+    let base = base.with_precision(precision)?;
+    if !base.config().has_head() {
+        let (model, _) = base.model(1, 0)?;
+        return facts.tuned(base, model, 1, &whose, Vec::new());
+    }
+    let outputs = dir.labels()?.len();
+    let (model, report) = base.model(outputs, 0)?;
+    if let Some(problem) = report.misshapen.first() {
+        return Err(Error::OtherClasses {
+            dir: dir.path().to_owned(),
+            problem: problem.to_string(),
+            classes: outputs,
+        });
+    }
+    if !report.initialized.is_empty() {
+        return Err(Error::NoHead {
+            dir: dir.path().to_owned(),
+            missing: report.initialized,
+        });
+    }
+    facts.tuned(base, model, outputs, &whose, Vec::new())
+}
+
+/// What beft.json beside an adapter or a tuned model says.
+struct Sidecar {
+    /// Class names; an empty list for a regression and for texts.
+    labels: Option<Vec<String>>,
+    max_length: Option<usize>,
+    task: Option<String>,
+    task_definition: Option<Value>,
+    text_pairs: Option<bool>,
+    terms: Option<String>,
+    prompt: Option<String>,
+}
+
+impl Sidecar {
+    /// `whose` begins messages.
+    fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
+        let wrong = |reason| Error::Sidecar {
+            whose: whose.to_owned(),
+            reason,
+        };
+        let text = |name: &str| facts.get(name).and_then(Value::as_str).map(str::to_owned);
+        let max_length = facts.get("max_length").map(|value| {
+            value
+                .as_u64()
+                .filter(|n| *n >= SHORTEST_MAX_LENGTH)
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| {
+                    wrong(format!(
+                        "max_length is {value}; it must be a whole number, {SHORTEST_MAX_LENGTH} or more"
+                    ))
+                })
+        });
+        let labels = facts.get("labels").and_then(Value::as_array).map(|names| {
+            let names = names.iter().filter_map(Value::as_str);
+            names.map(str::to_owned).collect::<Vec<_>>()
+        });
+        let twice = labels.iter().flat_map(|labels| {
+            let numbered = labels.iter().enumerate();
+            numbered.filter(|(i, label)| labels[..*i].contains(label))
+        });
+        if let Some((_, twice)) = twice.into_iter().next() {
+            return Err(wrong(format!("it names the label `{twice}` twice")));
+        }
+        Ok(Self {
+            labels,
+            max_length: max_length.transpose()?,
+            task: text("task"),
+            task_definition: facts.get("task_definition").cloned(),
+            text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
+            terms: text("terms"),
+            prompt: text("prompt"),
+        })
+    }
+
+    /// The tuned model. Where nothing was recorded, classes are named as config.json names as many, and one
+    /// output is a regression's or a text's.
+    fn tuned(
+        self,
+        base: Base,
+        model: Model,
+        outputs: usize,
+        whose: &str,
+        notes: Vec<String>,
+    ) -> Result<Tuned, Error> {
+        let labels = match self.labels {
+            Some(labels) => labels,
+            None if outputs == 1 => Vec::new(),
+            None => {
+                let named = base.dir().labels()?;
+                match named.len() == outputs {
+                    true => named,
+                    false => (0..outputs).map(|class| format!("LABEL_{class}")).collect(),
+                }
+            }
+        };
+        if labels.len().max(1) != outputs {
+            return Err(Error::Sidecar {
+                whose: whose.to_owned(),
+                reason: format!(
+                    "it names {} labels, the head has {outputs} classes",
+                    labels.len()
+                ),
+            });
+        }
+        let notes = base.notes().iter().cloned().chain(notes).collect();
+        Ok(Tuned {
+            outputs: base.config().outputs(labels),
+            base,
+            model,
+            task: self.task,
+            task_definition: self.task_definition,
+            text_pairs: self.text_pairs,
+            terms: self.terms,
+            prompt: self.prompt,
+            notes,
+        })
+    }
+}
