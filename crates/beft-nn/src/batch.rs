@@ -4,8 +4,7 @@ use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::continuations::Continuations;
-use crate::host::{Memory, memory};
-use crate::{Rows, Savings};
+use crate::{DeviceTraits, Rows, Savings};
 
 /// How much padding a batch computes. Results do not depend on it; the cost does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +99,7 @@ impl Batch {
         // More and smaller operations: on another device than this they cost more than they save.
         let sorted = savings.length_groups
             && savings.padding == Padding::Packed
-            && memory(device) != Memory::Device;
+            && DeviceTraits::of(device).host_memory;
         let mut order: Vec<usize> = (0..given.len()).collect();
         if sorted {
             order.sort_by_key(|index| given[*index].len());

@@ -4,8 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::host::{Memory, memory};
-use crate::{Batch, Group};
+use crate::{Batch, DeviceTraits, Group};
 
 /// Where in a model values are dropped; each place draws its own masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +121,7 @@ impl Batch {
     fn draw(&self, dropout: &Dropout, place: Place, device: &Device) -> Option<Draw> {
         let active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
         self.dropout_seed(0).filter(|_| {
-            active && self.savings().host_functions && memory(device) != Memory::Device
+            active && self.savings().host_functions && DeviceTraits::of(device).host_memory
         })?;
         let keep = 1.0 - dropout.prob;
         Some(Draw {

@@ -1,4 +1,4 @@
-use beft_nn::{Savings, SequenceClassifier, work_on, workers};
+use beft_nn::{DeviceTraits, Savings, SequenceClassifier, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -41,7 +41,7 @@ impl Step<'_> {
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
         let threads = match self.savings.split_work {
-            true => workers(&device),
+            true => DeviceTraits::of(&device).workers(),
             false => 1,
         };
         let examples = self.parts[0].chosen.len();
