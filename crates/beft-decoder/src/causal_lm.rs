@@ -159,13 +159,13 @@ impl DecoderForCausalLM {
     ///
     /// - output: `[rows, vocab]`
     pub fn forward_all(&self, batch: &Batch) -> Tensor<2> {
-        let device = batch.ids().device();
-        let rows = Tensor::<1, Int>::arange(0..batch.rows() as i64, &device);
+        let device = batch.layout().device();
+        let rows = Tensor::<1, Int>::arange(0..batch.layout().rows() as i64, &device);
         let pass = self.decoder.pass(batch);
         let hidden = self
             .decoder
             .last(&pass, self.decoder.embed(&pass), 0, &rows);
-        self.logits(hidden, batch.set_of(Rows::All))
+        self.logits(hidden, batch.stack().index(Rows::All))
     }
 
     /// The output head.
@@ -174,7 +174,11 @@ impl DecoderForCausalLM {
     ///
     /// - hidden: `[rows, embedding]`
     /// - output: `[rows, vocab]`
-    pub(crate) fn logits(&self, hidden: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    pub(crate) fn logits(
+        &self,
+        hidden: Tensor<2>,
+        stack_index: Option<&Tensor<1, Int>>,
+    ) -> Tensor<2> {
         let weight = match &self.head {
             Some(head) => head.val(),
             // Cut off from gradients: transposing a tracked parameter is not supported.
@@ -182,7 +186,7 @@ impl DecoderForCausalLM {
         };
         let scores = multiply(hidden, weight);
         match &self.head_bias {
-            Some(bias) => add_bias(scores, &bias.val(), sets),
+            Some(bias) => add_bias(scores, &bias.val(), stack_index),
             None => scores,
         }
     }
@@ -227,16 +231,19 @@ impl DecoderForCausalLM {
     /// If no token of the batch is to be predicted.
     fn score(&self, pass: &Pass<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
         let batch = pass.batch;
-        let device = batch.ids().device();
-        let scored = batch.scored(&device);
+        let device = batch.layout().device();
+        let scored = batch.continuations().scored(&device);
         let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
         let hidden = self.decoder.last(pass, hidden, layers, &scored.rows);
-        let sets = batch.set_of(Rows::All);
-        let sets = sets.map(|sets| sets.clone().select(0, scored.rows.clone()));
-        let log_probabilities = log_softmax(self.logits(hidden, sets.as_ref()), 1);
+        let stack_index = batch.stack().index(Rows::All);
+        let stack_index =
+            stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
+        let log_probabilities = log_softmax(self.logits(hidden, stack_index.as_ref()), 1);
         let tokens = scored.ids.dims()[0];
         let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
-        batch.as_given(scored.means(own.reshape([tokens])))
+        batch
+            .layout()
+            .to_input_order(scored.means(own.reshape([tokens])))
     }
 }
 

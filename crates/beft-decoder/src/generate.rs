@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use beft_core::Encoding;
-use beft_nn::{Batch, Savings};
+use beft_nn::{Batch, MASKED, Savings};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -90,9 +90,6 @@ impl GenerateOptions {
     }
 }
 
-/// What is added to the attention scores of padding.
-const MASKED: f32 = -1e9;
-
 impl DecoderForCausalLM {
     /// The most probable continuation of each prompt, token by token (greedy), by one pass over the prompts
     /// and one for each token of all; keys and values are kept. `on_token` is told the number of the prompt
@@ -131,7 +128,7 @@ impl DecoderForCausalLM {
             .rotary()
             .map(|rotary| rotary.table(prefix + longest + options.max_new_tokens, &device));
         let pass = model.decoder.pass(&batch);
-        let rows = batch.last_prompt_rows(&device);
+        let rows = batch.continuations().last_prompt_rows(&device);
         let hidden = model.decoder.last_cached(&pass, &rows, &mut cache);
         let mut next = options.next(model.logits(hidden, None), prompts, &texts, 0);
 

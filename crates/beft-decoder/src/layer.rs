@@ -1,6 +1,7 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
 use beft_nn::{
-    Group, LayerBiases, Place, Rows, bias_of_rows, biased_norm, biased_rms_norm, gelu, multiply,
+    DropoutSite, Group, LayerBiases, Rows, bias_of_rows, biased_norm, biased_rms_norm, gelu,
+    multiply,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -141,10 +142,10 @@ impl DecoderLayer {
             Some(rows) => x.select(0, rows.clone()),
             None => x,
         };
-        let sets = pass.batch.set_of(Rows::All);
-        let some = sets.map(|sets| match only {
-            Some(rows) => sets.clone().select(0, rows.clone()),
-            None => sets.clone(),
+        let stack_index = pass.batch.stack().index(Rows::All);
+        let some = stack_index.map(|stack_index| match only {
+            Some(rows) => stack_index.clone().select(0, rows.clone()),
+            None => stack_index.clone(),
         });
         let some = some.as_ref();
         // Dropout knows an input's rows by their places, which some alone do not have.
@@ -154,8 +155,8 @@ impl DecoderLayer {
                 .batch
                 .drop_rows(&self.residual_dropout, place, x, Rows::All),
         };
-        let place1 = Place::AttentionOutput(self.shape.index);
-        let place2 = Place::Output(self.shape.index);
+        let place1 = DropoutSite::AttentionOutput(self.shape.index);
+        let place2 = DropoutSite::Output(self.shape.index);
         let out = |attended: Tensor<2>| {
             let attended = at(attended);
             let attended = self
@@ -165,7 +166,7 @@ impl DecoderLayer {
         };
         match self.shape.order {
             Order::PreNorm => {
-                let attended = self.attend(self.norm1(x.clone(), sets), pass, cache);
+                let attended = self.attend(self.norm1(x.clone(), stack_index), pass, cache);
                 let h = at(x) + out(attended);
                 let narrow = self.feed_forward(self.norm2(h.clone(), some), pass, some);
                 h + drop(narrow, place2)
@@ -177,7 +178,7 @@ impl DecoderLayer {
                 self.norm2(h + drop(narrow, place2), some)
             }
             Order::Parallel => {
-                let normed = self.norm1(x.clone(), sets);
+                let normed = self.norm1(x.clone(), stack_index);
                 let attended = self.attend(normed.clone(), pass, cache);
                 let narrow = self.feed_forward(at(normed), pass, some);
                 out(attended) + drop(narrow, place2) + at(x)
@@ -185,13 +186,20 @@ impl DecoderLayer {
         }
     }
 
-    fn norm1(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    fn norm1(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let gamma = self.norm1_gamma.val();
         let bias = self.biases.get(Ln1).val();
-        norm(self.shape.norm, x, gamma, bias, self.shape.epsilon, sets)
+        norm(
+            self.shape.norm,
+            x,
+            gamma,
+            bias,
+            self.shape.epsilon,
+            stack_index,
+        )
     }
 
-    fn norm2(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    fn norm2(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let Some(gamma) = &self.norm2_gamma else {
             return x;
         };
@@ -202,7 +210,7 @@ impl DecoderLayer {
             gamma.val(),
             bias,
             self.shape.epsilon,
-            sets,
+            stack_index,
         )
     }
 
@@ -211,7 +219,7 @@ impl DecoderLayer {
         &self,
         x: Tensor<2>,
         pass: &Pass<'_>,
-        sets: Option<&Tensor<1, Int>>,
+        stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let gate = self.gate.as_ref().map(|weight| {
             let gate = multiply(x.clone(), weight.val());
@@ -220,7 +228,7 @@ impl DecoderLayer {
                 None => gate,
             }
         });
-        let wide = self.biases.project(M2, x, &self.intermediate, sets);
+        let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
         let host = pass.batch.savings().host_functions;
         let wide = match (self.shape.activation, gate) {
             (_, Some(gate)) => silu(gate) * wide,
@@ -228,7 +236,7 @@ impl DecoderLayer {
             (Activation::Gelu, None) => gelu(wide, host),
             (Activation::GeluTanh | Activation::SiluGate, None) => gelu_approximate(wide),
         };
-        self.biases.project(M3, wide, &self.output, sets)
+        self.biases.project(M3, wide, &self.output, stack_index)
     }
 
     /// Multi-head causal self-attention up to, not including, the output projection.
@@ -249,10 +257,10 @@ impl DecoderLayer {
             head_dim,
             ..
         } = self.shape;
-        let sets = pass.batch.set_of(Rows::All);
-        let mut k = self.biases.project(K, x.clone(), &self.key, sets);
-        let v = self.biases.project(V, x.clone(), &self.value, sets);
-        let mut q = self.biases.project(Q, x, &self.query, sets);
+        let stack_index = pass.batch.stack().index(Rows::All);
+        let mut k = self.biases.project(K, x.clone(), &self.key, stack_index);
+        let v = self.biases.project(V, x.clone(), &self.value, stack_index);
+        let mut q = self.biases.project(Q, x, &self.query, stack_index);
         if let Some(rotary) = &pass.rotary {
             q = rotary.rotate(q, heads);
             k = rotary.rotate(k, shared);
@@ -281,7 +289,7 @@ impl DecoderLayer {
             let scores = queries.matmul(keys.swap_dims(2, 3));
             let scores = scores.reshape([inputs, heads, length, columns]) + mask.clone();
             let weights = softmax(scores, 3);
-            let place = Place::Attention(self.shape.index);
+            let place = DropoutSite::Attention(self.shape.index);
             let weights = pass
                 .batch
                 .drop_attention(&self.attention_dropout, place, weights, group);
@@ -295,7 +303,7 @@ impl DecoderLayer {
                     .reshape([inputs, length, heads * head_dim]),
             )
         };
-        let groups = pass.batch.groups().iter().zip(&pass.masks);
+        let groups = pass.batch.layout().groups().iter().zip(&pass.masks);
         let mut groups: Vec<Tensor<2>> = groups.map(&mut attend).collect();
         match groups.len() {
             1 => groups.remove(0),
@@ -311,16 +319,20 @@ pub(crate) fn norm(
     gamma: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
-    sets: Option<&Tensor<1, Int>>,
+    stack_index: Option<&Tensor<1, Int>>,
 ) -> Tensor<2> {
     match kind {
-        Norm::Layer => biased_norm(x, gamma, bias, epsilon, sets),
-        Norm::RootMeanSquare => biased_rms_norm(x, gamma, bias, epsilon, sets),
+        Norm::Layer => biased_norm(x, gamma, bias, epsilon, stack_index),
+        Norm::RootMeanSquare => biased_rms_norm(x, gamma, bias, epsilon, stack_index),
     }
 }
 
-/// `x + b`, each row with the bias of its set.
-pub(crate) fn add_bias(x: Tensor<2>, bias: &Tensor<1>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+/// `x + b`, each row with the bias of its index in the stack.
+pub(crate) fn add_bias(
+    x: Tensor<2>,
+    bias: &Tensor<1>,
+    stack_index: Option<&Tensor<1, Int>>,
+) -> Tensor<2> {
     let [_, width] = x.dims();
-    x + bias_of_rows(bias, width, sets).unwrap_or_else(|| bias.clone().unsqueeze())
+    x + bias_of_rows(bias, width, stack_index).unwrap_or_else(|| bias.clone().unsqueeze())
 }

@@ -1,4 +1,4 @@
-use beft_nn::{Batch, Place, Rows, multiply};
+use beft_nn::{Batch, DropoutSite, Rows, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
@@ -82,7 +82,7 @@ impl DecoderModel {
 
     /// What all layers need to know of a batch of whole inputs.
     pub(crate) fn pass<'a>(&self, batch: &'a Batch) -> Pass<'a> {
-        let device = batch.ids().device();
+        let device = batch.layout().device();
         let mut pass = Pass::of_inputs(batch, self.prefix_len(), &device);
         if let Some(rotary) = self.rotary() {
             let table = rotary.table(pass.longest(self.prefix_len()), &device);
@@ -108,7 +108,7 @@ impl DecoderModel {
             DType::F32 => x,
             _ => x.cast(FloatDType::F32),
         };
-        let mut x = full(self.tokens.val().select(0, pass.batch.ids()));
+        let mut x = full(self.tokens.val().select(0, pass.batch.layout().ids()));
         if let Some(project) = &self.project_in {
             x = multiply(x, project.val());
         }
@@ -117,7 +117,7 @@ impl DecoderModel {
             x = x + full(table.val().select(0, rows));
         }
         pass.batch
-            .drop_rows(&self.dropout, Place::Embeddings, x, Rows::All)
+            .drop_rows(&self.dropout, DropoutSite::Embeddings, x, Rows::All)
     }
 
     /// What layers `from` to `to` make of what those below gave.
@@ -164,9 +164,10 @@ impl DecoderModel {
                 hidden.select(0, rows.clone())
             }
         };
-        let sets = pass.batch.set_of(Rows::All);
-        let sets = sets.map(|sets| sets.clone().select(0, rows.clone()));
-        self.finish(hidden, sets.as_ref())
+        let stack_index = pass.batch.stack().index(Rows::All);
+        let stack_index =
+            stack_index.map(|stack_index| stack_index.clone().select(0, rows.clone()));
+        self.finish(hidden, stack_index.as_ref())
     }
 
     /// The same with what earlier passes left in `cache`, which is added to.
@@ -186,14 +187,21 @@ impl DecoderModel {
     }
 
     /// The norm behind the last layer, and OPT-350m's projection.
-    fn finish(&self, mut x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    fn finish(&self, mut x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
         if let Some(gamma) = &self.final_gamma {
             let gamma = gamma.val();
             x = match &self.final_bias {
-                Some(bias) => norm(Norm::Layer, x, gamma, bias.val(), self.epsilon, sets),
+                Some(bias) => norm(Norm::Layer, x, gamma, bias.val(), self.epsilon, stack_index),
                 None => {
                     let none = Tensor::zeros(gamma.dims(), &gamma.device());
-                    norm(Norm::RootMeanSquare, x, gamma, none, self.epsilon, sets)
+                    norm(
+                        Norm::RootMeanSquare,
+                        x,
+                        gamma,
+                        none,
+                        self.epsilon,
+                        stack_index,
+                    )
                 }
             };
         }

@@ -45,7 +45,7 @@ impl DecoderForCausalLM {
         );
         let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
         let pass = model.decoder.pass(&batch);
-        let rows = batch.last_prompt_rows(&device);
+        let rows = batch.continuations().last_prompt_rows(&device);
         model.decoder.last_cached(&pass, &rows, &mut cache);
         for (layer, cache) in self.decoder.layers.iter_mut().zip(cache) {
             layer.prefix = cache.into_filled().map(|filled| {

@@ -74,7 +74,7 @@ impl EncoderModel {
         let hidden = self.layers[last].forward(hidden, batch, rows);
         match rows {
             Rows::First => hidden,
-            Rows::All => batch.first_tokens(hidden),
+            Rows::All => batch.layout().first_tokens(hidden),
         }
     }
 }

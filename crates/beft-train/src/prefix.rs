@@ -99,7 +99,8 @@ impl Prefix {
                 let parts = &mut sets[index];
                 let first = parts.len();
                 parts.resize(first + encodings.len(), 0..0);
-                for (example, length) in batch.order().iter().zip(batch.lengths()) {
+                for (example, length) in batch.layout().order().iter().zip(batch.layout().lengths())
+                {
                     let count = rows_of(*length);
                     parts[first + example] = rows..rows + count;
                     rows += count;
@@ -147,7 +148,7 @@ impl Prefix {
         batch: &Batch,
     ) -> Result<Tensor<2>, TrainError> {
         let each = parts[0].chosen.len();
-        let ranges = batch.order().iter().map(|input| {
+        let ranges = batch.layout().order().iter().map(|input| {
             let (set, index) = (input / each, input % each);
             self.sets[set][parts[set].chosen[index]].clone()
         });

@@ -24,9 +24,9 @@ pub struct Job<'a, M> {
     pub config: TrainConfig,
 }
 
-/// Trains several bias sets over one frozen backbone, in one forward and one backward pass per step:
-/// their inputs are one batch, in which each row gets its own set's biases
-/// ([`Batch::with_sets`](beft_nn::Batch::with_sets)). Each has its own order of examples, head, learning
+/// Trains several stacked biases over one frozen backbone, in one forward and one backward pass per step:
+/// their inputs are one batch, in which each row gets its own of the stacked
+/// biases ([`Batch::with_stacked_biases`](beft_nn::Batch::with_stacked_biases)). Each has its own order of examples, head, learning
 /// rate, clipping and optimizer state, and (on a device in host memory) its own dropout: it gives what
 /// [`train`](crate::train) gives, to rounding. One that diverges, or stops early, leaves the others as
 /// they are.
