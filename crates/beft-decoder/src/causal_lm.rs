@@ -10,8 +10,8 @@ use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::context::ForwardContext;
 use crate::layer::add_bias;
-use crate::pass::Pass;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
@@ -29,11 +29,11 @@ pub struct DecoderForCausalLM {
     pub head_bias: Option<Param<Tensor<1>>>,
     candidates: usize,
     #[module(skip)]
-    facts: Facts,
+    traits: Traits,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Facts {
+struct Traits {
     architecture: Architecture,
     terms: &'static [BiasTerm],
     final_bias: bool,
@@ -78,7 +78,7 @@ impl DecoderForCausalLM {
         let (narrow, vocab) = (config.embedding_size, config.vocab_size);
         let decoder = DecoderModel::init(config, device);
         Self {
-            facts: Facts {
+            traits: Traits {
                 architecture: config.architecture,
                 terms: config.terms(),
                 final_bias: decoder.final_bias.is_some(),
@@ -145,12 +145,12 @@ impl DecoderForCausalLM {
 
     /// Which architecture it is of.
     pub fn architecture(&self) -> Architecture {
-        self.facts.architecture
+        self.traits.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.facts.architecture.names()
+        self.traits.architecture.names()
     }
 
     /// Scores of all tokens to follow each row.
@@ -161,10 +161,10 @@ impl DecoderForCausalLM {
     pub fn forward_all(&self, batch: &Batch) -> Tensor<2> {
         let device = batch.layout().device();
         let rows = Tensor::<1, Int>::arange(0..batch.layout().rows() as i64, &device);
-        let pass = self.decoder.pass(batch);
+        let context = self.decoder.context(batch);
         let hidden = self
             .decoder
-            .last(&pass, self.decoder.embed(&pass), 0, &rows);
+            .last(&context, self.decoder.embed(&context), 0, &rows);
         self.logits(hidden, batch.stack().index(Rows::All))
     }
 
@@ -200,7 +200,7 @@ impl BiasModel for DecoderForCausalLM {
     fn bias_layout(&self) -> BiasLayout {
         BiasLayout {
             with_any: &[],
-            with_all: match (self.facts.final_bias, self.facts.head_bias) {
+            with_all: match (self.traits.final_bias, self.traits.head_bias) {
                 (true, true) => &["decoder.final_bias", "head_bias"],
                 (true, false) => &["decoder.final_bias"],
                 (false, true) => &["head_bias"],
@@ -211,7 +211,7 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn terms(&self) -> &'static [BiasTerm] {
-        self.facts.terms
+        self.traits.terms
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -229,12 +229,12 @@ impl DecoderForCausalLM {
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
-    fn score(&self, pass: &Pass<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        let batch = pass.batch;
+    fn score(&self, context: &ForwardContext<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let batch = context.batch;
         let device = batch.layout().device();
         let scored = batch.continuations().scored(&device);
         let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
-        let hidden = self.decoder.last(pass, hidden, layers, &scored.rows);
+        let hidden = self.decoder.last(context, hidden, layers, &scored.rows);
         let stack_index = batch.stack().index(Rows::All);
         let stack_index =
             stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
@@ -253,25 +253,26 @@ impl SequenceClassifier for DecoderForCausalLM {
     /// If no token of the batch is to be predicted.
     fn forward(&self, batch: &Batch) -> Tensor<2> {
         // Masks and rotations are made once.
-        let pass = self.decoder.pass(batch);
-        self.score(&pass, self.decoder.embed(&pass), 0)
+        let context = self.decoder.context(batch);
+        self.score(&context, self.decoder.embed(&context), 0)
     }
 
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
-        let pass = self.decoder.pass(batch);
+        let context = self.decoder.context(batch);
         self.decoder
-            .run(&pass, self.decoder.embed(&pass), 0..layers)
+            .run(&context, self.decoder.embed(&context), 0..layers)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        self.decoder.run(&self.decoder.pass(batch), hidden, layers)
+        self.decoder
+            .run(&self.decoder.context(batch), hidden, layers)
     }
 
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        self.score(&self.decoder.pass(batch), hidden, layers)
+        self.score(&self.decoder.context(batch), hidden, layers)
     }
 
     /// One less than there are: a decoder reads rows of the last.

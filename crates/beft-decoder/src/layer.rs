@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::DecoderConfig;
 use crate::cache::LayerCache;
 use crate::config::{Activation, Norm, Order};
-use crate::pass::Pass;
+use crate::context::ForwardContext;
 use crate::prefix::KeyValuePrefix;
 
 /// One layer of a causal language model: HF `OPTDecoderLayer`, `LlamaDecoderLayer`,
@@ -134,7 +134,7 @@ impl DecoderLayer {
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         only: Option<&Tensor<1, Int>>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<2> {
@@ -142,46 +142,46 @@ impl DecoderLayer {
             Some(rows) => x.select(0, rows.clone()),
             None => x,
         };
-        let stack_index = pass.batch.stack().index(Rows::All);
+        let stack_index = context.batch.stack().index(Rows::All);
         let some = stack_index.map(|stack_index| match only {
             Some(rows) => stack_index.clone().select(0, rows.clone()),
             None => stack_index.clone(),
         });
         let some = some.as_ref();
         // Dropout knows an input's rows by their places, which some alone do not have.
-        let drop = |x: Tensor<2>, place| match only {
+        let drop = |x: Tensor<2>, site| match only {
             Some(_) => x,
-            None => pass
+            None => context
                 .batch
-                .drop_rows(&self.residual_dropout, place, x, Rows::All),
+                .drop_rows(&self.residual_dropout, site, x, Rows::All),
         };
-        let place1 = DropoutSite::AttentionOutput(self.shape.index);
-        let place2 = DropoutSite::Output(self.shape.index);
+        let attention_site = DropoutSite::AttentionOutput(self.shape.index);
+        let output_site = DropoutSite::Output(self.shape.index);
         let out = |attended: Tensor<2>| {
             let attended = at(attended);
             let attended = self
                 .biases
                 .project(M1, attended, &self.attention_output, some);
-            drop(attended, place1)
+            drop(attended, attention_site)
         };
         match self.shape.order {
             Order::PreNorm => {
-                let attended = self.attend(self.norm1(x.clone(), stack_index), pass, cache);
+                let attended = self.attend(self.norm1(x.clone(), stack_index), context, cache);
                 let h = at(x) + out(attended);
-                let narrow = self.feed_forward(self.norm2(h.clone(), some), pass, some);
-                h + drop(narrow, place2)
+                let narrow = self.feed_forward(self.norm2(h.clone(), some), context, some);
+                h + drop(narrow, output_site)
             }
             Order::PostNorm => {
-                let attended = self.attend(x.clone(), pass, cache);
+                let attended = self.attend(x.clone(), context, cache);
                 let h = self.norm1(at(x) + out(attended), some);
-                let narrow = self.feed_forward(h.clone(), pass, some);
-                self.norm2(h + drop(narrow, place2), some)
+                let narrow = self.feed_forward(h.clone(), context, some);
+                self.norm2(h + drop(narrow, output_site), some)
             }
             Order::Parallel => {
                 let normed = self.norm1(x.clone(), stack_index);
-                let attended = self.attend(normed.clone(), pass, cache);
-                let narrow = self.feed_forward(at(normed), pass, some);
-                out(attended) + drop(narrow, place2) + at(x)
+                let attended = self.attend(normed.clone(), context, cache);
+                let narrow = self.feed_forward(at(normed), context, some);
+                out(attended) + drop(narrow, output_site) + at(x)
             }
         }
     }
@@ -218,7 +218,7 @@ impl DecoderLayer {
     fn feed_forward(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let gate = self.gate.as_ref().map(|weight| {
@@ -229,7 +229,7 @@ impl DecoderLayer {
             }
         });
         let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
-        let host = pass.batch.savings().host_functions;
+        let host = context.batch.savings().host_functions;
         let wide = match (self.shape.activation, gate) {
             (_, Some(gate)) => silu(gate) * wide,
             (Activation::Relu, None) => relu(wide),
@@ -248,7 +248,7 @@ impl DecoderLayer {
     fn attend(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         mut cache: Option<&mut LayerCache>,
     ) -> Tensor<2> {
         let Shape {
@@ -257,11 +257,11 @@ impl DecoderLayer {
             head_dim,
             ..
         } = self.shape;
-        let stack_index = pass.batch.stack().index(Rows::All);
+        let stack_index = context.batch.stack().index(Rows::All);
         let mut k = self.biases.project(K, x.clone(), &self.key, stack_index);
         let v = self.biases.project(V, x.clone(), &self.value, stack_index);
         let mut q = self.biases.project(Q, x, &self.query, stack_index);
-        if let Some(rotary) = &pass.rotary {
+        if let Some(rotary) = &context.rotary {
             q = rotary.rotate(q, heads);
             k = rotary.rotate(k, shared);
         }
@@ -289,10 +289,11 @@ impl DecoderLayer {
             let scores = queries.matmul(keys.swap_dims(2, 3));
             let scores = scores.reshape([inputs, heads, length, columns]) + mask.clone();
             let weights = softmax(scores, 3);
-            let place = DropoutSite::Attention(self.shape.index);
-            let weights = pass
-                .batch
-                .drop_attention(&self.attention_dropout, place, weights, group);
+            let site = DropoutSite::Attention(self.shape.index);
+            let weights =
+                context
+                    .batch
+                    .drop_attention(&self.attention_dropout, site, weights, group);
             let weights = weights.reshape([inputs, shared, heads / shared * length, columns]);
             let attended = weights
                 .matmul(values)
@@ -303,7 +304,7 @@ impl DecoderLayer {
                     .reshape([inputs, length, heads * head_dim]),
             )
         };
-        let groups = pass.batch.layout().groups().iter().zip(&pass.masks);
+        let groups = context.batch.layout().groups().iter().zip(&context.masks);
         let mut groups: Vec<Tensor<2>> = groups.map(&mut attend).collect();
         match groups.len() {
             1 => groups.remove(0),

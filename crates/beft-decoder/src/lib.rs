@@ -12,6 +12,7 @@ mod architecture;
 mod cache;
 mod causal_lm;
 mod config;
+mod context;
 mod fields;
 mod generate;
 mod generation;
@@ -19,7 +20,6 @@ mod keys;
 mod layer;
 mod model;
 mod names;
-mod pass;
 mod prefix;
 mod rotary;
 

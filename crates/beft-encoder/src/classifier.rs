@@ -212,7 +212,7 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         } else {
             hidden
         };
-        let drop = |x, place| batch.drop_rows(&self.dropout, place, x, Rows::First);
+        let drop = |x, site| batch.drop_rows(&self.dropout, site, x, Rows::First);
         let first = match self.architecture {
             Architecture::Bert => first,
             Architecture::Roberta => drop(first, DropoutSite::HeadInput),

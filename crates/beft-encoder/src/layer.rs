@@ -84,7 +84,7 @@ impl EncoderLayer {
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
     pub fn forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let biases = &self.biases;
-        let drop = |x, place| batch.drop_rows(&self.hidden_dropout, place, x, rows);
+        let drop = |x, site| batch.drop_rows(&self.hidden_dropout, site, x, rows);
         let attended = self.attend(x.clone(), batch, rows);
         let x = batch.layout().at(rows, x);
         let stack_index = batch.stack().index(rows);
@@ -135,8 +135,8 @@ impl EncoderLayer {
                 scores = scores + bias;
             }
             let weights = softmax(scores, 3);
-            let place = DropoutSite::Attention(self.index);
-            let weights = batch.drop_attention(&self.attention_dropout, place, weights, group);
+            let site = DropoutSite::Attention(self.index);
+            let weights = batch.drop_attention(&self.attention_dropout, site, weights, group);
             let attended = weights.matmul(grid(v.clone())).swap_dims(1, 2);
             match rows {
                 Rows::All => group.to_rows(attended.reshape([size, group.length(), hidden])),

@@ -39,15 +39,15 @@ pub(crate) struct RunState {
     pub(crate) failure: Option<Failure>,
 }
 
-/// What the file says beside tensors.
+/// What the file says beside tensors, as JSON in its metadata.
 #[derive(Serialize, Deserialize)]
-struct Facts {
+struct Header {
     identity: String,
     runs: Vec<RunState>,
     ids: BTreeMap<String, u64>,
 }
 
-const FACTS: &str = "beft";
+const HEADER: &str = "beft";
 const OPTIMIZER: &str = "optimizer";
 const VALUE: &str = "value.";
 const BEST: &str = "best.";
@@ -76,12 +76,12 @@ impl State {
             path: checkpoint.path.clone(),
             reason,
         };
-        let facts = Facts {
+        let header = Header {
             identity: checkpoint.identity.clone(),
             runs: self.runs,
             ids: self.ids,
         };
-        let facts = serde_json::to_string(&facts).map_err(|e| fail(e.to_string()))?;
+        let header = serde_json::to_string(&header).map_err(|e| fail(e.to_string()))?;
         let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (prefix, group) in [(VALUE, &self.values), (BEST, &self.best)] {
             for (path, data) in group {
@@ -96,7 +96,7 @@ impl State {
         }
         let optimizer = TensorView::new(Dtype::U8, vec![self.optimizer.len()], &self.optimizer);
         views.push((OPTIMIZER, optimizer.map_err(|e| fail(e.to_string()))?));
-        let metadata = HashMap::from([(FACTS.to_owned(), facts)]);
+        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
         let file =
             safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
         write_atomic(&checkpoint.path, &file).map_err(|e| fail(format!("cannot write it: {e}")))
@@ -120,23 +120,23 @@ impl State {
         };
         let (_, metadata) =
             SafeTensors::read_metadata(&file).map_err(|e| damaged(e.to_string()))?;
-        let facts = metadata.metadata().as_ref().and_then(|m| m.get(FACTS));
-        let facts: Facts = facts
-            .and_then(|facts| serde_json::from_str(facts).ok())
+        let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
+        let header: Header = header
+            .and_then(|header| serde_json::from_str(header).ok())
             .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
-        if facts.identity != checkpoint.identity {
+        if header.identity != checkpoint.identity {
             return Err(TrainError::OtherTraining {
                 path: checkpoint.path.clone(),
                 ours: checkpoint.identity.clone(),
-                theirs: facts.identity,
+                theirs: header.identity,
             });
         }
         let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {
-            runs: facts.runs,
+            runs: header.runs,
             values: BTreeMap::new(),
             best: BTreeMap::new(),
-            ids: facts.ids,
+            ids: header.ids,
             optimizer: Vec::new(),
         };
         for (name, view) in tensors.iter() {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::TrainError;
 use crate::loss::{Part, batch, loss_sums};
-use crate::prefix::Prefix;
+use crate::lower_layers::LowerLayers;
 use crate::recompute::Recomputed;
 use crate::select::learns;
 
@@ -20,7 +20,7 @@ pub(crate) struct Step<'a> {
     /// Whether layers are computed anew in the backward pass.
     pub(crate) checkpointing: bool,
     /// What the unchanged layers make of the examples, where that is kept.
-    pub(crate) prefix: Option<&'a Prefix>,
+    pub(crate) lower: Option<&'a LowerLayers>,
 }
 
 /// Gradients of the sum of all trainings' mean losses, and the mean loss of each.
@@ -131,22 +131,22 @@ impl Step<'_> {
         let mean_losses =
             |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
         if self.checkpointing && learns(model) {
-            let kept = match self.prefix {
-                Some(prefix) => Some((prefix.states(&parts, &batch)?.inner(), prefix.layers())),
+            let kept = match self.lower {
+                Some(lower) => Some((lower.states(&parts, &batch)?.inner(), lower.layers())),
                 None => None,
             };
-            let pass = Recomputed {
+            let recomputed = Recomputed {
                 model,
                 batch: &batch,
                 seed: self.seeds[0],
             };
-            let (gradients, losses) = pass.gradients(kept, mean_losses);
+            let (gradients, losses) = recomputed.gradients(kept, mean_losses);
             return Ok((gradients, losses.into_data().iter::<f64>().collect()));
         }
-        let logits = match self.prefix {
-            Some(prefix) => {
-                let states = prefix.states(&parts, &batch)?;
-                model.forward_from(&batch, states, prefix.layers())
+        let logits = match self.lower {
+            Some(lower) => {
+                let states = lower.states(&parts, &batch)?;
+                model.forward_from(&batch, states, lower.layers())
             }
             None => model.forward(&batch),
         };
@@ -190,7 +190,7 @@ mod tests {
             savings: Savings::default(),
             micro_batch: None,
             checkpointing: false,
-            prefix: None,
+            lower: None,
         };
         // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...
         let expected = [vec![1, 2, 3], vec![0, 4, 5, 6]];

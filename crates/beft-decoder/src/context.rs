@@ -3,9 +3,9 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::rotary::Rotary;
 
-/// What all layers need to know of a batch, made once for it.
+/// What the forward pass of every layer needs to know of a batch, made once for it.
 #[derive(Debug)]
-pub(crate) struct Pass<'a> {
+pub(crate) struct ForwardContext<'a> {
     pub(crate) batch: &'a Batch,
     /// For each group what to add to its attention scores.
     pub(crate) masks: Vec<Tensor<4>>,
@@ -14,7 +14,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) rotary: Option<Rotary>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> ForwardContext<'a> {
     /// Of whole inputs, which attend to `prefix` tokens in front of them, and have their positions behind
     /// those (as `past_key_values` does in HF).
     pub(crate) fn of_inputs(batch: &'a Batch, prefix: usize, device: &Device) -> Self {

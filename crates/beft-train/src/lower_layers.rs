@@ -10,17 +10,17 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::loss::Part;
 use crate::{TrainConfig, TrainError};
 
-/// What the lowest layers make of every training example, computed once: training does not change
-/// them, and without dropout below it is the same in every epoch.
-pub(crate) struct Prefix {
+/// A cache of what the lowest layers make of every training example: training does not change them, and
+/// without dropout below their output is the same in every epoch.
+pub(crate) struct LowerLayers {
     layers: usize,
-    rows: Rows,
+    rows: Storage,
     /// Rows of each example, by data set.
     sets: Vec<Vec<Range<usize>>>,
 }
 
-/// Rows of all examples, `[rows, hidden]`, without gradients.
-enum Rows {
+/// Where the rows of all examples are, `[rows, hidden]`, without gradients.
+enum Storage {
     Memory(Tensor<2>),
     File {
         /// Has one position for reading, which the threads of a step take in turns.
@@ -33,8 +33,8 @@ enum Rows {
 /// Examples computed at a time.
 const BATCH: usize = 64;
 
-impl Prefix {
-    /// What the lowest `layers` layers make of the data sets, each computed once, however often it is
+impl LowerLayers {
+    /// Computes what the lowest `layers` layers make of the data sets, each once, however often it is
     /// named; `None` where nothing is to be kept. `on_keep` hears how many bytes it will take, and
     /// whether in a file.
     ///
@@ -121,8 +121,8 @@ impl Prefix {
             }
         }
         let rows = match file {
-            None => Rows::Memory(Tensor::cat(chunks, 0)),
-            Some(file) => Rows::File {
+            None => Storage::Memory(Tensor::cat(chunks, 0)),
+            Some(file) => Storage::File {
                 file: Mutex::new(file),
                 width,
                 device,
@@ -136,7 +136,7 @@ impl Prefix {
         self.layers
     }
 
-    /// The rows of a batch of examples, on the device with gradients; part number `i` is of data set
+    /// Gives the rows of a batch of examples, on the device with gradients; part number `i` is of data set
     /// number `i`.
     ///
     /// # Errors
@@ -153,14 +153,14 @@ impl Prefix {
             self.sets[set][parts[set].chosen[index]].clone()
         });
         let states = match &self.rows {
-            Rows::Memory(rows) => {
+            Storage::Memory(rows) => {
                 let numbers: Vec<i64> = ranges.flatten().map(|row| row as i64).collect();
                 let count = numbers.len();
                 let numbers = TensorData::new(numbers, [count]);
                 let numbers = Tensor::<1, Int>::from_data(numbers, &rows.device());
                 rows.clone().select(0, numbers)
             }
-            Rows::File {
+            Storage::File {
                 file,
                 width,
                 device,
