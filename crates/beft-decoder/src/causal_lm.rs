@@ -4,14 +4,15 @@ use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
 use beft_core::BiasTerm;
-use beft_nn::{Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, multiply};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, bias_of_rows, multiply,
+};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::context::ForwardContext;
-use crate::layer::add_bias;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
@@ -186,7 +187,11 @@ impl DecoderForCausalLM {
         };
         let scores = multiply(hidden, weight);
         match &self.head_bias {
-            Some(bias) => add_bias(scores, &bias.val(), stack_index),
+            Some(bias) => {
+                let (bias, [_, vocab]) = (bias.val(), scores.dims());
+                let rows = bias_of_rows(&bias, vocab, stack_index);
+                scores + rows.unwrap_or_else(|| bias.unsqueeze())
+            }
             None => scores,
         }
     }

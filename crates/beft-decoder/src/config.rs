@@ -1,5 +1,6 @@
 use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
 use beft_core::BiasTerm;
+use beft_nn::Norm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
@@ -74,15 +75,6 @@ pub enum Order {
     PostNorm,
     /// `y = x + attention(n) + mlp(n)` with `n = norm(x)`: GPT-J.
     Parallel,
-}
-
-/// Kind of norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// Layer norm.
-    Layer,
-    /// Root mean square norm, which has no bias of its own.
-    RootMeanSquare,
 }
 
 /// How tokens know their places.

@@ -1,8 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{
-    DropoutSite, Group, LayerBiases, Rows, bias_of_rows, biased_norm, biased_rms_norm, gelu,
-    multiply,
-};
+use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::{gelu_approximate, relu, silu, softmax};
@@ -10,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::DecoderConfig;
 use crate::cache::LayerCache;
-use crate::config::{Activation, Norm, Order};
+use crate::config::{Activation, Order};
 use crate::context::ForwardContext;
 use crate::prefix::KeyValuePrefix;
 
@@ -53,7 +50,7 @@ pub struct DecoderLayer {
     shape: Shape,
 }
 
-/// What of the config a layer computes by.
+/// The part of the config that a layer computes by.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     index: usize,
@@ -187,31 +184,19 @@ impl DecoderLayer {
     }
 
     fn norm1(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
-        let gamma = self.norm1_gamma.val();
-        let bias = self.biases.get(Ln1).val();
-        norm(
-            self.shape.norm,
-            x,
-            gamma,
-            bias,
-            self.shape.epsilon,
-            stack_index,
-        )
+        let Shape { norm, epsilon, .. } = self.shape;
+        self.biases
+            .normalize(Ln1, norm, x, &self.norm1_gamma, epsilon, stack_index)
     }
 
     fn norm2(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
-        let Some(gamma) = &self.norm2_gamma else {
-            return x;
-        };
-        let bias = self.biases.get(Ln2).val();
-        norm(
-            self.shape.norm,
-            x,
-            gamma.val(),
-            bias,
-            self.shape.epsilon,
-            stack_index,
-        )
+        let Shape { norm, epsilon, .. } = self.shape;
+        match &self.norm2_gamma {
+            Some(gamma) => self
+                .biases
+                .normalize(Ln2, norm, x, gamma, epsilon, stack_index),
+            None => x,
+        }
     }
 
     /// `act(x W + m2) W + m3`, or `(silu(x W_gate) * (x W + m2)) W + m3`.
@@ -311,29 +296,4 @@ impl DecoderLayer {
             _ => Tensor::cat(groups, 0),
         }
     }
-}
-
-/// A norm of either kind.
-pub(crate) fn norm(
-    kind: Norm,
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    stack_index: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    match kind {
-        Norm::Layer => biased_norm(x, gamma, bias, epsilon, stack_index),
-        Norm::RootMeanSquare => biased_rms_norm(x, gamma, bias, epsilon, stack_index),
-    }
-}
-
-/// `x + b`, each row with the bias of its index in the stack.
-pub(crate) fn add_bias(
-    x: Tensor<2>,
-    bias: &Tensor<1>,
-    stack_index: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    let [_, width] = x.dims();
-    x + bias_of_rows(bias, width, stack_index).unwrap_or_else(|| bias.clone().unsqueeze())
 }

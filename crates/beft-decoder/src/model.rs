@@ -1,13 +1,13 @@
-use beft_nn::{Batch, DropoutSite, Rows, multiply};
+use beft_nn::{Batch, DropoutSite, Norm, Rows, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 use crate::DecoderConfig;
 use crate::cache::LayerCache;
-use crate::config::{Norm, Positions};
+use crate::config::Positions;
 use crate::context::ForwardContext;
-use crate::layer::{DecoderLayer, norm};
+use crate::layer::DecoderLayer;
 use crate::rotary::RotaryConfig;
 
 /// The backbone of a causal language model: HF `OPTModel`, `LlamaModel`, `Qwen2Model`, `GPTJModel`,
@@ -192,17 +192,10 @@ impl DecoderModel {
         if let Some(gamma) = &self.final_gamma {
             let gamma = gamma.val();
             x = match &self.final_bias {
-                Some(bias) => norm(Norm::Layer, x, gamma, bias.val(), self.epsilon, stack_index),
+                Some(bias) => Norm::Layer.apply(x, gamma, bias.val(), self.epsilon, stack_index),
                 None => {
                     let none = Tensor::zeros(gamma.dims(), &gamma.device());
-                    norm(
-                        Norm::RootMeanSquare,
-                        x,
-                        gamma,
-                        none,
-                        self.epsilon,
-                        stack_index,
-                    )
+                    Norm::RootMeanSquare.apply(x, gamma, none, self.epsilon, stack_index)
                 }
             };
         }

@@ -1,4 +1,4 @@
-use beft_nn::{Batch, DropoutSite, Rows, biased_norm};
+use beft_nn::{Batch, DropoutSite, Norm, Rows};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
@@ -68,7 +68,7 @@ impl EncoderEmbeddings {
         let sum = word + token_type + position;
         let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
         let stack_index = batch.stack().index(Rows::All);
-        let normed = biased_norm(sum, gamma, bias, self.epsilon, stack_index);
+        let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);
         batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All)
     }
 }

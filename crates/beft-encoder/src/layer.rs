@@ -1,5 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Rows, gelu};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
@@ -88,15 +88,18 @@ impl EncoderLayer {
         let attended = self.attend(x.clone(), batch, rows);
         let x = batch.layout().at(rows, x);
         let stack_index = batch.stack().index(rows);
+        let norm = |term, x, gamma| {
+            biases.normalize(term, Norm::Layer, x, gamma, self.epsilon, stack_index)
+        };
         let attended = biases.project(M1, attended, &self.attention_output, stack_index);
         let sum = x + drop(attended, DropoutSite::AttentionOutput(self.index));
-        let h = biases.normalize(Ln1, sum, &self.norm1_gamma, self.epsilon, stack_index);
+        let h = norm(Ln1, sum, &self.norm1_gamma);
 
         let wide = biases.project(M2, h.clone(), &self.intermediate, stack_index);
         let wide = gelu(wide, batch.savings().host_functions);
         let narrow = biases.project(M3, wide, &self.output, stack_index);
         let sum = h + drop(narrow, DropoutSite::Output(self.index));
-        biases.normalize(Ln2, sum, &self.norm2_gamma, self.epsilon, stack_index)
+        norm(Ln2, sum, &self.norm2_gamma)
     }
 
     /// Multi-head self-attention of the queries at `rows` up to, not including, the output

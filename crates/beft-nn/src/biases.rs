@@ -1,8 +1,10 @@
 use beft_core::BiasTerm;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::linear;
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+
+use crate::Norm;
 
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
@@ -86,7 +88,7 @@ impl LayerBiases {
         }
     }
 
-    /// `x W + b` with the bias of `term`, each row with the one of its
+    /// Computes `x W + b` with the bias of `term`, each row with the one of its
     /// [`BiasStack::index`](crate::BiasStack::index). A weight of lower
     /// [`Precision`](crate::Precision) is multiplied in its own; the bias is added in that of `x`.
     ///
@@ -115,8 +117,7 @@ impl LayerBiases {
         multiply(x, weight) + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 
-    /// `norm(x) * gamma + b` over the last axis, with the bias of `term`, each row with the one of its index
-    /// in the stack.
+    /// Normalises `x` with the bias of `term`, each row with the one of its index in the stack.
     ///
     /// # Shapes
     ///
@@ -126,16 +127,17 @@ impl LayerBiases {
     pub fn normalize(
         &self,
         term: BiasTerm,
+        norm: Norm,
         x: Tensor<2>,
         gamma: &Param<Tensor<1>>,
         epsilon: f64,
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
-        biased_norm(x, gamma.val(), self.get(term).val(), epsilon, stack_index)
+        norm.apply(x, gamma.val(), self.get(term).val(), epsilon, stack_index)
     }
 }
 
-/// `x W` in the precision of the weight, given in that of `x`.
+/// Multiplies `x W` in the precision of the weight, and gives it in that of `x`.
 ///
 /// # Shapes
 ///
@@ -149,48 +151,4 @@ pub fn multiply(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     }
     let float = |dtype: DType| FloatDType::from(dtype);
     x.cast(float(lower)).matmul(weight).cast(float(full))
-}
-
-/// `x / rms(x) * gamma + b` over the last axis, each row with the bias of its index in the
-/// stack (HF `LlamaRMSNorm`, which has no bias: `b` is 0 until it is trained).
-///
-/// # Shapes
-///
-/// - x, output: `[rows, hidden]`
-/// - gamma: `[hidden]`
-/// - bias: `[hidden]`, or `[stacked * hidden]`
-/// - stack_index: `[rows]`
-pub fn biased_rms_norm(
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    stack_index: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    let bias =
-        bias_of_rows(&bias, gamma.dims()[0], stack_index).unwrap_or_else(|| bias.unsqueeze());
-    let scale = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
-    x * scale * gamma.unsqueeze() + bias
-}
-
-/// `norm(x) * gamma + b` over the last axis, each row with the bias of its index in the
-/// stack.
-///
-/// # Shapes
-///
-/// - x, output: `[rows, hidden]`
-/// - gamma: `[hidden]`
-/// - bias: `[hidden]`, or `[stacked * hidden]`
-/// - stack_index: `[rows]`
-pub fn biased_norm(
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    stack_index: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    match bias_of_rows(&bias, gamma.dims()[0], stack_index) {
-        Some(rows) => layer_norm(x, gamma, None, epsilon) + rows,
-        None => layer_norm(x, gamma, Some(bias), epsilon),
-    }
 }

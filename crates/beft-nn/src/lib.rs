@@ -18,6 +18,7 @@ mod biases;
 mod device;
 mod host_gelu;
 mod model;
+mod norm;
 mod params;
 mod precision;
 mod savings;
@@ -28,9 +29,10 @@ pub use batch::{
     Batch, BatchLayout, BiasStack, Continuations, DropoutMasks, DropoutSite, Group, MASKED, Rows,
     Scored,
 };
-pub use biases::{LayerBiases, bias_of_rows, biased_norm, biased_rms_norm, multiply};
+pub use biases::{LayerBiases, bias_of_rows, multiply};
 pub use device::DeviceTraits;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
+pub use norm::Norm;
 pub use params::{ParamData, map_params, param_shapes, read_params};
 pub use precision::{Precision, PrecisionError};
 pub use savings::{Padding, Savings};
