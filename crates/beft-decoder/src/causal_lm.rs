@@ -35,7 +35,7 @@ pub struct DecoderForCausalLM {
 
 #[derive(Clone, Copy, Debug)]
 struct Traits {
-    architecture: Architecture,
+    architecture: &'static Architecture,
     terms: &'static [BiasTerm],
     final_bias: bool,
     head_bias: bool,
@@ -48,7 +48,7 @@ fn check_biases(
     files: &TensorFiles,
     report: &LoadReport,
 ) -> Result<(), CheckpointError> {
-    let names = config.architecture.names();
+    let names = config.architecture.names;
     let optional = names.rows.iter().filter(|row| row.optional);
     let biases = optional.filter_map(|row| {
         let (_, term) = row.path.rsplit_once(".biases.")?;
@@ -107,11 +107,14 @@ impl DecoderForCausalLM {
         device: &Device,
     ) -> Result<(Self, LoadReport), CheckpointError> {
         let mut config = DecoderConfig::load(dir)?;
-        let names = config.architecture.names();
+        let names = config.architecture.names;
         // Two tensors that differ are not tied, whatever config.json says (`tie_weights` in `modeling_utils.py`).
-        for (tokens, head) in names.tied {
-            let both = files.contains(tokens) && files.contains(head);
-            config.tied_head &= !both || files.equal(tokens, head)?;
+        let tensor = |path| names.by_path(path).map(|(_, name)| name);
+        if let (Some(tokens), Some(head)) = (tensor("decoder.tokens"), tensor("head"))
+            && files.contains(&tokens)
+            && files.contains(&head)
+        {
+            config.tied_head &= files.equal(&tokens, &head)?;
         }
         let model = Self::init(&config, device);
         let dtype = |_: &str, shape: &[usize]| match shape.len() {
@@ -145,13 +148,13 @@ impl DecoderForCausalLM {
     }
 
     /// Which architecture it is of.
-    pub fn architecture(&self) -> Architecture {
+    pub fn architecture(&self) -> &'static Architecture {
         self.traits.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.traits.architecture.names()
+        self.traits.architecture.names
     }
 
     /// Scores of all tokens to follow each row.

@@ -8,7 +8,7 @@
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know nothing of
 //! training or tasks.
 
-mod architecture;
+pub mod architectures;
 mod cache;
 mod causal_lm;
 mod config;
@@ -16,14 +16,12 @@ mod context;
 mod fields;
 mod generate;
 mod generation;
-mod keys;
 mod layer;
 mod model;
-mod names;
 mod prefix;
 mod rotary;
 
-pub use architecture::Architecture;
+pub use architectures::Architecture;
 pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
 pub use beft_nn as nn;
@@ -32,9 +30,7 @@ pub use causal_lm::DecoderForCausalLM;
 pub use config::{Activation, DecoderConfig, Order, Positions};
 pub use generate::GenerateOptions;
 pub use generation::GenerationSettings;
-pub use keys::config_keys;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;
-pub use names::{GPT2_NAMES, GPTJ_NAMES, LLAMA_NAMES, OPT_NAMES};
 pub use prefix::KeyValuePrefix;
 pub use rotary::{RotaryConfig, Scaling};

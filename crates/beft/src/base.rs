@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{BiasTerm, Encoding};
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions, config_keys};
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
 use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::Precision;
 use beft_tasks::{ModelKind, PromptTask, Task, TaskError};
@@ -79,7 +79,7 @@ pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
 /// Whether a model folder holds a causal language model.
 fn is_decoder(dir: &ModelDir) -> Result<bool, CheckpointError> {
     let found = dir.model_type()?;
-    let decoders = beft_decoder::Architecture::SUPPORTED;
+    let decoders = beft_decoder::architectures::ALL.map(|known| known.model_type);
     let encoders = Architecture::SUPPORTED;
     match (
         decoders.contains(&found.as_str()),
@@ -116,7 +116,7 @@ impl Base {
         };
         let mut notes = match &config {
             ModelConfig::Encoder(_) => dir.unknown_keys(&EncoderConfig::keys())?,
-            ModelConfig::Decoder(config) => dir.unknown_keys(&config_keys(config.architecture))?,
+            ModelConfig::Decoder(config) => dir.unknown_keys(config.architecture.keys)?,
         };
         let tokenizer = dir.tokenizer(WHOLE)?.with_rows(vocabulary);
         notes.extend(tokenizer.notes().iter().cloned());

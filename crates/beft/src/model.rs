@@ -50,7 +50,7 @@ impl Model {
     pub fn hf_class(&self) -> &'static str {
         match self {
             Self::Encoder(model) => model.architecture().classifier_class(),
-            Self::Decoder(model) => model.architecture().causal_lm_class(),
+            Self::Decoder(model) => model.architecture().causal_lm_class,
         }
     }
 
