@@ -250,7 +250,7 @@ impl DecoderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::architectures::{LLAMA, OPT, QWEN2};
+    use crate::architectures::{LLAMA, MISTRAL, OPT, QWEN2};
 
     fn read(architecture: &'static Architecture, json: &str) -> Result<DecoderConfig, String> {
         DecoderConfig::read(architecture, &serde_json::from_str(json).unwrap())
@@ -288,6 +288,25 @@ mod tests {
         ] {
             assert!(error(more).contains(name), "{}", error(more));
         }
+        let mistral = |window: &str| {
+            let more =
+                format!(r#""num_key_value_heads": null, "max_position_embeddings": 64{window}"#);
+            read(&MISTRAL, &format!("{{{SIZES}, {more}}}"))
+        };
+        for window in [
+            "",
+            r#", "sliding_window": null"#,
+            r#", "sliding_window": 64"#,
+        ] {
+            assert_eq!(mistral(window).unwrap().key_value_heads, 4);
+        }
+        let error = mistral(r#", "sliding_window": 63"#).unwrap_err();
+        assert!(
+            error.contains("`sliding_window` is 63") && error.contains("cut"),
+            "{error}"
+        );
+        let error = read(&MISTRAL, &format!("{{{SIZES}}}")).unwrap_err();
+        assert!(error.contains("`sliding_window` is 4096"), "{error}");
         let error = read(&OPT, "{}").unwrap_err();
         assert!(error.contains("hidden_size"), "{error}");
     }

@@ -12,7 +12,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use crate::{Architecture, EncoderConfig, EncoderModel};
+use crate::{Architecture, EncoderConfig, EncoderModel, Family};
 
 /// A linear layer with its bias, outside the transformer layers.
 #[derive(Module, Debug)]
@@ -78,7 +78,7 @@ pub struct EncoderForSequenceClassification {
     dropout: Dropout,
     classes: usize,
     #[module(skip)]
-    architecture: Architecture,
+    architecture: &'static Architecture,
 }
 
 impl EncoderForSequenceClassification {
@@ -91,7 +91,7 @@ impl EncoderForSequenceClassification {
             classifier: Dense::init(hidden, classes, config, device),
             dropout: DropoutConfig::new(config.classifier_dropout()).init(),
             classes,
-            architecture: config.model_type,
+            architecture: config.architecture,
         }
     }
 
@@ -103,13 +103,13 @@ impl EncoderForSequenceClassification {
     }
 
     /// Which architecture it is of.
-    pub fn architecture(&self) -> Architecture {
+    pub fn architecture(&self) -> &'static Architecture {
         self.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.architecture.names()
+        self.architecture.names
     }
 
     /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
@@ -168,13 +168,13 @@ impl BiasModel for EncoderForSequenceClassification {
 
     fn bias_layout(&self) -> BiasLayout {
         let with_all = &["encoder.embeddings.norm_bias"];
-        match self.architecture {
-            Architecture::Bert => BiasLayout {
+        match self.architecture.family {
+            Family::Bert => BiasLayout {
                 with_any: &["pooler.bias"],
                 with_all,
                 head: &["classifier.weight", "classifier.bias"],
             },
-            Architecture::Roberta => BiasLayout {
+            Family::Roberta => BiasLayout {
                 with_any: &[],
                 with_all,
                 head: &[
@@ -213,9 +213,9 @@ impl SequenceClassifier for EncoderForSequenceClassification {
             hidden
         };
         let drop = |x, site| batch.drop_rows(&self.dropout, site, x, Rows::First);
-        let first = match self.architecture {
-            Architecture::Bert => first,
-            Architecture::Roberta => drop(first, DropoutSite::HeadInput),
+        let first = match self.architecture.family {
+            Family::Bert => first,
+            Family::Roberta => drop(first, DropoutSite::HeadInput),
         };
         let pooled = self.pooler.forward(first, batch).tanh();
         let scores = self

@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 
-use crate::{Architecture, EncoderConfig};
+use crate::{EncoderConfig, Family};
 
 /// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. RoBERTa
 /// (`RobertaEmbeddings`) counts positions from behind the padding token's, and has one segment.
@@ -38,7 +38,7 @@ impl EncoderEmbeddings {
             dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
             epsilon: config.layer_norm_eps,
             first_position: config.first_position(),
-            segments: config.model_type == Architecture::Bert,
+            segments: config.architecture.family == Family::Bert,
         }
     }
 

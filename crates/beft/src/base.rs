@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{BiasTerm, Encoding};
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
-use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, Family};
 use beft_nn::Precision;
 use beft_tasks::{ModelKind, PromptTask, Task, TaskError};
 use burn::tensor::Device;
@@ -80,7 +80,7 @@ pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
 fn is_decoder(dir: &ModelDir) -> Result<bool, CheckpointError> {
     let found = dir.model_type()?;
     let decoders = beft_decoder::architectures::ALL.map(|known| known.model_type);
-    let encoders = Architecture::SUPPORTED;
+    let encoders = beft_encoder::architectures::ALL.map(|known| known.model_type);
     match (
         decoders.contains(&found.as_str()),
         encoders.contains(&found.as_str()),
@@ -234,10 +234,10 @@ impl Base {
     pub fn kind(&self) -> ModelKind {
         match &self.config {
             ModelConfig::Decoder(_) => ModelKind::Base,
-            ModelConfig::Encoder(config) => match config.model_type {
-                Architecture::Roberta => ModelKind::Roberta,
-                Architecture::Bert if config.hidden_size >= 1024 => ModelKind::Large,
-                Architecture::Bert => ModelKind::Base,
+            ModelConfig::Encoder(config) => match config.architecture.family {
+                Family::Roberta => ModelKind::Roberta,
+                Family::Bert if config.hidden_size >= 1024 => ModelKind::Large,
+                Family::Bert => ModelKind::Base,
             },
         }
     }
@@ -247,10 +247,10 @@ impl Base {
         let ModelConfig::Encoder(config) = &self.config else {
             return None;
         };
-        match (config.model_type, config.hidden_size) {
-            (Architecture::Bert, 768) => Some(100_000),
-            (Architecture::Bert, 1024) => Some(280_000),
-            (Architecture::Roberta, 768) => Some(105_000),
+        match (config.architecture.family, config.hidden_size) {
+            (Family::Bert, 768) => Some(100_000),
+            (Family::Bert, 1024) => Some(280_000),
+            (Family::Roberta, 768) => Some(105_000),
             _ => None,
         }
     }
@@ -368,7 +368,7 @@ impl Base {
             }
         }
         let segments = match &self.config {
-            ModelConfig::Encoder(config) => config.model_type == Architecture::Bert,
+            ModelConfig::Encoder(config) => config.architecture.family == Family::Bert,
             ModelConfig::Decoder(_) => false,
         };
         Ok(Encoded {

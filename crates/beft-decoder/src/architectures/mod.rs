@@ -4,6 +4,7 @@
 mod gpt2;
 mod gptj;
 mod llama;
+mod mistral;
 mod opt;
 mod qwen2;
 
@@ -19,11 +20,12 @@ use crate::fields::Fields;
 pub use gpt2::GPT2;
 pub use gptj::GPTJ;
 pub use llama::LLAMA;
+pub use mistral::MISTRAL;
 pub use opt::OPT;
 pub use qwen2::QWEN2;
 
 /// Every architecture.
-pub const ALL: [&Architecture; 5] = [&OPT, &LLAMA, &QWEN2, &GPTJ, &GPT2];
+pub const ALL: [&Architecture; 6] = [&OPT, &LLAMA, &QWEN2, &MISTRAL, &GPTJ, &GPT2];
 
 /// An architecture of causal language models in Hugging Face's layout.
 pub struct Architecture {
