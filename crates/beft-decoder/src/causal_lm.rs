@@ -30,15 +30,9 @@ pub struct DecoderForCausalLM {
     pub head_bias: Option<Param<Tensor<1>>>,
     candidates: usize,
     #[module(skip)]
-    traits: Traits,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Traits {
     architecture: &'static Architecture,
+    #[module(skip)]
     terms: &'static [BiasTerm],
-    final_bias: bool,
-    head_bias: bool,
 }
 
 /// Fails where the checkpoint has a bias that config.json does not give the architecture, or lacks one that it
@@ -77,15 +71,10 @@ impl DecoderForCausalLM {
     /// A newly initialised model; values are drawn when first used.
     pub fn init(config: &DecoderConfig, device: &Device) -> Self {
         let (narrow, vocab) = (config.embedding_size, config.vocab_size);
-        let decoder = DecoderModel::init(config, device);
         Self {
-            traits: Traits {
-                architecture: config.architecture,
-                terms: config.terms(),
-                final_bias: decoder.final_bias.is_some(),
-                head_bias: config.head_bias,
-            },
-            decoder,
+            architecture: config.architecture,
+            terms: config.terms(),
+            decoder: DecoderModel::init(config, device),
             head: (!config.tied_head).then(|| config.weight_init().init([narrow, vocab], device)),
             head_bias: config
                 .head_bias
@@ -149,12 +138,12 @@ impl DecoderForCausalLM {
 
     /// Which architecture it is of.
     pub fn architecture(&self) -> &'static Architecture {
-        self.traits.architecture
+        self.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.traits.architecture.names
+        self.architecture.names
     }
 
     /// Scores of all tokens to follow each row.
@@ -163,13 +152,13 @@ impl DecoderForCausalLM {
     ///
     /// - output: `[rows, vocab]`
     pub fn forward_all(&self, batch: &Batch) -> Tensor<2> {
-        let device = batch.layout().device();
-        let rows = Tensor::<1, Int>::arange(0..batch.layout().rows() as i64, &device);
+        let device = batch.layout.device();
+        let rows = Tensor::<1, Int>::arange(0..batch.layout.rows() as i64, &device);
         let context = self.decoder.context(batch);
         let hidden = self
             .decoder
             .last(&context, self.decoder.embed(&context), 0, &rows);
-        self.logits(hidden, batch.stack().index(Rows::All))
+        self.logits(hidden, batch.stack.index(Rows::All))
     }
 
     /// The output head.
@@ -208,7 +197,7 @@ impl BiasModel for DecoderForCausalLM {
     fn bias_layout(&self) -> BiasLayout {
         BiasLayout {
             with_any: &[],
-            with_all: match (self.traits.final_bias, self.traits.head_bias) {
+            with_all: match (self.decoder.final_bias.is_some(), self.head_bias.is_some()) {
                 (true, true) => &["decoder.final_bias", "head_bias"],
                 (true, false) => &["decoder.final_bias"],
                 (false, true) => &["head_bias"],
@@ -219,7 +208,7 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn terms(&self) -> &'static [BiasTerm] {
-        self.traits.terms
+        self.terms
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -239,18 +228,18 @@ impl DecoderForCausalLM {
     /// If no token of the batch is to be predicted.
     fn score(&self, context: &ForwardContext<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
         let batch = context.batch;
-        let device = batch.layout().device();
-        let scored = batch.continuations().scored(&device);
+        let device = batch.layout.device();
+        let scored = batch.continuations.scored(&device);
         let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
         let hidden = self.decoder.last(context, hidden, layers, &scored.rows);
-        let stack_index = batch.stack().index(Rows::All);
+        let stack_index = batch.stack.index(Rows::All);
         let stack_index =
             stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
         let log_probabilities = log_softmax(self.logits(hidden, stack_index.as_ref()), 1);
         let tokens = scored.ids.dims()[0];
         let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
         batch
-            .layout()
+            .layout
             .to_input_order(scored.means(own.reshape([tokens])))
     }
 }

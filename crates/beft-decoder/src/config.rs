@@ -10,7 +10,7 @@ use crate::rotary::RotaryConfig;
 
 /// What the computation of a causal language model depends on, read from the `config.json` of any
 /// [`Architecture`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct DecoderConfig {
     /// Which architecture.
     pub architecture: &'static Architecture,

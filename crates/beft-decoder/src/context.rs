@@ -15,12 +15,12 @@ pub(crate) struct ForwardContext<'a> {
 }
 
 impl<'a> ForwardContext<'a> {
-    /// Of whole inputs, which attend to `prefix` tokens in front of them, and have their positions behind
-    /// those (as `past_key_values` does in HF).
+    /// Makes the context of whole inputs, which attend to `prefix` tokens in front of them, and have their
+    /// positions behind those (as `past_key_values` does in HF).
     pub(crate) fn of_inputs(batch: &'a Batch, prefix: usize, device: &Device) -> Self {
         let masks = batch
-            .continuations()
-            .causal_masks(batch.layout().groups(), device);
+            .continuations
+            .causal_masks(batch.layout.groups(), device);
         let masks = masks.into_iter().map(|mask| {
             let [inputs, one, length, _] = mask.dims();
             match prefix {
@@ -35,8 +35,8 @@ impl<'a> ForwardContext<'a> {
             batch,
             masks: masks.collect(),
             positions: match prefix {
-                0 => batch.layout().positions(),
-                _ => batch.layout().positions() + prefix as i64,
+                0 => batch.layout.positions(),
+                _ => batch.layout.positions() + prefix as i64,
             },
             rotary: None,
         }
@@ -44,7 +44,7 @@ impl<'a> ForwardContext<'a> {
 
     /// More than any position behind `prefix` tokens.
     pub(crate) fn longest(&self, prefix: usize) -> usize {
-        let lengths = self.batch.layout().groups().iter().map(Group::length);
+        let lengths = self.batch.layout.groups().iter().map(Group::length);
         prefix + lengths.max().unwrap_or(1)
     }
 }

@@ -128,7 +128,7 @@ impl DecoderForCausalLM {
             .rotary()
             .map(|rotary| rotary.table(prefix + longest + options.max_new_tokens, &device));
         let context = model.decoder.context(&batch);
-        let rows = batch.continuations().last_prompt_rows(&device);
+        let rows = batch.continuations.last_prompt_rows(&device);
         let hidden = model.decoder.last_cached(&context, &rows, &mut cache);
         let mut next = options.next(model.logits(hidden, None), prompts, &texts, 0);
 

@@ -32,7 +32,7 @@ pub struct DecoderLayer {
     pub norm1_gamma: Param<Tensor<1>>,
     /// `[hidden, intermediate]`.
     pub intermediate: Param<Tensor<2>>,
-    /// Of a gated feed-forward block, `[hidden, intermediate]`.
+    /// The gate of a gated feed-forward block, `[hidden, intermediate]`.
     pub gate: Option<Param<Tensor<2>>>,
     /// The gate's own bias, which is never tuned, `[intermediate]`.
     pub gate_bias: Option<Param<Tensor<1>>>,
@@ -139,7 +139,7 @@ impl DecoderLayer {
             Some(rows) => x.select(0, rows.clone()),
             None => x,
         };
-        let stack_index = context.batch.stack().index(Rows::All);
+        let stack_index = context.batch.stack.index(Rows::All);
         let some = stack_index.map(|stack_index| match only {
             Some(rows) => stack_index.clone().select(0, rows.clone()),
             None => stack_index.clone(),
@@ -214,7 +214,7 @@ impl DecoderLayer {
             }
         });
         let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
-        let host = context.batch.savings().host_functions;
+        let host = context.batch.savings.host_functions;
         let wide = match (self.shape.activation, gate) {
             (_, Some(gate)) => silu(gate) * wide,
             (Activation::Relu, None) => relu(wide),
@@ -242,7 +242,7 @@ impl DecoderLayer {
             head_dim,
             ..
         } = self.shape;
-        let stack_index = context.batch.stack().index(Rows::All);
+        let stack_index = context.batch.stack.index(Rows::All);
         let mut k = self.biases.project(K, x.clone(), &self.key, stack_index);
         let v = self.biases.project(V, x.clone(), &self.value, stack_index);
         let mut q = self.biases.project(Q, x, &self.query, stack_index);
@@ -289,7 +289,7 @@ impl DecoderLayer {
                     .reshape([inputs, length, heads * head_dim]),
             )
         };
-        let groups = context.batch.layout().groups().iter().zip(&context.masks);
+        let groups = context.batch.layout.groups().iter().zip(&context.masks);
         let mut groups: Vec<Tensor<2>> = groups.map(&mut attend).collect();
         match groups.len() {
             1 => groups.remove(0),

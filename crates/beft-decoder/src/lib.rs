@@ -1,7 +1,7 @@
 //! Causal language models, computed exactly as Hugging Face `transformers` computes them, with their
 //! biases within reach.
 //!
-//! * [`DecoderForCausalLM`]: OPT, LLaMA, Qwen2, GPT-J or GPT-2 (`model_type` in config.json decides), with
+//! * [`DecoderForCausalLM`]: OPT, LLaMA, Qwen2, Mistral, GPT-J or GPT-2 (`model_type` in config.json decides), with
 //!   all eight bias terms in every layer, zero where the architecture has none.
 //! * [`DecoderForCausalLM::generate`]: greedy generation with a cache of keys and values.
 //!

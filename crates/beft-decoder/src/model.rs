@@ -82,7 +82,7 @@ impl DecoderModel {
 
     /// What all layers need to know of a batch of whole inputs.
     pub(crate) fn context<'a>(&self, batch: &'a Batch) -> ForwardContext<'a> {
-        let device = batch.layout().device();
+        let device = batch.layout.device();
         let mut context = ForwardContext::of_inputs(batch, self.prefix_len(), &device);
         if let Some(rotary) = self.rotary() {
             let table = rotary.table(context.longest(self.prefix_len()), &device);
@@ -108,7 +108,7 @@ impl DecoderModel {
             DType::F32 => x,
             _ => x.cast(FloatDType::F32),
         };
-        let mut x = full(self.tokens.val().select(0, context.batch.layout().ids()));
+        let mut x = full(self.tokens.val().select(0, context.batch.layout.ids()));
         if let Some(project) = &self.project_in {
             x = multiply(x, project.val());
         }
@@ -156,8 +156,8 @@ impl DecoderModel {
         let hidden = self.run(context, hidden, done..last);
         let layer = &self.layers[last];
         // Dropout's masks are by input and row: with them the last layer is computed whole.
-        let partly = context.batch.savings().first_token
-            && !(layer.drops() && hidden.device().is_autodiff());
+        let partly =
+            context.batch.savings.first_token && !(layer.drops() && hidden.device().is_autodiff());
         let hidden = match partly {
             true => layer.forward(hidden, context, Some(rows), None),
             false => {
@@ -165,7 +165,7 @@ impl DecoderModel {
                 hidden.select(0, rows.clone())
             }
         };
-        let stack_index = context.batch.stack().index(Rows::All);
+        let stack_index = context.batch.stack.index(Rows::All);
         let stack_index =
             stack_index.map(|stack_index| stack_index.clone().select(0, rows.clone()));
         self.finish(hidden, stack_index.as_ref())

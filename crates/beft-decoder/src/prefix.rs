@@ -45,7 +45,7 @@ impl DecoderForCausalLM {
         );
         let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
         let context = model.decoder.context(&batch);
-        let rows = batch.continuations().last_prompt_rows(&device);
+        let rows = batch.continuations.last_prompt_rows(&device);
         model.decoder.last_cached(&context, &rows, &mut cache);
         for (layer, cache) in self.decoder.layers.iter_mut().zip(cache) {
             layer.prefix = cache.into_filled().map(|filled| {

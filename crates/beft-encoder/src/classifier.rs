@@ -41,7 +41,7 @@ impl Dense {
     fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let ([inputs, d_in], [all_in, d_out]) = (x.dims(), weight.dims());
-        let biases = bias_of_rows(&bias, d_out, batch.stack().index(Rows::First));
+        let biases = bias_of_rows(&bias, d_out, batch.stack.index(Rows::First));
         if all_in == d_in {
             return match biases {
                 Some(biases) => linear(x, weight, None) + biases,
@@ -49,14 +49,14 @@ impl Dense {
             };
         }
         // In input order those with the same biases follow one another.
-        let stacked = batch.stack().count();
+        let stacked = batch.stack.count();
         let x = batch
-            .layout()
+            .layout
             .to_input_order(x)
             .reshape([stacked, inputs / stacked, d_in]);
         let product = x.matmul(weight.reshape([stacked, d_in, d_out]));
         let product = batch
-            .layout()
+            .layout
             .to_batch_order(product.reshape([inputs, d_out]));
         product + biases.unwrap_or_else(|| bias.unsqueeze())
     }
@@ -221,7 +221,7 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         let scores = self
             .classifier
             .forward(drop(pooled, DropoutSite::Head), batch);
-        batch.layout().to_input_order(scores)
+        batch.layout.to_input_order(scores)
     }
 
     fn drops_below(&self, layers: usize) -> bool {

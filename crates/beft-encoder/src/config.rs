@@ -8,7 +8,7 @@ use crate::architectures::{ALL, Architecture, BERT, Family};
 
 /// The fields of a BERT or RoBERTa `config.json` that the computation depends on, under HF's names
 /// (`BertConfig` in `configuration_bert.py`, `RobertaConfig`) with HF's defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EncoderConfig {
     /// Which architecture; `model_type` in the file.
     #[serde(rename = "model_type", with = "crate::architectures")]

@@ -54,20 +54,20 @@ impl EncoderEmbeddings {
     ///
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
-        let word = self.word.val().select(0, batch.layout().ids());
+        let word = self.word.val().select(0, batch.layout.ids());
         let token_type = if self.segments {
-            self.token_type.val().select(0, batch.layout().type_ids())
+            self.token_type.val().select(0, batch.layout.type_ids())
         } else {
             self.token_type.val().narrow(0, 0, 1)
         };
         let position = match self.first_position {
-            0 => batch.layout().positions(),
-            first => batch.layout().positions() + first as i64,
+            0 => batch.layout.positions(),
+            first => batch.layout.positions() + first as i64,
         };
         let position = self.position.val().select(0, position);
         let sum = word + token_type + position;
         let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
-        let stack_index = batch.stack().index(Rows::All);
+        let stack_index = batch.stack.index(Rows::All);
         let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);
         batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All)
     }

@@ -86,8 +86,8 @@ impl EncoderLayer {
         let biases = &self.biases;
         let drop = |x, site| batch.drop_rows(&self.hidden_dropout, site, x, rows);
         let attended = self.attend(x.clone(), batch, rows);
-        let x = batch.layout().at(rows, x);
-        let stack_index = batch.stack().index(rows);
+        let x = batch.layout.at(rows, x);
+        let stack_index = batch.stack.index(rows);
         let norm = |term, x, gamma| {
             biases.normalize(term, Norm::Layer, x, gamma, self.epsilon, stack_index)
         };
@@ -96,7 +96,7 @@ impl EncoderLayer {
         let h = norm(Ln1, sum, &self.norm1_gamma);
 
         let wide = biases.project(M2, h.clone(), &self.intermediate, stack_index);
-        let wide = gelu(wide, batch.savings().host_functions);
+        let wide = gelu(wide, batch.savings.host_functions);
         let narrow = biases.project(M3, wide, &self.output, stack_index);
         let sum = h + drop(narrow, DropoutSite::Output(self.index));
         norm(Ln2, sum, &self.norm2_gamma)
@@ -114,11 +114,11 @@ impl EncoderLayer {
         let head_dim = hidden / self.heads;
         let project = |term, x, weight, rows| {
             self.biases
-                .project(term, x, weight, batch.stack().index(rows))
+                .project(term, x, weight, batch.stack.index(rows))
         };
         let k = project(K, x.clone(), &self.key, Rows::All);
         let v = project(V, x.clone(), &self.value, Rows::All);
-        let q = project(Q, batch.layout().at(rows, x), &self.query, rows);
+        let q = project(Q, batch.layout.at(rows, x), &self.query, rows);
         let q = q * (1.0 / (head_dim as f64).sqrt());
 
         let heads = |grid: Tensor<3>| {
@@ -146,7 +146,7 @@ impl EncoderLayer {
                 Rows::First => attended.reshape([size, hidden]),
             }
         };
-        let mut groups: Vec<Tensor<2>> = batch.layout().groups().iter().map(attend).collect();
+        let mut groups: Vec<Tensor<2>> = batch.layout.groups().iter().map(attend).collect();
         match groups.len() {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),

@@ -69,24 +69,26 @@ impl LowerLayers {
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
         let rows_of = |tokens: usize| if only_first { 1 } else { tokens };
-        let mut sets: Vec<Vec<Range<usize>>> = vec![Vec::new(); data.len()];
-        let mut distinct = Vec::new();
-        for (index, set) in data.iter().enumerate() {
-            if data[..index]
-                .iter()
-                .all(|other| !std::ptr::eq(*other, *set))
-            {
-                distinct.push(index);
-            }
-        }
-        let examples = distinct.iter().flat_map(|index| &data[*index].encodings);
+        // For each data set the first that is the same.
+        let same = |set: &&EncodedSet| data.iter().position(|other| std::ptr::eq(*other, *set));
+        let firsts: Vec<Option<usize>> = data.iter().map(same).collect();
+        let distinct = |index: &usize| firsts[*index] == Some(*index);
+        let examples = (0..data.len()).filter(distinct);
+        let examples = examples.flat_map(|index| &data[index].encodings);
         let all_rows: usize = examples.map(|e| rows_of(e.len())).sum();
 
         let (mut chunks, mut file, mut rows) = (Vec::new(), None, 0);
         let mut on_keep = Some(on_keep);
         let mut width = 0;
-        for index in distinct {
-            for encodings in data[index].encodings.chunks(BATCH) {
+        let mut sets: Vec<Vec<Range<usize>>> = Vec::new();
+        for (set, first) in data.iter().zip(&firsts) {
+            let index = sets.len();
+            if let Some(computed) = first.and_then(|first| sets.get(first).cloned()) {
+                sets.push(computed);
+                continue;
+            }
+            sets.push(Vec::new());
+            for encodings in set.encodings.chunks(BATCH) {
                 let batch = Batch::new(encodings, config.savings, &device);
                 let chunk = model.hidden(&batch, layers);
                 if let Some(on_keep) = on_keep.take() {
@@ -99,8 +101,7 @@ impl LowerLayers {
                 let parts = &mut sets[index];
                 let first = parts.len();
                 parts.resize(first + encodings.len(), 0..0);
-                for (example, length) in batch.layout().order().iter().zip(batch.layout().lengths())
-                {
+                for (example, length) in batch.layout.order().iter().zip(batch.layout.lengths()) {
                     let count = rows_of(*length);
                     parts[first + example] = rows..rows + count;
                     rows += count;
@@ -112,11 +113,6 @@ impl LowerLayers {
                         let bytes: Vec<u8> = chunk.iter().flat_map(f32::to_le_bytes).collect();
                         file.write_all(&bytes)?;
                     }
-                }
-            }
-            for other in index + 1..data.len() {
-                if std::ptr::eq(data[other], data[index]) {
-                    sets[other] = sets[index].clone();
                 }
             }
         }
@@ -148,7 +144,7 @@ impl LowerLayers {
         batch: &Batch,
     ) -> Result<Tensor<2>, TrainError> {
         let each = parts[0].chosen.len();
-        let ranges = batch.layout().order().iter().map(|input| {
+        let ranges = batch.layout.order().iter().map(|input| {
             let (set, index) = (input / each, input % each);
             self.sets[set][parts[set].chosen[index]].clone()
         });

@@ -15,7 +15,7 @@ use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
 
-/// What one pass over the data gave.
+/// The results of one epoch, a pass over the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.

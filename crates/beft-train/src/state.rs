@@ -52,6 +52,16 @@ const OPTIMIZER: &str = "optimizer";
 const VALUE: &str = "value.";
 const BEST: &str = "best.";
 
+impl Checkpoint {
+    /// The error that says why the file is of no use.
+    pub(crate) fn failed(&self, reason: String) -> TrainError {
+        TrainError::Checkpoint {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
 impl State {
     /// The state of `model` and `optimizer`, in which the trainings `sets` have come to `runs`.
     pub(crate) fn of<M: BiasModel>(
@@ -72,10 +82,7 @@ impl State {
 
     /// Writes the file whole or not at all.
     pub(crate) fn save(self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         let header = Header {
             identity: checkpoint.identity.clone(),
             runs: self.runs,
@@ -104,10 +111,7 @@ impl State {
 
     /// Reads the file; `None` when there is none.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         let file = match fs::read(&checkpoint.path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -168,10 +172,7 @@ impl State {
         optimizer: ModuleOptimizer,
         checkpoint: &Checkpoint,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         let model = self.with_values(model, &self.values).map_err(fail)?;
         let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
         let optimizer = optimizer

@@ -10,12 +10,12 @@ use crate::select::learns;
 
 /// The examples of one step, and how they are computed.
 pub(crate) struct Step<'a> {
-    /// Of each training equally many.
+    /// The examples of each training, equally many of each.
     pub(crate) parts: Vec<Part<'a>>,
     /// Each training's seed of dropout.
     pub(crate) seeds: Vec<u64>,
     pub(crate) savings: Savings,
-    /// Of each training at most so many are computed at a time.
+    /// The number of examples of each training that are computed at a time at most; `None` for all.
     pub(crate) micro_batch: Option<usize>,
     /// Whether layers are computed anew in the backward pass.
     pub(crate) checkpointing: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Step<'a> {
 type Gradients = (GradientsParams, Vec<f64>);
 
 impl Step<'_> {
-    /// Forward and backward pass. Where the backend's operations keep one core busy, each core does that
+    /// Computes forward and backward. Where the backend's operations keep one core busy, each core does that
     /// for some of the examples of each training.
     ///
     /// # Errors

@@ -117,7 +117,7 @@ const KEYS: KeyTable = KeyTable {
     ],
 };
 
-/// Those of the architectures made from LLaMA too.
+/// The tensor names of LLaMA and of the architectures made from it.
 #[rustfmt::skip]
 pub(super) const NAMES: NameTable = NameTable {
     backbone_prefix: "model.",

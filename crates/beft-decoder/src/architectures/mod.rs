@@ -8,8 +8,6 @@ mod mistral;
 mod opt;
 mod qwen2;
 
-use std::fmt;
-
 use beft_checkpoint::rows::same;
 use beft_checkpoint::{KeyTable, NameTable, Stored, TensorName};
 
@@ -28,6 +26,7 @@ pub use qwen2::QWEN2;
 pub const ALL: [&Architecture; 6] = [&OPT, &LLAMA, &QWEN2, &MISTRAL, &GPTJ, &GPT2];
 
 /// An architecture of causal language models in Hugging Face's layout.
+#[derive(Debug)]
 pub struct Architecture {
     /// Its name in config.json (`model_type`).
     pub model_type: &'static str,
@@ -52,18 +51,6 @@ impl Architecture {
     pub fn fuses_projections(&self) -> bool {
         let mut rows = self.names.rows.iter();
         rows.any(|row| matches!(row.stored, Stored::Third(_)))
-    }
-}
-
-impl PartialEq for Architecture {
-    fn eq(&self, other: &Self) -> bool {
-        self.model_type == other.model_type
-    }
-}
-
-impl fmt::Debug for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.model_type)
     }
 }
 

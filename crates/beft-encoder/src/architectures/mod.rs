@@ -1,8 +1,6 @@
 //! The architectures that can be computed: HF's class, tensor names, and which computation they share. [`ALL`] lists
 //! them.
 
-use std::fmt;
-
 use beft_checkpoint::NameTable;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
@@ -46,6 +44,7 @@ pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 pub const ALL: [&Architecture; 4] = [&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT];
 
 /// An architecture of encoders in Hugging Face's layout.
+#[derive(Debug)]
 pub struct Architecture {
     /// Its name in config.json (`model_type`).
     pub model_type: &'static str,
@@ -71,18 +70,6 @@ impl Architecture {
     /// Finds an architecture by its name in config.json.
     pub fn named(model_type: &str) -> Option<&'static Self> {
         ALL.into_iter().find(|known| known.model_type == model_type)
-    }
-}
-
-impl PartialEq for Architecture {
-    fn eq(&self, other: &Self) -> bool {
-        self.model_type == other.model_type
-    }
-}
-
-impl fmt::Debug for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.model_type)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Scored {
     pub rows: Tensor<1, Int>,
     /// The tokens, `[tokens]`.
     pub ids: Tensor<1, Int>,
-    /// For each input and place of a continuation the numbers of its tokens, `[inputs * most, longest]`.
+    /// For each input and each of its continuations the numbers of its tokens, `[inputs * most, longest]`.
     numbers: Tensor<1, Int>,
     /// What each of them counts, `[inputs * most, longest]`: the shares of a mean.
     shares: Tensor<2>,
@@ -52,9 +52,9 @@ impl Scored {
 }
 
 impl Continuations {
-    /// Finds those of inputs, given in input order.
-    pub(super) fn of(encodings: &[&Encoding], layout: &BatchLayout) -> Self {
-        let of = |(input, first): (&usize, usize)| {
+    /// Finds those of inputs, given in input order, whose rows begin at `first_rows` in batch order.
+    pub(super) fn of(encodings: &[&Encoding], layout: &BatchLayout, first_rows: &[i64]) -> Self {
+        let of = |(input, first): (&usize, &i64)| {
             let encoding = encodings[*input];
             let mut end = encoding.prompt_len();
             let mut scored = Vec::new();
@@ -65,17 +65,12 @@ impl Continuations {
             Input {
                 prompt: encoding.prompt_len(),
                 branches: encoding.branches.clone(),
-                first,
+                first: *first as usize,
                 scored,
             }
         };
         Self {
-            inputs: layout
-                .order()
-                .iter()
-                .zip(layout.first_row_numbers())
-                .map(of)
-                .collect(),
+            inputs: layout.order().iter().zip(first_rows).map(of).collect(),
         }
     }
 
@@ -186,9 +181,9 @@ mod tests {
     }
 
     fn masks(batch: &Batch) -> Vec<Tensor<4>> {
-        let layout = batch.layout();
+        let layout = &batch.layout;
         batch
-            .continuations()
+            .continuations
             .causal_masks(layout.groups(), &layout.device())
     }
 
@@ -206,7 +201,7 @@ mod tests {
         let device = Device::flex();
         let batch = Batch::new(&inputs(), Padding::Longest, &device);
         assert_eq!(
-            numbers(batch.layout().positions())[..7],
+            numbers(batch.layout.positions())[..7],
             [0, 1, 2, 3, 2, 3, 4].map(i64::from)
         );
         let [mask] = masks(&batch).try_into().unwrap();
@@ -232,13 +227,13 @@ mod tests {
         for padding in [Padding::Packed, Padding::Longest] {
             let savings = Savings::from(padding).without("length-groups").unwrap();
             let batch = Batch::new(&inputs(), savings, &device);
-            let scored = batch.continuations().scored(&device).unwrap();
+            let scored = batch.continuations.scored(&device).unwrap();
             assert_eq!(numbers(scored.ids.clone()), [8, 9, 7, 5, 6]);
             assert_eq!(numbers(scored.rows.clone()), [1, 2, 4, 5, 9]);
             let means = scored.means(Tensor::from_floats([1.0, 2.0, 4.0, 5.0, 7.0], &device));
             assert_eq!(floats(means), [1.5, 4.5, 7.0, MASKED]);
             assert_eq!(
-                numbers(batch.continuations().last_prompt_rows(&device)),
+                numbers(batch.continuations.last_prompt_rows(&device)),
                 [1, 9]
             );
         }
@@ -258,7 +253,7 @@ mod tests {
         let plain = Encoding::with_branches(&[1], []);
         assert!(
             Batch::new([&plain], Padding::Packed, &device)
-                .continuations()
+                .continuations
                 .scored(&device)
                 .is_none()
         );

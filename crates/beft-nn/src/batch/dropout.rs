@@ -222,14 +222,14 @@ mod tests {
         let dropout = DropoutConfig::new(0.25).init().train();
         let device = Device::flex().autodiff();
         let rows = |batch: &Batch, site| {
-            let ones = Tensor::<2>::ones([batch.layout().rows(), 300], &device);
+            let ones = Tensor::<2>::ones([batch.layout.rows(), 300], &device);
             batch.drop_rows(&dropout, site, ones, Rows::All)
         };
         // Two groups, and the longer input comes second.
         let packed = batch(&[9, 3], Padding::Packed, 7);
         let padded = batch(&[9, 3], Padding::To(10), 7);
         assert_eq!(
-            (packed.layout().order(), packed.layout().groups().len()),
+            (packed.layout.order(), packed.layout.groups().len()),
             ([1, 0].as_slice(), 2)
         );
         let site = DropoutSite::Output(1);
@@ -247,11 +247,11 @@ mod tests {
         let first = packed.drop_rows(&dropout, site, ones, Rows::First);
         assert_eq!(
             values(first),
-            values(packed.layout().first_tokens(all.clone()))
+            values(packed.layout.first_tokens(all.clone()))
         );
 
         let weights = |batch: &Batch, group: usize, queries, keys| {
-            let group = &batch.layout().groups()[group];
+            let group = &batch.layout.groups()[group];
             let ones = Tensor::<4>::ones([group.batch_size(), 2, queries, keys], &device);
             batch.drop_attention(&dropout, DropoutSite::Attention(0), ones, group)
         };

@@ -43,11 +43,6 @@ impl Group {
         self.length
     }
 
-    /// Number, in the batch, of its first row.
-    pub(super) fn first_row(&self) -> usize {
-        self.rows.start
-    }
-
     /// Number of rows of one of its inputs, which has so many tokens.
     pub(super) fn rows_of(&self, tokens: usize) -> usize {
         match self.packing {

@@ -10,9 +10,9 @@ use crate::{DeviceTraits, Padding, Savings};
 /// Which rows of a batch a tensor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
-    /// Those of all tokens.
+    /// The rows of all tokens.
     All,
-    /// Those of each input's first token.
+    /// The row of each input's first token.
     First,
 }
 
@@ -41,12 +41,12 @@ pub struct BatchLayout {
 }
 
 impl BatchLayout {
-    /// Puts the inputs on a device.
+    /// Puts the inputs on a device, and gives the number of each one's first row in batch order.
     ///
     /// # Panics
     ///
     /// If there is no input, or one of them is empty.
-    pub(super) fn new(given: &[&Encoding], savings: Savings, device: &Device) -> Self {
+    pub(super) fn new(given: &[&Encoding], savings: Savings, device: &Device) -> (Self, Vec<i64>) {
         assert!(
             !given.is_empty() && given.iter().all(|e| !e.is_empty()),
             "a batch needs at least one input, and every input at least one token"
@@ -76,35 +76,22 @@ impl BatchLayout {
             let given = order.iter().map(|index| *index as i64).collect();
             [places, given].map(|numbers| ints(numbers, device))
         });
-        Self {
+        let layout = Self {
             ids: ints(host.ids, device),
             type_ids: ints(host.type_ids, device),
             positions: ints(host.positions, device),
-            first_rows: ints(host.first_rows, device),
+            first_rows: ints(host.first_rows.clone(), device),
             groups,
             lengths,
             order,
             reordering,
-        }
+        };
+        (layout, host.first_rows)
     }
 
     /// The device that the batch is on.
     pub fn device(&self) -> Device {
         self.ids.device()
-    }
-
-    /// For each input, in batch order, the number of its first row.
-    pub(super) fn first_row_numbers(&self) -> Vec<usize> {
-        let of_group = |group: &Group| {
-            let mut next = group.first_row();
-            let first = |input: usize| {
-                let rows = group.rows_of(self.lengths[input]);
-                next += rows;
-                next - rows
-            };
-            group.inputs().map(first).collect::<Vec<_>>()
-        };
-        self.groups.iter().flat_map(of_group).collect()
     }
 
     /// Number of tokens of each input.
@@ -200,7 +187,7 @@ mod tests {
 
     fn layout(inputs: &[Encoding], savings: impl Into<Savings>) -> BatchLayout {
         let inputs: Vec<&Encoding> = inputs.iter().collect();
-        BatchLayout::new(&inputs, savings.into(), &Device::flex())
+        BatchLayout::new(&inputs, savings.into(), &Device::flex()).0
     }
 
     fn encoding(ids: &[u32]) -> Encoding {

@@ -35,11 +35,15 @@ pub const MASKED: f32 = -1e9;
 /// caller's, *batch order* that of the layout ([`BatchLayout::to_input_order`]).
 #[derive(Clone, Debug)]
 pub struct Batch {
-    layout: BatchLayout,
-    stack: BiasStack,
+    /// Where the tokens of each input are.
+    pub layout: BatchLayout,
+    /// Which of several stacked biases each input has.
+    pub stack: BiasStack,
+    /// What a causal language model is to predict.
+    pub continuations: Continuations,
+    /// How a model computes it.
+    pub savings: Savings,
     dropout: DropoutMasks,
-    continuations: Continuations,
-    savings: Savings,
 }
 
 impl Batch {
@@ -56,13 +60,13 @@ impl Batch {
     ) -> Self {
         let savings = savings.into();
         let encodings: Vec<&Encoding> = encodings.into_iter().collect();
-        let layout = BatchLayout::new(&encodings, savings, device);
+        let (layout, first_rows) = BatchLayout::new(&encodings, savings, device);
         Self {
-            continuations: Continuations::of(&encodings, &layout),
-            stack: BiasStack::default(),
+            stack: BiasStack::new(1, &layout),
+            continuations: Continuations::of(&encodings, &layout, &first_rows),
+            savings,
             dropout: DropoutMasks::default(),
             layout,
-            savings,
         }
     }
 
@@ -94,26 +98,6 @@ impl Batch {
             self.dropout = DropoutMasks::new(&seeds, &numbers);
         }
         self
-    }
-
-    /// Where the tokens of each input are.
-    pub fn layout(&self) -> &BatchLayout {
-        &self.layout
-    }
-
-    /// Which of several stacked biases each input has.
-    pub fn stack(&self) -> &BiasStack {
-        &self.stack
-    }
-
-    /// What a causal language model is to predict.
-    pub fn continuations(&self) -> &Continuations {
-        &self.continuations
-    }
-
-    /// How a model computes it.
-    pub fn savings(&self) -> Savings {
-        self.savings
     }
 
     /// Drops values of rows `[rows, width]`.

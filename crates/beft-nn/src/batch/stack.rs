@@ -11,15 +11,6 @@ pub struct BiasStack {
     indices: Option<[Tensor<1, Int>; 2]>,
 }
 
-impl Default for BiasStack {
-    fn default() -> Self {
-        Self {
-            count: 1,
-            indices: None,
-        }
-    }
-}
-
 impl BiasStack {
     /// Shares the inputs of a batch out among `count` stacked biases, in input order.
     pub(super) fn new(count: usize, layout: &BatchLayout) -> Self {
@@ -28,23 +19,21 @@ impl BiasStack {
             count > 0 && inputs.is_multiple_of(count),
             "{inputs} inputs for {count} stacked biases"
         );
-        if count == 1 {
-            return Self::default();
-        }
         let of_input = |input: &usize| (*input / (inputs / count)) as i64;
-        let mut of_rows = Vec::with_capacity(layout.rows());
-        for group in layout.groups() {
-            for input in group.inputs() {
-                let rows = group.rows_of(layout.lengths()[input]);
-                let index = of_input(&layout.order()[input]);
-                of_rows.extend(std::iter::repeat_n(index, rows));
-            }
-        }
-        let of_inputs = layout.order().iter().map(of_input).collect();
-        let device = layout.device();
+        let indices = || {
+            let of_rows = layout.groups().iter().flat_map(|group| {
+                group.inputs().flat_map(|input| {
+                    let rows = group.rows_of(layout.lengths()[input]);
+                    std::iter::repeat_n(of_input(&layout.order()[input]), rows)
+                })
+            });
+            let of_inputs = layout.order().iter().map(of_input);
+            let device = layout.device();
+            [of_rows.collect(), of_inputs.collect()].map(|indices| ints(indices, &device))
+        };
         Self {
             count,
-            indices: Some([of_rows, of_inputs].map(|indices| ints(indices, &device))),
+            indices: (count > 1).then(indices),
         }
     }
 

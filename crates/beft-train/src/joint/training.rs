@@ -10,7 +10,7 @@ use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 /// Several trainings under way, in the parameters of one model.
 pub(super) struct JointTraining<M> {
     pub(super) model: M,
-    /// Before the last update: the last model that has given finite losses.
+    /// The model before the last update, the last that has given finite losses.
     good: M,
     masks: GradMasks,
     pub(super) sets: Sets,
@@ -20,7 +20,7 @@ pub(super) struct JointTraining<M> {
     pub(super) runs: Vec<Run<M>>,
 }
 
-/// One of them.
+/// One training among several.
 pub(super) struct Run<M> {
     paths: Vec<String>,
     pub(super) trainable: usize,
@@ -67,7 +67,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
         self.model = self.sets.blend(model, &self.good, &self.shares());
     }
 
-    /// What of an update each training takes.
+    /// The share of an update that each training takes.
     fn shares(&self) -> Vec<f32> {
         let share = |run: &Run<M>| if run.active { run.share } else { 0.0 };
         self.runs.iter().map(share).collect()
@@ -110,10 +110,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
             &self.sets,
             runs,
         )
-        .map_err(|reason| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        })?
+        .map_err(|reason| checkpoint.failed(reason))?
         .save(checkpoint)
     }
 
@@ -125,10 +122,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
         let Some(checkpoint) = &configs[0].checkpoint else {
             return Ok(());
         };
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         if state.runs.len() != self.runs.len() {
             return Err(fail("it is of another number of trainings".to_owned()));
         }
