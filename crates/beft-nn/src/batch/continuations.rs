@@ -1,7 +1,8 @@
 use beft_core::{Branch, Encoding};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{BatchLayout, Group, MASKED, ints};
+use super::group::{Group, MASKED, ints};
+use super::layout::BatchLayout;
 
 /// The prompts and continuations of a batch's inputs, as a causal language model computes them.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{BatchLayout, Group, Rows};
+use super::group::Group;
+use super::layout::{BatchLayout, Rows};
 use crate::DeviceTraits;
 
 /// A place in a model where values are dropped; each draws its own masks.

@@ -3,8 +3,11 @@ use std::ops::Range;
 use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{MASKED, ints};
 use crate::Padding;
+
+/// Added to the attention score of a token that is not attended to. It is large and finite: a row that is
+/// masked as a whole gives uniform weights instead of NaN.
+pub const MASKED: f32 = -1e9;
 
 /// Inputs of a batch, one behind the other, whose attention is computed together, padded to the
 /// longest of them.
@@ -182,4 +185,10 @@ fn positions(encoding: &Encoding) -> Vec<i64> {
         .chain(behind)
         .map(|position| position as i64)
         .collect()
+}
+
+/// Puts numbers on a device.
+pub(super) fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
 }

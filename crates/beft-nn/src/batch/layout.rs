@@ -3,8 +3,7 @@ use std::ops::Range;
 use beft_core::Encoding;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::group::{Group, HostRows};
-use super::ints;
+use super::group::{Group, HostRows, ints};
 use crate::{DeviceTraits, Padding, Savings};
 
 /// Which rows of a batch a tensor holds.

@@ -15,19 +15,15 @@ mod stack;
 
 use beft_core::Encoding;
 use burn::nn::Dropout;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::Savings;
 
 pub use continuations::{Continuations, Scored};
 pub use dropout::{DropoutMasks, DropoutSite};
-pub use group::Group;
+pub use group::{Group, MASKED};
 pub use layout::{BatchLayout, Rows};
 pub use stack::BiasStack;
-
-/// Added to the attention score of a token that is not attended to. It is large and finite: a row that is
-/// masked as a whole gives uniform weights instead of NaN.
-pub const MASKED: f32 = -1e9;
 
 /// A batch of tokenised inputs on a device, and how a model computes them.
 ///
@@ -123,9 +119,4 @@ impl Batch {
         self.dropout
             .drop_attention(&self.layout, dropout, site, weights, group)
     }
-}
-
-fn ints(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), device)
 }

@@ -1,6 +1,7 @@
 use burn::tensor::{Int, Tensor};
 
-use super::{BatchLayout, Rows, ints};
+use super::group::ints;
+use super::layout::{BatchLayout, Rows};
 
 /// Which of several stacked biases each input of a batch has. A parameter that is larger than the
 /// architecture says by their number holds the values of one after another.
