@@ -54,7 +54,7 @@ fn operations(c: &mut Criterion) {
     let batch = Batch::new(&data.encodings, Padding::Packed, &device);
     let random = |width| {
         Tensor::<2>::random(
-            [batch.rows(), width],
+            [batch.layout.rows(), width],
             Distribution::Normal(0.0, 1.0),
             &device,
         )

@@ -26,8 +26,8 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 PEFT_KINDS = {"LORA": peft.LoraConfig, "BEFT": peft.BeftConfig, "PREFIX_TUNING": peft.PrefixTuningConfig}
-ENCODERS = ["bert", "roberta"]
-DECODERS = ["opt", "llama", "qwen2", "gptj", "gpt2"]
+ENCODERS = ["bert", "roberta", "xlm-roberta", "camembert"]
+DECODERS = ["opt", "llama", "qwen2", "mistral", "gptj", "gpt2"]
 # Arguments of a call in Python, which no file holds.
 RUN_TIME = {"tokenizer_object", "gguf_file", "post_processor", "tokenizer_padding", "tokenizer_truncation", "tokenizer"}
 TOKENIZERS = ["BertTokenizer", "RobertaTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer"]

@@ -59,6 +59,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "llama": _LLAMA,
     "qwen2": _LLAMA,
+    "mistral": _LLAMA,
     "gptj": Architecture(
         layers="transformer.h",
         terms={

@@ -30,6 +30,8 @@ from transformers import (
     GPTJForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     OPTConfig,
     OPTForCausalLM,
     PreTrainedConfig,
@@ -97,6 +99,8 @@ QWEN_SIZES: dict[str, Any] = {
     **LLAMA_SIZES, "rms_norm_eps": 1e-6, "tie_word_embeddings": True,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
 }  # fmt: skip
+# A window that no input is longer than.
+MISTRAL_SIZES: dict[str, Any] = {**LLAMA_SIZES, "num_hidden_layers": 2, "sliding_window": MAX_POSITIONS}
 MODELS = [
     Model("opt-tiny", OPTConfig, OPTForCausalLM, OPT, OPT_SIZES),
     Model("opt-post-tiny", OPTConfig, OPTForCausalLM, OPT, {**OPT_SIZES, "do_layer_norm_before": False, "word_embed_proj_dim": 16}),
@@ -104,6 +108,7 @@ MODELS = [
     Model("llama-linear-tiny", LlamaConfig, LlamaForCausalLM, LLAMA, LINEAR_SIZES),
     Model("llama-yarn-tiny", LlamaConfig, LlamaForCausalLM, LLAMA, {**LLAMA_SIZES, "rope_parameters": YARN}),
     Model("qwen2-tiny", Qwen2Config, Qwen2ForCausalLM, QWEN, QWEN_SIZES),
+    Model("mistral-tiny", MistralConfig, MistralForCausalLM, LLAMA, MISTRAL_SIZES),
     Model("gptj-tiny", GPTJConfig, GPTJForCausalLM, GPT, {**GPT_SIZES, "rotary_dim": 4, "n_inner": 64}),
     Model("gpt2-tiny", GPT2Config, GPT2LMHeadModel, GPT, GPT_SIZES),
 ]

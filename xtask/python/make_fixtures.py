@@ -26,11 +26,18 @@ from peft import BeftConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
+    AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
+    CamembertConfig,
+    CamembertForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
 )
 
 from reference import Batch, expected, inputs_of, randomize, report, save
@@ -98,22 +105,58 @@ def write_byte_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_input_names=inputs, **options)
 
 
-def write_roberta(folder: Path, vocab_size: int) -> RobertaForSequenceClassification:
+# Special tokens in the order of their ids, of which `<s>`, `</s>` and `<pad>` are used.
+XLM_ROBERTA = ["<s>", "<pad>", "</s>", "<unk>"]
+CAMEMBERT = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+
+
+def write_unigram_tokenizer(folder: Path, special: list[str], tokenizer_class: str) -> None:
+    """XLM-RoBERTa's and CamemBERT's kind of tokenizer: pieces of sentencepiece, `<s> a </s></s> b </s>`."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    tokenizer.add_special_tokens(["<mask>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
+    names |= {"pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": tokenizer_class, **names})
+
+
+def write_roberta(
+    folder: Path, kind: tuple[type, type], seed: int, vocab_size: int, bos: int = 0, eos: int = 2
+) -> PreTrainedModel:
     """The same size as the BERT, with what RoBERTa has of its own."""
-    config = RobertaConfig(
+    config = kind[0](
         vocab_size=vocab_size, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=50, type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2, num_labels=3,
+        max_position_embeddings=50, type_vocab_size=1, pad_token_id=1, bos_token_id=bos, eos_token_id=eos, num_labels=3,
         layer_norm_eps=1e-5, attn_implementation="eager",
     )  # fmt: skip
-    model = RobertaForSequenceClassification(config).eval()
+    model = kind[1](config).eval()
     scales = {"classifier.out_proj.weight": 0.5, "classifier.out_proj.bias": 0.1}
     std = lambda name: scales.get(name, 0.1 if name.endswith("bias") else 0.15)  # noqa: E731
-    randomize(model.named_parameters(), seed=20251, std=std)
+    randomize(model.named_parameters(), seed=seed, std=std)
     model.save_pretrained(folder, safe_serialization=True)
     return model
 
 
-def write_expected(model: nn.Module, tokenizer: PreTrainedTokenizerFast, folder: Path) -> list[Batch]:
+def write_alias(folder: Path, kind: tuple[type, type], special: list[str], tokenizer_class: str, seed: int) -> None:
+    """A model that is RoBERTa under another name, with the tokenizer that belongs to the name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_unigram_tokenizer(folder, special, tokenizer_class)
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    model = write_roberta(folder, kind, seed, ids.get_vocab_size(), ids.token_to_id("<s>"), ids.token_to_id("</s>"))
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    write_expected(model, AutoTokenizer.from_pretrained(folder, model_input_names=inputs), folder)
+
+
+def write_expected(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> list[Batch]:
     """The batches, and what the model gives for them."""
     batches = make_batches(tokenizer)
     with torch.no_grad():  # labels the model agrees with: a gradient norm below 1, which clipping leaves alone
@@ -125,7 +168,7 @@ def write_expected(model: nn.Module, tokenizer: PreTrainedTokenizerFast, folder:
     return batches
 
 
-def make_batches(tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
+def make_batches(tokenizer: PreTrainedTokenizerBase) -> list[Batch]:
     """Three batches of four: single texts and pairs, lengths that differ inside each batch."""
     rng = random.Random(7)
     batches = []
@@ -140,7 +183,7 @@ def make_batches(tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
     return batches
 
 
-def text_cases(tokenizer: PreTrainedTokenizerFast) -> list[dict[str, Any]]:
+def text_cases(tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
     """Texts that find differences between tokenizers, truncated to 16 tokens, longest first."""
     long = "the plot of the movie is dull and the actor was never funny but very charming with one"
     cases: list[tuple[str, str | None]] = [
@@ -261,7 +304,12 @@ def main() -> None:
     roberta = args.out / "roberta-tiny"
     roberta.mkdir(parents=True, exist_ok=True)
     tokenizer = write_byte_tokenizer(roberta)
-    write_expected(write_roberta(roberta, len(tokenizer)), tokenizer, roberta)
+    kind = (RobertaConfig, RobertaForSequenceClassification)
+    write_expected(write_roberta(roberta, kind, 20251, len(tokenizer)), tokenizer, roberta)
+    kind = (XLMRobertaConfig, XLMRobertaForSequenceClassification)
+    write_alias(args.out / "xlm-roberta-tiny", kind, XLM_ROBERTA, "XLMRobertaTokenizer", 20252)
+    kind = (CamembertConfig, CamembertForSequenceClassification)
+    write_alias(args.out / "camembert-tiny", kind, CAMEMBERT, "CamembertTokenizer", 20253)
     write_adapter(base, args.out / "bert-tiny-peft", batches, ["value"])
     write_adapter(base, args.out / "bert-tiny-peft-pooler", batches, ["value", "pooler.dense"])
     write_json(args.crates / "beft-tasks/tests/fixtures/permutation.json", permutations())

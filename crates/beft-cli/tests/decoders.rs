@@ -68,7 +68,12 @@ fn tune(scratch: &Scratch, task: &str, more: &[&str]) -> Value {
 
 #[test]
 fn an_adapter_gives_what_its_training_saw() {
-    for (model, values) in [("opt-tiny", 96), ("llama-tiny", 48), ("gpt2-tiny", 96)] {
+    for (model, values) in [
+        ("opt-tiny", 96),
+        ("llama-tiny", 48),
+        ("mistral-tiny", 32),
+        ("gpt2-tiny", 96),
+    ] {
         let scratch = scratch(model);
         for (task, metric) in [
             ("sst2", "accuracy"),

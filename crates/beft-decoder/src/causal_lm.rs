@@ -4,14 +4,15 @@ use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
 use beft_core::BiasTerm;
-use beft_nn::{Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, multiply};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, bias_of_rows, multiply,
+};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::layer::add_bias;
-use crate::pass::Pass;
+use crate::context::ForwardContext;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
@@ -29,15 +30,9 @@ pub struct DecoderForCausalLM {
     pub head_bias: Option<Param<Tensor<1>>>,
     candidates: usize,
     #[module(skip)]
-    facts: Facts,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Facts {
-    architecture: Architecture,
+    architecture: &'static Architecture,
+    #[module(skip)]
     terms: &'static [BiasTerm],
-    final_bias: bool,
-    head_bias: bool,
 }
 
 /// Fails where the checkpoint has a bias that config.json does not give the architecture, or lacks one that it
@@ -47,7 +42,7 @@ fn check_biases(
     files: &TensorFiles,
     report: &LoadReport,
 ) -> Result<(), CheckpointError> {
-    let names = config.architecture.names();
+    let names = config.architecture.names;
     let optional = names.rows.iter().filter(|row| row.optional);
     let biases = optional.filter_map(|row| {
         let (_, term) = row.path.rsplit_once(".biases.")?;
@@ -76,15 +71,10 @@ impl DecoderForCausalLM {
     /// A newly initialised model; values are drawn when first used.
     pub fn init(config: &DecoderConfig, device: &Device) -> Self {
         let (narrow, vocab) = (config.embedding_size, config.vocab_size);
-        let decoder = DecoderModel::init(config, device);
         Self {
-            facts: Facts {
-                architecture: config.architecture,
-                terms: config.terms(),
-                final_bias: decoder.final_bias.is_some(),
-                head_bias: config.head_bias,
-            },
-            decoder,
+            architecture: config.architecture,
+            terms: config.terms(),
+            decoder: DecoderModel::init(config, device),
             head: (!config.tied_head).then(|| config.weight_init().init([narrow, vocab], device)),
             head_bias: config
                 .head_bias
@@ -106,11 +96,14 @@ impl DecoderForCausalLM {
         device: &Device,
     ) -> Result<(Self, LoadReport), CheckpointError> {
         let mut config = DecoderConfig::load(dir)?;
-        let names = config.architecture.names();
+        let names = config.architecture.names;
         // Two tensors that differ are not tied, whatever config.json says (`tie_weights` in `modeling_utils.py`).
-        for (tokens, head) in names.tied {
-            let both = files.contains(tokens) && files.contains(head);
-            config.tied_head &= !both || files.equal(tokens, head)?;
+        let tensor = |path| names.by_path(path).map(|(_, name)| name);
+        if let (Some(tokens), Some(head)) = (tensor("decoder.tokens"), tensor("head"))
+            && files.contains(&tokens)
+            && files.contains(&head)
+        {
+            config.tied_head &= files.equal(&tokens, &head)?;
         }
         let model = Self::init(&config, device);
         let dtype = |_: &str, shape: &[usize]| match shape.len() {
@@ -144,13 +137,13 @@ impl DecoderForCausalLM {
     }
 
     /// Which architecture it is of.
-    pub fn architecture(&self) -> Architecture {
-        self.facts.architecture
+    pub fn architecture(&self) -> &'static Architecture {
+        self.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.facts.architecture.names()
+        self.architecture.names
     }
 
     /// Scores of all tokens to follow each row.
@@ -159,13 +152,13 @@ impl DecoderForCausalLM {
     ///
     /// - output: `[rows, vocab]`
     pub fn forward_all(&self, batch: &Batch) -> Tensor<2> {
-        let device = batch.ids().device();
-        let rows = Tensor::<1, Int>::arange(0..batch.rows() as i64, &device);
-        let pass = self.decoder.pass(batch);
+        let device = batch.layout.device();
+        let rows = Tensor::<1, Int>::arange(0..batch.layout.rows() as i64, &device);
+        let context = self.decoder.context(batch);
         let hidden = self
             .decoder
-            .last(&pass, self.decoder.embed(&pass), 0, &rows);
-        self.logits(hidden, batch.set_of(Rows::All))
+            .last(&context, self.decoder.embed(&context), 0, &rows);
+        self.logits(hidden, batch.stack.index(Rows::All))
     }
 
     /// The output head.
@@ -174,7 +167,11 @@ impl DecoderForCausalLM {
     ///
     /// - hidden: `[rows, embedding]`
     /// - output: `[rows, vocab]`
-    pub(crate) fn logits(&self, hidden: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    pub(crate) fn logits(
+        &self,
+        hidden: Tensor<2>,
+        stack_index: Option<&Tensor<1, Int>>,
+    ) -> Tensor<2> {
         let weight = match &self.head {
             Some(head) => head.val(),
             // Cut off from gradients: transposing a tracked parameter is not supported.
@@ -182,7 +179,11 @@ impl DecoderForCausalLM {
         };
         let scores = multiply(hidden, weight);
         match &self.head_bias {
-            Some(bias) => add_bias(scores, &bias.val(), sets),
+            Some(bias) => {
+                let (bias, [_, vocab]) = (bias.val(), scores.dims());
+                let rows = bias_of_rows(&bias, vocab, stack_index);
+                scores + rows.unwrap_or_else(|| bias.unsqueeze())
+            }
             None => scores,
         }
     }
@@ -196,7 +197,7 @@ impl BiasModel for DecoderForCausalLM {
     fn bias_layout(&self) -> BiasLayout {
         BiasLayout {
             with_any: &[],
-            with_all: match (self.facts.final_bias, self.facts.head_bias) {
+            with_all: match (self.decoder.final_bias.is_some(), self.head_bias.is_some()) {
                 (true, true) => &["decoder.final_bias", "head_bias"],
                 (true, false) => &["decoder.final_bias"],
                 (false, true) => &["head_bias"],
@@ -207,7 +208,7 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn terms(&self) -> &'static [BiasTerm] {
-        self.facts.terms
+        self.terms
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -225,18 +226,21 @@ impl DecoderForCausalLM {
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
-    fn score(&self, pass: &Pass<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        let batch = pass.batch;
-        let device = batch.ids().device();
-        let scored = batch.scored(&device);
+    fn score(&self, context: &ForwardContext<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let batch = context.batch;
+        let device = batch.layout.device();
+        let scored = batch.continuations.scored(&device);
         let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
-        let hidden = self.decoder.last(pass, hidden, layers, &scored.rows);
-        let sets = batch.set_of(Rows::All);
-        let sets = sets.map(|sets| sets.clone().select(0, scored.rows.clone()));
-        let log_probabilities = log_softmax(self.logits(hidden, sets.as_ref()), 1);
+        let hidden = self.decoder.last(context, hidden, layers, &scored.rows);
+        let stack_index = batch.stack.index(Rows::All);
+        let stack_index =
+            stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
+        let log_probabilities = log_softmax(self.logits(hidden, stack_index.as_ref()), 1);
         let tokens = scored.ids.dims()[0];
         let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
-        batch.as_given(scored.means(own.reshape([tokens])))
+        batch
+            .layout
+            .to_input_order(scored.means(own.reshape([tokens])))
     }
 }
 
@@ -246,25 +250,26 @@ impl SequenceClassifier for DecoderForCausalLM {
     /// If no token of the batch is to be predicted.
     fn forward(&self, batch: &Batch) -> Tensor<2> {
         // Masks and rotations are made once.
-        let pass = self.decoder.pass(batch);
-        self.score(&pass, self.decoder.embed(&pass), 0)
+        let context = self.decoder.context(batch);
+        self.score(&context, self.decoder.embed(&context), 0)
     }
 
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
-        let pass = self.decoder.pass(batch);
+        let context = self.decoder.context(batch);
         self.decoder
-            .run(&pass, self.decoder.embed(&pass), 0..layers)
+            .run(&context, self.decoder.embed(&context), 0..layers)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        self.decoder.run(&self.decoder.pass(batch), hidden, layers)
+        self.decoder
+            .run(&self.decoder.context(batch), hidden, layers)
     }
 
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        self.score(&self.decoder.pass(batch), hidden, layers)
+        self.score(&self.decoder.context(batch), hidden, layers)
     }
 
     /// One less than there are: a decoder reads rows of the last.

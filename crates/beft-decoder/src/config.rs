@@ -1,18 +1,19 @@
 use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
 use beft_core::BiasTerm;
+use beft_nn::Norm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
+use crate::architectures::{ALL, Architecture};
 use crate::fields::Fields;
 use crate::rotary::RotaryConfig;
-use crate::{Architecture, config_keys};
 
 /// What the computation of a causal language model depends on, read from the `config.json` of any
 /// [`Architecture`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct DecoderConfig {
     /// Which architecture.
-    pub architecture: Architecture,
+    pub architecture: &'static Architecture,
     /// Number of tokens.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -49,6 +50,8 @@ pub struct DecoderConfig {
     pub head_bias: bool,
     /// Whether the checkpoint has biases of query, key and value.
     pub native_qkv_biases: bool,
+    /// Whether the checkpoint has a bias of attention's output projection.
+    pub native_output_bias: bool,
     /// Whether the gate of the feed-forward block has a bias (LLaMA with `mlp_bias`).
     pub gate_bias: bool,
     /// Dropout behind the embeddings.
@@ -74,15 +77,6 @@ pub enum Order {
     PostNorm,
     /// `y = x + attention(n) + mlp(n)` with `n = norm(x)`: GPT-J.
     Parallel,
-}
-
-/// Kind of norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// Layer norm.
-    Layer,
-    /// Root mean square norm, which has no bias of its own.
-    RootMeanSquare,
 }
 
 /// How tokens know their places.
@@ -134,11 +128,11 @@ impl DecoderConfig {
     pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
         let path = dir.config_path();
-        let Ok(architecture) = serde_json::from_value(Value::String(found.clone())) else {
+        let Some(architecture) = Architecture::named(&found) else {
             return Err(CheckpointError::UnsupportedArchitecture {
                 path,
                 found,
-                supported: Architecture::SUPPORTED.join(", "),
+                supported: ALL.map(|known| known.model_type).join(", "),
             });
         };
         let fields: Map<String, Value> = dir.config()?;
@@ -146,22 +140,23 @@ impl DecoderConfig {
             path: path.clone(),
             reason,
         };
-        KeyTable::check(&config_keys(architecture), &fields)
+        KeyTable::check(architecture.keys, &fields)
             .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
         Self::read(architecture, &fields).map_err(fail)
     }
 
-    /// The config of an architecture from the fields of its `config.json`.
+    /// Reads the config of an architecture from the fields of its `config.json`.
     ///
     /// # Errors
     ///
     /// What is missing or not implemented.
-    pub fn read(architecture: Architecture, fields: &Map<String, Value>) -> Result<Self, String> {
-        let fields = Fields(fields);
-        let config = match architecture {
-            Architecture::Opt => opt(&fields)?,
-            Architecture::Llama | Architecture::Qwen2 => llama(&fields, architecture)?,
-            Architecture::Gptj | Architecture::Gpt2 => gpt(&fields, architecture)?,
+    pub fn read(
+        architecture: &'static Architecture,
+        fields: &Map<String, Value>,
+    ) -> Result<Self, String> {
+        let config = Self {
+            architecture,
+            ..(architecture.read)(&Fields(fields))?
         };
         config.check()?;
         Ok(config)
@@ -184,11 +179,7 @@ impl DecoderConfig {
     pub(crate) fn has_bias(&self, term: BiasTerm) -> bool {
         match term {
             BiasTerm::Q | BiasTerm::K | BiasTerm::V => self.native_qkv_biases,
-            BiasTerm::M1 => match self.architecture {
-                Architecture::Llama => self.native_qkv_biases,
-                Architecture::Qwen2 | Architecture::Gptj => false,
-                Architecture::Opt | Architecture::Gpt2 => true,
-            },
+            BiasTerm::M1 => self.native_output_bias,
             BiasTerm::M2 | BiasTerm::M3 => self.norm == Norm::Layer || self.gate_bias,
             BiasTerm::Ln1 | BiasTerm::Ln2 => self.norm == Norm::Layer,
         }
@@ -256,205 +247,30 @@ impl DecoderConfig {
     }
 }
 
-/// `OPTConfig` in `configuration_opt.py`.
-fn opt(fields: &Fields<'_>) -> Result<DecoderConfig, String> {
-    let hidden = fields.size("hidden_size")?;
-    let heads = fields.size("num_attention_heads")?;
-    for name in ["enable_bias", "layer_norm_elementwise_affine"] {
-        if !fields.flag_or(name, true)? {
-            return Err(format!("`{name}` is false; true is implemented"));
-        }
-    }
-    let pre_norm = fields.flag_or("do_layer_norm_before", true)?;
-    Ok(DecoderConfig {
-        architecture: Architecture::Opt,
-        vocab_size: fields.size("vocab_size")?,
-        hidden_size: hidden,
-        embedding_size: fields.size_or("word_embed_proj_dim", hidden)?,
-        layers: fields.size("num_hidden_layers")?,
-        heads,
-        key_value_heads: heads,
-        head_dim: divided(hidden, heads)?,
-        intermediate_size: fields.size("ffn_dim")?,
-        activation: activation(fields.text_or("activation_function", "relu")?)?,
-        order: if pre_norm {
-            Order::PreNorm
-        } else {
-            Order::PostNorm
-        },
-        norm: Norm::Layer,
-        epsilon: 1e-5,
-        final_norm: pre_norm && !fields.flag_or("_remove_final_layer_norm", false)?,
-        positions: Positions::Learned { offset: 2 },
-        max_tokens: fields.size("max_position_embeddings")?,
-        tied_head: fields.flag_or("tie_word_embeddings", true)?,
-        head_bias: false,
-        native_qkv_biases: true,
-        gate_bias: false,
-        embedding_dropout: 0.0,
-        residual_dropout: fields.number_or("dropout", 0.1)?,
-        attention_dropout: fields.number_or("attention_dropout", 0.0)?,
-        initializer_range: fields.number_or("init_std", 0.02)?,
-        eos: fields.ids("eos_token_id")?,
-        bos: fields.ids("bos_token_id")?.first().copied(),
-    })
-}
-
-/// `LlamaConfig`, `Qwen2Config`.
-fn llama(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfig, String> {
-    let qwen = architecture == Architecture::Qwen2;
-    let hidden = fields.size("hidden_size")?;
-    let heads = fields.size("num_attention_heads")?;
-    let head_dim = match fields.size_or("head_dim", 0)? {
-        0 => divided(hidden, heads)?,
-        head_dim => head_dim,
-    };
-    let activation = fields.text_or("hidden_act", "silu")?;
-    if activation != "silu" {
-        return Err(format!(
-            "`hidden_act` is `{activation}`; `silu` is implemented"
-        ));
-    }
-    if fields.flag_or("use_sliding_window", false)? {
-        return Err(
-            "`use_sliding_window` is true; attention over all tokens is implemented".to_owned(),
-        );
-    }
-    fields.only_in_list("layer_types", "full_attention")?;
-    let max_tokens = fields.size_or("max_position_embeddings", 2048)?;
-    Ok(DecoderConfig {
-        architecture,
-        vocab_size: fields.size("vocab_size")?,
-        hidden_size: hidden,
-        embedding_size: hidden,
-        layers: fields.size("num_hidden_layers")?,
-        heads,
-        key_value_heads: fields.size_or("num_key_value_heads", heads)?,
-        head_dim,
-        intermediate_size: fields.size("intermediate_size")?,
-        activation: Activation::SiluGate,
-        order: Order::PreNorm,
-        norm: Norm::RootMeanSquare,
-        epsilon: fields.number_or("rms_norm_eps", 1e-6)?,
-        final_norm: true,
-        positions: Positions::Rotary(RotaryConfig::read(fields, head_dim, max_tokens)?),
-        max_tokens,
-        tied_head: fields.flag_or("tie_word_embeddings", false)?,
-        head_bias: false,
-        // Qwen2's config has neither key: transformers ignores them there.
-        native_qkv_biases: qwen || fields.flag_or("attention_bias", false)?,
-        gate_bias: !qwen && fields.flag_or("mlp_bias", false)?,
-        embedding_dropout: 0.0,
-        residual_dropout: 0.0,
-        attention_dropout: fields.number_or("attention_dropout", 0.0)?,
-        initializer_range: fields.number_or("initializer_range", 0.02)?,
-        eos: fields.ids("eos_token_id")?,
-        bos: fields.ids("bos_token_id")?.first().copied(),
-    })
-}
-
-/// `GPTJConfig`, `GPT2Config`.
-fn gpt(fields: &Fields<'_>, architecture: Architecture) -> Result<DecoderConfig, String> {
-    let gptj = architecture == Architecture::Gptj;
-    let hidden = fields.size("n_embd")?;
-    let heads = fields.size("n_head")?;
-    let head_dim = divided(hidden, heads)?;
-    if !fields.flag_or("scale_attn_weights", true)? {
-        return Err("`scale_attn_weights` is false; true is implemented".to_owned());
-    }
-    if fields.flag_or("scale_attn_by_inverse_layer_idx", false)? {
-        return Err("`scale_attn_by_inverse_layer_idx` is true; false is implemented".to_owned());
-    }
-    let positions = match gptj {
-        true => Positions::Rotary(RotaryConfig::interleaved(
-            match fields.size_or("rotary_dim", 0)? {
-                0 => head_dim,
-                width => width,
-            },
-        )),
-        false => Positions::Learned { offset: 0 },
-    };
-    Ok(DecoderConfig {
-        architecture,
-        vocab_size: fields.size("vocab_size")?,
-        hidden_size: hidden,
-        embedding_size: hidden,
-        layers: fields.size("n_layer")?,
-        heads,
-        key_value_heads: heads,
-        head_dim,
-        intermediate_size: match fields.size_or("n_inner", 0)? {
-            0 => 4 * hidden,
-            inner => inner,
-        },
-        activation: activation(fields.text_or("activation_function", "gelu_new")?)?,
-        order: if gptj {
-            Order::Parallel
-        } else {
-            Order::PreNorm
-        },
-        norm: Norm::Layer,
-        epsilon: fields.number_or("layer_norm_epsilon", 1e-5)?,
-        final_norm: true,
-        positions,
-        max_tokens: fields.size("n_positions")?,
-        tied_head: fields.flag_or("tie_word_embeddings", !gptj)?,
-        head_bias: gptj,
-        native_qkv_biases: !gptj,
-        gate_bias: false,
-        embedding_dropout: fields.number_or("embd_pdrop", if gptj { 0.0 } else { 0.1 })?,
-        residual_dropout: fields.number_or("resid_pdrop", if gptj { 0.0 } else { 0.1 })?,
-        attention_dropout: fields.number_or("attn_pdrop", if gptj { 0.0 } else { 0.1 })?,
-        initializer_range: fields.number_or("initializer_range", 0.02)?,
-        eos: fields.ids("eos_token_id")?,
-        bos: fields.ids("bos_token_id")?.first().copied(),
-    })
-}
-
-fn divided(hidden: usize, heads: usize) -> Result<usize, String> {
-    match heads > 0 && hidden.is_multiple_of(heads) {
-        true => Ok(hidden / heads),
-        false => Err(format!(
-            "the hidden size {hidden} is not a multiple of the {heads} attention heads"
-        )),
-    }
-}
-
-fn activation(name: &str) -> Result<Activation, String> {
-    match name {
-        "relu" => Ok(Activation::Relu),
-        "gelu" => Ok(Activation::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
-        _ => Err(format!(
-            "`activation_function` is `{name}`; relu, gelu, gelu_new and gelu_pytorch_tanh are implemented"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architectures::{LLAMA, MISTRAL, OPT, QWEN2};
 
-    fn read(architecture: Architecture, json: &str) -> Result<DecoderConfig, String> {
+    fn read(architecture: &'static Architecture, json: &str) -> Result<DecoderConfig, String> {
         DecoderConfig::read(architecture, &serde_json::from_str(json).unwrap())
     }
 
-    const LLAMA: &str = r#""vocab_size": 10, "hidden_size": 8, "intermediate_size": 16,
+    const SIZES: &str = r#""vocab_size": 10, "hidden_size": 8, "intermediate_size": 16,
         "num_hidden_layers": 2, "num_attention_heads": 4"#;
 
     #[test]
     fn missing_fields_have_transformers_defaults() {
-        let config = read(Architecture::Llama, &format!("{{{LLAMA}}}")).unwrap();
+        let config = read(&LLAMA, &format!("{{{SIZES}}}")).unwrap();
         assert_eq!((config.key_value_heads, config.head_dim), (4, 2));
         assert!(!config.tied_head && !config.native_qkv_biases && config.final_norm);
-        let config = read(Architecture::Qwen2, &format!("{{{LLAMA}}}")).unwrap();
+        let config = read(&QWEN2, &format!("{{{SIZES}}}")).unwrap();
         assert!(config.native_qkv_biases);
     }
 
     #[test]
     fn what_cannot_be_computed_is_named() {
-        let error =
-            |more: &str| read(Architecture::Llama, &format!("{{{LLAMA}, {more}}}")).unwrap_err();
+        let error = |more: &str| read(&LLAMA, &format!("{{{SIZES}, {more}}}")).unwrap_err();
         for (more, name) in [
             (r#""num_key_value_heads": 3"#, "3 key and value heads"),
             (r#""hidden_act": "gelu""#, "hidden_act"),
@@ -472,7 +288,26 @@ mod tests {
         ] {
             assert!(error(more).contains(name), "{}", error(more));
         }
-        let error = read(Architecture::Opt, "{}").unwrap_err();
+        let mistral = |window: &str| {
+            let more =
+                format!(r#""num_key_value_heads": null, "max_position_embeddings": 64{window}"#);
+            read(&MISTRAL, &format!("{{{SIZES}, {more}}}"))
+        };
+        for window in [
+            "",
+            r#", "sliding_window": null"#,
+            r#", "sliding_window": 64"#,
+        ] {
+            assert_eq!(mistral(window).unwrap().key_value_heads, 4);
+        }
+        let error = mistral(r#", "sliding_window": 63"#).unwrap_err();
+        assert!(
+            error.contains("`sliding_window` is 63") && error.contains("cut"),
+            "{error}"
+        );
+        let error = read(&MISTRAL, &format!("{{{SIZES}}}")).unwrap_err();
+        assert!(error.contains("`sliding_window` is 4096"), "{error}");
+        let error = read(&OPT, "{}").unwrap_err();
         assert!(error.contains("hidden_size"), "{error}");
     }
 }

@@ -8,6 +8,11 @@ impl<'a> Fields<'a> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether the file names a key, be it with `null`.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(crate) fn size(&self, name: &str) -> Result<usize, String> {
         match self.get(name) {
             Some(value) => size(name, value),

@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 
 use beft_core::Encoding;
-use beft_nn::{Batch, Savings};
+use beft_nn::{Batch, MASKED, Savings};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::DecoderForCausalLM;
 use crate::cache::LayerCache;
-use crate::pass::Pass;
+use crate::context::ForwardContext;
 
 /// How to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +90,6 @@ impl GenerateOptions {
     }
 }
 
-/// What is added to the attention scores of padding.
-const MASKED: f32 = -1e9;
-
 impl DecoderForCausalLM {
     /// The most probable continuation of each prompt, token by token (greedy), by one pass over the prompts
     /// and one for each token of all; keys and values are kept. `on_token` is told the number of the prompt
@@ -130,9 +127,9 @@ impl DecoderForCausalLM {
             .decoder
             .rotary()
             .map(|rotary| rotary.table(prefix + longest + options.max_new_tokens, &device));
-        let pass = model.decoder.pass(&batch);
-        let rows = batch.last_prompt_rows(&device);
-        let hidden = model.decoder.last_cached(&pass, &rows, &mut cache);
+        let context = model.decoder.context(&batch);
+        let rows = batch.continuations.last_prompt_rows(&device);
+        let hidden = model.decoder.last_cached(&context, &rows, &mut cache);
         let mut next = options.next(model.logits(hidden, None), prompts, &texts, 0);
 
         let each = Tensor::<1, Int>::arange(0..prompts.len() as i64, &device);
@@ -157,14 +154,14 @@ impl DecoderForCausalLM {
             let positions = prompts.iter().map(|ids| (prefix + ids.len() + made) as i64);
             let positions = TensorData::new(positions.collect::<Vec<_>>(), [prompts.len()]);
             let positions = Tensor::from_data(positions, &device);
-            let pass = Pass {
+            let context = ForwardContext {
                 batch: &batch,
                 masks: vec![column_mask(prompts, prefix, longest, made + 1, &device)],
                 rotary: table.as_ref().map(|table| table.at(&positions)),
                 positions,
             };
             debug_assert_eq!(cache[0].columns(), prefix + longest + made);
-            let hidden = model.decoder.last_cached(&pass, &each, &mut cache);
+            let hidden = model.decoder.last_cached(&context, &each, &mut cache);
             next = options.next(model.logits(hidden, None), prompts, &texts, made + 1);
         }
         texts

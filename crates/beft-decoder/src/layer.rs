@@ -1,7 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{
-    Group, LayerBiases, Place, Rows, bias_of_rows, biased_norm, biased_rms_norm, gelu, multiply,
-};
+use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::{gelu_approximate, relu, silu, softmax};
@@ -9,8 +7,8 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::DecoderConfig;
 use crate::cache::LayerCache;
-use crate::config::{Activation, Norm, Order};
-use crate::pass::Pass;
+use crate::config::{Activation, Order};
+use crate::context::ForwardContext;
 use crate::prefix::KeyValuePrefix;
 
 /// One layer of a causal language model: HF `OPTDecoderLayer`, `LlamaDecoderLayer`,
@@ -34,7 +32,7 @@ pub struct DecoderLayer {
     pub norm1_gamma: Param<Tensor<1>>,
     /// `[hidden, intermediate]`.
     pub intermediate: Param<Tensor<2>>,
-    /// Of a gated feed-forward block, `[hidden, intermediate]`.
+    /// The gate of a gated feed-forward block, `[hidden, intermediate]`.
     pub gate: Option<Param<Tensor<2>>>,
     /// The gate's own bias, which is never tuned, `[intermediate]`.
     pub gate_bias: Option<Param<Tensor<1>>>,
@@ -52,7 +50,7 @@ pub struct DecoderLayer {
     shape: Shape,
 }
 
-/// What of the config a layer computes by.
+/// The part of the config that a layer computes by.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     index: usize,
@@ -133,7 +131,7 @@ impl DecoderLayer {
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         only: Option<&Tensor<1, Int>>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<2> {
@@ -141,77 +139,72 @@ impl DecoderLayer {
             Some(rows) => x.select(0, rows.clone()),
             None => x,
         };
-        let sets = pass.batch.set_of(Rows::All);
-        let some = sets.map(|sets| match only {
-            Some(rows) => sets.clone().select(0, rows.clone()),
-            None => sets.clone(),
+        let stack_index = context.batch.stack.index(Rows::All);
+        let some = stack_index.map(|stack_index| match only {
+            Some(rows) => stack_index.clone().select(0, rows.clone()),
+            None => stack_index.clone(),
         });
         let some = some.as_ref();
         // Dropout knows an input's rows by their places, which some alone do not have.
-        let drop = |x: Tensor<2>, place| match only {
+        let drop = |x: Tensor<2>, site| match only {
             Some(_) => x,
-            None => pass
+            None => context
                 .batch
-                .drop_rows(&self.residual_dropout, place, x, Rows::All),
+                .drop_rows(&self.residual_dropout, site, x, Rows::All),
         };
-        let place1 = Place::AttentionOutput(self.shape.index);
-        let place2 = Place::Output(self.shape.index);
+        let attention_site = DropoutSite::AttentionOutput(self.shape.index);
+        let output_site = DropoutSite::Output(self.shape.index);
         let out = |attended: Tensor<2>| {
             let attended = at(attended);
             let attended = self
                 .biases
                 .project(M1, attended, &self.attention_output, some);
-            drop(attended, place1)
+            drop(attended, attention_site)
         };
         match self.shape.order {
             Order::PreNorm => {
-                let attended = self.attend(self.norm1(x.clone(), sets), pass, cache);
+                let attended = self.attend(self.norm1(x.clone(), stack_index), context, cache);
                 let h = at(x) + out(attended);
-                let narrow = self.feed_forward(self.norm2(h.clone(), some), pass, some);
-                h + drop(narrow, place2)
+                let narrow = self.feed_forward(self.norm2(h.clone(), some), context, some);
+                h + drop(narrow, output_site)
             }
             Order::PostNorm => {
-                let attended = self.attend(x.clone(), pass, cache);
+                let attended = self.attend(x.clone(), context, cache);
                 let h = self.norm1(at(x) + out(attended), some);
-                let narrow = self.feed_forward(h.clone(), pass, some);
-                self.norm2(h + drop(narrow, place2), some)
+                let narrow = self.feed_forward(h.clone(), context, some);
+                self.norm2(h + drop(narrow, output_site), some)
             }
             Order::Parallel => {
-                let normed = self.norm1(x.clone(), sets);
-                let attended = self.attend(normed.clone(), pass, cache);
-                let narrow = self.feed_forward(at(normed), pass, some);
-                out(attended) + drop(narrow, place2) + at(x)
+                let normed = self.norm1(x.clone(), stack_index);
+                let attended = self.attend(normed.clone(), context, cache);
+                let narrow = self.feed_forward(at(normed), context, some);
+                out(attended) + drop(narrow, output_site) + at(x)
             }
         }
     }
 
-    fn norm1(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
-        let gamma = self.norm1_gamma.val();
-        let bias = self.biases.get(Ln1).val();
-        norm(self.shape.norm, x, gamma, bias, self.shape.epsilon, sets)
+    fn norm1(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let Shape { norm, epsilon, .. } = self.shape;
+        self.biases
+            .normalize(Ln1, norm, x, &self.norm1_gamma, epsilon, stack_index)
     }
 
-    fn norm2(&self, x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
-        let Some(gamma) = &self.norm2_gamma else {
-            return x;
-        };
-        let bias = self.biases.get(Ln2).val();
-        norm(
-            self.shape.norm,
-            x,
-            gamma.val(),
-            bias,
-            self.shape.epsilon,
-            sets,
-        )
+    fn norm2(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let Shape { norm, epsilon, .. } = self.shape;
+        match &self.norm2_gamma {
+            Some(gamma) => self
+                .biases
+                .normalize(Ln2, norm, x, gamma, epsilon, stack_index),
+            None => x,
+        }
     }
 
     /// `act(x W + m2) W + m3`, or `(silu(x W_gate) * (x W + m2)) W + m3`.
     fn feed_forward(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
-        sets: Option<&Tensor<1, Int>>,
+        context: &ForwardContext<'_>,
+        stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let gate = self.gate.as_ref().map(|weight| {
             let gate = multiply(x.clone(), weight.val());
@@ -220,15 +213,15 @@ impl DecoderLayer {
                 None => gate,
             }
         });
-        let wide = self.biases.project(M2, x, &self.intermediate, sets);
-        let host = pass.batch.savings().host_functions;
+        let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
+        let host = context.batch.savings.host_functions;
         let wide = match (self.shape.activation, gate) {
             (_, Some(gate)) => silu(gate) * wide,
             (Activation::Relu, None) => relu(wide),
             (Activation::Gelu, None) => gelu(wide, host),
             (Activation::GeluTanh | Activation::SiluGate, None) => gelu_approximate(wide),
         };
-        self.biases.project(M3, wide, &self.output, sets)
+        self.biases.project(M3, wide, &self.output, stack_index)
     }
 
     /// Multi-head causal self-attention up to, not including, the output projection.
@@ -240,7 +233,7 @@ impl DecoderLayer {
     fn attend(
         &self,
         x: Tensor<2>,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         mut cache: Option<&mut LayerCache>,
     ) -> Tensor<2> {
         let Shape {
@@ -249,11 +242,11 @@ impl DecoderLayer {
             head_dim,
             ..
         } = self.shape;
-        let sets = pass.batch.set_of(Rows::All);
-        let mut k = self.biases.project(K, x.clone(), &self.key, sets);
-        let v = self.biases.project(V, x.clone(), &self.value, sets);
-        let mut q = self.biases.project(Q, x, &self.query, sets);
-        if let Some(rotary) = &pass.rotary {
+        let stack_index = context.batch.stack.index(Rows::All);
+        let mut k = self.biases.project(K, x.clone(), &self.key, stack_index);
+        let v = self.biases.project(V, x.clone(), &self.value, stack_index);
+        let mut q = self.biases.project(Q, x, &self.query, stack_index);
+        if let Some(rotary) = &context.rotary {
             q = rotary.rotate(q, heads);
             k = rotary.rotate(k, shared);
         }
@@ -281,10 +274,11 @@ impl DecoderLayer {
             let scores = queries.matmul(keys.swap_dims(2, 3));
             let scores = scores.reshape([inputs, heads, length, columns]) + mask.clone();
             let weights = softmax(scores, 3);
-            let place = Place::Attention(self.shape.index);
-            let weights = pass
-                .batch
-                .drop_attention(&self.attention_dropout, place, weights, group);
+            let site = DropoutSite::Attention(self.shape.index);
+            let weights =
+                context
+                    .batch
+                    .drop_attention(&self.attention_dropout, site, weights, group);
             let weights = weights.reshape([inputs, shared, heads / shared * length, columns]);
             let attended = weights
                 .matmul(values)
@@ -295,32 +289,11 @@ impl DecoderLayer {
                     .reshape([inputs, length, heads * head_dim]),
             )
         };
-        let groups = pass.batch.groups().iter().zip(&pass.masks);
+        let groups = context.batch.layout.groups().iter().zip(&context.masks);
         let mut groups: Vec<Tensor<2>> = groups.map(&mut attend).collect();
         match groups.len() {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),
         }
     }
-}
-
-/// A norm of either kind.
-pub(crate) fn norm(
-    kind: Norm,
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    sets: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    match kind {
-        Norm::Layer => biased_norm(x, gamma, bias, epsilon, sets),
-        Norm::RootMeanSquare => biased_rms_norm(x, gamma, bias, epsilon, sets),
-    }
-}
-
-/// `x + b`, each row with the bias of its set.
-pub(crate) fn add_bias(x: Tensor<2>, bias: &Tensor<1>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
-    let [_, width] = x.dims();
-    x + bias_of_rows(bias, width, sets).unwrap_or_else(|| bias.clone().unsqueeze())
 }

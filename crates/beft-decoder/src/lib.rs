@@ -1,39 +1,36 @@
 //! Causal language models, computed exactly as Hugging Face `transformers` computes them, with their
 //! biases within reach.
 //!
-//! * [`DecoderForCausalLM`]: OPT, LLaMA, Qwen2, GPT-J or GPT-2 (`model_type` in config.json decides), with
+//! * [`DecoderForCausalLM`]: OPT, LLaMA, Qwen2, Mistral, GPT-J or GPT-2 (`model_type` in config.json decides), with
 //!   all eight bias terms in every layer, zero where the architecture has none.
 //! * [`DecoderForCausalLM::generate`]: greedy generation with a cache of keys and values.
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know nothing of
 //! training or tasks.
 
-mod architecture;
+pub mod architectures;
 mod cache;
 mod causal_lm;
 mod config;
+mod context;
 mod fields;
 mod generate;
 mod generation;
-mod keys;
 mod layer;
 mod model;
-mod names;
-mod pass;
 mod prefix;
 mod rotary;
 
-pub use architecture::Architecture;
+pub use architectures::Architecture;
 pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
 pub use beft_nn as nn;
+pub use beft_nn::Norm;
 pub use causal_lm::DecoderForCausalLM;
-pub use config::{Activation, DecoderConfig, Norm, Order, Positions};
+pub use config::{Activation, DecoderConfig, Order, Positions};
 pub use generate::GenerateOptions;
 pub use generation::GenerationSettings;
-pub use keys::config_keys;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;
-pub use names::{GPT2_NAMES, GPTJ_NAMES, LLAMA_NAMES, OPT_NAMES};
 pub use prefix::KeyValuePrefix;
 pub use rotary::{RotaryConfig, Scaling};

@@ -1,13 +1,13 @@
-use beft_nn::{Batch, Place, Rows, multiply};
+use beft_nn::{Batch, DropoutSite, Norm, Rows, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 use crate::DecoderConfig;
 use crate::cache::LayerCache;
-use crate::config::{Norm, Positions};
-use crate::layer::{DecoderLayer, norm};
-use crate::pass::Pass;
+use crate::config::Positions;
+use crate::context::ForwardContext;
+use crate::layer::DecoderLayer;
 use crate::rotary::RotaryConfig;
 
 /// The backbone of a causal language model: HF `OPTModel`, `LlamaModel`, `Qwen2Model`, `GPTJModel`,
@@ -81,14 +81,14 @@ impl DecoderModel {
     }
 
     /// What all layers need to know of a batch of whole inputs.
-    pub(crate) fn pass<'a>(&self, batch: &'a Batch) -> Pass<'a> {
-        let device = batch.ids().device();
-        let mut pass = Pass::of_inputs(batch, self.prefix_len(), &device);
+    pub(crate) fn context<'a>(&self, batch: &'a Batch) -> ForwardContext<'a> {
+        let device = batch.layout.device();
+        let mut context = ForwardContext::of_inputs(batch, self.prefix_len(), &device);
         if let Some(rotary) = self.rotary() {
-            let table = rotary.table(pass.longest(self.prefix_len()), &device);
-            pass.rotary = Some(table.at(&pass.positions));
+            let table = rotary.table(context.longest(self.prefix_len()), &device);
+            context.rotary = Some(table.at(&context.positions));
         }
-        pass
+        context
     }
 
     pub(crate) fn rotary(&self) -> Option<&RotaryConfig> {
@@ -103,21 +103,22 @@ impl DecoderModel {
     /// # Shapes
     ///
     /// - output: `[rows, hidden]`
-    pub(crate) fn embed(&self, pass: &Pass<'_>) -> Tensor<2> {
+    pub(crate) fn embed(&self, context: &ForwardContext<'_>) -> Tensor<2> {
         let full = |x: Tensor<2>| match x.dtype() {
             DType::F32 => x,
             _ => x.cast(FloatDType::F32),
         };
-        let mut x = full(self.tokens.val().select(0, pass.batch.ids()));
+        let mut x = full(self.tokens.val().select(0, context.batch.layout.ids()));
         if let Some(project) = &self.project_in {
             x = multiply(x, project.val());
         }
         if let (Some(table), Positions::Learned { offset }) = (&self.positions, &self.places) {
-            let rows = pass.positions.clone() + *offset as i64;
+            let rows = context.positions.clone() + *offset as i64;
             x = x + full(table.val().select(0, rows));
         }
-        pass.batch
-            .drop_rows(&self.dropout, Place::Embeddings, x, Rows::All)
+        context
+            .batch
+            .drop_rows(&self.dropout, DropoutSite::Embeddings, x, Rows::All)
     }
 
     /// What layers `from` to `to` make of what those below gave.
@@ -127,13 +128,13 @@ impl DecoderModel {
     /// - hidden, output: `[rows, hidden]`
     pub(crate) fn run(
         &self,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         hidden: Tensor<2>,
         layers: std::ops::Range<usize>,
     ) -> Tensor<2> {
         self.layers[layers]
             .iter()
-            .fold(hidden, |x, layer| layer.forward(x, pass, None, None))
+            .fold(hidden, |x, layer| layer.forward(x, context, None, None))
     }
 
     /// The last hidden state of some rows, all layers run, from what the lowest `done` layers gave;
@@ -146,54 +147,55 @@ impl DecoderModel {
     /// - output: `[some, embedding]`
     pub(crate) fn last(
         &self,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         hidden: Tensor<2>,
         done: usize,
         rows: &Tensor<1, Int>,
     ) -> Tensor<2> {
         let last = self.layers.len() - 1;
-        let hidden = self.run(pass, hidden, done..last);
+        let hidden = self.run(context, hidden, done..last);
         let layer = &self.layers[last];
         // Dropout's masks are by input and row: with them the last layer is computed whole.
         let partly =
-            pass.batch.savings().first_token && !(layer.drops() && hidden.device().is_autodiff());
+            context.batch.savings.first_token && !(layer.drops() && hidden.device().is_autodiff());
         let hidden = match partly {
-            true => layer.forward(hidden, pass, Some(rows), None),
+            true => layer.forward(hidden, context, Some(rows), None),
             false => {
-                let hidden = layer.forward(hidden, pass, None, None);
+                let hidden = layer.forward(hidden, context, None, None);
                 hidden.select(0, rows.clone())
             }
         };
-        let sets = pass.batch.set_of(Rows::All);
-        let sets = sets.map(|sets| sets.clone().select(0, rows.clone()));
-        self.finish(hidden, sets.as_ref())
+        let stack_index = context.batch.stack.index(Rows::All);
+        let stack_index =
+            stack_index.map(|stack_index| stack_index.clone().select(0, rows.clone()));
+        self.finish(hidden, stack_index.as_ref())
     }
 
     /// The same with what earlier passes left in `cache`, which is added to.
     pub(crate) fn last_cached(
         &self,
-        pass: &Pass<'_>,
+        context: &ForwardContext<'_>,
         rows: &Tensor<1, Int>,
         cache: &mut [LayerCache],
     ) -> Tensor<2> {
-        let mut x = self.embed(pass);
+        let mut x = self.embed(context);
         let last = self.layers.len() - 1;
         for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
             let only = (index == last).then_some(rows);
-            x = layer.forward(x, pass, only, Some(cache));
+            x = layer.forward(x, context, only, Some(cache));
         }
         self.finish(x, None)
     }
 
     /// The norm behind the last layer, and OPT-350m's projection.
-    fn finish(&self, mut x: Tensor<2>, sets: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    fn finish(&self, mut x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
         if let Some(gamma) = &self.final_gamma {
             let gamma = gamma.val();
             x = match &self.final_bias {
-                Some(bias) => norm(Norm::Layer, x, gamma, bias.val(), self.epsilon, sets),
+                Some(bias) => Norm::Layer.apply(x, gamma, bias.val(), self.epsilon, stack_index),
                 None => {
                     let none = Tensor::zeros(gamma.dims(), &gamma.device());
-                    norm(Norm::RootMeanSquare, x, gamma, none, self.epsilon, sets)
+                    Norm::RootMeanSquare.apply(x, gamma, none, self.epsilon, stack_index)
                 }
             };
         }

@@ -44,9 +44,9 @@ impl DecoderForCausalLM {
             &device,
         );
         let mut cache = vec![LayerCache::default(); model.decoder.layers.len()];
-        let pass = model.decoder.pass(&batch);
-        let rows = batch.last_prompt_rows(&device);
-        model.decoder.last_cached(&pass, &rows, &mut cache);
+        let context = model.decoder.context(&batch);
+        let rows = batch.continuations.last_prompt_rows(&device);
+        model.decoder.last_cached(&context, &rows, &mut cache);
         for (layer, cache) in self.decoder.layers.iter_mut().zip(cache) {
             layer.prefix = cache.into_filled().map(|filled| {
                 let [keys, values] = filled.map(|grid| {

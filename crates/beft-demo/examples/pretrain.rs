@@ -174,7 +174,7 @@ impl Pretraining {
     fn forward(&self, sample: &Sample) -> (Tensor<2>, Tensor<2>) {
         let (lm, batch) = (&self.lm, &sample.batch);
         let hidden = lm.encoder.forward(batch);
-        let first = batch.first_tokens(hidden.clone());
+        let first = batch.layout.first_tokens(hidden.clone());
         let pooled = linear(
             first,
             self.pooler_weight.val(),

@@ -64,7 +64,7 @@ impl EncoderModel {
     /// - output: `[batch, hidden]`
     pub(crate) fn first_tokens(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
         let last = self.layers.len() - 1;
-        let rows = match batch.savings().first_token {
+        let rows = match batch.savings.first_token {
             true => Rows::First,
             false => Rows::All,
         };
@@ -74,7 +74,7 @@ impl EncoderModel {
         let hidden = self.layers[last].forward(hidden, batch, rows);
         match rows {
             Rows::First => hidden,
-            Rows::All => batch.first_tokens(hidden),
+            Rows::All => batch.layout.first_tokens(hidden),
         }
     }
 }

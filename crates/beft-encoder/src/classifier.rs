@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Place, Rows, SequenceClassifier, bias_of_rows, map_params,
+    Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, bias_of_rows, map_params,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -12,7 +12,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use crate::{Architecture, EncoderConfig, EncoderModel};
+use crate::{Architecture, EncoderConfig, EncoderModel, Family};
 
 /// A linear layer with its bias, outside the transformer layers.
 #[derive(Module, Debug)]
@@ -32,7 +32,7 @@ impl Dense {
     }
 
     /// `x W + b` of one row for each input of a batch, in its order, each with the weight and the
-    /// bias of its set ([`Batch::with_sets`]).
+    /// bias of its index in the stack ([`Batch::with_stacked_biases`]).
     ///
     /// # Shapes
     ///
@@ -41,18 +41,23 @@ impl Dense {
     fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let ([inputs, d_in], [all_in, d_out]) = (x.dims(), weight.dims());
-        let biases = bias_of_rows(&bias, d_out, batch.set_of(Rows::First));
+        let biases = bias_of_rows(&bias, d_out, batch.stack.index(Rows::First));
         if all_in == d_in {
             return match biases {
                 Some(biases) => linear(x, weight, None) + biases,
                 None => linear(x, weight, Some(bias)),
             };
         }
-        // Sets one after another, as the inputs were given.
-        let sets = batch.sets();
-        let x = batch.as_given(x).reshape([sets, inputs / sets, d_in]);
-        let product = x.matmul(weight.reshape([sets, d_in, d_out]));
-        let product = batch.from_given(product.reshape([inputs, d_out]));
+        // In input order those with the same biases follow one another.
+        let stacked = batch.stack.count();
+        let x = batch
+            .layout
+            .to_input_order(x)
+            .reshape([stacked, inputs / stacked, d_in]);
+        let product = x.matmul(weight.reshape([stacked, d_in, d_out]));
+        let product = batch
+            .layout
+            .to_batch_order(product.reshape([inputs, d_out]));
         product + biases.unwrap_or_else(|| bias.unsqueeze())
     }
 }
@@ -73,7 +78,7 @@ pub struct EncoderForSequenceClassification {
     dropout: Dropout,
     classes: usize,
     #[module(skip)]
-    architecture: Architecture,
+    architecture: &'static Architecture,
 }
 
 impl EncoderForSequenceClassification {
@@ -86,7 +91,7 @@ impl EncoderForSequenceClassification {
             classifier: Dense::init(hidden, classes, config, device),
             dropout: DropoutConfig::new(config.classifier_dropout()).init(),
             classes,
-            architecture: config.model_type,
+            architecture: config.architecture,
         }
     }
 
@@ -98,13 +103,13 @@ impl EncoderForSequenceClassification {
     }
 
     /// Which architecture it is of.
-    pub fn architecture(&self) -> Architecture {
+    pub fn architecture(&self) -> &'static Architecture {
         self.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.architecture.names()
+        self.architecture.names
     }
 
     /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
@@ -163,13 +168,13 @@ impl BiasModel for EncoderForSequenceClassification {
 
     fn bias_layout(&self) -> BiasLayout {
         let with_all = &["encoder.embeddings.norm_bias"];
-        match self.architecture {
-            Architecture::Bert => BiasLayout {
+        match self.architecture.family {
+            Family::Bert => BiasLayout {
                 with_any: &["pooler.bias"],
                 with_all,
                 head: &["classifier.weight", "classifier.bias"],
             },
-            Architecture::Roberta => BiasLayout {
+            Family::Roberta => BiasLayout {
                 with_any: &[],
                 with_all,
                 head: &[
@@ -207,14 +212,16 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         } else {
             hidden
         };
-        let drop = |x, place| batch.drop_rows(&self.dropout, place, x, Rows::First);
-        let first = match self.architecture {
-            Architecture::Bert => first,
-            Architecture::Roberta => drop(first, Place::HeadInput),
+        let drop = |x, site| batch.drop_rows(&self.dropout, site, x, Rows::First);
+        let first = match self.architecture.family {
+            Family::Bert => first,
+            Family::Roberta => drop(first, DropoutSite::HeadInput),
         };
         let pooled = self.pooler.forward(first, batch).tanh();
-        let scores = self.classifier.forward(drop(pooled, Place::Head), batch);
-        batch.as_given(scores)
+        let scores = self
+            .classifier
+            .forward(drop(pooled, DropoutSite::Head), batch);
+        batch.layout.to_input_order(scores)
     }
 
     fn drops_below(&self, layers: usize) -> bool {

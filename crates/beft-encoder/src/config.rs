@@ -4,14 +4,15 @@ use burn::nn::Initializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Architecture;
+use crate::architectures::{ALL, Architecture, BERT, Family};
 
 /// The fields of a BERT or RoBERTa `config.json` that the computation depends on, under HF's names
 /// (`BertConfig` in `configuration_bert.py`, `RobertaConfig`) with HF's defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EncoderConfig {
-    /// Which of the two.
-    pub model_type: Architecture,
+    /// Which architecture; `model_type` in the file.
+    #[serde(rename = "model_type", with = "crate::architectures")]
+    pub architecture: &'static Architecture,
     /// Number of word pieces.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -118,7 +119,7 @@ impl EncoderConfig {
     /// The shape of `bert-base-cased`.
     pub fn base_cased() -> Self {
         Self {
-            model_type: Architecture::Bert,
+            architecture: &BERT,
             vocab_size: 28996,
             hidden_size: 768,
             num_hidden_layers: 12,
@@ -146,11 +147,11 @@ impl EncoderConfig {
     /// is not implemented.
     pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
-        if !Architecture::SUPPORTED.contains(&found.as_str()) {
+        if Architecture::named(&found).is_none() {
             return Err(CheckpointError::UnsupportedArchitecture {
                 path: dir.config_path(),
                 found,
-                supported: Architecture::SUPPORTED.join(", "),
+                supported: ALL.map(|known| known.model_type).join(", "),
             });
         }
         let fail = |reason| CheckpointError::Config {
@@ -188,10 +189,10 @@ impl EncoderConfig {
                 self.vocab_size
             ));
         }
-        let segments = match self.model_type {
-            Architecture::Bert => self.type_vocab_size,
+        let segments = match self.architecture.family {
+            Family::Bert => self.type_vocab_size,
             // It is given no segments (`RobertaEmbeddings`).
-            Architecture::Roberta => usize::MAX,
+            Family::Roberta => usize::MAX,
         };
         if encoding
             .type_ids
@@ -210,9 +211,9 @@ impl EncoderConfig {
                 self.max_tokens()
             ));
         }
-        let padding = match self.model_type {
-            Architecture::Bert => None,
-            Architecture::Roberta => Some(self.pad_token_id.unwrap_or(1)),
+        let padding = match self.architecture.family {
+            Family::Bert => None,
+            Family::Roberta => Some(self.pad_token_id.unwrap_or(1)),
         };
         let is_padding = |id: &u32| padding == Some(*id as usize);
         if encoding.ids.iter().any(is_padding) {
@@ -233,9 +234,9 @@ impl EncoderConfig {
     /// Position number of the first token: 0, or for RoBERTa the one behind the padding token's id
     /// (`create_position_ids_from_input_ids` in `modeling_roberta.py`).
     pub fn first_position(&self) -> usize {
-        match self.model_type {
-            Architecture::Bert => 0,
-            Architecture::Roberta => self.pad_token_id.unwrap_or(1) + 1,
+        match self.architecture.family {
+            Family::Bert => 0,
+            Family::Roberta => self.pad_token_id.unwrap_or(1) + 1,
         }
     }
 
@@ -324,12 +325,13 @@ impl EncoderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architectures::ROBERTA;
 
     #[test]
     fn every_key_of_transformers_stands_in_one_table_and_its_default_is_implemented() {
         let reference = include_str!("../tests/reference/keys.json");
         let reference: Map<String, Value> = serde_json::from_str(reference).unwrap();
-        for name in Architecture::SUPPORTED {
+        for name in ALL.map(|known| known.model_type) {
             let keys = reference[name].as_object().unwrap();
             let tables = EncoderConfig::keys();
             for key in keys.keys() {
@@ -363,7 +365,7 @@ mod tests {
         assert!(error.contains("512"), "{error}");
 
         let roberta = EncoderConfig {
-            model_type: Architecture::Roberta,
+            architecture: &ROBERTA,
             pad_token_id: Some(1),
             ..bert
         };

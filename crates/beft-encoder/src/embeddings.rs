@@ -1,9 +1,9 @@
-use beft_nn::{Batch, Place, Rows, biased_norm};
+use beft_nn::{Batch, DropoutSite, Norm, Rows};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 
-use crate::{Architecture, EncoderConfig};
+use crate::{EncoderConfig, Family};
 
 /// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. RoBERTa
 /// (`RobertaEmbeddings`) counts positions from behind the padding token's, and has one segment.
@@ -38,7 +38,7 @@ impl EncoderEmbeddings {
             dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
             epsilon: config.layer_norm_eps,
             first_position: config.first_position(),
-            segments: config.model_type == Architecture::Bert,
+            segments: config.architecture.family == Family::Bert,
         }
     }
 
@@ -54,21 +54,21 @@ impl EncoderEmbeddings {
     ///
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
-        let word = self.word.val().select(0, batch.ids());
+        let word = self.word.val().select(0, batch.layout.ids());
         let token_type = if self.segments {
-            self.token_type.val().select(0, batch.type_ids())
+            self.token_type.val().select(0, batch.layout.type_ids())
         } else {
             self.token_type.val().narrow(0, 0, 1)
         };
         let position = match self.first_position {
-            0 => batch.positions(),
-            first => batch.positions() + first as i64,
+            0 => batch.layout.positions(),
+            first => batch.layout.positions() + first as i64,
         };
         let position = self.position.val().select(0, position);
         let sum = word + token_type + position;
         let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
-        let sets = batch.set_of(Rows::All);
-        let normed = biased_norm(sum, gamma, bias, self.epsilon, sets);
-        batch.drop_rows(&self.dropout, Place::Embeddings, normed, Rows::All)
+        let stack_index = batch.stack.index(Rows::All);
+        let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);
+        batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All)
     }
 }

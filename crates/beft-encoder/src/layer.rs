@@ -1,5 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, Group, LayerBiases, Place, Rows, gelu};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
@@ -84,19 +84,22 @@ impl EncoderLayer {
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
     pub fn forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let biases = &self.biases;
-        let drop = |x, place| batch.drop_rows(&self.hidden_dropout, place, x, rows);
+        let drop = |x, site| batch.drop_rows(&self.hidden_dropout, site, x, rows);
         let attended = self.attend(x.clone(), batch, rows);
-        let x = batch.at(rows, x);
-        let sets = batch.set_of(rows);
-        let attended = biases.project(M1, attended, &self.attention_output, sets);
-        let sum = x + drop(attended, Place::AttentionOutput(self.index));
-        let h = biases.normalize(Ln1, sum, &self.norm1_gamma, self.epsilon, sets);
+        let x = batch.layout.at(rows, x);
+        let stack_index = batch.stack.index(rows);
+        let norm = |term, x, gamma| {
+            biases.normalize(term, Norm::Layer, x, gamma, self.epsilon, stack_index)
+        };
+        let attended = biases.project(M1, attended, &self.attention_output, stack_index);
+        let sum = x + drop(attended, DropoutSite::AttentionOutput(self.index));
+        let h = norm(Ln1, sum, &self.norm1_gamma);
 
-        let wide = biases.project(M2, h.clone(), &self.intermediate, sets);
-        let wide = gelu(wide, batch.savings().host_functions);
-        let narrow = biases.project(M3, wide, &self.output, sets);
-        let sum = h + drop(narrow, Place::Output(self.index));
-        biases.normalize(Ln2, sum, &self.norm2_gamma, self.epsilon, sets)
+        let wide = biases.project(M2, h.clone(), &self.intermediate, stack_index);
+        let wide = gelu(wide, batch.savings.host_functions);
+        let narrow = biases.project(M3, wide, &self.output, stack_index);
+        let sum = h + drop(narrow, DropoutSite::Output(self.index));
+        norm(Ln2, sum, &self.norm2_gamma)
     }
 
     /// Multi-head self-attention of the queries at `rows` up to, not including, the output
@@ -109,11 +112,13 @@ impl EncoderLayer {
     pub fn attend(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let [_, hidden] = x.dims();
         let head_dim = hidden / self.heads;
-        let project =
-            |term, x, weight, rows| self.biases.project(term, x, weight, batch.set_of(rows));
+        let project = |term, x, weight, rows| {
+            self.biases
+                .project(term, x, weight, batch.stack.index(rows))
+        };
         let k = project(K, x.clone(), &self.key, Rows::All);
         let v = project(V, x.clone(), &self.value, Rows::All);
-        let q = project(Q, batch.at(rows, x), &self.query, rows);
+        let q = project(Q, batch.layout.at(rows, x), &self.query, rows);
         let q = q * (1.0 / (head_dim as f64).sqrt());
 
         let heads = |grid: Tensor<3>| {
@@ -133,15 +138,15 @@ impl EncoderLayer {
                 scores = scores + bias;
             }
             let weights = softmax(scores, 3);
-            let place = Place::Attention(self.index);
-            let weights = batch.drop_attention(&self.attention_dropout, place, weights, group);
+            let site = DropoutSite::Attention(self.index);
+            let weights = batch.drop_attention(&self.attention_dropout, site, weights, group);
             let attended = weights.matmul(grid(v.clone())).swap_dims(1, 2);
             match rows {
                 Rows::All => group.to_rows(attended.reshape([size, group.length(), hidden])),
                 Rows::First => attended.reshape([size, hidden]),
             }
         };
-        let mut groups: Vec<Tensor<2>> = batch.groups().iter().map(attend).collect();
+        let mut groups: Vec<Tensor<2>> = batch.layout.groups().iter().map(attend).collect();
         match groups.len() {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),

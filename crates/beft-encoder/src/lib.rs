@@ -1,23 +1,22 @@
 //! Encoder models, computed exactly as Hugging Face `transformers` computes them, with their
 //! biases within reach.
 //!
-//! * [`EncoderForSequenceClassification`]: BERT or RoBERTa (`model_type` in config.json decides)
-//!   with classification head.
+//! * [`EncoderForSequenceClassification`]: BERT, RoBERTa or an alias of it (`model_type` in
+//!   config.json decides) with classification head.
 //! * [`EncoderForMaskedLm`]: BERT with the masked-language-modelling head.
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know
 //! nothing of training or tasks.
 
-mod architecture;
+pub mod architectures;
 mod backbone;
 mod classifier;
 mod config;
 mod embeddings;
 mod layer;
 mod masked_lm;
-mod names;
 
-pub use architecture::Architecture;
+pub use architectures::{Architecture, BERT_NAMES, Family, MASKED_LM_NAMES, ROBERTA_NAMES};
 pub use backbone::EncoderModel;
 pub use beft_checkpoint as checkpoint;
 pub use beft_core as core;
@@ -25,4 +24,3 @@ pub use beft_nn as nn;
 pub use classifier::EncoderForSequenceClassification;
 pub use config::EncoderConfig;
 pub use masked_lm::EncoderForMaskedLm;
-pub use names::{BERT_NAMES, MASKED_LM_NAMES, ROBERTA_NAMES};

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use beft_core::Encoding;
-use beft_nn::{Batch, Savings, SequenceClassifier, rows_per_pass, work_on, workers};
+use beft_nn::{Batch, DeviceTraits, Savings, SequenceClassifier, work_on};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Class scores of every input, in the order given.
@@ -122,7 +122,7 @@ impl<'a> RepeatedPrediction<'a> {
 
 fn threads(savings: Savings, device: &Device) -> usize {
     match savings.split_work {
-        true => workers(device),
+        true => DeviceTraits::of(device).workers(),
         false => 1,
     }
 }
@@ -130,7 +130,7 @@ fn threads(savings: Savings, device: &Device) -> usize {
 /// Numbers of the inputs, sorted by length, in batches of at most `batch_size` inputs, and of no
 /// more rows than the device computes best at a time.
 fn by_length(encodings: &[Encoding], batch_size: usize, device: &Device) -> Vec<Vec<usize>> {
-    let most_rows = rows_per_pass(device);
+    let most_rows = DeviceTraits::of(device).rows_per_pass();
     let mut order: Vec<usize> = (0..encodings.len()).collect();
     order.sort_by_key(|index| encodings[*index].len());
     let mut batches: Vec<Vec<usize>> = Vec::new();

@@ -3,22 +3,22 @@ use std::sync::RwLock;
 use burn::tensor::activation;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::host::{self, Memory};
+use crate::{DeviceTraits, host_gelu};
 
 /// Exact GELU, `x Φ(x)` with the error function, HF's `gelu`; its gradient is exact on every
 /// backend.
 ///
 /// burn-backend's default `gelu_backward` is the derivative of the tanh approximation, up to 9e-4
-/// off; burn-flex and burn-tch bring their own exact one, burn-ndarray and the cubecl backends do
-/// not (burn 0.22.1, `burn-backend/src/backend/ops/activation.rs`). Where it is not exact, this
-/// computes from `erf`, whose gradient is.
+/// off; some backends bring an exact one of their own, others do not (burn 0.22.1,
+/// `burn-backend/src/backend/ops/activation.rs`). Where it is not exact, this computes from `erf`,
+/// whose gradient is.
 ///
 /// With `host` ([`Savings::host_functions`](crate::Savings)) it is computed here where that is
-/// faster: on burn-flex and burn-ndarray.
+/// faster ([`DeviceTraits::scalar_loops`]).
 pub fn gelu<const D: usize>(x: Tensor<D>, host: bool) -> Tensor<D> {
     let device = x.device();
-    if host && x.dtype() == DType::F32 && host::memory(&device) == Memory::PlainLoops {
-        return host::gelu(x);
+    if host && x.dtype() == DType::F32 && DeviceTraits::of(&device).scalar_loops {
+        return host_gelu::gelu(x);
     }
     if !device.is_autodiff() || gradient_is_exact(&device) {
         return activation::gelu(x);

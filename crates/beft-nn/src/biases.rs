@@ -1,14 +1,16 @@
 use beft_core::BiasTerm;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::linear;
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+
+use crate::Norm;
 
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
 /// This is the only place where a layer's biases meet its activations
 /// ([`project`](Self::project), [`normalize`](Self::normalize)), so that one frozen backbone can
-/// carry other biases, or many sets of them, without touching the architectures.
+/// carry other biases, or a stack of them, without touching the architectures.
 #[derive(Module, Debug)]
 pub struct LayerBiases {
     /// Query projection, `[hidden]`.
@@ -29,23 +31,23 @@ pub struct LayerBiases {
     pub ln2: Param<Tensor<1>>,
 }
 
-/// The bias of each row where `bias` holds one of `width` values for each of several sets, one after
-/// another, and `set_of_row` says which is whose; `None` where it holds one for all rows.
+/// The bias of each row where `bias` is a stack of biases with `width` values each, and `stack_index` says
+/// which is whose; `None` where it is one for all rows.
 ///
 /// # Shapes
 ///
-/// - bias: `[sets * width]`
-/// - set_of_row: `[rows]`
+/// - bias: `[stacked * width]`
+/// - stack_index: `[rows]`
 /// - output: `[rows, width]`
 pub fn bias_of_rows(
     bias: &Tensor<1>,
     width: usize,
-    set_of_row: Option<&Tensor<1, Int>>,
+    stack_index: Option<&Tensor<1, Int>>,
 ) -> Option<Tensor<2>> {
     let [len] = bias.dims();
-    let set_of_row = set_of_row.filter(|_| len != width)?;
-    let sets = bias.clone().reshape([len / width, width]);
-    Some(sets.select(0, set_of_row.clone()))
+    let stack_index = stack_index.filter(|_| len != width)?;
+    let stacked = bias.clone().reshape([len / width, width]);
+    Some(stacked.select(0, stack_index.clone()))
 }
 
 impl LayerBiases {
@@ -86,26 +88,26 @@ impl LayerBiases {
         }
     }
 
-    /// `x W + b` with the bias of `term`, each row with that of its set
-    /// ([`Batch::set_of`](crate::Batch::set_of)). A weight of lower
+    /// Computes `x W + b` with the bias of `term`, each row with the one of its
+    /// [`BiasStack::index`](crate::BiasStack::index). A weight of lower
     /// [`Precision`](crate::Precision) is multiplied in its own; the bias is added in that of `x`.
     ///
     /// # Shapes
     ///
     /// - x: `[rows, d_in]`
     /// - weight: `[d_in, d_out]`
-    /// - set_of_row: `[rows]`
+    /// - stack_index: `[rows]`
     /// - output: `[rows, d_out]`
     pub fn project(
         &self,
         term: BiasTerm,
         x: Tensor<2>,
         weight: &Param<Tensor<2>>,
-        set_of_row: Option<&Tensor<1, Int>>,
+        stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let (weight, bias) = (weight.val(), self.get(term).val());
         let [_, width] = weight.dims();
-        let rows = bias_of_rows(&bias, width, set_of_row);
+        let rows = bias_of_rows(&bias, width, stack_index);
         if x.dtype() == weight.dtype() {
             return match rows {
                 Some(rows) => linear(x, weight, None) + rows,
@@ -115,27 +117,27 @@ impl LayerBiases {
         multiply(x, weight) + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 
-    /// `norm(x) * gamma + b` over the last axis, with the bias of `term`, each row with that of its
-    /// set.
+    /// Normalises `x` with the bias of `term`, each row with the one of its index in the stack.
     ///
     /// # Shapes
     ///
     /// - x, output: `[rows, hidden]`
     /// - gamma: `[hidden]`
-    /// - set_of_row: `[rows]`
+    /// - stack_index: `[rows]`
     pub fn normalize(
         &self,
         term: BiasTerm,
+        norm: Norm,
         x: Tensor<2>,
         gamma: &Param<Tensor<1>>,
         epsilon: f64,
-        set_of_row: Option<&Tensor<1, Int>>,
+        stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
-        biased_norm(x, gamma.val(), self.get(term).val(), epsilon, set_of_row)
+        norm.apply(x, gamma.val(), self.get(term).val(), epsilon, stack_index)
     }
 }
 
-/// `x W` in the precision of the weight, given in that of `x`.
+/// Multiplies `x W` in the precision of the weight, and gives it in that of `x`.
 ///
 /// # Shapes
 ///
@@ -149,46 +151,4 @@ pub fn multiply(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     }
     let float = |dtype: DType| FloatDType::from(dtype);
     x.cast(float(lower)).matmul(weight).cast(float(full))
-}
-
-/// `x / rms(x) * gamma + b` over the last axis, each row with the bias of its set (HF `LlamaRMSNorm`,
-/// which has no bias: `b` is 0 until it is trained).
-///
-/// # Shapes
-///
-/// - x, output: `[rows, hidden]`
-/// - gamma: `[hidden]`
-/// - bias: `[hidden]`, or `[sets * hidden]`
-/// - set_of_row: `[rows]`
-pub fn biased_rms_norm(
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    set_of_row: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    let bias = bias_of_rows(&bias, gamma.dims()[0], set_of_row).unwrap_or_else(|| bias.unsqueeze());
-    let scale = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
-    x * scale * gamma.unsqueeze() + bias
-}
-
-/// `norm(x) * gamma + b` over the last axis, each row with the bias of its set.
-///
-/// # Shapes
-///
-/// - x, output: `[rows, hidden]`
-/// - gamma: `[hidden]`
-/// - bias: `[hidden]`, or `[sets * hidden]`
-/// - set_of_row: `[rows]`
-pub fn biased_norm(
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-    set_of_row: Option<&Tensor<1, Int>>,
-) -> Tensor<2> {
-    match bias_of_rows(&bias, gamma.dims()[0], set_of_row) {
-        Some(rows) => layer_norm(x, gamma, None, epsilon) + rows,
-        None => layer_norm(x, gamma, Some(bias), epsilon),
-    }
 }

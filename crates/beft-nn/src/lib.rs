@@ -2,9 +2,9 @@
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`Precision`]: what frozen weights are kept in.
-//! * [`Batch`]: token ids on a device, with or without padding rows; it also draws dropout's masks. Its
-//!   inputs can belong to several bias sets over one backbone.
-//! * [`Scored`]: what of a batch's continuations a causal language model is to predict.
+//! * [`Batch`]: tokenised inputs on a device, with or without padding rows. They can be computed with
+//!   several stacked biases over one backbone; dropout's masks are drawn by its seeds; the continuations of
+//!   prompts are part of it.
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
@@ -15,23 +15,25 @@
 mod activation;
 mod batch;
 mod biases;
-mod continuations;
-mod dropout;
-mod host;
+mod device;
+mod host_gelu;
 mod model;
+mod norm;
 mod params;
 mod precision;
 mod savings;
 mod workers;
 
 pub use activation::gelu;
-pub use batch::{Batch, Group, Padding};
-pub use biases::{LayerBiases, bias_of_rows, biased_norm, biased_rms_norm, multiply};
-pub use continuations::Scored;
-pub use dropout::{Place, Rows};
-pub use host::rows_per_pass;
+pub use batch::{
+    Batch, BatchLayout, BiasStack, Continuations, DropoutMasks, DropoutSite, Group, MASKED, Rows,
+    Scored,
+};
+pub use biases::{LayerBiases, bias_of_rows, multiply};
+pub use device::DeviceTraits;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
+pub use norm::Norm;
 pub use params::{ParamData, map_params, param_shapes, read_params};
 pub use precision::{Precision, PrecisionError};
-pub use savings::Savings;
-pub use workers::{work_on, workers};
+pub use savings::{Padding, Savings};
+pub use workers::work_on;

@@ -1,4 +1,16 @@
-use crate::Padding;
+/// How much padding a batch computes. Results do not depend on it; the cost does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// Linear layers see the rows of real tokens only; attention alone is padded, to the longest
+    /// input of the batch.
+    #[default]
+    Packed,
+    /// Every row of the grid is computed, padded to the longest input of the batch.
+    Longest,
+    /// Every row of the grid is computed, padded to this length (the published script: 128), or
+    /// to the longest input if that is longer.
+    To(usize),
+}
 
 /// What a pass through a model leaves out or does in a cheaper way. No result depends on it, so
 /// that each can be switched off and measured alone (`beft tune --without NAME,...`).

@@ -1,19 +1,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-
-use crate::host::{Memory, memory};
-
-/// How many parts work on a device is best divided into: one for each thread of the current rayon pool
-/// where the backend's own operations use one core for the most part (burn-flex, burn-ndarray), else one.
-pub fn workers(device: &Device) -> usize {
-    match memory(device) {
-        Memory::PlainLoops => rayon::current_num_threads(),
-        Memory::Host | Memory::Device => 1,
-    }
-}
 
 /// Does `work` for every item, in order of the items, on at most `threads` threads. Each of those keeps to
 /// itself: what is parallel within the work of an item runs on its own thread.

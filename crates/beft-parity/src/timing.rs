@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
-use beft_decoder::{Architecture, DecoderConfig, DecoderForCausalLM};
+use beft_decoder::architectures::OPT;
+use beft_decoder::{DecoderConfig, DecoderForCausalLM};
 use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::{Precision, SequenceClassifier};
 use beft_train::{GradMasks, TrainConfig, training_step, with_trainable};
@@ -83,7 +84,7 @@ impl Shape {
             "max_position_embeddings": 2048,
         });
         let fields = fields.as_object().cloned().unwrap_or_default();
-        DecoderConfig::read(Architecture::Opt, &fields).map_err(ParityError::Missing)
+        DecoderConfig::read(&OPT, &fields).map_err(ParityError::Missing)
     }
 
     fn config(&self) -> EncoderConfig {

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, ModelDir, Names, TensorFiles};
 use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
-use beft_encoder::{
-    Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
-};
+use beft_encoder::architectures::ROBERTA;
+use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification};
 use beft_nn::{
     Batch, BiasModel, Padding, ParamData, Rows, SequenceClassifier, map_params, read_params,
 };
@@ -142,7 +141,7 @@ fn trainable_counts_of_bert_base() {
 #[test]
 fn trainable_counts_of_roberta_base() {
     let config = EncoderConfig {
-        model_type: Architecture::Roberta,
+        architecture: &ROBERTA,
         vocab_size: 50_265,
         max_position_embeddings: 514,
         type_vocab_size: 1,
@@ -317,7 +316,12 @@ fn pickles_are_not_executed() {
 
 #[test]
 fn tokenizers_equal_the_hf_fast_tokenizers() {
-    for name in ["bert-tiny", "roberta-tiny"] {
+    for name in [
+        "bert-tiny",
+        "roberta-tiny",
+        "xlm-roberta-tiny",
+        "camembert-tiny",
+    ] {
         tokenizer_equals(name);
     }
 }

@@ -6,19 +6,19 @@ use crate::sets::by_set;
 
 /// Scales all gradients of a module down together, so that their joint Euclidean norm is at most
 /// `max_norm`, as `torch.nn.utils.clip_grad_norm_` does: `g * min(1, max_norm / (norm + 1e-6))`.
-/// Where they are those of several trainings, one after another along the first axis
-/// ([`train_together`](crate::train_together)), each of the `sets` has its own norm.
+/// Where they are those of several `stacked` trainings, one after another along the first axis
+/// ([`train_together`](crate::train_together)), each training has its own norm.
 ///
 /// burn's own clipping looks at each tensor alone. Nothing is read back from the device.
 pub fn clip_global_norm<M: Module>(
     grads: GradientsParams,
     module: &M,
     max_norm: f32,
-    sets: usize,
+    stacked: usize,
 ) -> GradientsParams {
     let mut squares = Squares {
         grads,
-        sets,
+        stacked,
         sum: None,
     };
     module.visit(&mut squares);
@@ -32,7 +32,7 @@ pub fn clip_global_norm<M: Module>(
         .clamp_max(1.0);
     let mut scale = Scale {
         grads,
-        sets,
+        stacked,
         factor,
     };
     module.visit(&mut scale);
@@ -41,15 +41,15 @@ pub fn clip_global_norm<M: Module>(
 
 struct Squares {
     grads: GradientsParams,
-    sets: usize,
-    /// `[sets, 1]`
+    stacked: usize,
+    /// `[stacked, 1]`
     sum: Option<Tensor<2>>,
 }
 
 impl ModuleVisitor for Squares {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
-            let square = by_set(grad.square(), self.sets).sum_dim(1);
+            let square = by_set(grad.square(), self.stacked).sum_dim(1);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,
@@ -60,8 +60,8 @@ impl ModuleVisitor for Squares {
 
 struct Scale {
     grads: GradientsParams,
-    sets: usize,
-    /// `[sets, 1]`
+    stacked: usize,
+    /// `[stacked, 1]`
     factor: Tensor<2>,
 }
 
@@ -69,7 +69,7 @@ impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             let shape = grad.dims();
-            let scaled = by_set(grad, self.sets) * self.factor.clone();
+            let scaled = by_set(grad, self.stacked) * self.factor.clone();
             self.grads.register(param.id, scaled.reshape(shape));
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn each_set_has_its_own_norm() {
+    fn each_training_has_its_own_norm() {
         let device = Device::flex().autodiff();
         let module = Two {
             a: Param::from_tensor(Tensor::zeros([4], &device)),

@@ -38,12 +38,13 @@ impl Part<'_> {
     }
 }
 
-/// The examples of trainings with equally many each, on a device; one bias set for each part.
+/// Puts the examples of trainings with equally many each on a device; each part has its own of the stacked
+/// biases.
 pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &Device) -> Batch {
     let encodings = parts
         .iter()
         .flat_map(|part| part.chosen.iter().map(|i| &part.data.encodings[*i]));
-    Batch::new(encodings, savings, device).with_sets(parts.len())
+    Batch::new(encodings, savings, device).with_stacked_biases(parts.len())
 }
 
 /// For each part the sum of its examples' losses: cross entropy over classes, the squared error of

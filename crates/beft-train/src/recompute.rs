@@ -73,7 +73,7 @@ impl<M: SequenceClassifier> Recomputed<'_, M> {
 
     /// A layer drops the same values both times.
     fn seed(&self, layer: usize) {
-        let device: Device = self.batch.ids().device();
+        let device: Device = self.batch.layout.device();
         device.inner().seed(self.seed.wrapping_add(layer as u64));
     }
 }

@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::Part;
 use crate::step::Step;
-use crate::together::{Job, train_together};
 use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
 
-/// What one pass over the data gave.
+/// The results of one epoch, a pass over the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
@@ -83,40 +82,6 @@ pub struct Trained<M> {
     pub failure: Option<Failure>,
 }
 
-/// Trains what `config.mode` says, and the head.
-///
-/// `evaluate` is called after each epoch with the model; `on_event` hears of every step. A loss
-/// that is not finite ends training with [`Trained::failure`] set and the last good model.
-///
-/// With a [`Checkpoint`](crate::Checkpoint) the state is written after each epoch, and a training
-/// that resumes gives the very values of one that was never interrupted: orders, dropout and masks
-/// depend on seed and place in the run only.
-///
-/// # Errors
-///
-/// Before anything is computed: a mode that does not fit, no data, a label out of range, a setting
-/// out of range, a checkpoint of another training. Errors of `evaluate` are passed on.
-pub fn train<M: SequenceClassifier, E: From<TrainError>>(
-    model: M,
-    data: &EncodedSet,
-    config: &TrainConfig,
-    mut evaluate: impl FnMut(&M) -> Result<Metrics, E>,
-    mut on_event: impl FnMut(Event<'_>),
-) -> Result<Trained<M>, E> {
-    let job = Job {
-        model,
-        data,
-        config: config.clone(),
-    };
-    let trained = train_together(
-        vec![job],
-        |_, model| evaluate(model),
-        |_, event| on_event(event),
-    )?;
-    let mut trained = trained.into_iter();
-    Ok(trained.next().unwrap_or_else(|| unreachable!("one job")))
-}
-
 /// One step: forward with dropout, mean loss, backward, masks, global clipping, AdamW. Returns the
 /// updated model and the loss before the update; `chosen` are indices into `data`, dropout draws
 /// by `seed`.
@@ -135,7 +100,7 @@ pub fn training_step<M: SequenceClassifier>(
         savings: config.savings,
         micro_batch: config.micro_batch,
         checkpointing: config.checkpointing,
-        prefix: None,
+        lower: None,
     };
     let (gradients, losses) = step
         .gradients(&model)

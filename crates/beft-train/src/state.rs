@@ -39,18 +39,28 @@ pub(crate) struct RunState {
     pub(crate) failure: Option<Failure>,
 }
 
-/// What the file says beside tensors.
+/// What the file says beside tensors, as JSON in its metadata.
 #[derive(Serialize, Deserialize)]
-struct Facts {
+struct Header {
     identity: String,
     runs: Vec<RunState>,
     ids: BTreeMap<String, u64>,
 }
 
-const FACTS: &str = "beft";
+const HEADER: &str = "beft";
 const OPTIMIZER: &str = "optimizer";
 const VALUE: &str = "value.";
 const BEST: &str = "best.";
+
+impl Checkpoint {
+    /// The error that says why the file is of no use.
+    pub(crate) fn failed(&self, reason: String) -> TrainError {
+        TrainError::Checkpoint {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
 
 impl State {
     /// The state of `model` and `optimizer`, in which the trainings `sets` have come to `runs`.
@@ -72,16 +82,13 @@ impl State {
 
     /// Writes the file whole or not at all.
     pub(crate) fn save(self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
-        let facts = Facts {
+        let fail = |reason| checkpoint.failed(reason);
+        let header = Header {
             identity: checkpoint.identity.clone(),
             runs: self.runs,
             ids: self.ids,
         };
-        let facts = serde_json::to_string(&facts).map_err(|e| fail(e.to_string()))?;
+        let header = serde_json::to_string(&header).map_err(|e| fail(e.to_string()))?;
         let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (prefix, group) in [(VALUE, &self.values), (BEST, &self.best)] {
             for (path, data) in group {
@@ -96,7 +103,7 @@ impl State {
         }
         let optimizer = TensorView::new(Dtype::U8, vec![self.optimizer.len()], &self.optimizer);
         views.push((OPTIMIZER, optimizer.map_err(|e| fail(e.to_string()))?));
-        let metadata = HashMap::from([(FACTS.to_owned(), facts)]);
+        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
         let file =
             safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
         write_atomic(&checkpoint.path, &file).map_err(|e| fail(format!("cannot write it: {e}")))
@@ -104,10 +111,7 @@ impl State {
 
     /// Reads the file; `None` when there is none.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         let file = match fs::read(&checkpoint.path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -120,23 +124,23 @@ impl State {
         };
         let (_, metadata) =
             SafeTensors::read_metadata(&file).map_err(|e| damaged(e.to_string()))?;
-        let facts = metadata.metadata().as_ref().and_then(|m| m.get(FACTS));
-        let facts: Facts = facts
-            .and_then(|facts| serde_json::from_str(facts).ok())
+        let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
+        let header: Header = header
+            .and_then(|header| serde_json::from_str(header).ok())
             .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
-        if facts.identity != checkpoint.identity {
+        if header.identity != checkpoint.identity {
             return Err(TrainError::OtherTraining {
                 path: checkpoint.path.clone(),
                 ours: checkpoint.identity.clone(),
-                theirs: facts.identity,
+                theirs: header.identity,
             });
         }
         let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {
-            runs: facts.runs,
+            runs: header.runs,
             values: BTreeMap::new(),
             best: BTreeMap::new(),
-            ids: facts.ids,
+            ids: header.ids,
             optimizer: Vec::new(),
         };
         for (name, view) in tensors.iter() {
@@ -168,10 +172,7 @@ impl State {
         optimizer: ModuleOptimizer,
         checkpoint: &Checkpoint,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
-        let fail = |reason: String| TrainError::Checkpoint {
-            path: checkpoint.path.clone(),
-            reason,
-        };
+        let fail = |reason| checkpoint.failed(reason);
         let model = self.with_values(model, &self.values).map_err(fail)?;
         let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
         let optimizer = optimizer

@@ -1,33 +1,33 @@
-use beft_nn::{Savings, SequenceClassifier, work_on, workers};
+use beft_nn::{DeviceTraits, Savings, SequenceClassifier, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
 use crate::TrainError;
 use crate::loss::{Part, batch, loss_sums};
-use crate::prefix::Prefix;
+use crate::lower_layers::LowerLayers;
 use crate::recompute::Recomputed;
 use crate::select::learns;
 
 /// The examples of one step, and how they are computed.
 pub(crate) struct Step<'a> {
-    /// Of each training equally many.
+    /// The examples of each training, equally many of each.
     pub(crate) parts: Vec<Part<'a>>,
     /// Each training's seed of dropout.
     pub(crate) seeds: Vec<u64>,
     pub(crate) savings: Savings,
-    /// Of each training at most so many are computed at a time.
+    /// The number of examples of each training that are computed at a time at most; `None` for all.
     pub(crate) micro_batch: Option<usize>,
     /// Whether layers are computed anew in the backward pass.
     pub(crate) checkpointing: bool,
     /// What the unchanged layers make of the examples, where that is kept.
-    pub(crate) prefix: Option<&'a Prefix>,
+    pub(crate) lower: Option<&'a LowerLayers>,
 }
 
 /// Gradients of the sum of all trainings' mean losses, and the mean loss of each.
 type Gradients = (GradientsParams, Vec<f64>);
 
 impl Step<'_> {
-    /// Forward and backward pass. Where the backend's operations keep one core busy, each core does that
+    /// Computes forward and backward. Where the backend's operations keep one core busy, each core does that
     /// for some of the examples of each training.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Step<'_> {
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
         let threads = match self.savings.split_work {
-            true => workers(&device),
+            true => DeviceTraits::of(&device).workers(),
             false => 1,
         };
         let examples = self.parts[0].chosen.len();
@@ -131,22 +131,22 @@ impl Step<'_> {
         let mean_losses =
             |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
         if self.checkpointing && learns(model) {
-            let kept = match self.prefix {
-                Some(prefix) => Some((prefix.states(&parts, &batch)?.inner(), prefix.layers())),
+            let kept = match self.lower {
+                Some(lower) => Some((lower.states(&parts, &batch)?.inner(), lower.layers())),
                 None => None,
             };
-            let pass = Recomputed {
+            let recomputed = Recomputed {
                 model,
                 batch: &batch,
                 seed: self.seeds[0],
             };
-            let (gradients, losses) = pass.gradients(kept, mean_losses);
+            let (gradients, losses) = recomputed.gradients(kept, mean_losses);
             return Ok((gradients, losses.into_data().iter::<f64>().collect()));
         }
-        let logits = match self.prefix {
-            Some(prefix) => {
-                let states = prefix.states(&parts, &batch)?;
-                model.forward_from(&batch, states, prefix.layers())
+        let logits = match self.lower {
+            Some(lower) => {
+                let states = lower.states(&parts, &batch)?;
+                model.forward_from(&batch, states, lower.layers())
             }
             None => model.forward(&batch),
         };
@@ -190,7 +190,7 @@ mod tests {
             savings: Savings::default(),
             micro_batch: None,
             checkpointing: false,
-            prefix: None,
+            lower: None,
         };
         // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...
         let expected = [vec![1, 2, 3], vec![0, 4, 5, 6]];

@@ -2,8 +2,8 @@
 
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
 use beft_core::{BiasTerm, Encoding, Outputs};
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions, config_keys};
-use beft_encoder::{Architecture, EncoderConfig, EncoderForSequenceClassification};
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, Family};
 use beft_nn::Precision;
 use beft_tasks::{LabelledTask, ModelKind, PromptTask, Task, TaskError};
 use beft_train::Schedule;
@@ -21,18 +21,17 @@ pub enum ModelConfig {
     Decoder(DecoderConfig),
 }
 
-/// The two families of models.
-#[derive(Clone, Copy, PartialEq)]
-enum Family {
+/// The two kinds of models.
+enum Kind {
     Encoder,
     Decoder,
 }
 
-impl Family {
+impl Kind {
     fn of(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
-        let encoders = Architecture::SUPPORTED;
-        let decoders = beft_decoder::Architecture::SUPPORTED;
+        let encoders = beft_encoder::architectures::ALL.map(|known| known.model_type);
+        let decoders = beft_decoder::architectures::ALL.map(|known| known.model_type);
         match (
             encoders.contains(&found.as_str()),
             decoders.contains(&found.as_str()),
@@ -57,15 +56,15 @@ pub(super) fn find_task(dir: &ModelDir, task: &str) -> Result<Task, Error> {
         model: dir.name().to_owned(),
         takes,
     };
-    match (Family::of(dir)?, labelled, prompted) {
-        (Family::Encoder, Ok(task), _) => Ok(task.into()),
-        (Family::Encoder, Err(_), Ok(_)) => Err(other(TaskForm::Texts)),
-        (Family::Encoder, Err(error), Err(_)) => Err(error.into()),
-        (Family::Decoder, _, Ok(task)) => Ok(task.into()),
-        (Family::Decoder, Ok(_), Err(TaskError::UnknownPrompt { .. })) => {
+    match (Kind::of(dir)?, labelled, prompted) {
+        (Kind::Encoder, Ok(task), _) => Ok(task.into()),
+        (Kind::Encoder, Err(_), Ok(_)) => Err(other(TaskForm::Texts)),
+        (Kind::Encoder, Err(error), Err(_)) => Err(error.into()),
+        (Kind::Decoder, _, Ok(task)) => Ok(task.into()),
+        (Kind::Decoder, Ok(_), Err(TaskError::UnknownPrompt { .. })) => {
             Err(other(TaskForm::Prompts))
         }
-        (Family::Decoder, _, Err(error)) => Err(error.into()),
+        (Kind::Decoder, _, Err(error)) => Err(error.into()),
     }
 }
 
@@ -76,9 +75,9 @@ impl ModelConfig {
     ///
     /// When it is missing or damaged, the architecture is not supported, or a value is not implemented.
     pub fn read(dir: &ModelDir) -> Result<Self, CheckpointError> {
-        Ok(match Family::of(dir)? {
-            Family::Encoder => Self::Encoder(EncoderConfig::load(dir)?),
-            Family::Decoder => Self::Decoder(DecoderConfig::load(dir)?),
+        Ok(match Kind::of(dir)? {
+            Kind::Encoder => Self::Encoder(EncoderConfig::load(dir)?),
+            Kind::Decoder => Self::Decoder(DecoderConfig::load(dir)?),
         })
     }
 
@@ -86,7 +85,7 @@ impl ModelConfig {
     pub(crate) fn keys(&self) -> Vec<&'static KeyTable> {
         match self {
             Self::Encoder(_) => EncoderConfig::keys().to_vec(),
-            Self::Decoder(config) => config_keys(config.architecture).to_vec(),
+            Self::Decoder(config) => config.architecture.keys.to_vec(),
         }
     }
 
@@ -158,10 +157,10 @@ impl ModelConfig {
     /// Which of the protocol's columns of default settings it belongs to.
     pub fn protocol_column(&self) -> ModelKind {
         match self {
-            Self::Encoder(config) => match config.model_type {
-                Architecture::Roberta => ModelKind::Roberta,
-                Architecture::Bert if config.hidden_size >= 1024 => ModelKind::Large,
-                Architecture::Bert => ModelKind::Base,
+            Self::Encoder(config) => match config.architecture.family {
+                Family::Roberta => ModelKind::Roberta,
+                Family::Bert if config.hidden_size >= 1024 => ModelKind::Large,
+                Family::Bert => ModelKind::Base,
             },
             Self::Decoder(_) => ModelKind::Base,
         }
@@ -170,11 +169,11 @@ impl ModelConfig {
     /// Size of the paper's random mask (protocol, section 3), for the shapes it has one for.
     pub fn random_entries(&self) -> Option<usize> {
         match self {
-            Self::Encoder(config) => match (config.model_type, config.hidden_size) {
-                (Architecture::Bert, 768) => Some(100_000),
-                (Architecture::Bert, 1024) => Some(280_000),
-                (Architecture::Roberta, 768) => Some(105_000),
-                (Architecture::Bert | Architecture::Roberta, _) => None,
+            Self::Encoder(config) => match (config.architecture.family, config.hidden_size) {
+                (Family::Bert, 768) => Some(100_000),
+                (Family::Bert, 1024) => Some(280_000),
+                (Family::Roberta, 768) => Some(105_000),
+                (Family::Bert | Family::Roberta, _) => None,
             },
             Self::Decoder(_) => None,
         }
@@ -218,7 +217,7 @@ impl ModelConfig {
     /// Whether it tells the two texts of a pair apart.
     pub(crate) fn has_segments(&self) -> bool {
         match self {
-            Self::Encoder(config) => config.model_type == Architecture::Bert,
+            Self::Encoder(config) => config.architecture.family == Family::Bert,
             Self::Decoder(_) => false,
         }
     }

@@ -49,8 +49,8 @@ impl Model {
     /// HF's class of it, as in `architectures` of config.json.
     pub fn hf_class(&self) -> &'static str {
         match self {
-            Self::Encoder(model) => model.architecture().classifier_class(),
-            Self::Decoder(model) => model.architecture().causal_lm_class(),
+            Self::Encoder(model) => model.architecture().classifier_class,
+            Self::Decoder(model) => model.architecture().causal_lm_class,
         }
     }
 

@@ -3,7 +3,7 @@
 use beft_checkpoint::ModelDir;
 use beft_core::Mode;
 use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
-use beft_nn::{BiasModel, Precision, Savings, param_shapes, workers};
+use beft_nn::{BiasModel, DeviceTraits, Precision, Savings, param_shapes};
 use beft_train::unchanged_layers;
 use burn::tensor::Device;
 
@@ -104,7 +104,7 @@ pub(super) fn plan(config: &DecoderConfig, options: &PlanOptions) -> Result<Memo
         Precision::Bf16 | Precision::F16 => {
             let matrices = shapes.iter().filter(|(_, shape)| shape.len() == 2);
             let largest = matrices.map(|(_, shape)| count(shape)).max().unwrap_or(0);
-            4 * largest as u64 * workers(&Device::default()) as u64
+            4 * largest as u64 * DeviceTraits::of(&Device::default()).workers() as u64
         }
     };
     let unchanged = unchanged_layers(&model, &options.mode, Savings::default())?;

@@ -1,7 +1,6 @@
 //! Which modes suit which model and task.
 
 use beft_core::{Mode, OutputKind, TermSetError};
-use beft_decoder::Architecture;
 use beft_tasks::Task;
 
 use crate::{Base, Error};
@@ -23,7 +22,7 @@ pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
         (Some(_), Mode::Full | Mode::Random | Mode::RandomLines) => {
             "decoders are tuned by biases, LoRA or a prefix"
         }
-        (Some(config), Mode::Lora(_)) if config.architecture == Architecture::Gpt2 => {
+        (Some(config), Mode::Lora(_)) if config.architecture.fuses_projections() => {
             "GPT-2 keeps query, key and value as one matrix, which has no LoRA of its parts"
         }
         (Some(_), Mode::Asked(asked)) if asked.calibrated && !scored => {

@@ -1,47 +1,13 @@
-//! Element-wise work done here instead of by the backend, where the backend is slow at it.
+//! GELU computed here instead of by the backend, where the backend computes one element after another on one
+//! core ([`DeviceTraits::scalar_loops`](crate::DeviceTraits)).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
-
-/// Where a device's tensors are, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
-    /// In this process, and element-wise functions are scalar loops on one core: burn-flex and
-    /// burn-ndarray (burn 0.22.1: `libm::erff` for each element of a GELU).
-    PlainLoops,
-    /// In this process, with fast functions: burn-tch on the CPU.
-    Host,
-    /// On another device.
-    Device,
-}
-
-/// Asked of the device's `Debug` form, which names it in any build: the variants of burn's device
-/// exist only where their backend is compiled in, and no library crate compiles one in.
-pub(crate) fn memory(device: &Device) -> Memory {
-    let name = format!("{device:?}");
-    if name.contains("Flex(") || name.contains("NdArray(") {
-        Memory::PlainLoops
-    } else if name.contains("LibTorch(Cpu") {
-        Memory::Host
-    } else {
-        Memory::Device
-    }
-}
-
-/// Rows that a pass without gradients should compute at a time: on a processor so many that
-/// activations stay in its caches (MiniLM and BERT-base shapes, 2 cores: 512 to 768 rows are 1.3
-/// times as fast as 2048), elsewhere any number.
-pub fn rows_per_pass(device: &Device) -> usize {
-    match memory(device) {
-        Memory::PlainLoops | Memory::Host => 640,
-        Memory::Device => usize::MAX,
-    }
-}
 
 /// Elements that one task computes: enough to be worth a thread, few enough to stay in its cache.
 const CHUNK: usize = 16 * 1024;
 
-/// GELU with the error function, for [`Memory::PlainLoops`].
+/// Computes GELU with the error function.
 ///
 /// With gradients it is the line `x d + c` through each value, where `d` is GELU's derivative
 /// there and `c = y - x d`: value and gradient are GELU's, and the backward pass is one product.
@@ -137,12 +103,7 @@ fn exp_of_negative(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn devices_are_told_apart() {
-        assert_eq!(memory(&Device::flex()), Memory::PlainLoops);
-        assert_eq!(memory(&Device::flex().autodiff()), Memory::PlainLoops);
-    }
+    use burn::tensor::Device;
 
     #[test]
     fn the_normal_distribution_is_exact_to_f32() {

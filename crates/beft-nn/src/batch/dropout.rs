@@ -4,12 +4,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::host::{Memory, memory};
-use crate::{Batch, Group};
+use super::group::Group;
+use super::layout::{BatchLayout, Rows};
+use crate::DeviceTraits;
 
-/// Where in a model values are dropped; each place draws its own masks.
+/// A place in a model where values are dropped; each draws its own masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DropoutSite {
     /// Behind the embeddings.
     Embeddings,
     /// Attention weights of a layer.
@@ -24,79 +25,92 @@ pub enum Place {
     Head,
 }
 
-impl Place {
+impl DropoutSite {
     fn number(self) -> u64 {
         match self {
-            Place::Embeddings => 0,
-            Place::HeadInput => 1,
-            Place::Head => 2,
-            Place::Attention(layer) => 3 + 3 * layer as u64,
-            Place::AttentionOutput(layer) => 4 + 3 * layer as u64,
-            Place::Output(layer) => 5 + 3 * layer as u64,
+            DropoutSite::Embeddings => 0,
+            DropoutSite::HeadInput => 1,
+            DropoutSite::Head => 2,
+            DropoutSite::Attention(layer) => 3 + 3 * layer as u64,
+            DropoutSite::AttentionOutput(layer) => 4 + 3 * layer as u64,
+            DropoutSite::Output(layer) => 5 + 3 * layer as u64,
         }
     }
 }
 
-/// Which rows of a batch a tensor holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
-    /// Those of all tokens.
-    All,
-    /// Those of each input's first token.
-    First,
+/// What dropout draws the masks of a batch's activations by.
+///
+/// With seeds, on a device in host memory, an input's masks depend on its seed, the site and the input's
+/// number only: not on the backend, on padding, on which rows are computed, or on what else is in the
+/// batch. Elsewhere, and without seeds, burn's own generator of the device draws them.
+#[derive(Clone, Debug, Default)]
+pub struct DropoutMasks {
+    /// For each input, in input order, a seed and a number; empty where the device draws.
+    seeds: Vec<(u64, usize)>,
 }
 
-/// Dropout of a batch's activations.
-///
-/// With [`Batch::with_dropout_seeds`], on a device in host memory, an input's masks depend on its
-/// set's seed, the place and the input's number only: not on the backend, on padding, on which rows are
-/// computed, or on what else is in the batch. Elsewhere, and without seeds, burn's own generator of
-/// the device draws them.
-impl Batch {
+impl DropoutMasks {
+    /// Gives each seed to as many inputs, the first to the first in input order.
+    pub(super) fn new(seeds: &[u64], numbers: &[usize]) -> Self {
+        let each = numbers.chunks(numbers.len() / seeds.len());
+        let of_seed = |(seed, numbers): (&u64, &[usize])| {
+            let seed = *seed;
+            numbers
+                .iter()
+                .map(move |number| (seed, *number))
+                .collect::<Vec<_>>()
+        };
+        Self {
+            seeds: seeds.iter().zip(each).flat_map(of_seed).collect(),
+        }
+    }
+
     /// Drops values of rows `[rows, width]`.
-    pub fn drop_rows(
+    pub(super) fn drop_rows(
         &self,
+        layout: &BatchLayout,
         dropout: &Dropout,
-        place: Place,
+        site: DropoutSite,
         x: Tensor<2>,
         rows: Rows,
     ) -> Tensor<2> {
-        let Some(draw) = self.draw(dropout, place, &x.device()) else {
+        let Some(draw) = self.draw(dropout, site, &x.device()) else {
             return dropout.forward(x);
         };
         let [count, width] = x.dims();
         let mut mask = vec![1.0_f32; count * width];
-        let mut parts = Vec::with_capacity(self.batch_size());
+        let mut parts = Vec::with_capacity(layout.batch_size());
         let mut rest = mask.as_mut_slice();
-        for group in self.groups() {
-            for place in group.inputs() {
-                let length = self.lengths()[place];
+        for group in layout.groups() {
+            for input in group.inputs() {
+                let length = layout.lengths()[input];
                 let (real, all) = match rows {
                     Rows::All => (length, group.rows_of(length)),
                     Rows::First => (1, 1),
                 };
                 let (part, behind) = std::mem::take(&mut rest).split_at_mut(all * width);
-                parts.push((self.order()[place], &mut part[..real * width]));
+                parts.push((layout.order()[input], &mut part[..real * width]));
                 rest = behind;
             }
         }
         parts
             .into_par_iter()
-            .for_each(|(input, part)| draw.fill(part, &mut draw.rng(self, input)));
+            .for_each(|(input, part)| draw.fill(part, &mut draw.rng(self.seeds[input])));
         let dtype = x.dtype();
         x * mask_tensor(mask, [count, width], dtype, &draw.device)
     }
 
     /// Drops attention weights of a group `[inputs, heads, queries, length]`, those of all queries
     /// or of the first token alone.
-    pub fn drop_attention(
+    pub(super) fn drop_attention(
         &self,
+        layout: &BatchLayout,
         dropout: &Dropout,
-        place: Place,
+        site: DropoutSite,
         weights: Tensor<4>,
         group: &Group,
     ) -> Tensor<4> {
-        let Some(draw) = self.draw(dropout, place, &weights.device()) else {
+        let Some(draw) = self.draw(dropout, site, &weights.device()) else {
             return dropout.forward(weights);
         };
         let shape @ [inputs, heads, queries, keys] = weights.dims();
@@ -105,10 +119,10 @@ impl Batch {
             .zip(group.inputs().into_par_iter())
             .for_each(|(mask, input)| {
                 // What is in front of every input (a prefix) has columns too.
-                let length = keys - group.length() + self.lengths()[input];
-                let mut rng = draw.rng(self, self.order()[input]);
+                let length = keys - group.length() + layout.lengths()[input];
+                let mut rng = draw.rng(self.seeds[layout.order()[input]]);
                 // Query by query, so that the first query's values come first.
-                for query in 0..queries.min(self.lengths()[input]) {
+                for query in 0..queries.min(layout.lengths()[input]) {
                     for head in 0..heads {
                         let start = (head * queries + query) * keys;
                         draw.fill(&mut mask[start..start + length], &mut rng);
@@ -119,14 +133,14 @@ impl Batch {
         weights * mask_tensor(mask, shape, dtype, &draw.device)
     }
 
-    fn draw(&self, dropout: &Dropout, place: Place, device: &Device) -> Option<Draw> {
+    fn draw(&self, dropout: &Dropout, site: DropoutSite, device: &Device) -> Option<Draw> {
         let active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
-        self.dropout_seed(0).filter(|_| {
-            active && self.savings().host_functions && memory(device) != Memory::Device
-        })?;
+        if self.seeds.is_empty() || !active || !DeviceTraits::of(device).host_memory {
+            return None;
+        }
         let keep = 1.0 - dropout.prob;
         Some(Draw {
-            place: place.number(),
+            site: site.number(),
             keep: (keep * 2.0_f64.powi(32)) as u32,
             scale: if keep > 0.0 { (1.0 / keep) as f32 } else { 0.0 },
             device: device.clone(),
@@ -134,9 +148,9 @@ impl Batch {
     }
 }
 
-/// How the masks of one place are drawn.
+/// How the masks of one site are drawn.
 struct Draw {
-    place: u64,
+    site: u64,
     /// Values of 32 random bits below this are kept.
     keep: u32,
     scale: f32,
@@ -144,11 +158,10 @@ struct Draw {
 }
 
 impl Draw {
-    /// For the input of this number, as given.
-    fn rng(&self, batch: &Batch, input: usize) -> ChaCha8Rng {
-        let (seed, input) = batch.dropout_seed(input).unwrap_or_default();
+    /// The generator of an input with this seed and number.
+    fn rng(&self, (seed, number): (u64, usize)) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream((self.place << 32) | input as u64);
+        rng.set_stream((self.site << 32) | number as u64);
         rng
     }
 
@@ -182,7 +195,7 @@ fn mask_tensor<const D: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Padding;
+    use crate::{Batch, Padding};
     use beft_core::Encoding;
     use burn::module::Module;
     use burn::nn::DropoutConfig;
@@ -209,20 +222,20 @@ mod tests {
     fn masks_do_not_depend_on_padding_grouping_or_on_the_rows_computed() {
         let dropout = DropoutConfig::new(0.25).init().train();
         let device = Device::flex().autodiff();
-        let rows = |batch: &Batch, place| {
-            let ones = Tensor::<2>::ones([batch.rows(), 300], &device);
-            batch.drop_rows(&dropout, place, ones, Rows::All)
+        let rows = |batch: &Batch, site| {
+            let ones = Tensor::<2>::ones([batch.layout.rows(), 300], &device);
+            batch.drop_rows(&dropout, site, ones, Rows::All)
         };
         // Two groups, and the longer input comes second.
         let packed = batch(&[9, 3], Padding::Packed, 7);
         let padded = batch(&[9, 3], Padding::To(10), 7);
         assert_eq!(
-            (packed.order(), packed.groups().len()),
+            (packed.layout.order(), packed.layout.groups().len()),
             ([1, 0].as_slice(), 2)
         );
-        let place = Place::Output(1);
-        let all = rows(&packed, place);
-        let grid = rows(&padded, place).reshape([2, 10, 300]);
+        let site = DropoutSite::Output(1);
+        let all = rows(&packed, site);
+        let grid = rows(&padded, site).reshape([2, 10, 300]);
         assert_eq!(
             values(all.clone().narrow(0, 3, 9)),
             values(grid.clone().narrow(0, 0, 1).narrow(1, 0, 9))
@@ -232,13 +245,16 @@ mod tests {
             values(grid.narrow(0, 1, 1).narrow(1, 0, 3))
         );
         let ones = Tensor::<2>::ones([2, 300], &device);
-        let first = packed.drop_rows(&dropout, place, ones, Rows::First);
-        assert_eq!(values(first), values(packed.first_tokens(all.clone())));
+        let first = packed.drop_rows(&dropout, site, ones, Rows::First);
+        assert_eq!(
+            values(first),
+            values(packed.layout.first_tokens(all.clone()))
+        );
 
         let weights = |batch: &Batch, group: usize, queries, keys| {
-            let group = &batch.groups()[group];
+            let group = &batch.layout.groups()[group];
             let ones = Tensor::<4>::ones([group.batch_size(), 2, queries, keys], &device);
-            batch.drop_attention(&dropout, Place::Attention(0), ones, group)
+            batch.drop_attention(&dropout, DropoutSite::Attention(0), ones, group)
         };
         let (longer, wide) = (weights(&packed, 1, 9, 9), weights(&padded, 0, 10, 10));
         assert_eq!(
@@ -248,13 +264,16 @@ mod tests {
         let one = weights(&packed, 1, 1, 9);
         assert_eq!(values(one), values(longer.narrow(2, 0, 1)));
 
-        // Other places, inputs and seeds draw other masks; the same ones the same again.
-        assert_ne!(values(all.clone()), values(rows(&packed, Place::Output(0))));
+        // Other sites, inputs and seeds draw other masks; the same ones the same again.
         assert_ne!(
             values(all.clone()),
-            values(rows(&batch(&[9, 3], Padding::Packed, 8), place))
+            values(rows(&packed, DropoutSite::Output(0)))
         );
-        assert_eq!(values(all), values(rows(&packed, place)));
+        assert_ne!(
+            values(all.clone()),
+            values(rows(&batch(&[9, 3], Padding::Packed, 8), site))
+        );
+        assert_eq!(values(all), values(rows(&packed, site)));
     }
 
     #[test]
@@ -262,7 +281,7 @@ mod tests {
         let dropout = DropoutConfig::new(0.1).init().train();
         let batch = batch(&[40, 60], Padding::Packed, 1);
         let ones = Tensor::<2>::ones([100, 1000], &Device::flex().autodiff());
-        let mask = values(batch.drop_rows(&dropout, Place::Embeddings, ones, Rows::All));
+        let mask = values(batch.drop_rows(&dropout, DropoutSite::Embeddings, ones, Rows::All));
         let dropped = mask.iter().filter(|x| **x == 0.0).count() as f64 / 1e5;
         assert!((dropped - 0.1).abs() < 0.004, "{dropped}");
         assert!(mask.iter().all(|x| *x == 0.0 || *x == 1.0 / 0.9_f32));

@@ -10,17 +10,17 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::loss::Part;
 use crate::{TrainConfig, TrainError};
 
-/// What the lowest layers make of every training example, computed once: training does not change
-/// them, and without dropout below it is the same in every epoch.
-pub(crate) struct Prefix {
+/// A cache of what the lowest layers make of every training example: training does not change them, and
+/// without dropout below their output is the same in every epoch.
+pub(crate) struct LowerLayers {
     layers: usize,
-    rows: Rows,
+    rows: Storage,
     /// Rows of each example, by data set.
     sets: Vec<Vec<Range<usize>>>,
 }
 
-/// Rows of all examples, `[rows, hidden]`, without gradients.
-enum Rows {
+/// Where the rows of all examples are, `[rows, hidden]`, without gradients.
+enum Storage {
     Memory(Tensor<2>),
     File {
         /// Has one position for reading, which the threads of a step take in turns.
@@ -33,8 +33,8 @@ enum Rows {
 /// Examples computed at a time.
 const BATCH: usize = 64;
 
-impl Prefix {
-    /// What the lowest `layers` layers make of the data sets, each computed once, however often it is
+impl LowerLayers {
+    /// Computes what the lowest `layers` layers make of the data sets, each once, however often it is
     /// named; `None` where nothing is to be kept. `on_keep` hears how many bytes it will take, and
     /// whether in a file.
     ///
@@ -69,24 +69,26 @@ impl Prefix {
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
         let rows_of = |tokens: usize| if only_first { 1 } else { tokens };
-        let mut sets: Vec<Vec<Range<usize>>> = vec![Vec::new(); data.len()];
-        let mut distinct = Vec::new();
-        for (index, set) in data.iter().enumerate() {
-            if data[..index]
-                .iter()
-                .all(|other| !std::ptr::eq(*other, *set))
-            {
-                distinct.push(index);
-            }
-        }
-        let examples = distinct.iter().flat_map(|index| &data[*index].encodings);
+        // For each data set the first that is the same.
+        let same = |set: &&EncodedSet| data.iter().position(|other| std::ptr::eq(*other, *set));
+        let firsts: Vec<Option<usize>> = data.iter().map(same).collect();
+        let distinct = |index: &usize| firsts[*index] == Some(*index);
+        let examples = (0..data.len()).filter(distinct);
+        let examples = examples.flat_map(|index| &data[index].encodings);
         let all_rows: usize = examples.map(|e| rows_of(e.len())).sum();
 
         let (mut chunks, mut file, mut rows) = (Vec::new(), None, 0);
         let mut on_keep = Some(on_keep);
         let mut width = 0;
-        for index in distinct {
-            for encodings in data[index].encodings.chunks(BATCH) {
+        let mut sets: Vec<Vec<Range<usize>>> = Vec::new();
+        for (set, first) in data.iter().zip(&firsts) {
+            let index = sets.len();
+            if let Some(computed) = first.and_then(|first| sets.get(first).cloned()) {
+                sets.push(computed);
+                continue;
+            }
+            sets.push(Vec::new());
+            for encodings in set.encodings.chunks(BATCH) {
                 let batch = Batch::new(encodings, config.savings, &device);
                 let chunk = model.hidden(&batch, layers);
                 if let Some(on_keep) = on_keep.take() {
@@ -99,7 +101,7 @@ impl Prefix {
                 let parts = &mut sets[index];
                 let first = parts.len();
                 parts.resize(first + encodings.len(), 0..0);
-                for (example, length) in batch.order().iter().zip(batch.lengths()) {
+                for (example, length) in batch.layout.order().iter().zip(batch.layout.lengths()) {
                     let count = rows_of(*length);
                     parts[first + example] = rows..rows + count;
                     rows += count;
@@ -113,15 +115,10 @@ impl Prefix {
                     }
                 }
             }
-            for other in index + 1..data.len() {
-                if std::ptr::eq(data[other], data[index]) {
-                    sets[other] = sets[index].clone();
-                }
-            }
         }
         let rows = match file {
-            None => Rows::Memory(Tensor::cat(chunks, 0)),
-            Some(file) => Rows::File {
+            None => Storage::Memory(Tensor::cat(chunks, 0)),
+            Some(file) => Storage::File {
                 file: Mutex::new(file),
                 width,
                 device,
@@ -135,7 +132,7 @@ impl Prefix {
         self.layers
     }
 
-    /// The rows of a batch of examples, on the device with gradients; part number `i` is of data set
+    /// Gives the rows of a batch of examples, on the device with gradients; part number `i` is of data set
     /// number `i`.
     ///
     /// # Errors
@@ -147,19 +144,19 @@ impl Prefix {
         batch: &Batch,
     ) -> Result<Tensor<2>, TrainError> {
         let each = parts[0].chosen.len();
-        let ranges = batch.order().iter().map(|input| {
+        let ranges = batch.layout.order().iter().map(|input| {
             let (set, index) = (input / each, input % each);
             self.sets[set][parts[set].chosen[index]].clone()
         });
         let states = match &self.rows {
-            Rows::Memory(rows) => {
+            Storage::Memory(rows) => {
                 let numbers: Vec<i64> = ranges.flatten().map(|row| row as i64).collect();
                 let count = numbers.len();
                 let numbers = TensorData::new(numbers, [count]);
                 let numbers = Tensor::<1, Int>::from_data(numbers, &rows.device());
                 rows.clone().select(0, numbers)
             }
-            Rows::File {
+            Storage::File {
                 file,
                 width,
                 device,

@@ -1,7 +1,10 @@
-use beft_checkpoint::NameTable;
-use beft_checkpoint::rows::{linear, same};
+//! The architectures that can be computed: HF's class, tensor names, and which computation they share. [`ALL`] lists
+//! them.
 
-/// The rows of the backbone, which BERT and RoBERTa share but for the prefix, and those of the head.
+use beft_checkpoint::NameTable;
+use serde::{Deserialize, Deserializer, Serializer, de};
+
+/// The rows of the backbone, which all share but for the prefix, and those of the head.
 macro_rules! rows {
     ($prefix:literal, $($head:expr),+ $(,)?) => {
         &[
@@ -31,49 +34,58 @@ macro_rules! rows {
     };
 }
 
-/// Parameter paths and HF tensor names of BERT with pooler and classification head
-/// (`BertForSequenceClassification` in `modeling_bert.py`).
-#[rustfmt::skip]
-pub const BERT_NAMES: NameTable = NameTable {
-    backbone_prefix: "bert.",
-    rows: rows!["bert.",
-        linear("pooler.weight", "bert.pooler.dense.weight").optional(),
-        same("pooler.bias", "bert.pooler.dense.bias").optional(),
-        linear("classifier.weight", "classifier.weight").optional(),
-        same("classifier.bias", "classifier.bias").optional(),
-    ],
-    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls."],
-    tied: &[],
-};
+mod bert;
+mod roberta;
 
-/// Parameter paths and HF tensor names of RoBERTa with classification head
-/// (`RobertaForSequenceClassification` in `modeling_roberta.py`). Its head has a dense layer of its
-/// own where BERT has the pooler.
-#[rustfmt::skip]
-pub const ROBERTA_NAMES: NameTable = NameTable {
-    backbone_prefix: "roberta.",
-    rows: rows!["roberta.",
-        linear("pooler.weight", "classifier.dense.weight").optional(),
-        same("pooler.bias", "classifier.dense.bias").optional(),
-        linear("classifier.weight", "classifier.out_proj.weight").optional(),
-        same("classifier.bias", "classifier.out_proj.bias").optional(),
-    ],
-    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head."],
-    tied: &[],
-};
+pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
+pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
-/// The names of the masked-language-modelling head (`BertForMaskedLM`), for the backbone's see
-/// [`BERT_NAMES`]. The output weights are the word embeddings (tied).
-#[rustfmt::skip]
-pub const MASKED_LM_NAMES: NameTable = NameTable {
-    backbone_prefix: "bert.",
-    rows: &[
-        linear("transform", "cls.predictions.transform.dense.weight"),
-        same("transform_bias", "cls.predictions.transform.dense.bias"),
-        same("norm_gamma", "cls.predictions.transform.LayerNorm.weight"),
-        same("norm_bias", "cls.predictions.transform.LayerNorm.bias"),
-        same("output_bias", "cls.predictions.bias"),
-    ],
-    ignored: &["bert.", "classifier."],
-    tied: &[],
-};
+/// Every architecture.
+pub const ALL: [&Architecture; 4] = [&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT];
+
+/// An architecture of encoders in Hugging Face's layout.
+#[derive(Debug)]
+pub struct Architecture {
+    /// Its name in config.json (`model_type`).
+    pub model_type: &'static str,
+    /// HF's class of the model with a classification head, as in `architectures` of config.json.
+    pub classifier_class: &'static str,
+    /// Where the parameters are in a checkpoint.
+    pub names: &'static NameTable,
+    /// How it is computed.
+    pub family: Family,
+}
+
+/// How an encoder is computed where the two differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// HF `modeling_bert.py`: segments, positions from 0, and a pooler that is part of the pretrained model.
+    Bert,
+    /// HF `modeling_roberta.py`: one segment, positions from behind the padding token's id, and a head with a
+    /// dense layer of its own.
+    Roberta,
+}
+
+impl Architecture {
+    /// Finds an architecture by its name in config.json.
+    pub fn named(model_type: &str) -> Option<&'static Self> {
+        ALL.into_iter().find(|known| known.model_type == model_type)
+    }
+}
+
+/// Writes an architecture as its name.
+pub(crate) fn serialize<S: Serializer>(
+    architecture: &&'static Architecture,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(architecture.model_type)
+}
+
+/// Reads an architecture's name.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<&'static Architecture, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Architecture::named(&name)
+        .ok_or_else(|| de::Error::custom(format!("unknown architecture `{name}`")))
+}

@@ -3,9 +3,9 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::rotary::Rotary;
 
-/// What all layers need to know of a batch, made once for it.
+/// What the forward pass of every layer needs to know of a batch, made once for it.
 #[derive(Debug)]
-pub(crate) struct Pass<'a> {
+pub(crate) struct ForwardContext<'a> {
     pub(crate) batch: &'a Batch,
     /// For each group what to add to its attention scores.
     pub(crate) masks: Vec<Tensor<4>>,
@@ -14,11 +14,14 @@ pub(crate) struct Pass<'a> {
     pub(crate) rotary: Option<Rotary>,
 }
 
-impl<'a> Pass<'a> {
-    /// Of whole inputs, which attend to `prefix` tokens in front of them, and have their positions behind
-    /// those (as `past_key_values` does in HF).
+impl<'a> ForwardContext<'a> {
+    /// Makes the context of whole inputs, which attend to `prefix` tokens in front of them, and have their
+    /// positions behind those (as `past_key_values` does in HF).
     pub(crate) fn of_inputs(batch: &'a Batch, prefix: usize, device: &Device) -> Self {
-        let masks = batch.causal_masks(device).into_iter().map(|mask| {
+        let masks = batch
+            .continuations
+            .causal_masks(batch.layout.groups(), device);
+        let masks = masks.into_iter().map(|mask| {
             let [inputs, one, length, _] = mask.dims();
             match prefix {
                 0 => mask,
@@ -32,8 +35,8 @@ impl<'a> Pass<'a> {
             batch,
             masks: masks.collect(),
             positions: match prefix {
-                0 => batch.positions(),
-                _ => batch.positions() + prefix as i64,
+                0 => batch.layout.positions(),
+                _ => batch.layout.positions() + prefix as i64,
             },
             rotary: None,
         }
@@ -41,7 +44,7 @@ impl<'a> Pass<'a> {
 
     /// More than any position behind `prefix` tokens.
     pub(crate) fn longest(&self, prefix: usize) -> usize {
-        let lengths = self.batch.groups().iter().map(Group::length);
+        let lengths = self.batch.layout.groups().iter().map(Group::length);
         prefix + lengths.max().unwrap_or(1)
     }
 }

@@ -1,12 +1,13 @@
 use beft_core::{Branch, Encoding};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::batch::{MASKED, ints};
-use crate::{Batch, Group};
+use super::group::{Group, MASKED, ints};
+use super::layout::BatchLayout;
 
-/// Where in a batch the prompts and continuations of causal language models are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Continuations {
+/// The prompts and continuations of a batch's inputs, as a causal language model computes them.
+#[derive(Clone, Debug)]
+pub struct Continuations {
+    /// In batch order.
     inputs: Vec<Input>,
 }
 
@@ -20,29 +21,6 @@ struct Input {
     scored: Vec<u32>,
 }
 
-impl Continuations {
-    /// Of inputs in the batch's order, whose rows begin at `first_rows`.
-    pub(crate) fn of(encodings: &[&Encoding], first_rows: &[i64]) -> Self {
-        let of = |(encoding, first): (&&Encoding, &i64)| {
-            let mut end = encoding.prompt_len();
-            let mut scored = Vec::new();
-            for branch in &encoding.branches {
-                end += branch.tokens;
-                scored.extend_from_slice(&encoding.ids[end - branch.scored..end]);
-            }
-            Input {
-                prompt: encoding.prompt_len(),
-                branches: encoding.branches.clone(),
-                first: *first as usize,
-                scored,
-            }
-        };
-        Self {
-            inputs: encodings.iter().zip(first_rows).map(of).collect(),
-        }
-    }
-}
-
 /// The tokens that a causal language model is asked to predict.
 #[derive(Clone, Debug)]
 pub struct Scored {
@@ -50,7 +28,7 @@ pub struct Scored {
     pub rows: Tensor<1, Int>,
     /// The tokens, `[tokens]`.
     pub ids: Tensor<1, Int>,
-    /// For each input and place of a continuation the numbers of its tokens, `[inputs * most, longest]`.
+    /// For each input and each of its continuations the numbers of its tokens, `[inputs * most, longest]`.
     numbers: Tensor<1, Int>,
     /// What each of them counts, `[inputs * most, longest]`: the shares of a mean.
     shares: Tensor<2>,
@@ -59,7 +37,7 @@ pub struct Scored {
 }
 
 impl Scored {
-    /// For each input, as it lies in the batch, the mean log probability of each continuation's tokens;
+    /// For each input, in batch order, the mean log probability of each continuation's tokens;
     /// far below any other where there is no such continuation.
     ///
     /// # Shapes
@@ -74,15 +52,37 @@ impl Scored {
     }
 }
 
-impl Batch {
-    /// What is to be predicted: the last tokens of each continuation ([`Branch::scored`]). `None` when
+impl Continuations {
+    /// Finds those of inputs, given in input order, whose rows begin at `first_rows` in batch order.
+    pub(super) fn of(encodings: &[&Encoding], layout: &BatchLayout, first_rows: &[i64]) -> Self {
+        let of = |(input, first): (&usize, &i64)| {
+            let encoding = encodings[*input];
+            let mut end = encoding.prompt_len();
+            let mut scored = Vec::new();
+            for branch in &encoding.branches {
+                end += branch.tokens;
+                scored.extend_from_slice(&encoding.ids[end - branch.scored..end]);
+            }
+            Input {
+                prompt: encoding.prompt_len(),
+                branches: encoding.branches.clone(),
+                first: *first as usize,
+                scored,
+            }
+        };
+        Self {
+            inputs: layout.order().iter().zip(first_rows).map(of).collect(),
+        }
+    }
+
+    /// The tokens to be predicted: the last tokens of each continuation ([`Branch::scored`]). `None` when
     /// there is nothing.
     ///
     /// # Panics
     ///
     /// If a continuation follows an empty prompt.
     pub fn scored(&self, device: &Device) -> Option<Scored> {
-        let inputs = &self.continuations.inputs;
+        let inputs = &self.inputs;
         let most = inputs.iter().map(|input| input.branches.len()).max()?;
         let branches = inputs.iter().flat_map(|input| &input.branches);
         let longest = branches.map(|branch| branch.scored).max()?;
@@ -128,7 +128,7 @@ impl Batch {
 
     /// The last row of each input's prompt, by whose hidden state a decoder goes on, `[inputs]`.
     pub fn last_prompt_rows(&self, device: &Device) -> Tensor<1, Int> {
-        let inputs = self.continuations.inputs.iter();
+        let inputs = self.inputs.iter();
         let rows = inputs.map(|input| (input.first + input.prompt - 1) as i64);
         ints(rows.collect(), device)
     }
@@ -137,10 +137,10 @@ impl Batch {
     /// attends to itself, to what is before it in its own continuation, and to the prompt:
     /// `[inputs or 1, 1, length, length]`. The mask of a causal language model; padding stands behind
     /// everything, where nothing attends to it.
-    pub fn causal_masks(&self, device: &Device) -> Vec<Tensor<4>> {
+    pub fn causal_masks(&self, groups: &[Group], device: &Device) -> Vec<Tensor<4>> {
         let mask = |group: &Group| {
             let length = group.length();
-            let inputs = &self.continuations.inputs[group.inputs()];
+            let inputs = &self.inputs[group.inputs()];
             let alike = inputs.iter().all(|input| input.branches.len() < 2);
             let inputs = if alike { &inputs[..1] } else { inputs };
             let mut mask = vec![MASKED; inputs.len() * length * length];
@@ -164,14 +164,14 @@ impl Batch {
             let shape = [inputs.len(), 1, length, length];
             Tensor::from_data(TensorData::new(mask, shape), device)
         };
-        self.groups().iter().map(mask).collect()
+        groups.iter().map(mask).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Padding, Savings};
+    use crate::{Batch, Padding, Savings};
 
     fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         tensor.into_data().iter().collect()
@@ -179,6 +179,13 @@ mod tests {
 
     fn numbers(tensor: Tensor<1, Int>) -> Vec<i64> {
         tensor.into_data().iter::<i64>().collect()
+    }
+
+    fn masks(batch: &Batch) -> Vec<Tensor<4>> {
+        let layout = &batch.layout;
+        batch
+            .continuations
+            .causal_masks(layout.groups(), &layout.device())
     }
 
     /// Two continuations, of which the second has a token that is given, and one without.
@@ -195,10 +202,10 @@ mod tests {
         let device = Device::flex();
         let batch = Batch::new(&inputs(), Padding::Longest, &device);
         assert_eq!(
-            numbers(batch.positions())[..7],
+            numbers(batch.layout.positions())[..7],
             [0, 1, 2, 3, 2, 3, 4].map(i64::from)
         );
-        let [mask] = batch.causal_masks(&device).try_into().unwrap();
+        let [mask] = masks(&batch).try_into().unwrap();
         assert_eq!(mask.dims(), [2, 1, 7, 7]);
         let seen: Vec<String> = floats(mask)
             .chunks(7)
@@ -221,12 +228,15 @@ mod tests {
         for padding in [Padding::Packed, Padding::Longest] {
             let savings = Savings::from(padding).without("length-groups").unwrap();
             let batch = Batch::new(&inputs(), savings, &device);
-            let scored = batch.scored(&device).unwrap();
+            let scored = batch.continuations.scored(&device).unwrap();
             assert_eq!(numbers(scored.ids.clone()), [8, 9, 7, 5, 6]);
             assert_eq!(numbers(scored.rows.clone()), [1, 2, 4, 5, 9]);
             let means = scored.means(Tensor::from_floats([1.0, 2.0, 4.0, 5.0, 7.0], &device));
             assert_eq!(floats(means), [1.5, 4.5, 7.0, MASKED]);
-            assert_eq!(numbers(batch.last_prompt_rows(&device)), [1, 9]);
+            assert_eq!(
+                numbers(batch.continuations.last_prompt_rows(&device)),
+                [1, 9]
+            );
         }
     }
 
@@ -238,12 +248,13 @@ mod tests {
             Encoding::with_branches(&[1], []),
         ];
         let batch = Batch::new(&inputs, Padding::Longest, &device);
-        let [mask] = batch.causal_masks(&device).try_into().unwrap();
+        let [mask] = masks(&batch).try_into().unwrap();
         let lower = [0.0, MASKED, MASKED, 0.0, 0.0, MASKED, 0.0, 0.0, 0.0];
         assert_eq!((mask.dims(), floats(mask)), ([1, 1, 3, 3], lower.to_vec()));
         let plain = Encoding::with_branches(&[1], []);
         assert!(
             Batch::new([&plain], Padding::Packed, &device)
+                .continuations
                 .scored(&device)
                 .is_none()
         );

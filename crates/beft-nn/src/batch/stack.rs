@@ -1,0 +1,54 @@
+use burn::tensor::{Int, Tensor};
+
+use super::group::ints;
+use super::layout::{BatchLayout, Rows};
+
+/// Which of several stacked biases each input of a batch has. A parameter that is larger than the
+/// architecture says by their number holds the values of one after another.
+#[derive(Clone, Debug)]
+pub struct BiasStack {
+    count: usize,
+    /// For each row, and for each input, the index in the stack; `None` where there is one.
+    indices: Option<[Tensor<1, Int>; 2]>,
+}
+
+impl BiasStack {
+    /// Shares the inputs of a batch out among `count` stacked biases, in input order.
+    pub(super) fn new(count: usize, layout: &BatchLayout) -> Self {
+        let inputs = layout.batch_size();
+        assert!(
+            count > 0 && inputs.is_multiple_of(count),
+            "{inputs} inputs for {count} stacked biases"
+        );
+        let of_input = |input: &usize| (*input / (inputs / count)) as i64;
+        let indices = || {
+            let of_rows = layout.groups().iter().flat_map(|group| {
+                group.inputs().flat_map(|input| {
+                    let rows = group.rows_of(layout.lengths()[input]);
+                    std::iter::repeat_n(of_input(&layout.order()[input]), rows)
+                })
+            });
+            let of_inputs = layout.order().iter().map(of_input);
+            let device = layout.device();
+            [of_rows.collect(), of_inputs.collect()].map(|indices| ints(indices, &device))
+        };
+        Self {
+            count,
+            indices: (count > 1).then(indices),
+        }
+    }
+
+    /// Number of stacked biases.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The index in the stack of the biases of each of `rows`; `None` where there is one.
+    pub fn index(&self, rows: Rows) -> Option<&Tensor<1, Int>> {
+        let [all, first] = self.indices.as_ref()?;
+        Some(match rows {
+            Rows::All => all,
+            Rows::First => first,
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! Joint training: several trainings whose steps are computed as one, over one frozen backbone.
+
+mod training;
+
+use beft_core::EncodedSet;
+use beft_nn::SequenceClassifier;
+
+use self::training::JointTraining;
+use crate::loss::Part;
+use crate::lower_layers::LowerLayers;
+use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};
+use crate::select::prepare_together;
+use crate::state::State;
+use crate::step::Step;
+use crate::{Failure, TrainConfig, TrainError, unchanged_layers};
+
+/// Trains what `config.mode` says, and the head.
+///
+/// `evaluate` is called after each epoch with the model; `on_event` hears of every step. A loss
+/// that is not finite ends training with [`Trained::failure`] set and the last good model.
+///
+/// With a [`Checkpoint`](crate::Checkpoint) the state is written after each epoch, and a training
+/// that resumes gives the very values of one that was never interrupted: orders, dropout and masks
+/// depend on seed and place in the run only.
+///
+/// # Errors
+///
+/// Before anything is computed: a mode that does not fit, no data, a label out of range, a setting
+/// out of range, a checkpoint of another training. Errors of `evaluate` are passed on.
+pub fn train<M: SequenceClassifier, E: From<TrainError>>(
+    model: M,
+    data: &EncodedSet,
+    config: &TrainConfig,
+    mut evaluate: impl FnMut(&M) -> Result<Metrics, E>,
+    mut on_event: impl FnMut(Event<'_>),
+) -> Result<Trained<M>, E> {
+    let job = Job {
+        model,
+        data,
+        config: config.clone(),
+    };
+    let trained = train_together(
+        vec![job],
+        |_, model| evaluate(model),
+        |_, event| on_event(event),
+    )?;
+    let mut trained = trained.into_iter();
+    Ok(trained.next().unwrap_or_else(|| unreachable!("one job")))
+}
+
+/// One of several trainings.
+#[derive(Debug)]
+pub struct Job<'a, M> {
+    /// The model, with the head that this training begins with.
+    pub model: M,
+    /// What it learns from.
+    pub data: &'a EncodedSet,
+    /// How.
+    pub config: TrainConfig,
+}
+
+/// Trains several stacked biases over one frozen backbone, in one forward and one backward pass per step:
+/// their inputs are one batch, in which each row gets its own of the stacked
+/// biases ([`Batch::with_stacked_biases`](beft_nn::Batch::with_stacked_biases)). Each has its own order of examples, head, learning
+/// rate, clipping and optimizer state, and (on a device in host memory) its own dropout: it gives what
+/// [`train`] gives, to rounding. One that diverges, or stops early, leaves the others as
+/// they are.
+///
+/// The models differ in what their modes train alone. `evaluate` and `on_event` are told the number of the
+/// job that it is about. The [`Checkpoint`](crate::Checkpoint) of the first job holds them all; its
+/// identity must name them all.
+///
+/// # Errors
+///
+/// As [`train`]. Jobs that cannot run together: of other modes than biases, or with other
+/// numbers of examples, epochs or examples per step.
+pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
+    jobs: Vec<Job<'_, M>>,
+    mut evaluate: impl FnMut(usize, &M) -> Result<Metrics, E>,
+    mut on_event: impl FnMut(usize, Event<'_>),
+) -> Result<Vec<Trained<M>>, E> {
+    let (models, jobs): (Vec<M>, Vec<_>) = jobs
+        .into_iter()
+        .map(|job| (job.model, (job.data, job.config)))
+        .unzip();
+    let Some((_, shared)) = jobs.first() else {
+        return Ok(Vec::new());
+    };
+    for (model, (data, config)) in models.iter().zip(&jobs) {
+        check(model, data, config)?;
+        let same = |other: &TrainConfig| {
+            let sizes = (other.batch_size, other.micro_batch, other.epochs);
+            (sizes, other.savings, other.schedule, other.checkpointing)
+        };
+        if same(config) != same(shared) || data.len() != jobs[0].0.len() {
+            let text = "trainings that run together need equally many examples, epochs and examples per step";
+            return Err(TrainError::Config(text).into());
+        }
+    }
+    let parameters = models[0].num_params();
+    let mut layers = models[0].num_layers();
+    for (model, (_, config)) in models.iter().zip(&jobs) {
+        let unchanged = unchanged_layers(model, &config.mode, config.savings);
+        layers = layers.min(unchanged.map_err(TrainError::from)?);
+    }
+    let configs: Vec<&TrainConfig> = jobs.iter().map(|(_, config)| config).collect();
+    let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
+    if let Some(checkpoint) = shared.checkpoint.as_ref().filter(|c| c.resume)
+        && let Some(state) = State::load(checkpoint)?
+    {
+        training.restore(&state, &configs)?;
+    }
+    let data: Vec<&EncodedSet> = jobs.iter().map(|(data, _)| *data).collect();
+    let examples = data[0].len();
+    let steps = examples.div_ceil(shared.batch_size);
+    let done = training.runs.iter().map(|run| run.state.epochs.len()).max();
+    let done = done.unwrap_or(0);
+    for (index, run) in training.runs.iter().enumerate() {
+        on_event(
+            index,
+            Event::Started {
+                trainable: run.trainable,
+                parameters,
+                steps,
+                epochs: shared.epochs,
+                done,
+            },
+        );
+    }
+    // Below, all are the same.
+    let lowest = training.sets.one(&training.model, 0);
+    let lower = LowerLayers::of(&lowest, &data, layers, shared, |bytes, in_file| {
+        let event = Event::Keeping {
+            layers,
+            bytes,
+            in_file,
+        };
+        on_event(0, event);
+    })?;
+    for epoch in done + 1..=shared.epochs {
+        if training.over() {
+            break;
+        }
+        let orders: Vec<Vec<usize>> = configs
+            .iter()
+            .map(|config| epoch_order(examples, config.seed, epoch))
+            .collect();
+        let (mut totals, mut all) = (vec![0.0; jobs.len()], vec![0.0; jobs.len()]);
+        for step in 1..=steps {
+            let first = (step - 1) * shared.batch_size;
+            let chosen = first..examples.min(first + shared.batch_size);
+            let parts = data.iter().zip(&orders).map(|(data, order)| Part {
+                data,
+                chosen: &order[chosen.clone()],
+            });
+            let seeds = configs.iter().map(|c| dropout_seed(c.seed, epoch, step));
+            let of_step = Step {
+                parts: parts.collect(),
+                seeds: seeds.collect(),
+                savings: shared.savings,
+                micro_batch: shared.micro_batch,
+                checkpointing: shared.checkpointing,
+                lower: lower.as_ref(),
+            };
+            let (gradients, losses) = of_step.gradients(&training.model)?;
+            let weights: Vec<f64> = of_step.parts.iter().map(|p| p.weight() as f64).collect();
+            let finite: Vec<bool> = losses.iter().map(|loss| loss.is_finite()).collect();
+            training.fail(&finite, Failure { epoch, step });
+            if training.over() {
+                break;
+            }
+            let done = (epoch - 1) * steps + step - 1;
+            let share = shared.schedule.share(done, shared.epochs * steps);
+            training.update(gradients, share, shared.max_grad_norm);
+            for (index, loss) in losses.into_iter().enumerate() {
+                if training.runs[index].active {
+                    totals[index] += loss * weights[index];
+                    all[index] += weights[index];
+                    on_event(index, Event::Step { epoch, step, loss });
+                }
+            }
+        }
+        if training.over() {
+            break;
+        }
+        let finite = training.sets.finite(&training.model);
+        training.fail(&finite, Failure { epoch, step: steps });
+        for (index, config) in configs.iter().enumerate() {
+            if !training.runs[index].active {
+                continue;
+            }
+            let model = training.sets.one(&training.model, index);
+            let record = EpochRecord {
+                epoch,
+                train_loss: totals[index] / all[index],
+                metrics: evaluate(index, &model)?,
+            };
+            training.runs[index].add(record, model, config);
+        }
+        training.save(shared)?;
+        for (index, run) in training.runs.iter().enumerate() {
+            if let Some(record) = run.state.epochs.last().filter(|r| r.epoch == epoch) {
+                on_event(index, Event::Epoch(record));
+            }
+        }
+    }
+    Ok(training.finish())
+}
