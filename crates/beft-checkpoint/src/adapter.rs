@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_nn::{ParamData, param_shapes, read_params};
+use beft_nn::{LoraFactor, ParamData, ParamPath, param_shapes, read_params};
 use burn::module::Module;
 use serde_json::{Map, Value};
 
@@ -54,25 +54,25 @@ impl Adapter {
     pub fn between<M: Module>(
         module: &M,
         table: &NameTable,
-        base: &BTreeMap<String, ParamData>,
-        trained: &BTreeMap<String, ParamData>,
+        base: &BTreeMap<ParamPath, ParamData>,
+        trained: &BTreeMap<ParamPath, ParamData>,
         head: &[&str],
     ) -> Self {
         let mut adapter = Self::default();
         for (path, data) in trained {
-            if path.contains(PREFIX) {
+            if path.is_prefix() {
                 // The model's own matter: it is in no checkpoint.
                 continue;
             }
-            if let Some((weight, factor)) = path.split_once(LORA) {
+            if let Some((weight, factor)) = path.lora_factor() {
                 let name = table.by_path(weight).map(|(_, name)| name);
                 let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
                 let factors = adapter.lora.entry(module.unwrap_or_default());
                 let factors = factors.or_insert_with(LoraFactors::empty);
                 let tensor = HeadTensor::from_param(data, Stored::Transposed);
                 match factor {
-                    "a" => factors.a = tensor,
-                    _ => factors.b = tensor,
+                    LoraFactor::A => factors.a = tensor,
+                    LoraFactor::B => factors.b = tensor,
                 }
                 continue;
             }
@@ -83,7 +83,7 @@ impl Adapter {
                 // A part of a tensor that checkpoints have as one, which is stored whole.
                 let parts = table.all_by_hf(&name);
                 let values = read_params(module, |p| parts.iter().any(|(_, path)| p == path));
-                let part = |(_, path): &(_, String)| &values[path].values;
+                let part = |(_, path): &(_, ParamPath)| &values[path].values;
                 let whole = parts.iter().flat_map(part).copied();
                 adapter.extra.insert(name, whole.collect());
                 continue;
@@ -176,12 +176,6 @@ impl Adapter {
 
 /// Modules that PEFT takes for heads of a classifier (`SEQ_CLS`), and saves whole.
 const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
-
-/// What the paths of a prefix's parameters have in them.
-const PREFIX: &str = ".prefix.";
-
-/// What burn puts between a weight's path and its LoRA factors `a` and `b`.
-const LORA: &str = ".lora.";
 
 /// The linear module that a bias belongs to; `None` for a layer norm's.
 fn linear_of_bias(table: &NameTable, bias: &str) -> Option<String> {

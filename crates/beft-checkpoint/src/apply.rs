@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use beft_core::TermSet;
-use beft_nn::{BiasModel, ParamData, map_params, param_shapes, read_params};
+use beft_nn::{BiasModel, ParamData, ParamPath, map_params, param_shapes, read_params};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use serde_json::Value;
@@ -82,16 +82,19 @@ impl Adapter {
         &self,
         module: &M,
         table: &NameTable,
-        new: &BTreeMap<String, T>,
+        new: &BTreeMap<ParamPath, T>,
     ) -> Option<String> {
-        let hf = |path: &str| {
+        let hf = |path: &ParamPath| {
             let name = table.by_path(path).map(|(_, name)| name);
-            name.unwrap_or_else(|| path.to_owned())
+            name.unwrap_or_else(|| path.to_string())
         };
         let mut head = module.bias_layout().head.iter();
         let some = head.clone().any(|path| new.contains_key(*path));
         if let Some(path) = head.find(|path| some && !new.contains_key(**path)) {
-            return Some(format!("tensor `{}` of the head is missing", hf(path)));
+            return Some(format!(
+                "tensor `{}` of the head is missing",
+                hf(&ParamPath::from(*path))
+            ));
         }
         let terms = self.facts.get("terms")?.as_str()?;
         if !self.lora.is_empty() {
@@ -115,7 +118,7 @@ impl Adapter {
     }
 
     /// The parameters that its term set trains, where it has one.
-    fn trained_paths<M: BiasModel>(&self, module: &M) -> Option<Vec<String>> {
+    fn trained_paths<M: BiasModel>(&self, module: &M) -> Option<Vec<ParamPath>> {
         let terms = self.facts.get("terms").and_then(Value::as_str)?;
         module.trainable_paths(&terms.parse::<TermSet>().ok()?).ok()
     }
@@ -125,8 +128,8 @@ impl Adapter {
 struct NewValues<'a> {
     table: &'a NameTable,
     /// The model's own values of all that the adapter has something for.
-    present: BTreeMap<String, ParamData>,
-    values: BTreeMap<String, Vec<f32>>,
+    present: BTreeMap<ParamPath, ParamData>,
+    values: BTreeMap<ParamPath, Vec<f32>>,
 }
 
 impl<'a> NewValues<'a> {
@@ -142,12 +145,13 @@ impl<'a> NewValues<'a> {
         let weights = adapter.lora.keys().map(weight);
         let biases = adapter.deltas.keys().map(bias);
         let scaled = adapter.lora.keys().filter(biased).map(bias);
-        let shapes: BTreeSet<String> = param_shapes(module).into_iter().map(|(p, _)| p).collect();
+        let shapes: BTreeSet<ParamPath> =
+            param_shapes(module).into_iter().map(|(p, _)| p).collect();
         let mut paths = BTreeSet::new();
         for name in biases.chain(scaled) {
             // PEFT adds a bias to any linear layer, and the models here to those that they train.
             let found = table.all_by_hf(&name);
-            let own = |(_, path): &(_, String)| shapes.contains(path);
+            let own = |(_, path): &(_, ParamPath)| shapes.contains(path);
             if table.by_hf(&name.replace(".bias", ".weight")).is_some() && !found.iter().any(own) {
                 return Err(format!(
                     "it has a bias `{name}`, and a layer of this model has no place for one there: choose other \
@@ -160,12 +164,13 @@ impl<'a> NewValues<'a> {
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
         // The output head of a tied model is the token embeddings, which PEFT changes apart from it.
-        let tied = table.by_path(OUTPUT_HEAD).is_some() && !shapes.contains(OUTPUT_HEAD);
+        let output = ParamPath::output_head();
+        let tied = table.by_path(&output).is_some() && !shapes.contains(&output);
         for path in &paths {
             let name = table
                 .by_path(path)
-                .map_or_else(|| path.clone(), |(_, name)| name);
-            if tied && path.ends_with(TOKENS) {
+                .map_or_else(|| path.to_string(), |(_, name)| name);
+            if tied && path.is_tokens() {
                 return Err(format!(
                     "`{name}` is also the output head of this model (tie_word_embeddings), and PEFT changes one of \
                      them: merge the adapter into its base with PEFT"
@@ -185,7 +190,7 @@ impl<'a> NewValues<'a> {
         let trained = adapter.trained_paths(module);
         for (name, values) in &adapter.extra {
             // Of a fused vector only what was trained is the adapter's.
-            let wanted = |path: &str| trained.as_ref().is_none_or(|t| t.iter().any(|p| p == path));
+            let wanted = |path: &ParamPath| trained.as_ref().is_none_or(|t| t.contains(path));
             new.set(name, &[values.len()], values, wanted)?;
         }
         for (name, HeadTensor { shape, values }) in &adapter.head {
@@ -211,7 +216,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// The present values of a parameter.
-    fn current(&self, path: &str) -> &[f32] {
+    fn current(&self, path: &ParamPath) -> &[f32] {
         let base = || self.present.get(path).map_or(&[][..], |p| &p.values);
         self.values.get(path).map_or_else(base, Vec::as_slice)
     }
@@ -222,7 +227,7 @@ impl<'a> NewValues<'a> {
         name: &str,
         shape: &[usize],
         values: &[f32],
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(&ParamPath) -> bool,
     ) -> Result<(), String> {
         let places = places(self.table, name)?;
         let count = places.len();
@@ -304,7 +309,7 @@ impl<'a> NewValues<'a> {
         Ok(())
     }
 
-    fn width(&self, path: &str) -> usize {
+    fn width(&self, path: &ParamPath) -> usize {
         self.present
             .get(path)
             .and_then(|p| p.shape.last().copied())
@@ -324,13 +329,11 @@ impl<'a> NewValues<'a> {
     }
 }
 
-/// The parameter path of a causal language model's own output head.
-const OUTPUT_HEAD: &str = "head";
-/// What the path of the token embeddings ends in.
-const TOKENS: &str = ".tokens";
-
 /// Where a checkpoint's tensor goes: more than one place for a fused one.
-fn places<'a>(table: &'a NameTable, name: &str) -> Result<Vec<(&'a TensorName, String)>, String> {
+fn places<'a>(
+    table: &'a NameTable,
+    name: &str,
+) -> Result<Vec<(&'a TensorName, ParamPath)>, String> {
     let found = table.all_by_hf(name);
     match found.is_empty() {
         false => Ok(found),

@@ -4,7 +4,9 @@ use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
 use beft_core::BiasTerm;
-use beft_nn::{Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, multiply};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, SequenceClassifier, multiply,
+};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
@@ -50,8 +52,8 @@ fn check_biases(
     let names = config.architecture.names();
     let optional = names.rows.iter().filter(|row| row.optional);
     let biases = optional.filter_map(|row| {
-        let (_, term) = row.path.rsplit_once(".biases.")?;
-        Some((row, config.has_bias(term.parse().ok()?)))
+        let term = ParamPath::from(row.path).term()?;
+        Some((row, config.has_bias(term)))
     });
     for (row, native) in biases {
         for layer in 0..config.layers {
@@ -113,7 +115,7 @@ impl DecoderForCausalLM {
             config.tied_head &= !both || files.equal(tokens, head)?;
         }
         let model = Self::init(&config, device);
-        let dtype = |_: &str, shape: &[usize]| match shape.len() {
+        let dtype = |_: &ParamPath, shape: &[usize]| match shape.len() {
             2 => precision.dtype(),
             _ => Precision::F32.dtype(),
         };
@@ -214,8 +216,8 @@ impl BiasModel for DecoderForCausalLM {
         self.decoder.rotary().is_none()
     }
 
-    fn layers_path(&self) -> &'static str {
-        "decoder.layers."
+    fn backbone_path(&self) -> &'static str {
+        "decoder"
     }
 }
 

@@ -7,6 +7,7 @@
 //! * [`Scored`]: what of a batch's continuations a causal language model is to predict.
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
+//! * [`ParamPath`]: where a parameter is in its module; [`view_params`] and [`map_views`] walk over all of them.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
 //!   of a model.
 //!
@@ -31,7 +32,10 @@ pub use continuations::Scored;
 pub use dropout::{Place, Rows};
 pub use host::rows_per_pass;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
-pub use params::{ParamData, map_params, param_shapes, read_params};
+pub use params::{
+    LoraFactor, NewParam, ParamData, ParamPath, ParamView, ParamVisitor, map_params, map_views,
+    param_shapes, read_params, view_params, visit_params,
+};
 pub use precision::{Precision, PrecisionError};
 pub use savings::Savings;
 pub use workers::{work_on, workers};

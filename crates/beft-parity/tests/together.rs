@@ -170,7 +170,7 @@ fn a_kept_prefix_serves_them_all() {
                 .flat_map(|set| &set.encodings)
                 .map(|e| if layers == 3 { 1 } else { e.len() })
                 .sum();
-            let width = read_params(&outcomes[0].model, |p| p.ends_with("norm_gamma"));
+            let width = read_params(&outcomes[0].model, |p| p.as_str().ends_with("norm_gamma"));
             let width = width.values().next().unwrap().values.len();
             assert_eq!(
                 kept,

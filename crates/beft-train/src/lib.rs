@@ -31,7 +31,7 @@ pub use beft_nn as nn;
 pub use clip::clip_global_norm;
 pub use config::{Checkpoint, Schedule, Selection, TrainConfig};
 pub use error::{Failure, TrainError};
-pub use gradients::{fisher, gradient_norm};
+pub use gradients::{fisher, gradient_norm, gradients_by_path};
 pub use loss::batch_loss;
 pub use mask::GradMasks;
 pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, train, training_step};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use beft_nn::{BiasModel, param_shapes};
-use burn::module::{Module, ModuleVisitor, Param};
+use beft_nn::{BiasModel, ParamPath, param_shapes, view_params};
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use rand::seq::index;
@@ -9,9 +9,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::TrainError;
+use crate::gradients::map_gradients;
 
 /// Entries of parameters, by path, as row-major indices.
-pub(crate) type Entries = BTreeMap<String, Vec<usize>>;
+pub(crate) type Entries = BTreeMap<ParamPath, Vec<usize>>;
 
 /// Which entries of a gradient are used. Where the rest is 0 from the first step on, AdamW without
 /// decay leaves a parameter as it is, bit for bit.
@@ -19,18 +20,24 @@ pub(crate) type Entries = BTreeMap<String, Vec<usize>>;
 pub struct GradMasks {
     /// 1 where an entry is used, else 0, flat, by parameter path; a parameter that is not here is
     /// used whole.
-    masks: BTreeMap<String, Tensor<1>>,
+    masks: BTreeMap<ParamPath, Tensor<1>>,
 }
 
 impl GradMasks {
     pub(crate) fn new<M: Module>(model: &M, entries: &Entries) -> Self {
-        let mut maker = Maker {
-            path: Vec::new(),
-            entries,
-            masks: BTreeMap::new(),
-        };
-        model.visit(&mut maker);
-        Self { masks: maker.masks }
+        let mut masks = BTreeMap::new();
+        view_params(model, |param| {
+            if let Some(entries) = entries.get(param.path()) {
+                let mut mask = vec![0.0f32; param.shape().iter().product()];
+                entries.iter().for_each(|entry| mask[*entry] = 1.0);
+                let len = mask.len();
+                // Gradients live on the device without autodiff.
+                let device = param.device().inner();
+                let mask = Tensor::from_data(TensorData::new(mask, [len]), &device);
+                masks.insert(param.path().clone(), mask);
+            }
+        });
+        Self { masks }
     }
 
     /// The gradients with everything outside the masks set to 0.
@@ -38,67 +45,10 @@ impl GradMasks {
         if self.masks.is_empty() {
             return grads;
         }
-        let mut apply = Apply {
-            path: Vec::new(),
-            masks: &self.masks,
-            grads,
-        };
-        model.visit(&mut apply);
-        apply.grads
-    }
-}
-
-struct Maker<'a> {
-    path: Vec<String>,
-    entries: &'a Entries,
-    masks: BTreeMap<String, Tensor<1>>,
-}
-
-impl ModuleVisitor for Maker<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        if let Some(entries) = self.entries.get(&path) {
-            let mut mask = vec![0.0f32; param.lazy_shape().num_elements()];
-            entries.iter().for_each(|entry| mask[*entry] = 1.0);
-            let len = mask.len();
-            // Gradients live on the device without autodiff.
-            let device = param.lazy_device().inner();
-            let mask = Tensor::from_data(TensorData::new(mask, [len]), &device);
-            self.masks.insert(path, mask);
-        }
-    }
-}
-
-struct Apply<'a> {
-    path: Vec<String>,
-    masks: &'a BTreeMap<String, Tensor<1>>,
-    grads: GradientsParams,
-}
-
-impl ModuleVisitor for Apply<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(mask) = self.masks.get(&self.path.join("."))
-            && let Some(grad) = self.grads.remove::<D>(param.id)
-        {
-            let mask = mask.clone().reshape(grad.shape());
-            self.grads.register(param.id, grad * mask);
-        }
+        map_gradients(grads, model, |path, grad| match self.masks.get(path) {
+            Some(mask) => Some(grad * mask.clone()),
+            None => Some(grad),
+        })
     }
 }
 
@@ -109,10 +59,10 @@ pub(crate) fn random_entries<M: BiasModel>(
     count: usize,
     seed: u64,
 ) -> Result<Entries, TrainError> {
-    let head = model.bias_layout().head;
-    let mut sizes: Vec<(String, usize)> = param_shapes(model)
+    let layout = model.bias_layout();
+    let mut sizes: Vec<(ParamPath, usize)> = param_shapes(model)
         .into_iter()
-        .filter(|(path, _)| !head.contains(&path.as_str()))
+        .filter(|(path, _)| !layout.in_head(path))
         .map(|(path, shape)| (path, shape.iter().product()))
         .collect();
     let total: usize = sizes.iter().map(|(_, size)| size).sum();
@@ -137,10 +87,9 @@ pub(crate) fn random_entries<M: BiasModel>(
 /// A random row or column of each weight matrix of the layers.
 pub(crate) fn random_lines<M: BiasModel>(model: &M, seed: u64) -> Entries {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let layers = model.layers_path();
     param_shapes(model)
         .into_iter()
-        .filter(|(path, _)| path.starts_with(layers))
+        .filter(|(path, _)| path.layer().is_some())
         .filter_map(|(path, shape)| {
             let [rows, columns] = shape[..] else {
                 return None;

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
-use beft_nn::{BiasModel, Savings, SequenceClassifier, param_shapes};
-use burn::module::{Lora, Module, ModuleVisitor, Param, ParamGroup};
-use burn::tensor::Tensor;
+use beft_nn::{
+    BiasModel, LoraFactor, ParamPath, Savings, SequenceClassifier, param_shapes, view_params,
+};
+use burn::module::{Lora, Module, ParamGroup};
 
 use crate::sets::Sets;
 use crate::{GradMasks, TrainConfig, TrainError};
@@ -16,7 +17,7 @@ pub struct Prepared<M> {
     /// What of the gradients is used, where that is not all.
     pub masks: GradMasks,
     /// Paths of the parameters that the mode trains.
-    pub paths: Vec<String>,
+    pub paths: Vec<ParamPath>,
     /// Number of values that learn.
     pub trainable: usize,
 }
@@ -34,7 +35,7 @@ pub fn with_trainable<M: BiasModel>(model: M, terms: &TermSet) -> Result<M, Term
     Ok(with_gradients(model, paths))
 }
 
-fn with_gradients<M: BiasModel>(model: M, paths: Vec<String>) -> M {
+fn with_gradients<M: BiasModel>(model: M, paths: Vec<ParamPath>) -> M {
     model
         .no_grad()
         .set_require_grad_group(ParamGroup::from_paths(paths), true)
@@ -50,8 +51,8 @@ pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize
     Ok(count(model, &model.trainable_paths(terms)?))
 }
 
-fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
-    let paths: HashSet<&String> = paths.iter().collect();
+fn count<M: BiasModel>(model: &M, paths: &[ParamPath]) -> usize {
+    let paths: HashSet<&ParamPath> = paths.iter().collect();
     let shapes = param_shapes(model).into_iter();
     shapes
         .filter(|(path, _)| paths.contains(path))
@@ -65,8 +66,14 @@ fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
 ///
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
-    let head: Vec<String> = owned(model.bias_layout().head);
-    let prepared = |model: M, paths: Vec<String>, moving: Vec<String>| Prepared {
+    let head: Vec<ParamPath> = model
+        .bias_layout()
+        .head
+        .iter()
+        .copied()
+        .map(ParamPath::from)
+        .collect();
+    let prepared = |model: M, paths: Vec<ParamPath>, moving: Vec<ParamPath>| Prepared {
         trainable: count(&model, &paths),
         model: with_gradients(model, moving),
         masks: GradMasks::default(),
@@ -80,7 +87,7 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
         }
         Mode::Full => {
             let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<String> = paths.collect();
+            let paths: Vec<ParamPath> = paths.collect();
             prepared(model, paths.clone(), paths)
         }
         Mode::Random | Mode::RandomLines => {
@@ -98,7 +105,7 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
                 _ => crate::mask::random_lines(&model, config.seed),
             };
             let trainable = count(&model, &head) + chosen.values().map(Vec::len).sum::<usize>();
-            let mut paths: Vec<String> = chosen.keys().cloned().collect();
+            let mut paths: Vec<ParamPath> = chosen.keys().cloned().collect();
             paths.extend(head);
             let model = with_gradients(model, paths.clone());
             let masks = GradMasks::new(&model, &chosen);
@@ -111,7 +118,7 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
         }
         Mode::Prefix => {
             let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<String> = paths.filter(|path| path.contains(PREFIX)).collect();
+            let paths: Vec<ParamPath> = paths.filter(|path| path.is_prefix()).collect();
             if paths.is_empty() {
                 return Err(TrainError::Config(
                     "prefix tuning needs a decoder with a prefix in front of its inputs",
@@ -143,15 +150,12 @@ pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<
             let model = model.apply_lora(lora);
             let factors = weights
                 .iter()
-                .flat_map(|weight| [format!("{weight}.lora.a"), format!("{weight}.lora.b")]);
-            let paths: Vec<String> = factors.chain(head).collect();
+                .flat_map(|weight| LoraFactor::ALL.map(|factor| weight.with_factor(factor)));
+            let paths: Vec<ParamPath> = factors.chain(head).collect();
             prepared(model, paths.clone(), paths)
         }
     })
 }
-
-/// What the paths of a prefix's parameters have in them.
-const PREFIX: &str = ".prefix.";
 
 /// Several trainings in one model.
 pub(crate) struct PreparedTogether<M> {
@@ -159,7 +163,7 @@ pub(crate) struct PreparedTogether<M> {
     pub(crate) masks: GradMasks,
     pub(crate) sets: Sets,
     /// Of each training, the paths of what it trains and the number of values.
-    pub(crate) each: Vec<(Vec<String>, usize)>,
+    pub(crate) each: Vec<(Vec<ParamPath>, usize)>,
 }
 
 /// Makes the models of several trainings ready as one. A single one may be of any mode.
@@ -207,13 +211,13 @@ pub(crate) fn prepare_together<M: BiasModel>(
             .collect(),
     };
     let model = sets.stack(models);
-    let mut by_path: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+    let mut by_path: BTreeMap<&ParamPath, Vec<usize>> = BTreeMap::new();
     for (set, paths) in moving.iter().enumerate() {
         for path in paths {
             by_path.entry(path).or_default().push(set);
         }
     }
-    let lengths: HashMap<String, usize> = param_shapes(&model)
+    let lengths: HashMap<ParamPath, usize> = param_shapes(&model)
         .into_iter()
         .map(|(path, shape)| (path, shape.iter().product()))
         .collect();
@@ -242,12 +246,12 @@ fn moving_paths<M: BiasModel>(
     model: &M,
     terms: &TermSet,
     savings: Savings,
-) -> Result<Vec<String>, TermSetError> {
+) -> Result<Vec<ParamPath>, TermSetError> {
     let mut paths = model.trainable_paths(terms)?;
     let sites = model.sites(terms)?;
     let still = savings.zero_gradients && model.ignores_key_bias();
     if still && sites.iter().all(|site| site.term == BiasTerm::K) {
-        let still: HashSet<String> = sites.iter().map(|site| model.site_path(*site)).collect();
+        let still: HashSet<ParamPath> = sites.iter().map(|site| model.site_path(*site)).collect();
         paths.retain(|path| !still.contains(path));
     }
     Ok(paths)
@@ -255,15 +259,9 @@ fn moving_paths<M: BiasModel>(
 
 /// Whether the model has a parameter with gradients.
 pub(crate) fn learns<M: Module>(model: &M) -> bool {
-    struct Learns(bool);
-    impl ModuleVisitor for Learns {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 |= param.is_require_grad();
-        }
-    }
-    let mut learns = Learns(false);
-    model.visit(&mut learns);
-    learns.0
+    let mut learns = false;
+    view_params(model, |param| learns |= param.learns());
+    learns
 }
 
 /// How many layers, counted from the embeddings up, training in `mode` leaves as they are.
@@ -281,28 +279,20 @@ pub fn unchanged_layers<M: SequenceClassifier>(
     };
     let layout = model.bias_layout();
     let layers = model.num_layers();
-    let above = |path: &str| layout.head.contains(&path) || layout.with_any.contains(&path);
+    let above = |path: &ParamPath| layout.in_head(path) || layout.with_any.contains(&path.as_str());
     let lowest = moving_paths(model, terms, savings)?
         .iter()
         .map(|path| {
-            let layer = path.strip_prefix(model.layers_path());
-            match layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
-                Some(layer) => layer,
-                None if above(path) => layers,
-                None => 0,
-            }
+            let outside = if above(path) { layers } else { 0 };
+            path.layer().unwrap_or(outside)
         })
         .min();
     Ok(lowest.unwrap_or(layers).min(model.reusable_layers()))
 }
 
 /// The paths of the projection weights of `terms` in every layer.
-fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<String> {
+fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<ParamPath> {
     terms
         .flat_map(|term| (0..model.num_layers()).filter_map(move |l| model.weight_path(l, term)))
         .collect()
-}
-
-fn owned(paths: &[&str]) -> Vec<String> {
-    paths.iter().map(|path| (*path).to_owned()).collect()
 }

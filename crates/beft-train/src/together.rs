@@ -1,5 +1,5 @@
 use beft_core::EncodedSet;
-use beft_nn::SequenceClassifier;
+use beft_nn::{ParamPath, SequenceClassifier};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use crate::loss::Part;
@@ -186,7 +186,7 @@ struct Pass<M> {
 }
 
 struct Run<M> {
-    paths: Vec<String>,
+    paths: Vec<ParamPath>,
     trainable: usize,
     /// Learning rate, as a share of the highest.
     share: f32,

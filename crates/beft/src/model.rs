@@ -119,8 +119,8 @@ impl BiasModel for Model {
         either!(self, model => model.ignores_key_bias())
     }
 
-    fn layers_path(&self) -> &'static str {
-        either!(self, model => model.layers_path())
+    fn backbone_path(&self) -> &'static str {
+        either!(self, model => model.backbone_path())
     }
 }
 

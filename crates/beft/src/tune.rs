@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{Adapter, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Mode};
-use beft_nn::{BiasModel, Savings, read_params, snapshot};
+use beft_nn::{BiasModel, ParamPath, Savings, read_params, snapshot};
 use beft_tasks::Task;
 use beft_train::{
     Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Schedule, Selection, TrainConfig,
@@ -407,7 +407,7 @@ fn outcome(
     let model = trained.model;
     let facts = facts(&record, job.data);
     let adapter = in_adapter(&job.mode).then(|| {
-        let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
+        let wanted = |path: &ParamPath| trained.paths.contains(path);
         let mut adapter = Adapter::between(
             &model,
             model.names(),
