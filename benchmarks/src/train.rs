@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use beft::core::Mode;
+use beft::modes::Mode;
 use beft::nn::Savings;
 use beft::train::Event;
 use beft::{Base, DataOptions, TaskData, TuneOptions, find_task, parse_device, tune};

@@ -198,7 +198,7 @@ fn read<T: FromFloat + Element>(
 }
 
 /// One of the equal parts of a tensor along its last axis, which are this wide.
-pub(crate) fn third<T: Copy>(values: &[T], width: usize, part: usize) -> Vec<T> {
+pub fn third<T: Copy>(values: &[T], width: usize, part: usize) -> Vec<T> {
     values
         .chunks_exact((PARTS * width).max(1))
         .flat_map(|row| &row[part * width..(part + 1) * width])

@@ -16,7 +16,7 @@ pub(crate) const PARTS: usize = 3;
 
 impl Stored {
     /// The shape in the file of a parameter with this shape in the module.
-    pub(crate) fn in_file(self, shape: &[usize]) -> Vec<usize> {
+    pub fn in_file(self, shape: &[usize]) -> Vec<usize> {
         match self {
             Self::Same => shape.to_vec(),
             Self::Transposed => shape.iter().rev().copied().collect(),
@@ -113,7 +113,7 @@ impl NameTable {
 
     /// All rows and parameter paths of a checkpoint name: more than one where the file's tensor holds
     /// several parameters.
-    pub(crate) fn all_by_hf(&self, name: &str) -> Vec<(&TensorName, ParamPath)> {
+    pub fn all_by_hf(&self, name: &str) -> Vec<(&TensorName, ParamPath)> {
         let Some((first, path)) = self.by_hf(name) else {
             return Vec::new();
         };

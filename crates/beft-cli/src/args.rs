@@ -3,7 +3,8 @@ mod decoders;
 
 use std::path::PathBuf;
 
-use beft::core::{BiasTerm, Mode, TermSet};
+use beft::core::{BiasTerm, TermSet};
+use beft::modes::Mode;
 use beft::nn::Savings;
 use beft::score::{ScorerKind, UnknownScorer};
 use beft::tasks::Regime;

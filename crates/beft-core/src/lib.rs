@@ -3,7 +3,6 @@
 //! * [`BiasTerm`]: one of the eight bias vectors of a transformer layer.
 //! * [`BiasSite`]: a term in a given layer.
 //! * [`TermSet`]: which terms to train, as a user writes it (`v`, `q,k,v`, `all`, `v@6-11`).
-//! * [`Mode`]: a term set, or one of what it is compared with (`full`, `random`, `lora-v`).
 //! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
 //! * [`Encoding`]: one tokenised input, what tokenizers hand to models.
 //!
@@ -12,7 +11,6 @@
 mod atomic;
 mod encoding;
 mod lock;
-mod mode;
 mod snapshot;
 mod term;
 mod term_set;
@@ -20,7 +18,6 @@ mod term_set;
 pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use encoding::{Branch, EncodedSet, Encoding, Targets};
 pub use lock::{FolderLock, LockError};
-pub use mode::{Asked, Mode, ModeError};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

@@ -212,6 +212,10 @@ impl BiasModel for DecoderForCausalLM {
         self.facts.terms
     }
 
+    fn key_value_heads(&self) -> usize {
+        self.decoder.layers[0].key_value_heads()
+    }
+
     fn ignores_key_bias(&self) -> bool {
         self.decoder.rotary().is_none()
     }

@@ -38,6 +38,12 @@ pub trait BiasModel: Module {
         &BiasTerm::ALL
     }
 
+    /// Number of key and value heads of a layer, where keys and values can be put in front of the inputs;
+    /// else 0.
+    fn key_value_heads(&self) -> usize {
+        0
+    }
+
     /// Whether a key bias changes nothing, so that its gradient is exactly zero: it adds the same number
     /// to all attention scores of a query, and softmax does not see that. Not so where keys are rotated
     /// by their position (RoPE).

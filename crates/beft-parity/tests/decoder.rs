@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
-use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Mode};
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding};
 use beft_decoder::{DecoderForCausalLM as Decoder, GenerateOptions};
 use beft_eval::{RepeatedPrediction, predict};
+use beft_modes::Mode;
 use beft_nn::{BiasModel, Padding, ParamPath, Precision, Savings, map_params, read_params};
 use beft_parity::{decoder_examples, norm_error};
 use beft_train::{

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{Adapter, ModelDir, Names, TensorFiles};
-use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
+use beft_checkpoint::{ModelDir, TensorFiles};
+use beft_core::{BiasSite, BiasTerm, Encoding, TermSet};
 use beft_encoder::{
     Architecture, BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification,
 };
+use beft_modes::{Adapter, Mode, Names};
 use beft_nn::{
     Batch, BiasModel, Padding, ParamData, ParamPath, Rows, SequenceClassifier, map_params,
     read_params,
@@ -266,11 +267,10 @@ fn lora_trains_factors_and_round_trips() {
     );
     let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
     let tuned = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
-    let wanted = |path: &ParamPath| tuned.paths.contains(path);
-    let values = read_params(&tuned.model, wanted);
-    let head = tuned.model.bias_layout().head;
-    let mut adapter = Adapter::between(&tuned.model, &NAMES, &values, &values, head);
-    adapter.set_lora_alpha(config.lora_alpha);
+    let (mode, settings) = (&config.mode, &config.modes);
+    let (model, paths) = (&tuned.model, &tuned.paths);
+    let adapter = Adapter::between(mode, settings, &NAMES, model, model, paths);
+    let adapter = adapter.unwrap();
     assert_eq!(
         adapter.targets.include,
         Names::Suffixes(vec!["value".to_owned()])
@@ -393,16 +393,14 @@ fn adapters_round_trip() {
         let terms: TermSet = written.parse().unwrap();
         let model = tiny();
         let paths = model.trainable_paths(&terms).unwrap();
-        let wanted = |path: &ParamPath| paths.contains(path);
-        let before = read_params(&model, wanted);
         let config = TrainConfig::new(terms, 1e-2, 3, 0);
         let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
-        let trained = train(model, &data, &config, evaluate, |_| ())
+        let trained = train(model.clone(), &data, &config, evaluate, |_| ())
             .unwrap()
             .model;
-        let after = read_params(&trained, wanted);
-        let head = trained.bias_layout().head;
-        let adapter = Adapter::between(&trained, &NAMES, &before, &after, head);
+        let (mode, settings) = (&config.mode, &config.modes);
+        let adapter = Adapter::between(mode, settings, &NAMES, &model, &trained, &paths);
+        let adapter = adapter.unwrap();
         let targets = Names::Suffixes(targets.iter().map(|t| (*t).to_owned()).collect());
         assert_eq!(adapter.targets.include, targets, "{written}");
         let dir = folder.path().join("adapter");

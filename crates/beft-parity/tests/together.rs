@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
-use beft_core::{EncodedSet, Mode, Targets};
+use beft_core::{EncodedSet, Targets};
 use beft_encoder::EncoderForSequenceClassification as Encoder;
 use beft_eval::predict;
+use beft_modes::Mode;
 use beft_nn::{Padding, read_params};
 use beft_parity::Expected;
 use beft_train::{

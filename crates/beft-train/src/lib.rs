@@ -1,6 +1,6 @@
 //! Bias-only training.
 //!
-//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose [`Mode`](beft_core::Mode)
+//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose [`Mode`](beft_modes::Mode)
 //! says which biases learn (or what they are compared with); everything else stays as it was, bit
 //! for bit. The protocol is the paper's (section 4): AdamW without decay, constant learning rate,
 //! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each

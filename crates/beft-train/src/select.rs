@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
-use beft_nn::{
-    BiasModel, LoraFactor, ParamPath, Savings, SequenceClassifier, param_shapes, view_params,
-};
-use burn::module::{Lora, Module, ParamGroup};
+use beft_core::{TermSet, TermSetError};
+use beft_modes::{Mode, moving_paths};
+use beft_nn::{BiasModel, ParamPath, Savings, SequenceClassifier, param_shapes, view_params};
+use burn::module::{Module, ParamGroup};
 
 use crate::sets::Sets;
 use crate::{GradMasks, TrainConfig, TrainError};
@@ -12,7 +11,7 @@ use crate::{GradMasks, TrainConfig, TrainError};
 /// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
 #[derive(Debug)]
 pub struct Prepared<M> {
-    /// The model; with [`Mode::Lora`] it carries the update beside the weights.
+    /// The model, with what the mode adds to it.
     pub model: M,
     /// What of the gradients is used, where that is not all.
     pub masks: GradMasks,
@@ -66,94 +65,13 @@ fn count<M: BiasModel>(model: &M, paths: &[ParamPath]) -> usize {
 ///
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
-    let head: Vec<ParamPath> = model
-        .bias_layout()
-        .head
-        .iter()
-        .copied()
-        .map(ParamPath::from)
-        .collect();
-    let prepared = |model: M, paths: Vec<ParamPath>, moving: Vec<ParamPath>| Prepared {
-        trainable: count(&model, &paths),
-        model: with_gradients(model, moving),
-        masks: GradMasks::default(),
-        paths,
-    };
-    Ok(match &config.mode {
-        Mode::Biases(terms) => {
-            let paths = model.trainable_paths(terms)?;
-            let moving = moving_paths(&model, terms, config.savings)?;
-            prepared(model, paths, moving)
-        }
-        Mode::Full => {
-            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<ParamPath> = paths.collect();
-            prepared(model, paths.clone(), paths)
-        }
-        Mode::Random | Mode::RandomLines => {
-            let chosen = match config.mode {
-                Mode::Random => {
-                    let entries = match config.random_entries {
-                        Some(entries) => entries,
-                        None => {
-                            count(&model, &model.trainable_paths(&TermSet::all())?)
-                                - count(&model, &head)
-                        }
-                    };
-                    crate::mask::random_entries(&model, entries, config.seed)?
-                }
-                _ => crate::mask::random_lines(&model, config.seed),
-            };
-            let trainable = count(&model, &head) + chosen.values().map(Vec::len).sum::<usize>();
-            let mut paths: Vec<ParamPath> = chosen.keys().cloned().collect();
-            paths.extend(head);
-            let model = with_gradients(model, paths.clone());
-            let masks = GradMasks::new(&model, &chosen);
-            Prepared {
-                model,
-                masks,
-                paths,
-                trainable,
-            }
-        }
-        Mode::Prefix => {
-            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<ParamPath> = paths.filter(|path| path.is_prefix()).collect();
-            if paths.is_empty() {
-                return Err(TrainError::Config(
-                    "prefix tuning needs a decoder with a prefix in front of its inputs",
-                ));
-            }
-            prepared(model, paths.clone(), paths)
-        }
-        Mode::Asked(_) => {
-            return Err(TrainError::Config(
-                "nothing is trained in this mode: it is for evaluation",
-            ));
-        }
-        Mode::Lora(terms) => {
-            if config.lora_rank == 0 || !config.lora_alpha.is_finite() {
-                return Err(TrainError::Config(
-                    "LoRA needs a rank of at least 1 and a finite alpha",
-                ));
-            }
-            let weights = lora_weights(&model, terms.iter().copied());
-            let mut lora = Lora::new(config.lora_rank, config.lora_alpha)
-                .set_param_group(ParamGroup::from_paths(weights.clone()));
-            // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
-            let d_in = param_shapes(&model)
-                .into_iter()
-                .find_map(|(path, shape)| (path == *weights.first()?).then(|| shape[0]));
-            lora.init_std = d_in.map(|d_in| 1.0 / (3.0 * d_in as f64).sqrt());
-            let device = model.devices().first().cloned().unwrap_or_default();
-            device.inner().seed(config.seed);
-            let model = model.apply_lora(lora);
-            let factors = weights
-                .iter()
-                .flat_map(|weight| LoraFactor::ALL.map(|factor| weight.with_factor(factor)));
-            let paths: Vec<ParamPath> = factors.chain(head).collect();
-            prepared(model, paths.clone(), paths)
-        }
+    let touched = config.mode.touch(model, &config.modes, config.savings)?;
+    let model = with_gradients(touched.model, touched.moving);
+    Ok(Prepared {
+        masks: GradMasks::new(&model, &touched.entries),
+        model,
+        paths: touched.paths,
+        trainable: touched.trainable,
     })
 }
 
@@ -193,15 +111,16 @@ pub(crate) fn prepare_together<M: BiasModel>(
     }
     let (mut each, mut moving) = (Vec::new(), Vec::new());
     for (model, config) in models.iter().zip(configs) {
-        let Mode::Biases(terms) = &config.mode else {
+        if !config.mode.trains_together() {
             return Err(TrainError::Config(
                 "only trainings of biases can run together",
             ));
-        };
-        let paths = model.trainable_paths(terms)?;
-        let trainable = count(model, &paths);
-        each.push((paths, trainable));
-        moving.push(moving_paths(model, terms, config.savings)?);
+        }
+        let touched = config
+            .mode
+            .touch(model.clone(), &config.modes, config.savings)?;
+        each.push((touched.paths, touched.trainable));
+        moving.push(touched.moving);
     }
     let sets = Sets {
         count: models.len(),
@@ -241,22 +160,6 @@ pub(crate) fn prepare_together<M: BiasModel>(
     })
 }
 
-/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
-fn moving_paths<M: BiasModel>(
-    model: &M,
-    terms: &TermSet,
-    savings: Savings,
-) -> Result<Vec<ParamPath>, TermSetError> {
-    let mut paths = model.trainable_paths(terms)?;
-    let sites = model.sites(terms)?;
-    let still = savings.zero_gradients && model.ignores_key_bias();
-    if still && sites.iter().all(|site| site.term == BiasTerm::K) {
-        let still: HashSet<ParamPath> = sites.iter().map(|site| model.site_path(*site)).collect();
-        paths.retain(|path| !still.contains(path));
-    }
-    Ok(paths)
-}
-
 /// Whether the model has a parameter with gradients.
 pub(crate) fn learns<M: Module>(model: &M) -> bool {
     let mut learns = false;
@@ -274,7 +177,7 @@ pub fn unchanged_layers<M: SequenceClassifier>(
     mode: &Mode,
     savings: Savings,
 ) -> Result<usize, TermSetError> {
-    let Mode::Biases(terms) = mode else {
+    let Some(terms) = mode.terms() else {
         return Ok(0);
     };
     let layout = model.bias_layout();
@@ -288,11 +191,4 @@ pub fn unchanged_layers<M: SequenceClassifier>(
         })
         .min();
     Ok(lowest.unwrap_or(layers).min(model.reusable_layers()))
-}
-
-/// The paths of the projection weights of `terms` in every layer.
-fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<ParamPath> {
-    terms
-        .flat_map(|term| (0..model.num_layers()).filter_map(move |l| model.weight_path(l, term)))
-        .collect()
 }

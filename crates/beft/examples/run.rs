@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use beft::core::{BiasTerm, Mode, TermSet};
+use beft::core::{BiasTerm, TermSet};
+use beft::modes::Mode;
 use beft::score::ScorerKind;
 use beft::tasks::Task;
 use beft::train::Event;

@@ -1,8 +1,8 @@
 //! What decoders say of prompts: candidates' scores, calibrated where that is asked for, and generated answers.
 
-use beft_core::Asked;
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_eval::{exact_match, predict, token_f1};
+use beft_modes::Asked;
 use beft_nn::Savings;
 use beft_tasks::{Metric, PromptExample, Task, training_subset};
 use beft_train::Metrics;

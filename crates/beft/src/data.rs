@@ -1,13 +1,13 @@
 use std::path::Path;
 
-use beft_core::{Asked, EncodedSet, Mode, Targets};
+use beft_core::{EncodedSet, Targets};
+use beft_modes::{Asked, Mode};
 use beft_tasks::{
     Dataset, Example, Label, PromptExample, PromptKind, PromptTask, Split, Task, TaskKind,
     training_subset,
 };
 use sha2::{Digest, Sha256};
 
-use crate::modes::PREFIX_TOKENS;
 use crate::prompts::{Calibration, Prompter};
 use crate::{Base, Error, Objective, Questions};
 
@@ -72,14 +72,8 @@ impl DataOptions {
     /// The same for a mode: how it asks, and what it needs beside the inputs.
     pub fn for_mode(self, mode: &Mode) -> Self {
         Self {
-            asked: match mode {
-                Mode::Asked(asked) => *asked,
-                _ => Asked::default(),
-            },
-            reserved: match mode {
-                Mode::Prefix => PREFIX_TOKENS,
-                _ => 0,
-            },
+            asked: mode.asked().unwrap_or_default(),
+            reserved: mode.prefix_tokens(),
             ..self
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use beft_core::Mode;
+use beft_modes::Mode;
 use beft_nn::Precision;
 
 use crate::device::backend_of;
@@ -146,7 +146,7 @@ fn check_fit(
     options: &TuneOptions,
     available: u64,
 ) -> Result<Option<String>, Error> {
-    if *mode == Mode::Full {
+    if mode.trains_all() {
         // A gradient and two moments of each value.
         let needed = weights(base) + 3 * 4 * base.num_values() as u64;
         if needed > available {
@@ -155,7 +155,7 @@ fn check_fit(
             return Err(refuse(base, what, needed, available, remedy));
         }
     }
-    let planned = base.decoder_config().is_some() && matches!(mode, Mode::Biases(_));
+    let planned = base.decoder_config().is_some() && mode.terms().is_some();
     if !planned || options.checkpointing {
         return Ok(None);
     }

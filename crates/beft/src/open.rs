@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use beft_checkpoint::{ADAPTER_SIDECAR, Adapter, TOKENIZER_FILES};
+use beft_checkpoint::{ADAPTER_SIDECAR, TOKENIZER_FILES};
+use beft_modes::Adapter;
 use beft_nn::Precision;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
@@ -90,7 +91,7 @@ fn open_adapter(
             report.initialized.join(", ")
         )));
     }
-    let model = match (&adapter.prefix, model) {
+    let model = match (adapter.prefix(), model) {
         (Some(prefix), Model::Decoder(model)) => {
             Model::Decoder(model.with_prefix_values(prefix).map_err(fail)?)
         }

@@ -1,8 +1,8 @@
 //! What memory a decoder's training takes, from its config alone.
 
 use beft_checkpoint::ModelDir;
-use beft_core::Mode;
 use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
+use beft_modes::Mode;
 use beft_nn::{BiasModel, Precision, Savings, param_shapes, workers};
 use beft_train::unchanged_layers;
 use burn::tensor::Device;
@@ -83,19 +83,13 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
     };
     let bytes = |shape: &[usize]| (count(shape) * if shape.len() == 2 { width } else { 4 }) as u64;
     let weights = shapes.iter().map(|(_, shape)| bytes(shape)).sum();
-    let trainable = match &options.mode {
-        Mode::Biases(terms) => {
-            let paths = model.trainable_paths(terms)?;
-            let trained = shapes.iter().filter(|(path, _)| paths.contains(path));
-            trained.map(|(_, shape)| count(shape)).sum()
-        }
-        _ => {
-            return Err(Error::Usage(format!(
-                "mode {}: the plan is for biases",
-                options.mode
-            )));
-        }
-    };
+    let terms = options
+        .mode
+        .terms()
+        .ok_or_else(|| Error::Usage(format!("mode {}: the plan is for biases", options.mode)))?;
+    let paths = model.trainable_paths(terms)?;
+    let trained = shapes.iter().filter(|(path, _)| paths.contains(path));
+    let trainable = trained.map(|(_, shape)| count(shape)).sum();
     // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each
     // thread.
     let widened = match options.precision {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use beft_core::{Mode, TermSet};
+use beft_core::TermSet;
+use beft_modes::Mode;
 use beft_train::TrainError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

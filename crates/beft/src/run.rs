@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use beft_core::{BiasTerm, Mode, TermSet, write_atomic};
+use beft_core::{BiasTerm, TermSet, write_atomic};
+use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_train::Event;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use beft::Precision;
-use beft::core::Mode;
+use beft::modes::Mode;
 use clap::Args;
 
 #[derive(Debug, Args)]

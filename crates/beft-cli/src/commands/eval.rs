@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use beft::checkpoint::Adapter;
-use beft::core::Asked;
+use beft::modes::Adapter;
+use beft::modes::Asked;
 use beft::tasks::{Dataset, Split, Task};
 use beft::train::Metrics;
 use beft::{

@@ -1,8 +1,8 @@
 use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
-use beft::checkpoint::Adapter;
 use beft::decoder::GenerationSettings;
+use beft::modes::Adapter;
 use beft::{Tuned, open_tuned, parse_device};
 
 use super::fetch_model;

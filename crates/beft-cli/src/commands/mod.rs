@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use beft::core::Mode;
+use beft::modes::Mode;
 use beft::score::ScorerKind;
 use beft::tasks::{Regime, Task};
 use beft::{

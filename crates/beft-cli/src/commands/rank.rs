@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use beft::core::Mode;
+use beft::modes::Mode;
 use beft::{ranking_table, save_heatmaps, train_for, write_json};
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft::core::{Mode, TermSet};
+use beft::core::TermSet;
+use beft::modes::Mode;
 use beft::{
     Ranking, RunEvent, RunOptions, RunResults, TuneOptions, finished_run, modes_table,
     ranking_table,

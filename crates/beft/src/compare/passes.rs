@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use beft_core::{BiasTerm, Mode};
+use beft_core::BiasTerm;
+use beft_modes::Mode;
 use burn::tensor::Device;
 
 use crate::compare::Cell;
@@ -22,7 +23,7 @@ pub fn passes(cells: &[Cell], most: usize) -> Result<Vec<Vec<usize>>, Error> {
     let mut alone = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
         let mode: Mode = cell.mode.parse().map_err(|e| usage(&e))?;
-        let Mode::Biases(terms) = mode else {
+        let Some(terms) = mode.terms() else {
             alone.push(vec![index]);
             continue;
         };

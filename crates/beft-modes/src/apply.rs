@@ -1,16 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, Stored, TensorName, third};
 use beft_core::TermSet;
 use beft_nn::{BiasModel, ParamData, ParamPath, map_params, param_shapes, read_params};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use serde_json::Value;
 
+use crate::Adapter;
 use crate::adapter::linear_modules;
-use crate::load::third;
 use crate::peft::is_part;
-use crate::{Adapter, CheckpointError, HeadTensor, NameTable, Stored, TensorName};
 
 impl Adapter {
     /// Puts the adapter onto the base model in `module`; `path` is for messages.
@@ -44,8 +44,9 @@ impl Adapter {
     fn check_targets<M: Module>(&self, module: &M, table: &NameTable) -> Result<(), String> {
         let include = &self.targets;
         let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
-        let tuned = || self.deltas.keys().chain(self.lora.keys());
-        if let Some(name) = tuned().find(|name| !self.targets.contains(name, true)) {
+        let tuned = self.kind.layout().modules();
+        let untargeted = tuned.iter().find(|n| !self.targets.contains(n, true));
+        if let Some(name) = untargeted {
             return Err(format!(
                 "target_modules {include} leaves out `{name}`, which the weights file has values for"
             ));
@@ -68,9 +69,9 @@ impl Adapter {
         }
         let missing = linear
             .iter()
-            .find(|name| self.targets.contains(name, true) && !tuned().any(|tuned| tuned == *name));
+            .find(|name| self.targets.contains(name, true) && !tuned.contains(name));
         match missing {
-            Some(name) if self.prefix.is_none() => Err(format!(
+            Some(name) if self.kind.peft_type().has_targets => Err(format!(
                 "the values for `{name}`, which target_modules {include} names, are missing in the weights file"
             )),
             _ => Ok(()),
@@ -97,7 +98,7 @@ impl Adapter {
             ));
         }
         let terms = self.facts.get("terms")?.as_str()?;
-        if !self.lora.is_empty() {
+        if !self.kind.peft_type().has_terms {
             return None;
         }
         let paths = match terms.parse::<TermSet>().map(|t| module.trainable_paths(&t)) {
@@ -125,7 +126,7 @@ impl Adapter {
 }
 
 /// The new values of a model's parameters, by path, and what finds their places.
-struct NewValues<'a> {
+pub(crate) struct NewValues<'a> {
     table: &'a NameTable,
     /// The model's own values of all that the adapter has something for.
     present: BTreeMap<ParamPath, ParamData>,
@@ -138,17 +139,12 @@ impl<'a> NewValues<'a> {
         module: &M,
         table: &'a NameTable,
     ) -> Result<Self, String> {
-        let weight = |name: &String| format!("{name}.weight");
-        let bias = |name: &String| format!("{name}.bias");
-        let biased = |name: &&String| adapter.lora[*name].bias.is_some();
+        let kind = adapter.kind.layout();
         let whole = adapter.head.keys().chain(adapter.extra.keys()).cloned();
-        let weights = adapter.lora.keys().map(weight);
-        let biases = adapter.deltas.keys().map(bias);
-        let scaled = adapter.lora.keys().filter(biased).map(bias);
         let shapes: BTreeSet<ParamPath> =
             param_shapes(module).into_iter().map(|(p, _)| p).collect();
         let mut paths = BTreeSet::new();
-        for name in biases.chain(scaled) {
+        for name in kind.biases() {
             // PEFT adds a bias to any linear layer, and the models here to those that they train.
             let found = table.all_by_hf(&name);
             let own = |(_, path): &(_, ParamPath)| shapes.contains(path);
@@ -160,7 +156,7 @@ impl<'a> NewValues<'a> {
             }
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
-        for name in whole.chain(weights) {
+        for name in whole.chain(kind.weights()) {
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
         // The output head of a tied model is the token embeddings, which PEFT changes apart from it.
@@ -196,22 +192,7 @@ impl<'a> NewValues<'a> {
         for (name, HeadTensor { shape, values }) in &adapter.head {
             new.set(name, shape, values, |_| true)?;
         }
-        for (name, factors) in &adapter.lora {
-            let unfit =
-                || format!("the LoRA factors of `{name}` do not fit each other or the model");
-            let full = weight(name);
-            let mut whole = new.whole(&full)?;
-            factors.add_to(&mut whole).ok_or_else(unfit)?;
-            new.put_back(&full, &whole)?;
-            if let Some(bias_values) = &factors.bias {
-                let scale = factors.scale();
-                let delta: Vec<f32> = bias_values.iter().map(|b| scale * b).collect();
-                new.add(&bias(name), &delta)?;
-            }
-        }
-        for (name, delta) in &adapter.deltas {
-            new.add(&bias(name), delta)?;
-        }
+        kind.put(&mut new)?;
         Ok(new)
     }
 
@@ -252,7 +233,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// Adds to a bias; a fused one is that of several parameters.
-    fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
+    pub(crate) fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
         let places = places(self.table, name)?;
         let total: usize = places
             .iter()
@@ -276,7 +257,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// A matrix as modules hold it, `[in, out]`; of a fused one all parts side by side.
-    fn whole(&self, name: &str) -> Result<Vec<f32>, String> {
+    pub(crate) fn whole(&self, name: &str) -> Result<Vec<f32>, String> {
         let places = places(self.table, name)?;
         let parts: Vec<(&[f32], usize)> = places
             .iter()
@@ -294,7 +275,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// The other way.
-    fn put_back(&mut self, name: &str, whole: &[f32]) -> Result<(), String> {
+    pub(crate) fn put_back(&mut self, name: &str, whole: &[f32]) -> Result<(), String> {
         let places = places(self.table, name)?;
         let widths: Vec<usize> = places.iter().map(|(_, path)| self.width(path)).collect();
         let total: usize = widths.iter().sum();

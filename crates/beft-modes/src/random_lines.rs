@@ -1,0 +1,66 @@
+use beft_nn::{BiasModel, Savings, param_shapes};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::mode::OF_ENCODERS;
+use crate::{
+    Entries, Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched, TrainingMode,
+};
+
+/// A random row or column of each weight matrix of the layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RandomLines;
+
+impl TrainingMode for RandomLines {
+    fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
+        (plain == "random-lines").then_some(Ok(Self))
+    }
+
+    fn written(&self) -> String {
+        "random-lines".to_owned()
+    }
+
+    fn makes(&self) -> Makes {
+        Makes::Model
+    }
+
+    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+        if model.decoder {
+            Err(OF_ENCODERS)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn touch<M: BiasModel>(
+        &self,
+        model: M,
+        settings: &ModeSettings,
+        _savings: Savings,
+    ) -> Result<Touched<M>, SettingError> {
+        let entries = draw(&model, settings.seed);
+        Ok(Touched::in_part(model, entries))
+    }
+}
+
+fn draw<M: BiasModel>(model: &M, seed: u64) -> Entries {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    param_shapes(model)
+        .into_iter()
+        .filter(|(path, _)| path.layer().is_some())
+        .filter_map(|(path, shape)| {
+            let [rows, columns] = shape[..] else {
+                return None;
+            };
+            let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
+            let line = if below(2) == 0 {
+                let row = below(rows);
+                (0..columns).map(|c| row * columns + c).collect()
+            } else {
+                let column = below(columns);
+                (0..rows).map(|r| r * columns + column).collect()
+            };
+            Some((path, line))
+        })
+        .collect()
+}
