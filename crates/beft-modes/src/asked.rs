@@ -1,9 +1,7 @@
-use beft_nn::{BiasModel, Savings};
+use beft_nn::BiasModel;
 
-use crate::mode::OF_DECODERS;
-use crate::{
-    Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched, TrainingMode,
-};
+use crate::mode::only_decoders;
+use crate::{Makes, Misfit, ModeError, ModeSettings, ModelKind, Touching, TrainingMode, Written};
 
 /// How a decoder that is not trained is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +16,7 @@ pub struct Asked {
 /// In-context learning's number of examples (protocol, section 4).
 const SHOTS: usize = 32;
 
-impl TrainingMode for Asked {
+impl Written for Asked {
     /// `zero-shot`, `icl`, `icl-8`, each perhaps with `-sfc` behind.
     fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
         let (bare, calibrated) = match plain.strip_suffix("-sfc") {
@@ -40,15 +38,15 @@ impl TrainingMode for Asked {
             shots => format!("icl-{shots}{sfc}"),
         }
     }
+}
 
+impl TrainingMode for Asked {
     fn makes(&self) -> Makes {
         Makes::Nothing
     }
 
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
-        if !model.decoder {
-            return Err(OF_DECODERS);
-        }
+        only_decoders(model)?;
         if self.calibrated && model.generates {
             return Err(Misfit::Refused(
                 "answers that are generated cannot be calibrated",
@@ -57,13 +55,8 @@ impl TrainingMode for Asked {
         Ok(())
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        _model: M,
-        _settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
-        Err(SettingError::Setting(
+    fn touch<M: BiasModel>(&self, _model: M, _settings: &ModeSettings) -> Touching<M> {
+        Err(Misfit::Refused(
             "nothing is trained in this mode: it is for evaluation",
         ))
     }

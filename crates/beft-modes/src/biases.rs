@@ -2,21 +2,20 @@ use std::collections::{BTreeMap, HashSet};
 
 use beft_checkpoint::{HeadTensor, KeyTable, NameTable, Stored};
 use beft_core::{BiasTerm, TermSet, TermSetError};
-use beft_nn::{BiasModel, ParamPath, Savings};
+use beft_nn::{BiasModel, ParamPath, Savings, count_values};
 use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
-use crate::mode::count;
 use crate::peft::{
     FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, check_vector,
 };
 use crate::{
-    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched,
-    TrainedParams, TrainingMode,
+    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelKind, Touched, Touching,
+    TrainedParams, TrainingMode, Written,
 };
 
 /// The mode that trains biases is a [`TermSet`].
-impl TrainingMode for TermSet {
+impl Written for TermSet {
     fn read(text: &str, _plain: &str) -> Option<Result<Self, ModeError>> {
         Some(text.parse().map_err(ModeError::Terms))
     }
@@ -24,7 +23,9 @@ impl TrainingMode for TermSet {
     fn written(&self) -> String {
         self.to_string()
     }
+}
 
+impl TrainingMode for TermSet {
     fn makes(&self) -> Makes {
         Makes::Adapter(collect)
     }
@@ -42,16 +43,10 @@ impl TrainingMode for TermSet {
         }
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        _settings: &ModeSettings,
-        savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
         let paths = model.trainable_paths(self)?;
         Ok(Touched {
-            trainable: count(&model, &paths),
-            moving: moving_paths(&model, self, savings)?,
+            trainable: count_values(&model, &paths),
             paths,
             ..Touched::whole(model, Vec::new())
         })

@@ -1,9 +1,7 @@
-use beft_nn::{BiasModel, Savings, param_shapes};
+use beft_nn::{BiasModel, param_shapes};
 
-use crate::mode::OF_ENCODERS;
-use crate::{
-    Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched, TrainingMode,
-};
+use crate::mode::only_encoders;
+use crate::{Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
 
 /// Full fine-tuning: every parameter learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,32 +11,15 @@ pub struct Full;
 const LEARNING_RATE: f64 = 1e-5;
 
 impl TrainingMode for Full {
-    fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
-        (plain == "full").then_some(Ok(Self))
-    }
-
-    fn written(&self) -> String {
-        "full".to_owned()
-    }
-
     fn makes(&self) -> Makes {
         Makes::Model
     }
 
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
-        if model.decoder {
-            Err(OF_ENCODERS)
-        } else {
-            Ok(())
-        }
+        only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        _settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
         let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
         let paths = paths.collect();
         Ok(Touched::whole(model, paths))

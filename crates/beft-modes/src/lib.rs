@@ -31,7 +31,9 @@ pub use biases::{BiasDeltas, moving_paths};
 pub use full::Full;
 pub use lora::{Lora, LoraUpdates};
 pub use lora_factors::LoraFactors;
-pub use mode::{Entries, Makes, Misfit, ModeError, ModelKind, SettingError, Touched, TrainingMode};
+pub use mode::{
+    Entries, Makes, Misfit, ModeError, ModelKind, Touched, Touching, TrainingMode, Written,
+};
 pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
 pub use prefix::Prefix;
 pub use random::Random;

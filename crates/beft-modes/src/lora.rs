@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use beft_checkpoint::{HeadTensor, KeyTable, Stored};
 use beft_core::BiasTerm;
-use beft_nn::{BiasModel, LoraFactor, ParamPath, Savings, param_shapes};
+use beft_nn::{BiasModel, LoraFactor, ParamPath, param_shapes};
 use burn::module::{Lora as LoraUpdate, ParamGroup};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::peft::{
 };
 use crate::{
     Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelKind,
-    RecordedSettings, SettingError, Touched, TrainedParams, TrainingMode,
+    RecordedSettings, Touched, Touching, TrainedParams, TrainingMode, Written,
 };
 
 /// LoRA on the projections of these terms, of q, k and v; not empty.
@@ -23,7 +23,7 @@ pub struct Lora(BTreeSet<BiasTerm>);
 
 const LORA: &str = "lora-";
 
-impl TrainingMode for Lora {
+impl Written for Lora {
     fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
         let letters = plain.strip_prefix(LORA)?.chars().filter(|c| *c != ',');
         let term = |letter: char| {
@@ -43,7 +43,9 @@ impl TrainingMode for Lora {
         let letters: String = self.0.iter().map(BiasTerm::to_string).collect();
         format!("{LORA}{letters}")
     }
+}
 
+impl TrainingMode for Lora {
     fn makes(&self) -> Makes {
         Makes::Adapter(collect)
     }
@@ -57,14 +59,9 @@ impl TrainingMode for Lora {
         Ok(())
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
         if settings.lora_rank == 0 || !settings.lora_alpha.is_finite() {
-            return Err(SettingError::Setting(
+            return Err(Misfit::Refused(
                 "LoRA needs a rank of at least 1 and a finite alpha",
             ));
         }

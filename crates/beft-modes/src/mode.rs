@@ -1,25 +1,12 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use beft_core::{BiasTerm, TermSet, TermSetError};
-use beft_nn::{BiasModel, ParamPath, Savings, param_shapes};
+use beft_nn::{BiasModel, ParamPath, count_values};
 
 use crate::{Adapter, Asked, ModeSettings, RecordedSettings, TrainedParams};
 
 /// What a mode is. Each mode implements it in a file of its own; `table.rs` lists them.
 pub trait TrainingMode {
-    /// Reads what a user writes, as it is and in plain form (trimmed, small letters); `None` where it is
-    /// another mode.
-    ///
-    /// # Errors
-    ///
-    /// When it is this mode, and something is wrong with it.
-    fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>>
-    where
-        Self: Sized;
-
-    /// How it is written on the command line.
-    fn written(&self) -> String;
-
     /// What a training makes.
     fn makes(&self) -> Makes;
 
@@ -36,12 +23,7 @@ pub trait TrainingMode {
     /// # Errors
     ///
     /// If it names a layer that the model does not have, or a setting is out of range.
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        settings: &ModeSettings,
-        savings: Savings,
-    ) -> Result<Touched<M>, SettingError>
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M>
     where
         Self: Sized;
 
@@ -81,6 +63,20 @@ pub trait TrainingMode {
     }
 }
 
+/// A mode that is written in more than one way.
+pub trait Written: Sized {
+    /// Reads what a user writes, as it is and in plain form (trimmed, small letters); `None` where it is
+    /// another mode.
+    ///
+    /// # Errors
+    ///
+    /// When it is this mode, and something is wrong with it.
+    fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>>;
+
+    /// How it is written on the command line.
+    fn written(&self) -> String;
+}
+
 /// What a training makes.
 #[derive(Clone, Copy, Debug)]
 pub enum Makes {
@@ -107,7 +103,7 @@ pub struct ModelKind {
     pub terms: &'static [BiasTerm],
 }
 
-/// A mode that does not suit a model.
+/// A mode, or a setting, that does not suit a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// What is in the way.
@@ -122,12 +118,17 @@ impl From<TermSetError> for Misfit {
     }
 }
 
-/// A mode that is for decoders alone.
-pub(crate) const OF_DECODERS: Misfit =
-    Misfit::Refused("it is a mode of decoders, and the model is an encoder");
-/// A mode that is for encoders alone.
-pub(crate) const OF_ENCODERS: Misfit =
-    Misfit::Refused("decoders are tuned by biases, LoRA or a prefix");
+/// Refuses a mode that is for encoders alone.
+pub(crate) fn only_encoders(model: &ModelKind) -> Result<(), Misfit> {
+    let refused = Misfit::Refused("decoders are tuned by biases, LoRA or a prefix");
+    if model.decoder { Err(refused) } else { Ok(()) }
+}
+
+/// Refuses a mode that is for decoders alone.
+pub(crate) fn only_decoders(model: &ModelKind) -> Result<(), Misfit> {
+    let refused = Misfit::Refused("it is a mode of decoders, and the model is an encoder");
+    if model.decoder { Ok(()) } else { Err(refused) }
+}
 
 /// Entries of parameters, by path, as row-major indices.
 pub type Entries = BTreeMap<ParamPath, Vec<usize>>;
@@ -139,21 +140,21 @@ pub struct Touched<M> {
     pub model: M,
     /// Paths of the parameters that it trains.
     pub paths: Vec<ParamPath>,
-    /// Those of them whose gradient is not zero.
-    pub moving: Vec<ParamPath>,
     /// Of parameters that are trained in part, the entries that are.
     pub entries: Entries,
     /// Number of values that learn.
     pub trainable: usize,
 }
 
+/// That, or why it cannot be.
+pub type Touching<M> = Result<Touched<M>, Misfit>;
+
 impl<M: BiasModel> Touched<M> {
     /// These parameters are trained whole.
     pub(crate) fn whole(model: M, paths: Vec<ParamPath>) -> Self {
         Self {
-            trainable: count(&model, &paths),
+            trainable: count_values(&model, &paths),
             model,
-            moving: paths.clone(),
             paths,
             entries: Entries::new(),
         }
@@ -165,23 +166,12 @@ impl<M: BiasModel> Touched<M> {
         let own = entries.values().map(Vec::len).sum::<usize>();
         let paths: Vec<ParamPath> = entries.keys().cloned().chain(head.clone()).collect();
         Self {
-            trainable: count(&model, &head) + own,
+            trainable: count_values(&model, &head) + own,
             model,
-            moving: paths.clone(),
             paths,
             entries,
         }
     }
-}
-
-/// Number of values of these parameters.
-pub(crate) fn count<M: BiasModel>(model: &M, paths: &[ParamPath]) -> usize {
-    let paths: HashSet<&ParamPath> = paths.iter().collect();
-    let shapes = param_shapes(model).into_iter();
-    shapes
-        .filter(|(path, _)| paths.contains(path))
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
 }
 
 /// Paths of the head, which learns in every mode.
@@ -201,15 +191,4 @@ pub enum ModeError {
         "{0}; other modes: full, random, random-lines, lora-v, and for decoders prefix, zero-shot, icl"
     )]
     Terms(#[from] TermSetError),
-}
-
-/// A mode or a setting that a model cannot be trained with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingError {
-    /// The term set does not fit the model.
-    #[error(transparent)]
-    Terms(#[from] TermSetError),
-    /// A setting that makes no sense.
-    #[error("{0}")]
-    Setting(&'static str),
 }

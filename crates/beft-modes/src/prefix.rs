@@ -1,13 +1,13 @@
 use beft_checkpoint::{HeadTensor, KeyTable, PrefixValues};
-use beft_nn::{BiasModel, ParamData, ParamPath, Savings, param_shapes};
+use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes};
 use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
-use crate::mode::OF_DECODERS;
+use crate::mode::only_decoders;
 use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader};
 use crate::{
-    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched,
-    TrainedParams, TrainingMode,
+    Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainedParams,
+    TrainingMode,
 };
 
 /// Prefix tuning: keys and values in front of every input of a decoder learn.
@@ -18,36 +18,19 @@ pub struct Prefix;
 const TOKENS: usize = 5;
 
 impl TrainingMode for Prefix {
-    fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
-        (plain == "prefix").then_some(Ok(Self))
-    }
-
-    fn written(&self) -> String {
-        "prefix".to_owned()
-    }
-
     fn makes(&self) -> Makes {
         Makes::Adapter(collect)
     }
 
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
-        if model.decoder {
-            Ok(())
-        } else {
-            Err(OF_DECODERS)
-        }
+        only_decoders(model)
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        _settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
         let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
         let paths: Vec<ParamPath> = paths.filter(ParamPath::is_prefix).collect();
         if paths.is_empty() {
-            return Err(SettingError::Setting(
+            return Err(Misfit::Refused(
                 "prefix tuning needs a decoder with a prefix in front of its inputs",
             ));
         }

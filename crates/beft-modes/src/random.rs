@@ -1,13 +1,13 @@
 use beft_core::TermSet;
-use beft_nn::{BiasModel, ParamPath, Savings, param_shapes};
+use beft_nn::{BiasModel, ParamPath, count_values, param_shapes};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::mode::{OF_ENCODERS, count, head_paths};
+use crate::mode::{head_paths, only_encoders};
 use crate::{
-    Entries, Makes, Misfit, ModeError, ModeSettings, ModelKind, RecordedSettings, SettingError,
-    Touched, TrainingMode,
+    Entries, Makes, Misfit, ModeSettings, ModelKind, RecordedSettings, Touched, Touching,
+    TrainingMode,
 };
 
 /// A random mask over all parameters (the paper's random-uniform baseline).
@@ -15,37 +15,20 @@ use crate::{
 pub struct Random;
 
 impl TrainingMode for Random {
-    fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
-        (plain == "random").then_some(Ok(Self))
-    }
-
-    fn written(&self) -> String {
-        "random".to_owned()
-    }
-
     fn makes(&self) -> Makes {
         Makes::Model
     }
 
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
-        if model.decoder {
-            Err(OF_ENCODERS)
-        } else {
-            Ok(())
-        }
+        only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
         let wanted = match settings.random_entries {
             Some(entries) => entries,
             None => {
-                let biases = count(&model, &model.trainable_paths(&TermSet::all())?);
-                biases - count(&model, &head_paths(&model))
+                let biases = count_values(&model, &model.trainable_paths(&TermSet::all())?);
+                biases - count_values(&model, &head_paths(&model))
             }
         };
         let entries = draw(&model, wanted, settings.seed)?;
@@ -62,7 +45,7 @@ impl TrainingMode for Random {
 
 /// `count` entries drawn over all parameters outside the head, spread over them in proportion to
 /// their size.
-fn draw<M: BiasModel>(model: &M, count: usize, seed: u64) -> Result<Entries, SettingError> {
+fn draw<M: BiasModel>(model: &M, count: usize, seed: u64) -> Result<Entries, Misfit> {
     let layout = model.bias_layout();
     let mut sizes: Vec<(ParamPath, usize)> = param_shapes(model)
         .into_iter()
@@ -71,7 +54,7 @@ fn draw<M: BiasModel>(model: &M, count: usize, seed: u64) -> Result<Entries, Set
         .collect();
     let total: usize = sizes.iter().map(|(_, size)| size).sum();
     if count == 0 || count > total {
-        return Err(SettingError::Setting(
+        return Err(Misfit::Refused(
             "the number of random entries must be between 1 and the number of parameters",
         ));
     }

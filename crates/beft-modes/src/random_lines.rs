@@ -1,43 +1,24 @@
-use beft_nn::{BiasModel, Savings, param_shapes};
+use beft_nn::{BiasModel, param_shapes};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::mode::OF_ENCODERS;
-use crate::{
-    Entries, Makes, Misfit, ModeError, ModeSettings, ModelKind, SettingError, Touched, TrainingMode,
-};
+use crate::mode::only_encoders;
+use crate::{Entries, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
 
 /// A random row or column of each weight matrix of the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RandomLines;
 
 impl TrainingMode for RandomLines {
-    fn read(_text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
-        (plain == "random-lines").then_some(Ok(Self))
-    }
-
-    fn written(&self) -> String {
-        "random-lines".to_owned()
-    }
-
     fn makes(&self) -> Makes {
         Makes::Model
     }
 
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
-        if model.decoder {
-            Err(OF_ENCODERS)
-        } else {
-            Ok(())
-        }
+        only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(
-        &self,
-        model: M,
-        settings: &ModeSettings,
-        _savings: Savings,
-    ) -> Result<Touched<M>, SettingError> {
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
         let entries = draw(&model, settings.seed);
         Ok(Touched::in_part(model, entries))
     }

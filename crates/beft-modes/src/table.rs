@@ -6,19 +6,19 @@ use std::str::FromStr;
 
 use beft_checkpoint::PrefixValues;
 use beft_core::TermSet;
-use beft_nn::{BiasModel, Savings};
+use beft_nn::BiasModel;
 
 use crate::peft::{Layout, PeftLayout, PeftType};
 use crate::{
     Asked, BiasDeltas, Full, Lora, LoraUpdates, ModeError, ModeSettings, Prefix, Random,
-    RandomLines, SettingError, Touched, TrainingMode,
+    RandomLines, Touching, TrainingMode, Written,
 };
 
 /// Makes [`Mode`] of what implements [`TrainingMode`]: unit structs, and types that say more. A text is read by
 /// the first that knows it.
 macro_rules! modes {
     (
-        units { $($(#[$unit_doc:meta])* $unit:ident,)* }
+        units { $($(#[$unit_doc:meta])* $unit:ident = $name:literal,)* }
         others { $($(#[$doc:meta])* $variant:ident($data:ty),)* }
     ) => {
         /// What is trained beside the task head: biases, or one of what the paper compares them with.
@@ -57,15 +57,19 @@ macro_rules! modes {
             /// # Errors
             ///
             /// If it names a layer that the model does not have, or a setting is out of range.
-            pub fn touch<M: BiasModel>(
-                &self,
-                model: M,
-                settings: &ModeSettings,
-                savings: Savings,
-            ) -> Result<Touched<M>, SettingError> {
+            pub fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
                 match self {
-                    $(Self::$unit => $unit.touch(model, settings, savings),)*
-                    $(Self::$variant(mode) => mode.touch(model, settings, savings),)*
+                    $(Self::$unit => $unit.touch(model, settings),)*
+                    $(Self::$variant(mode) => mode.touch(model, settings),)*
+                }
+            }
+        }
+
+        impl fmt::Display for Mode {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$unit => f.pad($name),)*
+                    $(Self::$variant(mode) => f.pad(&mode.written()),)*
                 }
             }
         }
@@ -75,8 +79,8 @@ macro_rules! modes {
 
             fn from_str(text: &str) -> Result<Self, ModeError> {
                 let plain = text.trim().to_ascii_lowercase();
-                $(if let Some(found) = $unit::read(text, &plain) {
-                    return found.map(|$unit| Self::$unit);
+                $(if plain == $name {
+                    return Ok(Self::$unit);
                 })*
                 $(if let Some(found) = <$data>::read(text, &plain) {
                     return found.map(Self::$variant);
@@ -90,13 +94,13 @@ macro_rules! modes {
 modes! {
     units {
         /// Full fine-tuning.
-        Full,
+        Full = "full",
         /// A random mask over all parameters (the paper's random-uniform baseline).
-        Random,
+        Random = "random",
         /// A random row or column of each weight matrix.
-        RandomLines,
+        RandomLines = "random-lines",
         /// Prefix tuning.
-        Prefix,
+        Prefix = "prefix",
     }
     others {
         /// Nothing is trained.
@@ -111,12 +115,6 @@ modes! {
 impl From<TermSet> for Mode {
     fn from(terms: TermSet) -> Self {
         Self::Biases(terms)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.written())
     }
 }
 

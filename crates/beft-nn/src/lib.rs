@@ -33,8 +33,8 @@ pub use dropout::{Place, Rows};
 pub use host::rows_per_pass;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
 pub use params::{
-    LoraFactor, NewParam, ParamData, ParamPath, ParamView, ParamVisitor, map_params, map_views,
-    param_shapes, read_params, view_params, visit_params,
+    FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values, map_params,
+    map_views, param_shapes, read_params, view_params, visit_params,
 };
 pub use precision::{Precision, PrecisionError};
 pub use savings::Savings;

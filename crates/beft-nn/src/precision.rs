@@ -64,9 +64,9 @@ impl Precision {
         if self == Self::F32 {
             return model;
         }
-        map_views(model, |param| {
+        map_views(model, |path, param| {
             let shape = param.shape();
-            let matrix = shape.len() == 2 && param.path().layer().is_some();
+            let matrix = shape.len() == 2 && path.layer().is_some();
             let lowered = || param.flat().cast(FloatDType::from(self.dtype()));
             matrix.then(|| NewParam::Computed(lowered(), shape))
         })

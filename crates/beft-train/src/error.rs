@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use beft_core::TermSetError;
-use beft_modes::SettingError;
+use beft_modes::Misfit;
 use serde::{Deserialize, Serialize};
 
 /// Training that cannot start.
@@ -54,11 +54,11 @@ pub enum TrainError {
     Kept(#[source] std::io::Error),
 }
 
-impl From<SettingError> for TrainError {
-    fn from(error: SettingError) -> Self {
-        match error {
-            SettingError::Terms(error) => Self::Terms(error),
-            SettingError::Setting(text) => Self::Config(text),
+impl From<Misfit> for TrainError {
+    fn from(misfit: Misfit) -> Self {
+        match misfit {
+            Misfit::Terms(error) => Self::Terms(error),
+            Misfit::Refused(text) => Self::Config(text),
         }
     }
 }

@@ -20,15 +20,15 @@ pub struct GradMasks {
 impl GradMasks {
     pub(crate) fn new<M: Module>(model: &M, entries: &Entries) -> Self {
         let mut masks = BTreeMap::new();
-        view_params(model, |param| {
-            if let Some(entries) = entries.get(param.path()) {
+        view_params(model, |path, param| {
+            if let Some(entries) = entries.get(path) {
                 let mut mask = vec![0.0f32; param.shape().iter().product()];
                 entries.iter().for_each(|entry| mask[*entry] = 1.0);
                 let len = mask.len();
                 // Gradients live on the device without autodiff.
                 let device = param.device().inner();
                 let mask = Tensor::from_data(TensorData::new(mask, [len]), &device);
-                masks.insert(param.path().clone(), mask);
+                masks.insert(path.clone(), mask);
             }
         });
         Self { masks }

@@ -90,13 +90,13 @@ impl Tracked {
             lowest: usize::MAX,
             embeddings: false,
         };
-        view_params(model, |param| {
+        view_params(model, |path, param| {
             if !param.learns() {
                 return;
             }
-            if let Some(layer) = param.path().layer() {
+            if let Some(layer) = path.layer() {
                 tracked.lowest = tracked.lowest.min(layer);
-            } else if param.path().is_embedding() {
+            } else if path.is_embedding() {
                 (tracked.embeddings, tracked.lowest) = (true, 0);
             }
         });

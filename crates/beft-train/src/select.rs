@@ -1,8 +1,10 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use beft_core::{TermSet, TermSetError};
-use beft_modes::{Mode, moving_paths};
-use beft_nn::{BiasModel, ParamPath, Savings, SequenceClassifier, param_shapes, view_params};
+use beft_modes::{Mode, Touched, moving_paths};
+use beft_nn::{
+    BiasModel, ParamPath, Savings, SequenceClassifier, count_values, param_shapes, view_params,
+};
 use burn::module::{Module, ParamGroup};
 
 use crate::sets::Sets;
@@ -47,16 +49,7 @@ fn with_gradients<M: BiasModel>(model: M, paths: Vec<ParamPath>) -> M {
 ///
 /// If the set names a layer the model does not have.
 pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
-    Ok(count(model, &model.trainable_paths(terms)?))
-}
-
-fn count<M: BiasModel>(model: &M, paths: &[ParamPath]) -> usize {
-    let paths: HashSet<&ParamPath> = paths.iter().collect();
-    let shapes = param_shapes(model).into_iter();
-    shapes
-        .filter(|(path, _)| paths.contains(path))
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
+    Ok(count_values(model, &model.trainable_paths(terms)?))
 }
 
 /// Makes a model ready for `config.mode`. The head learns in every mode.
@@ -65,14 +58,26 @@ fn count<M: BiasModel>(model: &M, paths: &[ParamPath]) -> usize {
 ///
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
-    let touched = config.mode.touch(model, &config.modes, config.savings)?;
-    let model = with_gradients(touched.model, touched.moving);
+    let touched = config.mode.touch(model, &config.modes)?;
+    let moving = moving(&touched, config)?;
+    let model = with_gradients(touched.model, moving);
     Ok(Prepared {
         masks: GradMasks::new(&model, &touched.entries),
         model,
         paths: touched.paths,
         trainable: touched.trainable,
     })
+}
+
+/// What of the trained parameters has a gradient other than zero.
+fn moving<M: BiasModel>(
+    touched: &Touched<M>,
+    config: &TrainConfig,
+) -> Result<Vec<ParamPath>, TermSetError> {
+    match config.mode.terms() {
+        Some(terms) => moving_paths(&touched.model, terms, config.savings),
+        None => Ok(touched.paths.clone()),
+    }
 }
 
 /// Several trainings in one model.
@@ -109,18 +114,16 @@ pub(crate) fn prepare_together<M: BiasModel>(
             each: vec![(prepared.paths, prepared.trainable)],
         });
     }
-    let (mut each, mut moving) = (Vec::new(), Vec::new());
+    let (mut each, mut of_each) = (Vec::new(), Vec::new());
     for (model, config) in models.iter().zip(configs) {
         if !config.mode.trains_together() {
             return Err(TrainError::Config(
                 "only trainings of biases can run together",
             ));
         }
-        let touched = config
-            .mode
-            .touch(model.clone(), &config.modes, config.savings)?;
+        let touched = config.mode.touch(model.clone(), &config.modes)?;
+        of_each.push(moving(&touched, config)?);
         each.push((touched.paths, touched.trainable));
-        moving.push(touched.moving);
     }
     let sets = Sets {
         count: models.len(),
@@ -131,7 +134,7 @@ pub(crate) fn prepare_together<M: BiasModel>(
     };
     let model = sets.stack(models);
     let mut by_path: BTreeMap<&ParamPath, Vec<usize>> = BTreeMap::new();
-    for (set, paths) in moving.iter().enumerate() {
+    for (set, paths) in of_each.iter().enumerate() {
         for path in paths {
             by_path.entry(path).or_default().push(set);
         }
@@ -163,7 +166,7 @@ pub(crate) fn prepare_together<M: BiasModel>(
 /// Whether the model has a parameter with gradients.
 pub(crate) fn learns<M: Module>(model: &M) -> bool {
     let mut learns = false;
-    view_params(model, |param| learns |= param.learns());
+    view_params(model, |_, param| learns |= param.learns());
     learns
 }
 

@@ -38,8 +38,8 @@ impl Sets {
             data.shape[0] *= self.count;
             stacked.insert(path, data);
         }
-        map_views(first, |param| {
-            let ParamData { shape, values } = stacked.remove(param.path())?;
+        map_views(first, |path, param| {
+            let ParamData { shape, values } = stacked.remove(path)?;
             let len = values.len();
             let values = TensorData::new(values, [len]);
             let values = Tensor::from_data(values, &param.device().inner());
@@ -57,9 +57,9 @@ impl Sets {
         if self.count == 1 {
             return model.clone();
         }
-        map_views(model.clone(), |param| {
+        map_views(model.clone(), |path, param| {
             let mut shape = param.shape();
-            self.paths.contains(param.path()).then(|| {
+            self.paths.contains(path).then(|| {
                 let all = by_set(param.flat(), self.count);
                 shape[0] /= self.count;
                 NewParam::Computed(all.slice(set..set + 1).flatten(0, 1), shape)
@@ -86,13 +86,13 @@ impl Sets {
             return model;
         }
         let mut others = BTreeMap::new();
-        view_params(other, |param| {
-            if self.paths.contains(param.path()) {
-                others.insert(param.path().clone(), by_set(param.flat(), self.count));
+        view_params(other, |path, param| {
+            if self.paths.contains(path) {
+                others.insert(path.clone(), by_set(param.flat(), self.count));
             }
         });
-        map_views(model, |param| {
-            let other = others.remove(param.path())?;
+        map_views(model, |path, param| {
+            let other = others.remove(path)?;
             let own = by_set(param.flat(), self.count);
             let shares = TensorData::new(shares.to_vec(), [self.count, 1]);
             let shares = Tensor::<2>::from_data(shares, &own.device());

@@ -62,9 +62,9 @@ impl State {
         runs: Vec<RunState>,
     ) -> Result<Self, String> {
         let mut ids = BTreeMap::new();
-        view_params(model, |param| {
-            if sets.paths.contains(param.path()) {
-                ids.insert(param.path().to_string(), param.id().val());
+        view_params(model, |path, param| {
+            if sets.paths.contains(path) {
+                ids.insert(path.to_string(), param.id().val());
             }
         });
         Ok(Self {
@@ -199,8 +199,7 @@ impl State {
         values: &BTreeMap<ParamPath, ParamData>,
     ) -> Result<M, String> {
         let (mut left, mut misfit) = (values.len(), None);
-        let model = map_views(model, |param| {
-            let path = param.path();
+        let model = map_views(model, |path, param| {
             let (data, id) = (values.get(path)?, self.ids.get(path.as_str())?);
             if param.shape() != data.shape {
                 misfit = Some(path.clone());

@@ -3,8 +3,8 @@
 use beft_checkpoint::ModelDir;
 use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
 use beft_modes::Mode;
-use beft_nn::{BiasModel, Precision, Savings, param_shapes, workers};
-use beft_train::unchanged_layers;
+use beft_nn::{Precision, Savings, param_shapes, workers};
+use beft_train::{trainable_count, unchanged_layers};
 use burn::tensor::Device;
 
 use crate::{Error, find_model};
@@ -87,9 +87,7 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
         .mode
         .terms()
         .ok_or_else(|| Error::Usage(format!("mode {}: the plan is for biases", options.mode)))?;
-    let paths = model.trainable_paths(terms)?;
-    let trained = shapes.iter().filter(|(path, _)| paths.contains(path));
-    let trainable = trained.map(|(_, shape)| count(shape)).sum();
+    let trainable = trainable_count(&model, terms)?;
     // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each
     // thread.
     let widened = match options.precision {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use burn::module::Module;
 use burn::tensor::TensorData;
@@ -22,13 +22,13 @@ pub fn read_params<M: Module>(
     wanted: impl Fn(&ParamPath) -> bool,
 ) -> BTreeMap<ParamPath, ParamData> {
     let mut found = BTreeMap::new();
-    view_params(module, |param| {
-        if wanted(param.path()) {
+    view_params(module, |path, param| {
+        if wanted(path) {
             let data = ParamData {
                 shape: param.shape(),
                 values: param.flat().into_data().iter().collect(),
             };
-            found.insert(param.path().clone(), data);
+            found.insert(path.clone(), data);
         }
     });
     found
@@ -37,10 +37,20 @@ pub fn read_params<M: Module>(
 /// Paths and shapes of all float parameters, in module order. Initialises and copies nothing.
 pub fn param_shapes<M: Module>(module: &M) -> Vec<(ParamPath, Vec<usize>)> {
     let mut shapes = Vec::new();
-    view_params(module, |param| {
-        shapes.push((param.path().clone(), param.shape()));
+    view_params(module, |path, param| {
+        shapes.push((path.clone(), param.shape()));
     });
     shapes
+}
+
+/// Number of values of the float parameters with these paths.
+pub fn count_values<M: Module>(module: &M, paths: &[ParamPath]) -> usize {
+    let paths: HashSet<&ParamPath> = paths.iter().collect();
+    let shapes = param_shapes(module).into_iter();
+    let wanted = shapes.filter(|(path, _)| paths.contains(path));
+    wanted
+        .map(|(_, shape)| shape.iter().product::<usize>())
+        .sum()
 }
 
 /// Replaces the float parameters for which `new_value` returns data; it is given the path and the
@@ -54,8 +64,8 @@ pub fn map_params<M: Module>(
     module: M,
     mut new_value: impl FnMut(&ParamPath, &[usize]) -> Option<TensorData>,
 ) -> M {
-    map_views(module, |param| {
-        let data = new_value(param.path(), &param.shape())?;
+    map_views(module, |path, param| {
+        let data = new_value(path, &param.shape())?;
         Some(NewParam::Loaded(data, param.id()))
     })
 }

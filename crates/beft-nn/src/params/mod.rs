@@ -4,6 +4,6 @@ mod host;
 mod path;
 mod walk;
 
-pub use host::{ParamData, map_params, param_shapes, read_params};
+pub use host::{ParamData, count_values, map_params, param_shapes, read_params};
 pub use path::{LoraFactor, ParamPath};
-pub use walk::{NewParam, ParamView, ParamVisitor, map_views, view_params, visit_params};
+pub use walk::{FloatParam, NewParam, ParamVisitor, map_views, view_params, visit_params};

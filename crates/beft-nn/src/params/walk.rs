@@ -9,10 +9,18 @@ pub trait ParamVisitor {
     fn visit<const D: usize>(&mut self, path: ParamPath, param: &Param<Tensor<D>>);
 }
 
-/// A float parameter with its path, whatever its number of dimensions.
-pub struct ParamView<'a> {
-    path: &'a ParamPath,
-    param: &'a dyn AnyRank,
+/// A float parameter, whatever its number of dimensions.
+pub trait FloatParam {
+    /// Its shape, as the module holds it; initialises nothing.
+    fn shape(&self) -> Vec<usize>;
+    /// What the optimizer knows it by.
+    fn id(&self) -> ParamId;
+    /// The device that it is on, or will be; initialises nothing.
+    fn device(&self) -> Device;
+    /// Whether it has gradients.
+    fn learns(&self) -> bool;
+    /// Its values without gradients, `[values]`.
+    fn flat(&self) -> Tensor<1>;
 }
 
 /// What a parameter becomes.
@@ -24,47 +32,7 @@ pub enum NewParam {
     Computed(Tensor<1>, Vec<usize>),
 }
 
-impl ParamView<'_> {
-    /// Its path.
-    pub fn path(&self) -> &ParamPath {
-        self.path
-    }
-
-    /// Its shape, as the module holds it; initialises nothing.
-    pub fn shape(&self) -> Vec<usize> {
-        self.param.shape()
-    }
-
-    /// What the optimizer knows it by.
-    pub fn id(&self) -> ParamId {
-        self.param.id()
-    }
-
-    /// The device that it is on, or will be; initialises nothing.
-    pub fn device(&self) -> Device {
-        self.param.device()
-    }
-
-    /// Whether it has gradients.
-    pub fn learns(&self) -> bool {
-        self.param.learns()
-    }
-
-    /// Its values without gradients, LoRA's update included, `[values]`.
-    pub fn flat(&self) -> Tensor<1> {
-        self.param.flat()
-    }
-}
-
-trait AnyRank {
-    fn shape(&self) -> Vec<usize>;
-    fn id(&self) -> ParamId;
-    fn device(&self) -> Device;
-    fn learns(&self) -> bool;
-    fn flat(&self) -> Tensor<1>;
-}
-
-impl<const D: usize> AnyRank for Param<Tensor<D>> {
+impl<const D: usize> FloatParam for Param<Tensor<D>> {
     fn shape(&self) -> Vec<usize> {
         self.lazy_shape().to_vec()
     }
@@ -95,7 +63,7 @@ pub fn visit_params<M: Module>(module: &M, visitor: &mut impl ParamVisitor) {
 }
 
 /// Shows the float parameters of a module to `look`.
-pub fn view_params<M: Module>(module: &M, look: impl FnMut(&ParamView<'_>)) {
+pub fn view_params<M: Module>(module: &M, look: impl FnMut(&ParamPath, &dyn FloatParam)) {
     visit_params(module, &mut Look(look));
 }
 
@@ -107,7 +75,7 @@ pub fn view_params<M: Module>(module: &M, look: impl FnMut(&ParamView<'_>)) {
 /// If it gives another shape than the module expects, or another number of axes.
 pub fn map_views<M: Module>(
     module: M,
-    change: impl FnMut(&ParamView<'_>) -> Option<NewParam>,
+    change: impl FnMut(&ParamPath, &dyn FloatParam) -> Option<NewParam>,
 ) -> M {
     let (names, at) = (Vec::new(), change);
     module.map(&mut Walk { names, at })
@@ -115,9 +83,9 @@ pub fn map_views<M: Module>(
 
 struct Look<F>(F);
 
-impl<F: FnMut(&ParamView<'_>)> ParamVisitor for Look<F> {
+impl<F: FnMut(&ParamPath, &dyn FloatParam)> ParamVisitor for Look<F> {
     fn visit<const D: usize>(&mut self, path: ParamPath, param: &Param<Tensor<D>>) {
-        (self.0)(&ParamView { path: &path, param });
+        (self.0)(&path, param);
     }
 }
 
@@ -148,7 +116,7 @@ impl<V: ParamVisitor> ModuleVisitor for Walk<&mut V> {
     }
 }
 
-impl<F: FnMut(&ParamView<'_>) -> Option<NewParam>> ModuleMapper for Walk<F> {
+impl<F: FnMut(&ParamPath, &dyn FloatParam) -> Option<NewParam>> ModuleMapper for Walk<F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.names.push(name.to_owned());
     }
@@ -159,15 +127,15 @@ impl<F: FnMut(&ParamView<'_>) -> Option<NewParam>> ModuleMapper for Walk<F> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = &self.path();
-        let view = ParamView {
-            path,
-            param: &param,
-        };
-        match (self.at)(&view) {
+        match (self.at)(path, &param) {
             None => param,
             Some(NewParam::Loaded(data, id)) => {
                 // The lazy shape: a parameter about to be replaced is never initialised.
-                assert_eq!(data.shape().to_vec(), view.shape(), "shape of {path}");
+                assert_eq!(
+                    data.shape().to_vec(),
+                    param.lazy_shape().to_vec(),
+                    "shape of {path}"
+                );
                 let device = param.lazy_device();
                 let options = (&device, data.dtype());
                 param.transform_for_load(Tensor::from_data(data, options), id)
