@@ -213,7 +213,8 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn key_value_heads(&self) -> usize {
-        self.decoder.layers[0].key_value_heads()
+        let first = self.decoder.layers.first();
+        first.map_or(0, |layer| layer.key_value_heads())
     }
 
     fn ignores_key_bias(&self) -> bool {
