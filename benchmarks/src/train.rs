@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use beft::{Base, DataOptions, TaskData, TuneOptions, find_task, parse_device, tune};
-use beft_core::Mode;
+use beft_modes::Mode;
 use beft_nn::Savings;
 use beft_train::Event;
 use clap::Args;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use beft_nn::{map_params, param_shapes};
+use beft_nn::{ParamPath, map_params, param_shapes};
 use burn::module::Module;
 use burn::tensor::{DType, Element, TensorData};
 use half::{bf16, f16};
@@ -102,13 +102,13 @@ pub fn load_module_as<M: Module>(
     module: M,
     table: &NameTable,
     files: &TensorFiles,
-    dtype: impl Fn(&str, &[usize]) -> DType,
+    dtype: impl Fn(&ParamPath, &[usize]) -> DType,
 ) -> Result<(M, LoadReport), CheckpointError> {
     let mut report = LoadReport::default();
     let mut problems = Vec::new();
     let mut unreadable = None;
     let mut used = BTreeSet::new();
-    let own: BTreeSet<String> = param_shapes(&module).into_iter().map(|(p, _)| p).collect();
+    let own: BTreeSet<ParamPath> = param_shapes(&module).into_iter().map(|(p, _)| p).collect();
     let module = map_params(module, |path, shape| {
         let (row, name) = table.by_path(path)?;
         let mut spellings = table.spellings(&name);
@@ -198,7 +198,7 @@ fn read<T: FromFloat + Element>(
 }
 
 /// One of the equal parts of a tensor along its last axis, which are this wide.
-pub(crate) fn third<T: Copy>(values: &[T], width: usize, part: usize) -> Vec<T> {
+pub fn third<T: Copy>(values: &[T], width: usize, part: usize) -> Vec<T> {
     values
         .chunks_exact((PARTS * width).max(1))
         .flat_map(|row| &row[part * width..(part + 1) * width])

@@ -1,3 +1,5 @@
+use beft_nn::ParamPath;
+
 /// How a tensor lies in the file, compared with the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -14,7 +16,7 @@ pub(crate) const PARTS: usize = 3;
 
 impl Stored {
     /// The shape in the file of a parameter with this shape in the module.
-    pub(crate) fn in_file(self, shape: &[usize]) -> Vec<usize> {
+    pub fn in_file(self, shape: &[usize]) -> Vec<usize> {
         match self {
             Self::Same => shape.to_vec(),
             Self::Transposed => shape.iter().rev().copied().collect(),
@@ -92,26 +94,26 @@ pub struct NameTable {
 
 impl NameTable {
     /// The row and the checkpoint name of a parameter path.
-    pub fn by_path(&self, path: &str) -> Option<(&TensorName, String)> {
+    pub fn by_path(&self, path: impl AsRef<str>) -> Option<(&TensorName, String)> {
         self.rows
             .iter()
-            .find_map(|row| Some((row, translate(row.path, row.hf, path)?)))
+            .find_map(|row| Some((row, translate(row.path, row.hf, path.as_ref())?)))
     }
 
     /// The row and the parameter path of a checkpoint name; the backbone's prefix may be missing.
-    pub fn by_hf(&self, name: &str) -> Option<(&TensorName, String)> {
+    pub fn by_hf(&self, name: &str) -> Option<(&TensorName, ParamPath)> {
         let name = modern_norm_name(name).unwrap_or_else(|| name.to_owned());
         let prefixed = format!("{}{name}", self.backbone_prefix);
         self.rows.iter().find_map(|row| {
             let path = translate(row.hf, row.path, &name)
                 .or_else(|| translate(row.hf, row.path, &prefixed))?;
-            Some((row, path))
+            Some((row, path.into()))
         })
     }
 
     /// All rows and parameter paths of a checkpoint name: more than one where the file's tensor holds
     /// several parameters.
-    pub(crate) fn all_by_hf(&self, name: &str) -> Vec<(&TensorName, String)> {
+    pub fn all_by_hf(&self, name: &str) -> Vec<(&TensorName, ParamPath)> {
         let Some((first, path)) = self.by_hf(name) else {
             return Vec::new();
         };
@@ -119,7 +121,7 @@ impl NameTable {
             return vec![(first, path)];
         }
         let rows = self.rows.iter().filter(|row| row.hf == first.hf);
-        rows.filter_map(|row| Some((row, translate(first.path, row.path, &path)?)))
+        rows.filter_map(|row| Some((row, translate(first.path, row.path, path.as_str())?.into())))
             .collect()
     }
 

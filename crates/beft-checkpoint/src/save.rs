@@ -9,7 +9,10 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
-use crate::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
+use crate::{CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
+
+/// Our own facts, beside an adapter or a tuned model.
+pub const ADAPTER_SIDECAR: &str = "beft.json";
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";

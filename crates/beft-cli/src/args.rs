@@ -4,7 +4,8 @@ mod decoders;
 use std::path::PathBuf;
 
 use beft::{Objective, Precision};
-use beft_core::{BiasTerm, Mode, TermSet};
+use beft_core::{BiasTerm, TermSet};
+use beft_modes::Mode;
 use beft_nn::Savings;
 use beft_score::{ScorerKind, UnknownScorer};
 use beft_tasks::Regime;

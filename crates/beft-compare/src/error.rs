@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use beft_core::{ModeError, TermSetError};
+use beft_core::TermSetError;
+use beft_modes::ModeError;
 use beft_nn::PrecisionError;
 use beft_score::UnknownScorer;
 use beft_tasks::{DataError, TaskError, UnknownRegime};

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use beft_core::{Metric, Mode, OutputKind};
+use beft_core::{Metric, OutputKind};
+use beft_modes::Mode;
 use beft_tasks::Task;
 use serde_json::{Map, Value, json};
 
@@ -26,10 +27,8 @@ pub fn harness_results(group: &Group, mode: &ModeSummary, date: f64) -> Value {
             better.insert(name, json!(true));
         }
     }
-    let shots = match mode.mode.parse() {
-        Ok(Mode::Asked(asked)) => asked.shots,
-        _ => 0,
-    };
+    let asked = mode.mode.parse().ok().and_then(|mode: Mode| mode.asked());
+    let shots = asked.unwrap_or_default().shots;
     let chosen = |name: &str| group.metrics.iter().any(|metric| metric == name);
     // lm-evaluation-harness's names.
     let output_type = if chosen(Metric::TokenF1.name()) {

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use beft_core::{BiasTerm, Mode};
+use beft_core::BiasTerm;
+use beft_modes::Mode;
 use burn::tensor::Device;
 
 use crate::{CompareError, Trial};
@@ -21,7 +22,7 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
     let mut alone = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
         let mode: Mode = trial.mode.parse()?;
-        let Mode::Biases(terms) = mode else {
+        let Some(terms) = mode.terms() else {
             alone.push(vec![index]);
             continue;
         };

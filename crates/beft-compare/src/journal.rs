@@ -3,8 +3,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use beft_core::Mode;
 use beft_files::write_atomic;
+use beft_modes::Mode;
 use beft_tasks::{Split, Task};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use beft_core::{BiasTerm, Mode};
+use beft_core::BiasTerm;
 use beft_eval::same_value;
+use beft_modes::Mode;
 
 use crate::TrialResult;
 

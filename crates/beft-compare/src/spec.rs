@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_core::Mode;
+use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::Regime;
 use burn::tensor::Device;
@@ -201,9 +201,9 @@ impl CompareSpec {
                             let defaults = TuneOptions::for_task(&task, mode, &base, *seed);
                             let own = settings.get(&mode.to_string()).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.
-                            let lr = match mode {
-                                Mode::Full => None,
-                                _ => spec.lr.or(self.lr),
+                            let lr = match mode.learning_rate() {
+                                Some(_) => None,
+                                None => spec.lr.or(self.lr),
                             };
                             let trial = Trial {
                                 model: model.clone(),

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use beft_core::Mode;
 use beft_eval::same_value;
+use beft_modes::Mode;
 
 use crate::tables::or_zero;
 use crate::{

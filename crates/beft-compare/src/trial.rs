@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use beft_core::{Asked, Mode, OutputKind, TermSet};
+use beft_core::{OutputKind, TermSet};
+use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
 use beft_train::{Event, Metrics};

@@ -3,7 +3,6 @@
 //! * [`BiasTerm`]: one of the eight bias vectors of a transformer layer.
 //! * [`BiasSite`]: a term in a given layer.
 //! * [`TermSet`]: which terms to train, as a user writes it (`v`, `q,k,v`, `all`, `v@6-11`).
-//! * [`Mode`]: a term set, or one of what it is compared with (`full`, `random`, `lora-v`).
 //! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
 //! * [`Encoding`]: one tokenised input, what tokenizers hand to models.
 //! * [`Metric`], [`Targets`], [`Prediction`]: what is measured, what is right, what a model says.
@@ -12,7 +11,6 @@
 
 mod encoding;
 mod metric;
-mod mode;
 mod output;
 mod snapshot;
 mod term;
@@ -20,7 +18,6 @@ mod term_set;
 
 pub use encoding::{Branch, EncodedSet, Encoding, Targets};
 pub use metric::Metric;
-pub use mode::{Asked, Mode, ModeError};
 pub use output::{OutputKind, Outputs, Prediction};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};

@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::path::Path;
 
-use beft_checkpoint::{Adapter, ModelDir};
+use beft_checkpoint::ModelDir;
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings};
+use beft_modes::Adapter;
 use beft_nn::Precision;
 use burn::tensor::Device;
 

@@ -5,7 +5,8 @@ use beft_checkpoint::{
 };
 use beft_core::BiasTerm;
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Precision, Rows, SequenceClassifier, bias_of_rows, multiply,
+    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, SequenceClassifier, bias_of_rows,
+    multiply,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -45,8 +46,8 @@ fn check_biases(
     let names = config.architecture.names;
     let optional = names.rows.iter().filter(|row| row.optional);
     let biases = optional.filter_map(|row| {
-        let (_, term) = row.path.rsplit_once(".biases.")?;
-        Some((row, config.has_bias(term.parse().ok()?)))
+        let term = ParamPath::from(row.path).term()?;
+        Some((row, config.has_bias(term)))
     });
     for (row, native) in biases {
         for layer in 0..config.layers {
@@ -106,7 +107,7 @@ impl DecoderForCausalLM {
             config.tied_head &= files.equal(&tokens, &head)?;
         }
         let model = Self::init(&config, device);
-        let dtype = |_: &str, shape: &[usize]| match shape.len() {
+        let dtype = |_: &ParamPath, shape: &[usize]| match shape.len() {
             2 => precision.dtype(),
             _ => Precision::F32.dtype(),
         };
@@ -211,12 +212,17 @@ impl BiasModel for DecoderForCausalLM {
         self.terms
     }
 
+    fn key_value_heads(&self) -> usize {
+        let first = self.decoder.layers.first();
+        first.map_or(0, |layer| layer.key_value_heads())
+    }
+
     fn ignores_key_bias(&self) -> bool {
         self.decoder.rotary().is_none()
     }
 
-    fn layers_path(&self) -> &'static str {
-        "decoder.layers."
+    fn backbone_path(&self) -> &'static str {
+        "decoder"
     }
 }
 

@@ -62,32 +62,6 @@ impl DecoderForCausalLM {
 }
 
 impl DecoderForCausalLM {
-    /// The prefix's keys and values as PEFT stores them; `None` without a prefix.
-    pub fn prefix_values(&self) -> Option<PrefixValues> {
-        let tokens = self.decoder.prefix_len();
-        let mut layers = Vec::new();
-        for layer in &self.decoder.layers {
-            let prefix = layer.prefix.as_ref()?;
-            let of =
-                |param: &Param<Tensor<2>>| -> Vec<f32> { param.val().into_data().iter().collect() };
-            layers.push([of(&prefix.keys), of(&prefix.values)]);
-        }
-        let width = layers.first()?[0].len() / tokens.max(1);
-        let mut values = Vec::new();
-        for token in 0..tokens {
-            for part in layers.iter().flatten() {
-                values.extend_from_slice(&part[token * width..(token + 1) * width]);
-            }
-        }
-        Some(PrefixValues {
-            tokens,
-            layers: layers.len(),
-            heads: self.decoder.layers[0].key_value_heads(),
-            width,
-            values,
-        })
-    }
-
     /// The same model with this prefix.
     ///
     /// # Errors

@@ -334,8 +334,9 @@ fn evaluate(
 /// Writes the three files under HF's names.
 fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), Box<dyn Error>> {
     let mut tensors = BTreeMap::new();
-    for (path, data) in read_params(model, |path| !path.starts_with("words_")) {
-        let (name, stored) = hf_name(&path).ok_or_else(|| format!("no HF name for {path}"))?;
+    for (path, data) in read_params(model, |path| !path.as_str().starts_with("words_")) {
+        let (name, stored) =
+            hf_name(path.as_str()).ok_or_else(|| format!("no HF name for {path}"))?;
         let (values, shape) = match stored {
             Stored::Same => (data.values, data.shape),
             Stored::Transposed => {

@@ -138,9 +138,11 @@ impl EncoderForSequenceClassification {
     pub fn with_drawn(self, report: &LoadReport, initializer_range: f64, seed: u64) -> Self {
         let names = self.names();
         map_params(self, |path, shape| {
-            let (_, name) = names.by_path(path).filter(|_| path.ends_with(".weight"))?;
+            let (_, name) = names
+                .by_path(path)
+                .filter(|_| path.as_str().ends_with(".weight"))?;
             let new = report.initialized.contains(&name);
-            new.then(|| normal(shape, initializer_range, path, seed))
+            new.then(|| normal(shape, initializer_range, path.as_str(), seed))
         })
     }
 }
@@ -187,8 +189,8 @@ impl BiasModel for EncoderForSequenceClassification {
         }
     }
 
-    fn layers_path(&self) -> &'static str {
-        "encoder.layers."
+    fn backbone_path(&self) -> &'static str {
+        "encoder"
     }
 }
 

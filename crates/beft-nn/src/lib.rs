@@ -7,6 +7,7 @@
 //!   prompts are part of it.
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
+//! * [`ParamPath`]: where a parameter is in its module; [`view_params`] and [`map_views`] walk over all of them.
 //! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
 //!   of a model.
 //!
@@ -33,7 +34,10 @@ pub use biases::{LayerBiases, bias_of_rows, multiply};
 pub use device::DeviceTraits;
 pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
 pub use norm::Norm;
-pub use params::{ParamData, map_params, param_shapes, read_params};
+pub use params::{
+    FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values, map_params,
+    map_views, param_shapes, read_params, view_params, visit_params,
+};
 pub use precision::{Precision, PrecisionError};
 pub use savings::{Padding, Savings};
 pub use workers::work_on;

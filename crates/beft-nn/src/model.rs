@@ -5,7 +5,7 @@ use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{Batch, read_params};
+use crate::{Batch, ParamPath, read_params};
 
 /// Where a model keeps the biases outside its layers and its head, as parameter paths.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,13 @@ pub struct BiasLayout {
     pub with_all: &'static [&'static str],
     /// The task head: trained always.
     pub head: &'static [&'static str],
+}
+
+impl BiasLayout {
+    /// Whether a parameter is the head's.
+    pub fn in_head(&self, path: &ParamPath) -> bool {
+        self.head.contains(&path.as_str())
+    }
 }
 
 /// A model whose biases can be tuned.
@@ -31,6 +38,12 @@ pub trait BiasModel: Module {
         &BiasTerm::ALL
     }
 
+    /// Number of key and value heads of a layer, where keys and values can be put in front of the inputs;
+    /// else 0.
+    fn key_value_heads(&self) -> usize {
+        0
+    }
+
     /// Whether a key bias changes nothing, so that its gradient is exactly zero: it adds the same number
     /// to all attention scores of a query, and softmax does not see that. Not so where keys are rotated
     /// by their position (RoPE).
@@ -38,27 +51,18 @@ pub trait BiasModel: Module {
         true
     }
 
-    /// The parameter path of the layers, their common prefix (`encoder.layers.`).
-    fn layers_path(&self) -> &'static str;
+    /// The parameter path of what has the layers (`encoder`).
+    fn backbone_path(&self) -> &'static str;
 
     /// The parameter path of a site (`encoder.layers.3.biases.v`).
-    fn site_path(&self, site: BiasSite) -> String {
-        format!("{}{}.biases.{}", self.layers_path(), site.layer, site.term)
+    fn site_path(&self, site: BiasSite) -> ParamPath {
+        ParamPath::of_site(self.backbone_path(), site)
     }
 
     /// The parameter path of the projection weight that the bias of `term` belongs to, in a layer;
     /// `None` for a norm's.
-    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<String> {
-        let weight = match term {
-            BiasTerm::Q => "query",
-            BiasTerm::K => "key",
-            BiasTerm::V => "value",
-            BiasTerm::M1 => "attention_output",
-            BiasTerm::M2 => "intermediate",
-            BiasTerm::M3 => "output",
-            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
-        };
-        Some(format!("{}{layer}.{weight}", self.layers_path()))
+    fn weight_path(&self, layer: usize, term: BiasTerm) -> Option<ParamPath> {
+        ParamPath::of_weight(self.backbone_path(), layer, term)
     }
 
     /// The sites of a term set.
@@ -84,11 +88,11 @@ pub trait BiasModel: Module {
     /// # Errors
     ///
     /// If the set names a layer or a term that the model does not have.
-    fn trainable_paths(&self, terms: &TermSet) -> Result<Vec<String>, TermSetError> {
+    fn trainable_paths(&self, terms: &TermSet) -> Result<Vec<ParamPath>, TermSetError> {
         let layout = self.bias_layout();
         let sites = self.sites(terms)?.into_iter();
-        let mut paths: Vec<String> = sites.map(|site| self.site_path(site)).collect();
-        let mut add = |more: &[&str]| paths.extend(more.iter().map(|p| (*p).to_owned()));
+        let mut paths: Vec<ParamPath> = sites.map(|site| self.site_path(site)).collect();
+        let mut add = |more: &[&str]| paths.extend(more.iter().copied().map(ParamPath::from));
         if terms.is_all() {
             add(layout.with_all);
         }
@@ -149,7 +153,7 @@ pub trait SequenceClassifier: BiasModel {
 
 /// The present values of a model's biases, all terms of every layer.
 pub fn snapshot<M: BiasModel>(model: &M) -> BiasSnapshot {
-    let sites: BTreeMap<String, BiasSite> = BiasSite::all(model.num_layers())
+    let sites: BTreeMap<ParamPath, BiasSite> = BiasSite::all(model.num_layers())
         .filter(|site| model.terms().contains(&site.term))
         .map(|site| (model.site_path(site), site))
         .collect();

@@ -1,9 +1,8 @@
 use std::str::FromStr;
 
-use burn::module::{ModuleMapper, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, FloatDType};
 
-use crate::BiasModel;
+use crate::{BiasModel, NewParam, map_views};
 
 /// What the frozen weight matrices of the layers (of a decoder also its embeddings and output head) are kept
 /// and multiplied in. Everything else stays f32: biases, norms, softmax, an encoder's embeddings and head, and
@@ -62,39 +61,14 @@ impl Precision {
     /// come before training is set up, and only on a device that supports
     /// [`dtype`](Self::dtype).
     pub fn apply<M: BiasModel>(self, model: M) -> M {
-        let layers = model.layers_path();
-        match self {
-            Self::F32 => model,
-            Self::Bf16 | Self::F16 => model.map(&mut Lower {
-                path: Vec::new(),
-                layers,
-                dtype: self.dtype().into(),
-            }),
+        if self == Self::F32 {
+            return model;
         }
-    }
-}
-
-struct Lower {
-    path: Vec<String>,
-    layers: &'static str,
-    dtype: FloatDType,
-}
-
-impl ModuleMapper for Lower {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let inside = self.path.join(".").starts_with(self.layers);
-        if D == 2 && inside {
-            param.map(|weight| weight.cast(self.dtype))
-        } else {
-            param
-        }
+        map_views(model, |path, param| {
+            let shape = param.shape();
+            let matrix = shape.len() == 2 && path.layer().is_some();
+            let lowered = || param.flat().cast(FloatDType::from(self.dtype()));
+            matrix.then(|| NewParam::Computed(lowered(), shape))
+        })
     }
 }

@@ -4,12 +4,15 @@ use std::path::Path;
 use beft_checkpoint::{CheckpointError, ModelDir};
 use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Targets, TermSet, TermSetError};
 use beft_encoder::EncoderForSequenceClassification;
-use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, map_params, read_params, snapshot};
+use beft_nn::{
+    Batch, BiasModel, Padding, ParamData, ParamPath, SequenceClassifier, map_params, read_params,
+    snapshot,
+};
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
 use beft_train::{
     GradMasks, TrainConfig, TrainError, batch_loss, fisher, training_step, with_trainable,
 };
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -96,7 +99,7 @@ fn load(
         }
     }
     let model = map_params(model, |path, shape| {
-        let values = head.remove(path)?;
+        let values = head.remove(path.as_str())?;
         let values = match shape {
             [rows, columns] => transposed(&values, *columns, *rows),
             _ => values,
@@ -180,14 +183,11 @@ impl Run<'_> {
             largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
         }
         for name in expected.with_prefix("grad.") {
-            let path = model
-                .names()
-                .by_hf(name)
-                .map(|(_, path)| path)
-                .unwrap_or_default();
-            let actual = gradients.remove(&path).unwrap_or_default();
+            let path = model.names().by_hf(name).map(|(_, path)| path);
+            let actual = path.as_ref().and_then(|path| gradients.remove(path));
+            let actual = actual.unwrap_or_default();
             let name = format!("grad.{name}");
-            if !path.ends_with(".biases.k") {
+            if path.and_then(|path| path.term()) != Some(BiasTerm::K) {
                 self.found.compare(name.clone(), &name, &actual)?;
                 continue;
             }
@@ -260,14 +260,14 @@ impl Run<'_> {
                 .ok_or_else(|| ParityError::Missing(hf.to_owned()))?;
             let data = values
                 .remove(&path)
-                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+                .ok_or_else(|| ParityError::Missing(path.to_string()))?;
             let actual = match data.shape[..] {
                 [rows, columns] => transposed(&data.values, rows, columns),
                 _ => data.values,
             };
             let full = format!("{prefix}{hf}");
             let error = norm_error(&actual, &expected.floats(&full)?);
-            let key = path.ends_with(".biases.k");
+            let key = path.term() == Some(BiasTerm::K);
             let tolerance = match key {
                 true => self.found.tolerance.key_after_steps,
                 false => self.found.tolerance.values,
@@ -287,7 +287,7 @@ impl Run<'_> {
                 .model
                 .names()
                 .by_path(&path)
-                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+                .ok_or_else(|| ParityError::Missing(path.to_string()))?;
             wanted.insert(
                 site,
                 self.found.expected.floats(&format!("step3.all.{name}"))?,
@@ -335,41 +335,15 @@ fn forward(
     (logits, loss)
 }
 
-/// Every gradient of a model by path.
+/// Every gradient of a model by path, weights as PyTorch has them.
 pub(crate) fn gradients_by_path<M: Module>(
     model: &M,
     grads: GradientsParams,
-) -> BTreeMap<String, Vec<f32>> {
-    let mut reader = GradReader {
-        grads,
-        path: Vec::new(),
-        found: BTreeMap::new(),
+) -> BTreeMap<ParamPath, Vec<f32>> {
+    let found = beft_train::gradients_by_path(model, grads).into_iter();
+    let as_stored = |data: ParamData| match data.shape[..] {
+        [rows, columns] => transposed(&data.values, rows, columns),
+        _ => data.values,
     };
-    model.visit(&mut reader);
-    reader.found
-}
-
-struct GradReader {
-    grads: GradientsParams,
-    path: Vec<String>,
-    found: BTreeMap<String, Vec<f32>>,
-}
-
-impl ModuleVisitor for GradReader {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.remove::<D>(param.id) {
-            // Weights are transposed here: the fixture holds PyTorch's order.
-            let grad = if D == 2 { grad.swap_dims(0, 1) } else { grad };
-            self.found
-                .insert(self.path.join("."), grad.into_data().iter().collect());
-        }
-    }
+    found.map(|(path, data)| (path, as_stored(data))).collect()
 }

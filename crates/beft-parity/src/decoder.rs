@@ -5,7 +5,7 @@ use std::path::Path;
 use beft_checkpoint::ModelDir;
 use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
-use beft_nn::{Batch, BiasModel, Padding, SequenceClassifier, read_params};
+use beft_nn::{Batch, BiasModel, Padding, ParamPath, SequenceClassifier, read_params};
 use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -205,11 +205,11 @@ impl Run<'_> {
     }
 
     /// The path of what a fixture calls `3.v`, `final_norm` or `head`.
-    fn path(&self, name: &str) -> Result<String, ParityError> {
+    fn path(&self, name: &str) -> Result<ParamPath, ParityError> {
         let missing = || ParityError::Missing(name.to_owned());
         match name {
-            "final_norm" => Ok("decoder.final_bias".to_owned()),
-            "head" => Ok("head_bias".to_owned()),
+            "final_norm" => Ok("decoder.final_bias".into()),
+            "head" => Ok("head_bias".into()),
             _ => {
                 let (layer, term) = name.split_once('.').ok_or_else(missing)?;
                 let layer = layer.parse().map_err(|_| missing())?;
@@ -239,7 +239,7 @@ impl Run<'_> {
                 let path = self.path(name)?;
                 let actual = gradients.remove(&path).unwrap_or_default();
                 let full = format!("{prefix}{name}");
-                if !(path.ends_with(".biases.k") && model.ignores_key_bias()) {
+                if !(path.term() == Some(BiasTerm::K) && model.ignores_key_bias()) {
                     self.found.compare(full.clone(), &full, &actual)?;
                     continue;
                 }
@@ -284,15 +284,15 @@ impl Run<'_> {
             let path = self.path(short)?;
             let data = values
                 .remove(&path)
-                .ok_or_else(|| ParityError::Missing(path.clone()))?;
+                .ok_or_else(|| ParityError::Missing(path.to_string()))?;
             let full = format!("{prefix}{short}");
             let wanted = expected.floats(&full)?;
-            if path.ends_with(".biases.k") && wanted.iter().any(|x| x.abs() < NEVER_MOVED) {
+            if path.term() == Some(BiasTerm::K) && wanted.iter().any(|x| x.abs() < NEVER_MOVED) {
                 self.partly_rotated(full, &data.values, &wanted);
                 continue;
             }
             let error = norm_error(&data.values, &wanted);
-            let noise = path.ends_with(".biases.k") && model.ignores_key_bias();
+            let noise = path.term() == Some(BiasTerm::K) && model.ignores_key_bias();
             let tolerance = match noise {
                 true => self.found.tolerance.key_after_steps,
                 false => self.found.tolerance.decoder_after_steps,

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
-use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Mode};
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding};
 use beft_decoder::{DecoderForCausalLM as Decoder, GenerateOptions};
 use beft_eval::{RepeatedPrediction, predict};
-use beft_nn::{BiasModel, Padding, Precision, Savings, map_params, read_params};
+use beft_modes::Mode;
+use beft_nn::{BiasModel, Padding, ParamPath, Precision, Savings, map_params, read_params};
 use beft_parity::{decoder_examples, norm_error};
 use beft_train::{
     Event, Job, Metrics, Schedule, TrainConfig, TrainError, Trained, train, train_together,
@@ -73,7 +74,7 @@ fn trained(model: Decoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
 }
 
 fn values(trained: &Trained<Decoder>) -> Vec<f32> {
-    let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
+    let wanted = |path: &ParamPath| trained.paths.contains(path);
     let values = read_params(&trained.model, wanted);
     values.into_values().flat_map(|data| data.values).collect()
 }
@@ -254,10 +255,10 @@ fn a_value_bias_shifts_attention_by_itself() {
         }
         let moved = |model: Decoder, term, by: &[f32]| {
             let path = model.site_path(BiasSite::new(1, term));
-            let values = read_params(&model, |p| p == path).remove(&path).unwrap();
+            let values = read_params(&model, |p| *p == path).remove(&path).unwrap();
             let values: Vec<f32> = values.values.iter().zip(by).map(|(b, x)| b + x).collect();
             map_params(model, |p, shape| {
-                (p == path).then(|| TensorData::new(values.clone(), shape.to_vec()))
+                (*p == path).then(|| TensorData::new(values.clone(), shape.to_vec()))
             })
         };
         let scores = |model: &Decoder| {

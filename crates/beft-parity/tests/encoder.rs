@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{Adapter, ModelDir, Names, TensorFiles};
-use beft_core::{BiasSite, BiasTerm, Encoding, Mode, TermSet};
+use beft_checkpoint::{ModelDir, TensorFiles};
+use beft_core::{BiasSite, BiasTerm, Encoding, TermSet};
 use beft_encoder::architectures::ROBERTA;
 use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig, EncoderForSequenceClassification};
+use beft_modes::{Adapter, Mode, Names};
 use beft_nn::{
-    Batch, BiasModel, Padding, ParamData, Rows, SequenceClassifier, map_params, read_params,
+    Batch, BiasModel, Padding, ParamData, ParamPath, Rows, SequenceClassifier, map_params,
+    read_params,
 };
 use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
@@ -87,8 +89,7 @@ fn key_bias_does_not_matter() {
     let (model, inputs) = (tiny(), inputs());
     let before = logits(&model, &inputs, Padding::Packed);
     let moved = map_params(model, |path, shape| {
-        path.ends_with(".biases.k")
-            .then(|| TensorData::full(shape.to_vec(), 0.7f32))
+        (path.term() == Some(BiasTerm::K)).then(|| TensorData::full(shape.to_vec(), 0.7f32))
     });
     let difference = max_difference(&before, &logits(&moved, &inputs, Padding::Packed));
     assert!(difference < 1e-5, "{difference}");
@@ -104,7 +105,7 @@ fn value_bias_shifts_attention_by_itself() {
     let before = model.encoder.layers[1].attend(x.clone(), &batch, Rows::All);
     let shift = |i: usize| 0.1 * (i as f32 - 15.5);
     let b_v =
-        &read_params(&model, |p| p == "encoder.layers.1.biases.v")["encoder.layers.1.biases.v"];
+        &read_params(&model, |p| *p == "encoder.layers.1.biases.v")["encoder.layers.1.biases.v"];
     let moved_bias: Vec<f32> = b_v
         .values
         .iter()
@@ -112,7 +113,7 @@ fn value_bias_shifts_attention_by_itself() {
         .map(|(i, b)| b + shift(i))
         .collect();
     let moved = map_params(model.clone(), |path, shape| {
-        (path == "encoder.layers.1.biases.v")
+        (*path == "encoder.layers.1.biases.v")
             .then(|| TensorData::new(moved_bias.clone(), shape.to_vec()))
     });
     let after = moved.encoder.layers[1].attend(x, &batch, Rows::All);
@@ -178,7 +179,7 @@ fn only_the_chosen_parameters_change() {
                 let before = &before[&path];
                 if !trained.contains(&path) {
                     assert_eq!(&after, before, "{path} moved while training {written}");
-                } else if !path.ends_with(".biases.k") {
+                } else if path.term() != Some(BiasTerm::K) {
                     assert_ne!(&after, before, "{path} is not trained by {written}");
                 }
                 moved += usize::from(trained.contains(&path)) * after.values.len();
@@ -193,9 +194,9 @@ fn trained(
     name: &str,
     written: &str,
 ) -> (
-    BTreeMap<String, ParamData>,
-    BTreeMap<String, ParamData>,
-    Vec<String>,
+    BTreeMap<ParamPath, ParamData>,
+    BTreeMap<ParamPath, ParamData>,
+    Vec<ParamPath>,
     usize,
 ) {
     let mode: Mode = written.parse().unwrap();
@@ -225,9 +226,8 @@ fn random_masks_train_their_entries_alone() {
             let count = pairs.filter(|(a, b)| a.to_bits() != b.to_bits()).count();
             moved += count;
             if written == "random-lines" && before[path].shape.len() == 2 && count > 0 {
-                let line =
-                    path.starts_with("encoder.layers.") && before[path].shape.contains(&count);
-                assert!(line || path == "classifier.weight", "{path}: {count}");
+                let line = path.layer().is_some() && before[path].shape.contains(&count);
+                assert!(line || *path == "classifier.weight", "{path}: {count}");
             }
         }
         if expected > 0 {
@@ -249,10 +249,10 @@ fn lora_trains_factors_and_round_trips() {
     assert_eq!(trainable, 3 * 32 + 3 + 2 * 3 * 2 * 8 * 32);
     for (path, values) in &before {
         let same = *values == after[path];
-        assert_eq!(same, !path.starts_with("classifier."), "{path}");
+        assert_eq!(same, !path.as_str().starts_with("classifier."), "{path}");
     }
     assert_eq!(after.len(), before.len() + 2 * 2 * 3);
-    assert!(paths.contains(&"encoder.layers.2.value.lora.b".to_owned()));
+    assert!(paths.contains(&ParamPath::from("encoder.layers.2.value.lora.b")));
 
     let data = Expected::open(&fixture("bert-tiny/expected.safetensors"));
     let data = data.unwrap().batch(0).unwrap();
@@ -266,11 +266,10 @@ fn lora_trains_factors_and_round_trips() {
     );
     let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
     let tuned = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
-    let wanted = |path: &str| tuned.paths.iter().any(|p| p == path);
-    let values = read_params(&tuned.model, wanted);
-    let head = tuned.model.bias_layout().head;
-    let mut adapter = Adapter::between(&tuned.model, &NAMES, &values, &values, head);
-    adapter.set_lora_alpha(config.lora_alpha);
+    let (mode, settings) = (&config.mode, &config.modes);
+    let (model, paths) = (&tuned.model, &tuned.paths);
+    let adapter = Adapter::between(mode, settings, &NAMES, model, model, paths);
+    let adapter = adapter.unwrap();
     assert_eq!(
         adapter.targets.include,
         Names::Suffixes(vec!["value".to_owned()])
@@ -398,16 +397,14 @@ fn adapters_round_trip() {
         let terms: TermSet = written.parse().unwrap();
         let model = tiny();
         let paths = model.trainable_paths(&terms).unwrap();
-        let wanted = |path: &str| paths.iter().any(|p| p == path);
-        let before = read_params(&model, wanted);
         let config = TrainConfig::new(terms, 1e-2, 3, 0);
         let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
-        let trained = train(model, &data, &config, evaluate, |_| ())
+        let trained = train(model.clone(), &data, &config, evaluate, |_| ())
             .unwrap()
             .model;
-        let after = read_params(&trained, wanted);
-        let head = trained.bias_layout().head;
-        let adapter = Adapter::between(&trained, &NAMES, &before, &after, head);
+        let (mode, settings) = (&config.mode, &config.modes);
+        let adapter = Adapter::between(mode, settings, &NAMES, &model, &trained, &paths);
+        let adapter = adapter.unwrap();
         let targets = Names::Suffixes(targets.iter().map(|t| (*t).to_owned()).collect());
         assert_eq!(adapter.targets.include, targets, "{written}");
         let dir = folder.path().join("adapter");

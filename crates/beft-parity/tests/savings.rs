@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
-use beft_core::{EncodedSet, Mode};
+use beft_core::EncodedSet;
 use beft_encoder::EncoderForSequenceClassification as Encoder;
 use beft_eval::{RepeatedPrediction, predict};
-use beft_nn::{Padding, ParamData, Savings, read_params};
+use beft_modes::Mode;
+use beft_nn::{Padding, ParamData, ParamPath, Savings, read_params};
 use beft_parity::Expected;
 use beft_train::{Event, Metrics, TrainConfig, TrainError, batch_loss, train, unchanged_layers};
 use burn::module::Module;
@@ -39,7 +40,7 @@ fn data(name: &str) -> EncodedSet {
 }
 
 struct Outcome {
-    values: BTreeMap<String, ParamData>,
+    values: BTreeMap<ParamPath, ParamData>,
     losses: Vec<f64>,
     scores: Vec<Vec<f32>>,
     kept: Vec<usize>,

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
-use beft_core::{EncodedSet, Mode, Targets};
+use beft_core::{EncodedSet, Targets};
 use beft_encoder::EncoderForSequenceClassification as Encoder;
 use beft_eval::predict;
+use beft_modes::Mode;
 use beft_nn::{Padding, read_params};
 use beft_parity::Expected;
 use beft_train::{
@@ -170,7 +171,7 @@ fn a_kept_prefix_serves_them_all() {
                 .flat_map(|set| &set.encodings)
                 .map(|e| if layers == 3 { 1 } else { e.len() })
                 .sum();
-            let width = read_params(&outcomes[0].model, |p| p.ends_with("norm_gamma"));
+            let width = read_params(&outcomes[0].model, |p| p.as_str().ends_with("norm_gamma"));
             let width = width.values().next().unwrap().values.len();
             assert_eq!(
                 kept,

@@ -34,13 +34,13 @@
 //! # }
 //! ```
 
-mod kind;
 mod note;
+mod scorer;
 mod scorers;
 mod scores;
 
 pub use beft_core as core;
-pub use kind::{Needs, ScorerKind, UnknownScorer};
 pub use note::Note;
-pub use scorers::{Angle, Beft, L2, Magnitude, ScoreError, Scorer, random};
+pub use scorer::{ScoreError, Scorer};
+pub use scorers::*;
 pub use scores::{Cell, RankedTerm, Scores};

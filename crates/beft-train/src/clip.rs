@@ -1,7 +1,8 @@
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::gradients::map_gradients;
 use crate::sets::by_set;
 
 /// Scales all gradients of a module down together, so that their joint Euclidean norm is at most
@@ -16,13 +17,16 @@ pub fn clip_global_norm<M: Module>(
     max_norm: f32,
     stacked: usize,
 ) -> GradientsParams {
-    let mut squares = Squares {
-        grads,
-        stacked,
-        sum: None,
-    };
-    module.visit(&mut squares);
-    let Squares { grads, sum, .. } = squares;
+    // `[stacked, 1]`
+    let mut sum: Option<Tensor<2>> = None;
+    let grads = map_gradients(grads, module, |_, grad| {
+        let square = by_set(grad.clone().square(), stacked).sum_dim(1);
+        sum = Some(match sum.take() {
+            Some(sum) => sum + square,
+            None => square,
+        });
+        Some(grad)
+    });
     let Some(sum) = sum else {
         return grads;
     };
@@ -30,54 +34,17 @@ pub fn clip_global_norm<M: Module>(
         .recip()
         .mul_scalar(max_norm)
         .clamp_max(1.0);
-    let mut scale = Scale {
-        grads,
-        stacked,
-        factor,
-    };
-    module.visit(&mut scale);
-    scale.grads
-}
-
-struct Squares {
-    grads: GradientsParams,
-    stacked: usize,
-    /// `[stacked, 1]`
-    sum: Option<Tensor<2>>,
-}
-
-impl ModuleVisitor for Squares {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.get::<D>(param.id) {
-            let square = by_set(grad.square(), self.stacked).sum_dim(1);
-            self.sum = Some(match self.sum.take() {
-                Some(sum) => sum + square,
-                None => square,
-            });
-        }
-    }
-}
-
-struct Scale {
-    grads: GradientsParams,
-    stacked: usize,
-    /// `[stacked, 1]`
-    factor: Tensor<2>,
-}
-
-impl ModuleVisitor for Scale {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.remove::<D>(param.id) {
-            let shape = grad.dims();
-            let scaled = by_set(grad, self.stacked) * self.factor.clone();
-            self.grads.register(param.id, scaled.reshape(shape));
-        }
-    }
+    map_gradients(grads, module, |_, grad| {
+        let len = grad.dims();
+        let scaled = by_set(grad, stacked) * factor.clone();
+        Some(scaled.reshape(len))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::Param;
     use burn::tensor::{Device, Tensor};
 
     #[derive(Module, Debug)]

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use beft_core::Mode;
+use beft_modes::{Mode, ModeSettings};
 use beft_nn::Savings;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
@@ -23,7 +23,7 @@ pub struct TrainConfig {
     /// Whether of a forward pass only the layers' inputs are kept, and each layer is computed anew in the
     /// backward pass (gradient checkpointing): less memory, more time, the same result.
     pub checkpointing: bool,
-    /// Decides the order of examples, the dropout masks and random masks.
+    /// Decides the order of examples and the dropout masks.
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
     pub max_grad_norm: f32,
@@ -31,12 +31,8 @@ pub struct TrainConfig {
     pub savings: Savings,
     /// What unchanged layers give is kept in memory up to this many bytes, else in a temporary file.
     pub kept_memory: u64,
-    /// Rank of LoRA's update.
-    pub lora_rank: usize,
-    /// LoRA's update is scaled by `alpha / rank`.
-    pub lora_alpha: f64,
-    /// Entries that [`Mode::Random`] trains; `None` for as many as the model has biases.
-    pub random_entries: Option<usize>,
+    /// The settings that belong to modes.
+    pub modes: ModeSettings,
     /// Which epoch's model is kept, and when to stop early.
     pub selection: Selection,
     /// Where the state is written after each epoch, to be resumed from.
@@ -102,9 +98,10 @@ impl TrainConfig {
             max_grad_norm: 1.0,
             savings: Savings::default(),
             kept_memory: 2 << 30,
-            lora_rank: 8,
-            lora_alpha: 16.0,
-            random_entries: None,
+            modes: ModeSettings {
+                seed,
+                ..ModeSettings::default()
+            },
             selection: Selection::default(),
             checkpoint: None,
         }

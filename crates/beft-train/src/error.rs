@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use beft_core::TermSetError;
+use beft_modes::Misfit;
 use serde::{Deserialize, Serialize};
 
 /// Training that cannot start.
@@ -51,6 +52,15 @@ pub enum TrainError {
         "cannot keep what the unchanged layers give in a temporary file: {0}; set TMPDIR to a folder with room, or train with the saving `reuse` off"
     )]
     Kept(#[source] std::io::Error),
+}
+
+impl From<Misfit> for TrainError {
+    fn from(misfit: Misfit) -> Self {
+        match misfit {
+            Misfit::Terms(error) => Self::Terms(error),
+            Misfit::Refused(text) => Self::Config(text),
+        }
+    }
 }
 
 /// Training that had to stop: the loss, or a trained value, was no longer finite.

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
 use beft_core::{BiasSite, EncodedSet, TermSet};
-use beft_nn::{Savings, SequenceClassifier};
-use burn::module::{ModuleVisitor, Param};
+use beft_nn::{
+    ParamData, ParamPath, ParamVisitor, Savings, SequenceClassifier, param_shapes, visit_params,
+};
+use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -98,38 +100,59 @@ fn sites<M: SequenceClassifier>(
     model: &M,
     grads: GradientsParams,
 ) -> BTreeMap<BiasSite, Tensor<1>> {
-    let by_path = BiasSite::all(model.num_layers()).map(|site| (model.site_path(site), site));
-    let mut reader = Reader {
-        by_path: by_path.collect(),
-        path: Vec::new(),
-        grads,
-        found: BTreeMap::new(),
-    };
-    model.visit(&mut reader);
-    reader.found
+    let mut found = BTreeMap::new();
+    map_gradients(grads, model, |path, grad| {
+        if let (Some(layer), Some(term)) = (path.layer(), path.term()) {
+            found.insert(BiasSite::new(layer, term), grad);
+        }
+        None
+    });
+    found
 }
 
-struct Reader {
-    by_path: BTreeMap<String, BiasSite>,
-    path: Vec<String>,
+/// Every gradient of a module on the host, by path.
+pub fn gradients_by_path<M: Module>(
+    module: &M,
     grads: GradientsParams,
-    found: BTreeMap<BiasSite, Tensor<1>>,
+) -> BTreeMap<ParamPath, ParamData> {
+    let mut values = BTreeMap::new();
+    map_gradients(grads, module, |path, grad| {
+        values.insert(path.clone(), grad.into_data().iter().collect());
+        None
+    });
+    let with_values = |(path, shape)| {
+        let values = values.remove(&path)?;
+        Some((path, ParamData { shape, values }))
+    };
+    let shapes = param_shapes(module).into_iter();
+    shapes.filter_map(with_values).collect()
 }
 
-impl ModuleVisitor for Reader {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
+/// Replaces the gradients of a module, in the module's order, by what `change` makes of each, `[values]`; one
+/// for which it gives nothing is removed.
+pub(crate) fn map_gradients<M: Module>(
+    grads: GradientsParams,
+    module: &M,
+    change: impl FnMut(&ParamPath, Tensor<1>) -> Option<Tensor<1>>,
+) -> GradientsParams {
+    let mut changes = Changes { grads, change };
+    visit_params(module, &mut changes);
+    changes.grads
+}
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+struct Changes<F> {
+    grads: GradientsParams,
+    change: F,
+}
 
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(site) = self.by_path.get(&self.path.join("."))
-            && let Some(grad) = self.grads.remove::<D>(param.id)
-        {
-            self.found.insert(*site, grad.flatten(0, D - 1));
+impl<F: FnMut(&ParamPath, Tensor<1>) -> Option<Tensor<1>>> ParamVisitor for Changes<F> {
+    fn visit<const D: usize>(&mut self, path: ParamPath, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            let shape = grad.shape();
+            let flat = grad.reshape([shape.num_elements()]);
+            if let Some(new) = (self.change)(&path, flat) {
+                self.grads.register(param.id, new.reshape::<D, _>(shape));
+            }
         }
     }
 }

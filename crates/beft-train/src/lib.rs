@@ -1,6 +1,6 @@
 //! Bias-only training.
 //!
-//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose [`Mode`](beft_core::Mode)
+//! [`train`] takes a model, tokenised data and a [`TrainConfig`] whose [`Mode`](beft_modes::Mode)
 //! says which biases learn (or what they are compared with); everything else stays as it was, bit
 //! for bit. The protocol is the paper's (section 4): AdamW without decay, constant learning rate,
 //! gradients clipped to a global norm of 1, dropout as in the model's config, a metric after each
@@ -29,7 +29,7 @@ mod step;
 pub use clip::clip_global_norm;
 pub use config::{Checkpoint, Schedule, Selection, TrainConfig};
 pub use error::{Failure, TrainError};
-pub use gradients::{fisher, gradient_norm};
+pub use gradients::{fisher, gradient_norm, gradients_by_path};
 pub use joint::{Job, train, train_together};
 pub use loss::batch_loss;
 pub use mask::GradMasks;

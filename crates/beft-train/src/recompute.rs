@@ -3,8 +3,7 @@
 //! burn's own (`Device::gradient_checkpointing`, 0.22.1) recomputes single operations, keeps the products'
 //! outputs, and gave gradients that differ from those without it on a decoder.
 
-use beft_nn::{Batch, SequenceClassifier};
-use burn::module::{ModuleVisitor, Param};
+use beft_nn::{Batch, SequenceClassifier, view_params};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -80,8 +79,6 @@ impl<M: SequenceClassifier> Recomputed<'_, M> {
 
 /// Where a model has parameters with gradients.
 struct Tracked {
-    path: Vec<String>,
-    layers: &'static str,
     /// The lowest layer that has some; 0 where the embeddings do.
     lowest: usize,
     embeddings: bool,
@@ -90,35 +87,19 @@ struct Tracked {
 impl Tracked {
     fn of<M: SequenceClassifier>(model: &M) -> Self {
         let mut tracked = Self {
-            path: Vec::new(),
-            layers: model.layers_path(),
             lowest: usize::MAX,
             embeddings: false,
         };
-        model.visit(&mut tracked);
+        view_params(model, |path, param| {
+            if !param.learns() {
+                return;
+            }
+            if let Some(layer) = path.layer() {
+                tracked.lowest = tracked.lowest.min(layer);
+            } else if path.is_embedding() {
+                (tracked.embeddings, tracked.lowest) = (true, 0);
+            }
+        });
         tracked
-    }
-}
-
-impl ModuleVisitor for Tracked {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.val().is_require_grad() {
-            return;
-        }
-        let path = self.path.join(".");
-        let layer = path.strip_prefix(self.layers);
-        if let Some(layer) = layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
-            self.lowest = self.lowest.min(layer);
-        } else if path.contains(".embeddings.") {
-            (self.embeddings, self.lowest) = (true, 0);
-        }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use beft_core::{EncodedSet, Targets};
-use beft_nn::SequenceClassifier;
+use beft_nn::{ParamPath, SequenceClassifier};
 use burn::optim::ModuleOptimizer;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -71,7 +71,7 @@ pub struct Trained<M> {
     /// The model; after a failure, as it was at its last finite loss.
     pub model: M,
     /// Paths of the parameters that learned.
-    pub paths: Vec<String>,
+    pub paths: Vec<ParamPath>,
     /// Number of values that learned.
     pub trainable: usize,
     /// One record per completed epoch.

@@ -1,9 +1,11 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use beft_core::{BiasTerm, Mode, TermSet, TermSetError};
-use beft_nn::{BiasModel, Savings, SequenceClassifier, param_shapes};
-use burn::module::{Lora, Module, ModuleVisitor, Param, ParamGroup};
-use burn::tensor::Tensor;
+use beft_core::{TermSet, TermSetError};
+use beft_modes::{Mode, Touched, moving_paths};
+use beft_nn::{
+    BiasModel, ParamPath, Savings, SequenceClassifier, count_values, param_shapes, view_params,
+};
+use burn::module::{Module, ParamGroup};
 
 use crate::sets::Sets;
 use crate::{GradMasks, TrainConfig, TrainError};
@@ -11,12 +13,12 @@ use crate::{GradMasks, TrainConfig, TrainError};
 /// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
 #[derive(Debug)]
 pub struct Prepared<M> {
-    /// The model; with [`Mode::Lora`] it carries the update beside the weights.
+    /// The model, with what the mode adds to it.
     pub model: M,
     /// What of the gradients is used, where that is not all.
     pub masks: GradMasks,
     /// Paths of the parameters that the mode trains.
-    pub paths: Vec<String>,
+    pub paths: Vec<ParamPath>,
     /// Number of values that learn.
     pub trainable: usize,
 }
@@ -34,7 +36,7 @@ pub fn with_trainable<M: BiasModel>(model: M, terms: &TermSet) -> Result<M, Term
     Ok(with_gradients(model, paths))
 }
 
-fn with_gradients<M: BiasModel>(model: M, paths: Vec<String>) -> M {
+fn with_gradients<M: BiasModel>(model: M, paths: Vec<ParamPath>) -> M {
     model
         .no_grad()
         .set_require_grad_group(ParamGroup::from_paths(paths), true)
@@ -47,16 +49,7 @@ fn with_gradients<M: BiasModel>(model: M, paths: Vec<String>) -> M {
 ///
 /// If the set names a layer the model does not have.
 pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
-    Ok(count(model, &model.trainable_paths(terms)?))
-}
-
-fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
-    let paths: HashSet<&String> = paths.iter().collect();
-    let shapes = param_shapes(model).into_iter();
-    shapes
-        .filter(|(path, _)| paths.contains(path))
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
+    Ok(count_values(model, &model.trainable_paths(terms)?))
 }
 
 /// Makes a model ready for `config.mode`. The head learns in every mode.
@@ -65,93 +58,27 @@ fn count<M: BiasModel>(model: &M, paths: &[String]) -> usize {
 ///
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
-    let head: Vec<String> = owned(model.bias_layout().head);
-    let prepared = |model: M, paths: Vec<String>, moving: Vec<String>| Prepared {
-        trainable: count(&model, &paths),
-        model: with_gradients(model, moving),
-        masks: GradMasks::default(),
-        paths,
-    };
-    Ok(match &config.mode {
-        Mode::Biases(terms) => {
-            let paths = model.trainable_paths(terms)?;
-            let moving = moving_paths(&model, terms, config.savings)?;
-            prepared(model, paths, moving)
-        }
-        Mode::Full => {
-            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<String> = paths.collect();
-            prepared(model, paths.clone(), paths)
-        }
-        Mode::Random | Mode::RandomLines => {
-            let chosen = match config.mode {
-                Mode::Random => {
-                    let entries = match config.random_entries {
-                        Some(entries) => entries,
-                        None => {
-                            count(&model, &model.trainable_paths(&TermSet::all())?)
-                                - count(&model, &head)
-                        }
-                    };
-                    crate::mask::random_entries(&model, entries, config.seed)?
-                }
-                _ => crate::mask::random_lines(&model, config.seed),
-            };
-            let trainable = count(&model, &head) + chosen.values().map(Vec::len).sum::<usize>();
-            let mut paths: Vec<String> = chosen.keys().cloned().collect();
-            paths.extend(head);
-            let model = with_gradients(model, paths.clone());
-            let masks = GradMasks::new(&model, &chosen);
-            Prepared {
-                model,
-                masks,
-                paths,
-                trainable,
-            }
-        }
-        Mode::Prefix => {
-            let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-            let paths: Vec<String> = paths.filter(|path| path.contains(PREFIX)).collect();
-            if paths.is_empty() {
-                return Err(TrainError::Config(
-                    "prefix tuning needs a decoder with a prefix in front of its inputs",
-                ));
-            }
-            prepared(model, paths.clone(), paths)
-        }
-        Mode::Asked(_) => {
-            return Err(TrainError::Config(
-                "nothing is trained in this mode: it is for evaluation",
-            ));
-        }
-        Mode::Lora(terms) => {
-            if config.lora_rank == 0 || !config.lora_alpha.is_finite() {
-                return Err(TrainError::Config(
-                    "LoRA needs a rank of at least 1 and a finite alpha",
-                ));
-            }
-            let weights = lora_weights(&model, terms.iter().copied());
-            let mut lora = Lora::new(config.lora_rank, config.lora_alpha)
-                .set_param_group(ParamGroup::from_paths(weights.clone()));
-            // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
-            let d_in = param_shapes(&model)
-                .into_iter()
-                .find_map(|(path, shape)| (path == *weights.first()?).then(|| shape[0]));
-            lora.init_std = d_in.map(|d_in| 1.0 / (3.0 * d_in as f64).sqrt());
-            let device = model.devices().first().cloned().unwrap_or_default();
-            device.inner().seed(config.seed);
-            let model = model.apply_lora(lora);
-            let factors = weights
-                .iter()
-                .flat_map(|weight| [format!("{weight}.lora.a"), format!("{weight}.lora.b")]);
-            let paths: Vec<String> = factors.chain(head).collect();
-            prepared(model, paths.clone(), paths)
-        }
+    let touched = config.mode.touch(model, &config.modes)?;
+    let moving = moving(&touched, config)?;
+    let model = with_gradients(touched.model, moving);
+    Ok(Prepared {
+        masks: GradMasks::new(&model, &touched.entries),
+        model,
+        paths: touched.paths,
+        trainable: touched.trainable,
     })
 }
 
-/// What the paths of a prefix's parameters have in them.
-const PREFIX: &str = ".prefix.";
+/// What of the trained parameters has a gradient other than zero.
+fn moving<M: BiasModel>(
+    touched: &Touched<M>,
+    config: &TrainConfig,
+) -> Result<Vec<ParamPath>, TermSetError> {
+    match config.mode.terms() {
+        Some(terms) => moving_paths(&touched.model, terms, config.savings),
+        None => Ok(touched.paths.clone()),
+    }
+}
 
 /// Several trainings in one model.
 pub(crate) struct PreparedTogether<M> {
@@ -159,7 +86,7 @@ pub(crate) struct PreparedTogether<M> {
     pub(crate) masks: GradMasks,
     pub(crate) sets: Sets,
     /// Of each training, the paths of what it trains and the number of values.
-    pub(crate) each: Vec<(Vec<String>, usize)>,
+    pub(crate) each: Vec<(Vec<ParamPath>, usize)>,
 }
 
 /// Makes the models of several trainings ready as one. A single one may be of any mode.
@@ -187,17 +114,16 @@ pub(crate) fn prepare_together<M: BiasModel>(
             each: vec![(prepared.paths, prepared.trainable)],
         });
     }
-    let (mut each, mut moving) = (Vec::new(), Vec::new());
+    let (mut each, mut of_each) = (Vec::new(), Vec::new());
     for (model, config) in models.iter().zip(configs) {
-        let Mode::Biases(terms) = &config.mode else {
+        if !config.mode.trains_together() {
             return Err(TrainError::Config(
                 "only trainings of biases can run together",
             ));
-        };
-        let paths = model.trainable_paths(terms)?;
-        let trainable = count(model, &paths);
-        each.push((paths, trainable));
-        moving.push(moving_paths(model, terms, config.savings)?);
+        }
+        let touched = config.mode.touch(model.clone(), &config.modes)?;
+        of_each.push(moving(&touched, config)?);
+        each.push((touched.paths, touched.trainable));
     }
     let sets = Sets {
         count: models.len(),
@@ -207,13 +133,13 @@ pub(crate) fn prepare_together<M: BiasModel>(
             .collect(),
     };
     let model = sets.stack(models);
-    let mut by_path: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
-    for (set, paths) in moving.iter().enumerate() {
+    let mut by_path: BTreeMap<&ParamPath, Vec<usize>> = BTreeMap::new();
+    for (set, paths) in of_each.iter().enumerate() {
         for path in paths {
             by_path.entry(path).or_default().push(set);
         }
     }
-    let lengths: HashMap<String, usize> = param_shapes(&model)
+    let lengths: HashMap<ParamPath, usize> = param_shapes(&model)
         .into_iter()
         .map(|(path, shape)| (path, shape.iter().product()))
         .collect();
@@ -237,33 +163,11 @@ pub(crate) fn prepare_together<M: BiasModel>(
     })
 }
 
-/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
-fn moving_paths<M: BiasModel>(
-    model: &M,
-    terms: &TermSet,
-    savings: Savings,
-) -> Result<Vec<String>, TermSetError> {
-    let mut paths = model.trainable_paths(terms)?;
-    let sites = model.sites(terms)?;
-    let still = savings.zero_gradients && model.ignores_key_bias();
-    if still && sites.iter().all(|site| site.term == BiasTerm::K) {
-        let still: HashSet<String> = sites.iter().map(|site| model.site_path(*site)).collect();
-        paths.retain(|path| !still.contains(path));
-    }
-    Ok(paths)
-}
-
 /// Whether the model has a parameter with gradients.
 pub(crate) fn learns<M: Module>(model: &M) -> bool {
-    struct Learns(bool);
-    impl ModuleVisitor for Learns {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 |= param.is_require_grad();
-        }
-    }
-    let mut learns = Learns(false);
-    model.visit(&mut learns);
-    learns.0
+    let mut learns = false;
+    view_params(model, |_, param| learns |= param.learns());
+    learns
 }
 
 /// How many layers, counted from the embeddings up, training in `mode` leaves as they are.
@@ -276,33 +180,18 @@ pub fn unchanged_layers<M: SequenceClassifier>(
     mode: &Mode,
     savings: Savings,
 ) -> Result<usize, TermSetError> {
-    let Mode::Biases(terms) = mode else {
+    let Some(terms) = mode.terms() else {
         return Ok(0);
     };
     let layout = model.bias_layout();
     let layers = model.num_layers();
-    let above = |path: &str| layout.head.contains(&path) || layout.with_any.contains(&path);
+    let above = |path: &ParamPath| layout.in_head(path) || layout.with_any.contains(&path.as_str());
     let lowest = moving_paths(model, terms, savings)?
         .iter()
         .map(|path| {
-            let layer = path.strip_prefix(model.layers_path());
-            match layer.and_then(|rest| rest.split('.').next()?.parse().ok()) {
-                Some(layer) => layer,
-                None if above(path) => layers,
-                None => 0,
-            }
+            let outside = if above(path) { layers } else { 0 };
+            path.layer().unwrap_or(outside)
         })
         .min();
     Ok(lowest.unwrap_or(layers).min(model.reusable_layers()))
-}
-
-/// The paths of the projection weights of `terms` in every layer.
-fn lora_weights<M: BiasModel>(model: &M, terms: impl Iterator<Item = BiasTerm>) -> Vec<String> {
-    terms
-        .flat_map(|term| (0..model.num_layers()).filter_map(move |l| model.weight_path(l, term)))
-        .collect()
-}
-
-fn owned(paths: &[&str]) -> Vec<String> {
-    paths.iter().map(|path| (*path).to_owned()).collect()
 }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use beft_nn::{ParamData, read_params};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use beft_nn::{NewParam, ParamData, ParamPath, map_views, read_params, view_params};
+use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
 /// Which parameters are shared out among how many trainings.
@@ -13,7 +13,7 @@ pub(crate) struct Sets {
     /// Number of trainings.
     pub(crate) count: usize,
     /// Paths of the parameters that at least one of them trains.
-    pub(crate) paths: BTreeSet<String>,
+    pub(crate) paths: BTreeSet<ParamPath>,
 }
 
 impl Sets {
@@ -38,14 +38,17 @@ impl Sets {
             data.shape[0] *= self.count;
             stacked.insert(path, data);
         }
-        first.map(&mut Replace {
-            path: Vec::new(),
-            values: stacked,
+        map_views(first, |path, param| {
+            let ParamData { shape, values } = stacked.remove(path)?;
+            let len = values.len();
+            let values = TensorData::new(values, [len]);
+            let values = Tensor::from_data(values, &param.device().inner());
+            Some(NewParam::Computed(values, shape))
         })
     }
 
     /// The values of the trained parameters.
-    pub(crate) fn read<M: Module>(&self, model: &M) -> BTreeMap<String, ParamData> {
+    pub(crate) fn read<M: Module>(&self, model: &M) -> BTreeMap<ParamPath, ParamData> {
         read_params(model, |path| self.paths.contains(path))
     }
 
@@ -54,10 +57,13 @@ impl Sets {
         if self.count == 1 {
             return model.clone();
         }
-        model.clone().map(&mut Take {
-            path: Vec::new(),
-            sets: self,
-            set,
+        map_views(model.clone(), |path, param| {
+            let mut shape = param.shape();
+            self.paths.contains(path).then(|| {
+                let all = by_set(param.flat(), self.count);
+                shape[0] /= self.count;
+                NewParam::Computed(all.slice(set..set + 1).flatten(0, 1), shape)
+            })
         })
     }
 
@@ -79,138 +85,27 @@ impl Sets {
         if shares.iter().all(|share| *share == 1.0) {
             return model;
         }
-        let mut flat = Flat {
-            path: Vec::new(),
-            sets: self,
-            found: BTreeMap::new(),
-        };
-        other.visit(&mut flat);
-        model.map(&mut Blend {
-            path: Vec::new(),
-            sets: self,
-            other: flat.found,
-            shares,
-        })
-    }
-}
-
-struct Replace {
-    path: Vec<String>,
-    values: BTreeMap<String, ParamData>,
-}
-
-impl ModuleMapper for Replace {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(data) = self.values.remove(&self.path.join(".")) else {
-            return param;
-        };
-        let device = param.lazy_device();
-        let tensor = Tensor::from_data(TensorData::new(data.values, data.shape), &device);
-        Param::initialized(param.id, tensor)
-    }
-}
-
-struct Take<'a> {
-    path: Vec<String>,
-    sets: &'a Sets,
-    set: usize,
-}
-
-impl ModuleMapper for Take<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !self.sets.paths.contains(&self.path.join(".")) {
-            return param;
-        }
-        param.map(|all| {
-            let each = all.dims()[0] / self.sets.count;
-            let one = all.inner().narrow(0, self.set * each, each);
-            Tensor::from_inner(one)
-        })
-    }
-}
-
-struct Flat<'a> {
-    path: Vec<String>,
-    sets: &'a Sets,
-    /// `[sets, values of each]`, without gradients.
-    found: BTreeMap<String, Tensor<2>>,
-}
-
-impl ModuleVisitor for Flat<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        if self.sets.paths.contains(&path) {
-            self.found
-                .insert(path, by_set(param.val().inner(), self.sets.count));
-        }
-    }
-}
-
-struct Blend<'a> {
-    path: Vec<String>,
-    sets: &'a Sets,
-    other: BTreeMap<String, Tensor<2>>,
-    shares: &'a [f32],
-}
-
-impl ModuleMapper for Blend<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(other) = self.other.remove(&self.path.join(".")) else {
-            return param;
-        };
-        let count = self.sets.count;
-        param.map(|tensor| {
-            let (shape, learns) = (tensor.dims(), tensor.is_require_grad());
-            let own = by_set(tensor.inner(), count);
-            let shares = TensorData::new(self.shares.to_vec(), [count, 1]);
+        let mut others = BTreeMap::new();
+        view_params(other, |path, param| {
+            if self.paths.contains(path) {
+                others.insert(path.clone(), by_set(param.flat(), self.count));
+            }
+        });
+        map_views(model, |path, param| {
+            let other = others.remove(path)?;
+            let own = by_set(param.flat(), self.count);
+            let shares = TensorData::new(shares.to_vec(), [self.count, 1]);
             let shares = Tensor::<2>::from_data(shares, &own.device());
             let keeps_other = shares.clone().equal_elem(0.0).expand(own.dims());
             let part = other.clone() + (own - other.clone()) * shares;
             let part = part.mask_where(keeps_other, other);
-            let tensor = Tensor::from_inner(part.reshape(shape));
-            if learns {
-                tensor.require_grad()
-            } else {
-                tensor
-            }
+            Some(NewParam::Computed(part.flatten(0, 1), param.shape()))
         })
     }
 }
 
 /// `[sets, values of each]`
-pub(crate) fn by_set<const D: usize>(tensor: Tensor<D>, sets: usize) -> Tensor<2> {
-    let each = tensor.shape().num_elements() / sets;
+pub(crate) fn by_set(tensor: Tensor<1>, sets: usize) -> Tensor<2> {
+    let each = tensor.dims()[0] / sets;
     tensor.reshape([sets, each])
 }

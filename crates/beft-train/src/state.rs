@@ -1,13 +1,13 @@
 //! The state of a training between two epochs, in one file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use beft_files::write_atomic;
-use beft_nn::{BiasModel, ParamData};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use beft_nn::{BiasModel, NewParam, ParamData, ParamPath, map_views, view_params};
+use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bytes, Tensor, TensorData};
+use burn::tensor::{Bytes, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,9 @@ pub(crate) struct State {
     /// How far each training in it has come.
     pub(crate) runs: Vec<RunState>,
     /// Trained parameters by path.
-    pub(crate) values: BTreeMap<String, ParamData>,
+    pub(crate) values: BTreeMap<ParamPath, ParamData>,
     /// The best epoch's, where that is kept.
-    pub(crate) best: BTreeMap<String, ParamData>,
+    pub(crate) best: BTreeMap<ParamPath, ParamData>,
     /// The ids that the optimizer knows the parameters by.
     pub(crate) ids: BTreeMap<String, u64>,
     /// The optimizer's own record.
@@ -71,11 +71,17 @@ impl State {
         sets: &Sets,
         runs: Vec<RunState>,
     ) -> Result<Self, String> {
+        let mut ids = BTreeMap::new();
+        view_params(model, |path, param| {
+            if sets.paths.contains(path) {
+                ids.insert(path.to_string(), param.id().val());
+            }
+        });
         Ok(Self {
             runs,
             values: sets.read(model),
             best: best.map(|best| sets.read(best)).unwrap_or_default(),
-            ids: Ids::of(model, &sets.paths),
+            ids,
             optimizer: optimizer.into_bytes().map_err(|e| e.to_string())?.to_vec(),
         })
     }
@@ -154,12 +160,18 @@ impl State {
                 values: chunks.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             };
             if let Some(path) = name.strip_prefix(VALUE) {
-                state.values.insert(path.to_owned(), data);
+                state.values.insert(path.into(), data);
             } else if let Some(path) = name.strip_prefix(BEST) {
-                state.best.insert(path.to_owned(), data);
+                state.best.insert(path.into(), data);
             }
         }
-        if state.runs.is_empty() || state.values.keys().ne(state.ids.keys()) {
+        if state.runs.is_empty()
+            || !state
+                .values
+                .keys()
+                .map(ParamPath::as_str)
+                .eq(state.ids.keys())
+        {
             return Err(damaged("parameters are missing".to_owned()));
         }
         Ok(Some(state))
@@ -185,90 +197,25 @@ impl State {
     pub(crate) fn with_values<M: BiasModel>(
         &self,
         model: M,
-        values: &BTreeMap<String, ParamData>,
+        values: &BTreeMap<ParamPath, ParamData>,
     ) -> Result<M, String> {
-        let mut restore = Restore {
-            path: Vec::new(),
-            values,
-            ids: &self.ids,
-            left: values.len(),
-            misfit: None,
-        };
-        let model = model.map(&mut restore);
-        match restore.misfit {
+        let (mut left, mut misfit) = (values.len(), None);
+        let model = map_views(model, |path, param| {
+            let (data, id) = (values.get(path)?, self.ids.get(path.as_str())?);
+            if param.shape() != data.shape {
+                misfit = Some(path.clone());
+                return None;
+            }
+            left -= 1;
+            let data = TensorData::new(data.values.clone(), data.shape.clone());
+            Some(NewParam::Loaded(data, ParamId::from(*id)))
+        });
+        match misfit {
             Some(path) => Err(format!(
                 "parameter `{path}` has another shape in this model"
             )),
-            None if restore.left > 0 => Err("it is of another model".to_owned()),
+            None if left > 0 => Err("it is of another model".to_owned()),
             None => Ok(model),
         }
-    }
-}
-
-struct Ids<'a> {
-    path: Vec<String>,
-    wanted: &'a BTreeSet<String>,
-    found: BTreeMap<String, u64>,
-}
-
-impl Ids<'_> {
-    fn of<M: Module>(model: &M, wanted: &BTreeSet<String>) -> BTreeMap<String, u64> {
-        let mut ids = Ids {
-            path: Vec::new(),
-            wanted,
-            found: BTreeMap::new(),
-        };
-        model.visit(&mut ids);
-        ids.found
-    }
-}
-
-impl ModuleVisitor for Ids<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        if self.wanted.contains(&path) {
-            self.found.insert(path, param.id.val());
-        }
-    }
-}
-
-struct Restore<'a> {
-    path: Vec<String>,
-    values: &'a BTreeMap<String, ParamData>,
-    ids: &'a BTreeMap<String, u64>,
-    left: usize,
-    misfit: Option<String>,
-}
-
-impl ModuleMapper for Restore<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        let (Some(data), Some(id)) = (self.values.get(&path), self.ids.get(&path)) else {
-            return param;
-        };
-        if param.lazy_shape().to_vec() != data.shape {
-            self.misfit = Some(path);
-            return param;
-        }
-        self.left -= 1;
-        let device = param.lazy_device();
-        let data = TensorData::new(data.values.clone(), data.shape.clone());
-        param.transform_for_load(Tensor::from_data(data, &device), ParamId::from(*id))
     }
 }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use beft::{
     Base, DataOptions, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run,
 };
-use beft_core::{BiasTerm, Mode, TermSet};
+use beft_core::{BiasTerm, TermSet};
+use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::{LabelledTask, Task};
 use beft_train::Event;

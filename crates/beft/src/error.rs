@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
-use beft_core::{Mode, SnapshotError, TermSetError};
+use beft_core::{SnapshotError, TermSetError};
 use beft_device::DeviceError;
 use beft_hub::HubError;
+use beft_modes::Mode;
 use beft_nn::Precision;
 use beft_score::ScoreError;
 use beft_tasks::{DataError, TaskError};

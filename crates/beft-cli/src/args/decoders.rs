@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use beft::Precision;
-use beft_core::Mode;
+use beft_modes::Mode;
 use clap::Args;
 
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use beft::{
     Evaluation, PromptOptions, Tuned, evaluate_prompts, find_task, metric_suffix, open_tuned,
     parse_device, write_json,
 };
-use beft_checkpoint::Adapter;
-use beft_core::{Asked, Outputs};
+use beft_core::Outputs;
+use beft_modes::{Adapter, Asked};
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task};
 use beft_train::Metrics;
 use serde_json::json;

@@ -2,8 +2,8 @@ use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
 use beft::{Tuned, open_tuned, parse_device};
-use beft_checkpoint::Adapter;
 use beft_decoder::GenerationSettings;
+use beft_modes::Adapter;
 
 use super::fetch_model;
 use crate::args::GenerateArgs;

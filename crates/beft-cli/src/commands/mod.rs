@@ -22,7 +22,7 @@ use beft::{
     Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output,
     check_training_memory, find_task, parse_device, settings,
 };
-use beft_core::Mode;
+use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 

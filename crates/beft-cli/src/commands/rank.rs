@@ -1,6 +1,6 @@
 use anyhow::{Result, bail};
 use beft::{ranking_table, save_heatmaps, train_for, write_json};
-use beft_core::Mode;
+use beft_modes::Mode;
 use serde_json::json;
 
 use super::{prepare_output, scorers, setup};

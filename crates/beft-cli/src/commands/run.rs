@@ -5,7 +5,8 @@ use beft::{
     Ranking, RunEvent, RunOptions, RunResults, TuneOptions, finished_run, modes_table,
     ranking_table,
 };
-use beft_core::{Mode, TermSet};
+use beft_core::TermSet;
+use beft_modes::Mode;
 
 use super::{
     FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use beft::{ModeResult, TuneOptions, TuneResults, finished_tune, saved_folder, write_json};
-use beft_core::Mode;
+use beft_modes::Makes;
 
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{Keep, TuneArgs};
@@ -10,7 +10,7 @@ use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
 pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
-    if let Mode::Asked(_) = args.terms {
+    if let Makes::Nothing = args.terms.makes() {
         bail!(
             "{} trains nothing: `beft eval` with --shots and --calibrate does that",
             args.terms
@@ -20,7 +20,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     let _output = prepare_output(&args.out, &["results.json"])?;
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
-    if let Mode::Biases(terms) = &args.terms {
+    if let Some(terms) = args.terms.terms() {
         terms.sites(setup.base.config().num_layers())?;
     }
     let state = state_path(&args.out);

@@ -1,4 +1,4 @@
-use beft_nn::SequenceClassifier;
+use beft_nn::{ParamPath, SequenceClassifier};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use crate::run::{EpochRecord, Trained, best_epoch, stops_early};
@@ -22,7 +22,7 @@ pub(super) struct JointTraining<M> {
 
 /// One training among several.
 pub(super) struct Run<M> {
-    paths: Vec<String>,
+    paths: Vec<ParamPath>,
     pub(super) trainable: usize,
     /// Learning rate, as a share of the highest.
     share: f32,

@@ -146,6 +146,21 @@ impl ModelConfig {
         }
     }
 
+    /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
+    pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelKind {
+        let (decoder, fused) = match self {
+            Self::Encoder(_) => (false, false),
+            Self::Decoder(config) => (true, config.architecture.fuses_projections()),
+        };
+        beft_modes::ModelKind {
+            decoder,
+            fused,
+            generates,
+            layers: self.num_layers(),
+            terms: self.terms(),
+        }
+    }
+
     /// How the protocol changes the learning rate during training.
     pub fn schedule(&self) -> Schedule {
         match self {

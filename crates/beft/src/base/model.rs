@@ -119,8 +119,12 @@ impl BiasModel for Model {
         either!(self, model => model.ignores_key_bias())
     }
 
-    fn layers_path(&self) -> &'static str {
-        either!(self, model => model.layers_path())
+    fn key_value_heads(&self) -> usize {
+        either!(self, model => model.key_value_heads())
+    }
+
+    fn backbone_path(&self) -> &'static str {
+        either!(self, model => model.backbone_path())
     }
 }
 

@@ -8,7 +8,8 @@ mod prompts;
 
 use std::path::Path;
 
-use beft_core::{Asked, EncodedSet, Mode, Outputs};
+use beft_core::{EncodedSet, Outputs};
+use beft_modes::{Asked, Mode};
 use beft_tasks::{Example, Task};
 use sha2::{Digest, Sha256};
 
@@ -20,9 +21,6 @@ pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};
 
 use crate::{Base, Error};
-
-/// Prefix tuning's number of prefixes (protocol, section 4).
-pub(crate) const PREFIX_TOKENS: usize = 5;
 
 /// A task's training subset and dev splits, tokenised once.
 #[derive(Clone, Debug)]
@@ -68,14 +66,8 @@ impl DataOptions {
     /// The same for a mode: how it asks, and what it needs beside the inputs.
     pub fn for_mode(self, mode: &Mode) -> Self {
         Self {
-            asked: match mode {
-                Mode::Asked(asked) => *asked,
-                _ => Asked::default(),
-            },
-            reserved: match mode {
-                Mode::Prefix => PREFIX_TOKENS,
-                _ => 0,
-            },
+            asked: mode.asked().unwrap_or_default(),
+            reserved: mode.prefix_tokens(),
             ..self
         }
     }

@@ -1,6 +1,6 @@
 //! Evaluation of decoders on prompts.
 
-use beft_core::Asked;
+use beft_modes::Asked;
 use beft_nn::Savings;
 use beft_tasks::{PromptExample, PromptTask, training_subset};
 

@@ -5,8 +5,8 @@ mod plan;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use beft_core::Mode;
 use beft_device::backend_of;
+use beft_modes::Mode;
 use beft_nn::Precision;
 
 pub use plan::{MemoryPlan, PlanOptions, plan_memory};
@@ -206,7 +206,7 @@ fn check_fit(
     options: &TuneOptions,
     available: u64,
 ) -> Result<Option<MemoryWarning>, Error> {
-    if *mode == Mode::Full {
+    if mode.trains_all() {
         // A gradient and two moments of each value.
         let needed = weights(base) + 3 * 4 * base.num_values() as u64;
         if needed > available {
@@ -214,7 +214,7 @@ fn check_fit(
         }
     }
     let planned = base.config().plannable().filter(|_| !options.checkpointing);
-    let (Some(config), Mode::Biases(_)) = (planned, mode) else {
+    let (Some(config), Some(_)) = (planned, mode.terms()) else {
         return Ok(None);
     };
     let at_once = options.micro_batch.unwrap_or(options.batch_size);

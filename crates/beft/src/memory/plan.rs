@@ -1,10 +1,10 @@
 //! How much memory a decoder's training takes, from its config alone.
 
 use beft_checkpoint::ModelDir;
-use beft_core::Mode;
 use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
-use beft_nn::{BiasModel, DeviceTraits, Precision, Savings, param_shapes};
-use beft_train::unchanged_layers;
+use beft_modes::Mode;
+use beft_nn::{DeviceTraits, Precision, Savings, param_shapes};
+use beft_train::{trainable_count, unchanged_layers};
 use burn::tensor::Device;
 
 use crate::{Error, find_model};
@@ -94,9 +94,7 @@ pub(super) fn plan(config: &DecoderConfig, options: &PlanOptions) -> Result<Memo
             reason: "the plan is for biases",
         });
     };
-    let paths = model.trainable_paths(terms)?;
-    let trained = shapes.iter().filter(|(path, _)| paths.contains(path));
-    let trainable = trained.map(|(_, shape)| count(shape)).sum();
+    let trainable = trainable_count(&model, terms)?;
     // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each
     // thread.
     let widened = match options.precision {

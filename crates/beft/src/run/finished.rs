@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use beft_core::{Mode, TermSet};
+use beft_core::TermSet;
+use beft_modes::Mode;
 use serde_json::Value;
 
 use super::names;

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Mode, TermSet};
-use beft_score::{Angle, Beft, L2, Magnitude, Needs, Scorer, ScorerKind, Scores, random};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet};
+use beft_modes::Mode;
+use beft_score::{GradientScore, Needs, Scorer, ScorerKind, Scores};
 use beft_train::{fisher, gradient_norm};
 
 use crate::{Base, Error, TaskData, TuneOptions, TuneOutcome};
@@ -46,42 +47,30 @@ pub fn rank(
         );
         Ok(scorer.score(&before, &after)?)
     };
-    let gradients = |kind: ScorerKind, values: std::collections::BTreeMap<BiasSite, f64>| {
-        let values = values.into_iter().filter(|(site, _)| wanted.contains(site));
-        Scores::from_values(kind.name(), values)
-    };
     let mut scores = Vec::new();
     for kind in scorers {
-        let model = match kind.needs() {
-            Needs::Gradients => Some(base.model(data.outputs.count(), seed)?.0),
-            _ => None,
-        };
-        scores.push(match (kind, model) {
-            (ScorerKind::Fisher, Some(model)) => {
+        scores.push(match kind.needs() {
+            Needs::TrainedRun(scorer) => change(scorer)?,
+            Needs::Nothing(draw) => draw(&wanted, seed),
+            Needs::Gradients(score) => {
+                let (model, _) = base.model(data.outputs.count(), seed)?;
                 let savings = options.savings;
-                let on_batch = &mut on_batch;
-                let found = fisher(
-                    model,
-                    &data.train,
-                    FISHER_BATCH,
-                    FISHER_NORM,
-                    savings,
-                    on_batch,
-                )?;
-                gradients(*kind, found)
+                let found = match score {
+                    GradientScore::Fisher => fisher(
+                        model,
+                        &data.train,
+                        FISHER_BATCH,
+                        FISHER_NORM,
+                        savings,
+                        &mut on_batch,
+                    )?,
+                    GradientScore::Norm => {
+                        gradient_norm(model, &data.train, options.batch_size, seed, savings)?
+                    }
+                };
+                let wanted = found.into_iter().filter(|(site, _)| wanted.contains(site));
+                Scores::from_values(kind.name(), wanted)
             }
-            (ScorerKind::GradNorm, Some(model)) => {
-                let (batch, savings) = (options.batch_size, options.savings);
-                gradients(
-                    *kind,
-                    gradient_norm(model, &data.train, batch, seed, savings)?,
-                )
-            }
-            (ScorerKind::Magnitude, _) => change(&Magnitude)?,
-            (ScorerKind::Angle, _) => change(&Angle)?,
-            (ScorerKind::L2, _) => change(&L2)?,
-            (ScorerKind::Random, _) => random(wanted.iter().copied(), seed),
-            _ => change(&Beft)?,
         });
     }
     Ok(Ranking { scores })
@@ -97,7 +86,7 @@ pub fn train_for(
     tune: impl FnOnce(&Mode) -> Result<TuneOutcome, Error>,
     terms: &TermSet,
 ) -> Result<Option<TuneOutcome>, Error> {
-    let needed = scorers.iter().any(|kind| kind.needs() == Needs::TrainedRun);
+    let needed = scorers.iter().any(|kind| kind.needs_training());
     needed
         .then(|| tune(&Mode::Biases(terms.clone())))
         .transpose()

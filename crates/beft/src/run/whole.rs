@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use beft_core::{BiasTerm, Mode, TermSet};
+use beft_core::{BiasTerm, TermSet};
+use beft_modes::Mode;
 use beft_plot::heatmap_svg;
 use beft_score::ScorerKind;
 use beft_train::Event;

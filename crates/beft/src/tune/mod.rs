@@ -7,9 +7,10 @@ mod resume;
 
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{Adapter, check_model_target, save_model};
-use beft_core::{BiasSnapshot, Mode, Outputs};
-use beft_nn::{BiasModel, Savings, read_params, snapshot};
+use beft_checkpoint::{check_model_target, save_model};
+use beft_core::{BiasSnapshot, Outputs};
+use beft_modes::{Adapter, Makes, Mode, ModeSettings};
+use beft_nn::{Savings, snapshot};
 use beft_tasks::Task;
 use beft_train::{
     Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Selection, TrainConfig, TrainError,
@@ -26,7 +27,7 @@ pub use resume::finished_tune;
 pub(crate) use resume::{Finished, find_finished};
 use resume::{identity, named_differences};
 
-use crate::data::{PREFIX_TOKENS, prompt_facts};
+use crate::data::prompt_facts;
 use crate::evaluate::{DevMetrics, DevPredictions};
 use crate::tuned::check_finite;
 use crate::{Base, Error, Model, TaskData};
@@ -66,17 +67,11 @@ pub struct TuneOptions {
     pub resume: bool,
 }
 
-/// The paper's learning rate of full fine-tuning (protocol, section 3).
-const FULL_LEARNING_RATE: f64 = 1e-5;
-
 impl TuneOptions {
     /// The protocol's values for a task and a mode.
     pub fn for_task(task: &Task, mode: &Mode, base: &Base, seed: u32) -> Self {
         Self {
-            learning_rate: match mode {
-                Mode::Full => FULL_LEARNING_RATE,
-                _ => task.defaults.learning_rate,
-            },
+            learning_rate: mode.learning_rate().unwrap_or(task.defaults.learning_rate),
             epochs: task.epochs_for(base.config().protocol_column()),
             batch_size: task.defaults.batch_size,
             micro_batch: None,
@@ -91,6 +86,16 @@ impl TuneOptions {
             patience: None,
             checkpoint: None,
             resume: false,
+        }
+    }
+
+    /// The settings that belong to modes.
+    fn modes(&self, base: &Base) -> ModeSettings {
+        ModeSettings {
+            lora_rank: self.lora_rank,
+            lora_alpha: self.lora_alpha,
+            random_entries: self.random_entries.or(base.config().random_entries()),
+            seed: self.seed.into(),
         }
     }
 }
@@ -199,14 +204,12 @@ impl TuneOutcome {
     }
 }
 
-/// Whether what a mode trains is saved as an adapter; else the whole model is.
-fn in_adapter(mode: &Mode) -> bool {
-    matches!(mode, Mode::Biases(_) | Mode::Lora(_) | Mode::Prefix)
-}
-
 /// The folder in `out` that [`TuneOutcome::save`] writes.
 pub fn saved_folder(mode: &Mode, out: &Path) -> PathBuf {
-    out.join(if in_adapter(mode) { ADAPTER } else { MODEL })
+    out.join(match mode.makes() {
+        Makes::Adapter(_) => ADAPTER,
+        Makes::Model | Makes::Nothing => MODEL,
+    })
 }
 
 /// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
@@ -277,9 +280,9 @@ pub fn tune_together(
         let (data, options) = (job.data, &job.options);
         let (model, _) = base.model(data.outputs.count(), u64::from(options.seed))?;
         check_mode(base, &data.task, &job.mode)?;
-        let model = match (&job.mode, model) {
-            (Mode::Prefix, Model::Decoder(model)) => {
-                Model::Decoder(model.with_prefix(PREFIX_TOKENS, u64::from(options.seed)))
+        let model = match (job.mode.prefix_tokens(), model) {
+            (tokens @ 1.., Model::Decoder(model)) => {
+                Model::Decoder(model.with_prefix(tokens, u64::from(options.seed)))
             }
             (_, model) => model,
         };
@@ -305,7 +308,9 @@ pub fn tune_together(
         untrained.push(model);
     }
     let mut scores: Vec<Vec<DevPredictions>> = vec![Vec::new(); jobs.len()];
-    if let ([job], [Mode::Asked(_)]) = (jobs, modes(jobs).as_slice()) {
+    if let [job] = jobs
+        && matches!(job.mode.makes(), Makes::Nothing)
+    {
         let (metrics, found) = devs[0].of(base, &untrained[0])?;
         found.iter().try_for_each(|said| check_finite(base, said))?;
         let (model, record) = (untrained.remove(0), records[0].clone());
@@ -332,10 +337,6 @@ pub fn tune_together(
         outcomes.push(outcome);
     }
     Ok(outcomes)
-}
-
-fn modes(jobs: &[TuneJob<'_>]) -> Vec<Mode> {
-    jobs.iter().map(|job| job.mode.clone()).collect()
 }
 
 /// The outcome of a job that trains nothing.
@@ -380,9 +381,7 @@ impl TuneJob<'_> {
             checkpointing: options.checkpointing,
             schedule: base.config().schedule(),
             savings: options.savings,
-            lora_rank: options.lora_rank,
-            lora_alpha: options.lora_alpha,
-            random_entries: options.random_entries.or(base.config().random_entries()),
+            modes: options.modes(base),
             selection: Selection {
                 metric: metric.to_owned(),
                 keep_best: options.keep_best,
@@ -412,21 +411,14 @@ fn outcome(
 ) -> TuneOutcome {
     let model = trained.model;
     let facts = facts(&record, job.data);
-    let adapter = in_adapter(&job.mode).then(|| {
-        let wanted = |path: &str| trained.paths.iter().any(|p| p == path);
-        let mut adapter = Adapter::between(
-            &model,
-            model.names(),
-            &read_params(untrained, wanted),
-            &read_params(&model, wanted),
-            model.bias_layout().head,
-        );
-        adapter.prefix = model.generator().and_then(|model| model.prefix_values());
+    let settings = job.options.modes(base);
+    let (names, paths) = (model.names(), &trained.paths);
+    let adapter = Adapter::between(&job.mode, &settings, names, untrained, &model, paths);
+    let adapter = adapter.map(|mut adapter| {
         adapter.causal_lm = model.generator().is_some();
         let (name, revision) = base.dir().repository();
         adapter.base_model = name.to_owned();
         adapter.revision = revision.map(str::to_owned);
-        adapter.set_lora_alpha(job.options.lora_alpha);
         adapter.facts = facts.clone();
         adapter.set_fingerprint(base.fingerprint());
         adapter

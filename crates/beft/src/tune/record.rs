@@ -3,8 +3,8 @@
 use std::fs;
 
 use beft_checkpoint::TOKENIZER_FILES;
-use beft_core::Mode;
 use beft_device::backend_of;
+use beft_modes::{Mode, ModeSettings};
 use beft_nn::{Padding, Savings};
 use beft_tasks::Task;
 use serde::{Deserialize, Serialize};
@@ -113,8 +113,12 @@ impl TrainingRecord {
             checkpoint: _,
             resume: _,
         } = options;
-        let lora = matches!(mode, Mode::Lora(_));
-        let random = matches!(mode, Mode::Random);
+        let own = mode.recorded(&ModeSettings {
+            lora_rank,
+            lora_alpha,
+            random_entries: random_entries.or(inputs.base.config().random_entries()),
+            seed: seed.into(),
+        });
         Self {
             beft_version: env!("CARGO_PKG_VERSION").to_owned(),
             model: inputs.model,
@@ -136,11 +140,9 @@ impl TrainingRecord {
             seed,
             dropout,
             without: left_out(savings),
-            lora_rank: lora.then_some(lora_rank),
-            lora_alpha: lora.then_some(lora_alpha),
-            random_entries: random_entries
-                .or(inputs.base.config().random_entries())
-                .filter(|_| random),
+            lora_rank: own.lora_rank,
+            lora_alpha: own.lora_alpha,
+            random_entries: own.random_entries,
             keep: if keep_best { "best" } else { "last" }.to_owned(),
             patience,
         }

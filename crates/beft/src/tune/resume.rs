@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_core::Mode;
+use beft_modes::Mode;
 use beft_train::TrainError;
 use serde::de::DeserializeOwned;
 

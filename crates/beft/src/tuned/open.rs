@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use beft_checkpoint::{ADAPTER_SIDECAR, Adapter, CheckpointError, TOKENIZER_FILES};
+use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, TOKENIZER_FILES};
+use beft_modes::Adapter;
 use beft_nn::Precision;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
@@ -87,7 +88,7 @@ fn open_adapter(
             missing: report.initialized,
         }));
     }
-    let model = match (&adapter.prefix, model) {
+    let model = match (adapter.prefix(), model) {
         (Some(prefix), Model::Decoder(model)) => {
             let with_prefix = model.with_prefix_values(prefix);
             Model::Decoder(with_prefix.map_err(|reason| fail(AdapterProblem::Prefix(reason)))?)

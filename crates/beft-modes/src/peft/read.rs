@@ -2,20 +2,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, HeadTensor, TensorFiles};
 use serde_json::Map;
 
-use super::config::{LoraSettings, PeftConfig, PeftType};
-use super::targets::pattern_value;
-use super::write::{ADAPTER_CONFIG, ADAPTER_SIDECAR, ADAPTER_WEIGHTS, EXTRA_BIASES};
-use super::{DELTA, LORA_A, LORA_B, PROMPT, WRAPPERS};
-use crate::{Adapter, CheckpointError, HeadTensor, LoraFactors, PrefixValues, TensorFiles};
+use super::config::PeftConfig;
+use super::write::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES};
+use super::{Problem, Reader, WRAPPERS};
+use crate::{Adapter, AdapterKind};
 
 /// The weights file of PEFT before safetensors.
 const PICKLED_WEIGHTS: &str = "adapter_model.bin";
-const LORA_BIAS: &str = ".lora_B.bias";
-const DORA_MAGNITUDE: &str = ".lora_magnitude_vector";
-const EMBEDDING_A: &str = ".lora_embedding_A";
-const EMBEDDING_B: &str = ".lora_embedding_B";
 /// What PEFT puts between the name of a module that it wraps and the module's own parameters.
 const BASE_LAYER: &str = ".base_layer.";
 /// What it puts before the parameters of a module that is saved whole.
@@ -65,26 +61,28 @@ impl Adapter {
             true => ADAPTER_WEIGHTS,
             false => PICKLED_WEIGHTS,
         };
-        let weights = TensorFiles::open(&dir.join(file))?;
-        for name in weights.names() {
-            adapter
-                .add(name, &weights, &config)
-                .map_err(|error| match error {
-                    Problem::File(error) => error,
-                    Problem::Tensor(reason) => fail(file, reason),
-                    Problem::Config(reason) => fail(ADAPTER_CONFIG, reason),
-                })?;
-        }
-        adapter
-            .check_factors(&config)
-            .map_err(|reason| fail(ADAPTER_CONFIG, reason))?;
-        if !adapter.fits(config.kind) {
+        let mut reader = config.reader;
+        let other_type = || {
             let reason = format!(
                 "peft_type is `{}`, but {file} holds something else",
-                config.kind.name()
+                config.kind.name
             );
-            return Err(fail(ADAPTER_CONFIG, reason));
+            fail(ADAPTER_CONFIG, reason)
+        };
+        let weights = TensorFiles::open(&dir.join(file))?;
+        for name in weights.names() {
+            let added = adapter.add(name, &weights, reader.as_mut());
+            added.map_err(|error| match error {
+                Problem::File(error) => error,
+                Problem::Tensor(reason) => fail(file, reason),
+                Problem::Config(reason) => fail(ADAPTER_CONFIG, reason),
+                Problem::OtherType => other_type(),
+            })?;
         }
+        let found = reader
+            .finish()
+            .map_err(|reason| fail(ADAPTER_CONFIG, reason))?;
+        adapter.kind = found.ok_or_else(other_type)?;
         let extra = dir.join(EXTRA_BIASES);
         if extra.is_file() {
             adapter.extra = read_all(&TensorFiles::open(&extra)?)?;
@@ -102,10 +100,12 @@ impl Adapter {
         &mut self,
         full: &str,
         weights: &TensorFiles,
-        config: &PeftConfig,
+        reader: &mut dyn Reader,
     ) -> Result<(), Problem> {
-        let plain = (full == PROMPT).then_some(full);
-        let Some(name) = full.strip_prefix(WRAPPERS).or(plain) else {
+        let mut types = AdapterKind::TYPES.iter();
+        let unwrapped = types.any(|kind| kind.unwrapped.contains(&full));
+        let unwrapped = unwrapped.then_some(full);
+        let Some(name) = full.strip_prefix(WRAPPERS).or(unwrapped) else {
             return Err(Problem::Tensor(format!(
                 "tensor `{full}` does not begin with `{WRAPPERS}`, and PEFT passes such tensors over: rename it"
             )));
@@ -123,66 +123,53 @@ impl Adapter {
                 return Ok(());
             }
         }
-        let values = weights.read(full).map_err(Problem::File)?;
-        let shape = weights.shape(full).unwrap_or_default().to_vec();
-        if values.iter().any(|x| !x.is_finite()) {
+        let tensor = HeadTensor {
+            values: weights.read(full).map_err(Problem::File)?,
+            shape: weights.shape(full).unwrap_or_default().to_vec(),
+        };
+        if tensor.values.iter().any(|x| !x.is_finite()) {
             return Err(Problem::Tensor(format!(
                 "tensor `{full}` holds NaN or infinity"
             )));
         }
-        let vector = |what: &str| {
-            Problem::Tensor(format!(
-                "tensor `{full}` has shape {shape:?}; {what} has shape [1, n] or [n]"
-            ))
+        let Some(tensor) = reader.take(name, tensor)? else {
+            return Ok(());
         };
-        let is_vector = matches!(shape[..], [1, _] | [_]);
-        let end = |suffix: &str| name.strip_suffix(suffix);
-        if name == PROMPT {
-            let prefix = &config.prefix;
-            let found =
-                PrefixValues::read(&shape, values, prefix.tokens, (prefix.layers, prefix.heads));
-            self.prefix = Some(found.map_err(Problem::Config)?);
-        } else if let Some(module) = end(DELTA) {
-            if !is_vector {
-                return Err(vector("a trained bias"));
-            }
-            self.deltas.insert(module.to_owned(), values);
-        } else if let Some(module) = end(LORA_A).or_else(|| end(EMBEDDING_A)) {
-            self.factors(module, config).a = HeadTensor { shape, values };
-        } else if let Some(module) = end(LORA_B).or_else(|| end(EMBEDDING_B)) {
-            self.factors(module, config).b = HeadTensor { shape, values };
-        } else if let Some(module) = end(LORA_BIAS).filter(|_| config.lora.bias) {
-            self.factors(module, config).bias = Some(values);
-        } else if let Some(module) = end(DORA_MAGNITUDE).filter(|_| config.lora.dora) {
-            if !is_vector {
-                return Err(vector("a magnitude"));
-            }
-            self.factors(module, config).magnitude = Some(values);
+        let mut types = AdapterKind::TYPES.iter();
+        if types.any(|kind| (kind.owns)(name)) {
+            Err(Problem::OtherType)
         } else if self.is_saved(name) {
-            self.head
-                .insert(name.to_owned(), HeadTensor { shape, values });
-        } else if name.ends_with(".bias") && config.lora.model_biases {
-            self.extra.insert(name.replace(BASE_LAYER, "."), values);
+            self.head.insert(name.to_owned(), tensor);
+            Ok(())
+        } else if name.ends_with(".bias") && reader.has_model_biases() {
+            let name = name.replace(BASE_LAYER, ".");
+            self.extra.insert(name, tensor.values);
+            Ok(())
         } else if name.contains(BASE_LAYER) && name.ends_with(".weight") {
             // PEFT saves the weight of an embedding that it targets, too.
-            let name = name.replace(BASE_LAYER, ".");
-            self.head.insert(name, HeadTensor { shape, values });
-        } else if name.ends_with("embed_tokens.weight")
+            self.head.insert(name.replace(BASE_LAYER, "."), tensor);
+            Ok(())
+        } else {
+            Err(Problem::Tensor(self.stray(full, name, &tensor.shape)))
+        }
+    }
+
+    /// What is wrong with a tensor that has no place in an adapter.
+    fn stray(&self, full: &str, name: &str, shape: &[usize]) -> String {
+        let embedding = name.ends_with("embed_tokens.weight")
             || name.contains("embedding")
-            || name.contains(".wte.")
-        {
-            return Err(Problem::Tensor(format!(
+            || name.contains(".wte.");
+        if embedding {
+            return format!(
                 "tensor `{full}` {shape:?} is a saved embedding, which is not applied here: save the adapter with \
                  `save_embedding_layers=False` if the vocabulary was not changed, else merge it into its base with PEFT"
-            )));
-        } else {
-            return Err(Problem::Tensor(format!(
-                "tensor `{full}` is neither a bias (`...{DELTA}`) nor a LoRA factor nor part of a module that \
-                 modules_to_save {:?} names",
-                self.targets.saved
-            )));
+            );
         }
-        Ok(())
+        format!(
+            "tensor `{full}` is neither a bias (`....beft_bias`) nor a LoRA factor nor part of a module that \
+             modules_to_save {:?} names",
+            self.targets.saved
+        )
     }
 
     /// Whether a parameter belongs to a module that is saved whole. Of adapters without that list the head is.
@@ -196,68 +183,6 @@ impl Adapter {
         saved.any(|module| format!(".{name}").contains(&format!("{module}.")))
             && !name.contains(BASE_LAYER)
     }
-
-    fn factors(&mut self, module: &str, config: &PeftConfig) -> &mut LoraFactors {
-        self.lora
-            .entry(module.to_owned())
-            .or_insert_with(|| LoraFactors {
-                alpha: config.lora.alpha_of(module),
-                root: config.lora.root,
-                ..LoraFactors::empty()
-            })
-    }
-
-    /// Whether the ranks of LoRA's factors are those of the config.
-    fn check_factors(&self, config: &PeftConfig) -> Result<(), String> {
-        for (module, factors) in &self.lora {
-            let (rank, wanted) = (factors.a.shape.first(), config.lora.rank_of(module));
-            if wanted.is_some() && rank.copied() != wanted {
-                return Err(format!(
-                    "the rank of `{module}` is {} (r, rank_pattern), but its factor A has shape {:?}",
-                    wanted.unwrap_or_default(),
-                    factors.a.shape
-                ));
-            }
-            if config.lora.dora && factors.magnitude.is_none() {
-                return Err(format!(
-                    "`use_dora` is true, but `{module}` has no magnitude"
-                ));
-            }
-            if config.lora.bias && factors.bias.is_none() {
-                return Err(format!("`lora_bias` is true, but `{module}` has no bias"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it holds what a type of adapter has, and nothing of another.
-    fn fits(&self, kind: PeftType) -> bool {
-        let (prefix, lora) = (self.prefix.is_some(), !self.lora.is_empty());
-        let deltas = !self.deltas.is_empty();
-        match kind {
-            PeftType::Beft => !prefix && !lora,
-            PeftType::Lora => !prefix && lora && !deltas,
-            PeftType::PrefixTuning => prefix && !lora && !deltas,
-        }
-    }
-}
-
-impl LoraSettings {
-    fn rank_of(&self, module: &str) -> Option<usize> {
-        pattern_value(&self.ranks, module).copied().or(self.rank)
-    }
-
-    fn alpha_of(&self, module: &str) -> f64 {
-        let own = pattern_value(&self.alphas, module);
-        own.copied().unwrap_or(self.alpha)
-    }
-}
-
-/// Why a tensor cannot be used, and which file is to blame.
-enum Problem {
-    File(CheckpointError),
-    Tensor(String),
-    Config(String),
 }
 
 fn read_all(files: &TensorFiles) -> Result<BTreeMap<String, Vec<f32>>, CheckpointError> {

@@ -1,21 +1,20 @@
 use std::fs;
 use std::path::Path;
 
+use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError};
 use beft_files::{check_replaceable, write_dir_atomic};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::config::PeftType;
-use super::{CAUSAL_LM, DELTA, LORA_A, LORA_B, NO_TARGETS, Names, PROMPT, SEQ_CLS, WRAPPERS};
-use crate::{Adapter, CheckpointError};
+use super::{CAUSAL_LM, NO_TARGETS, Names, SEQ_CLS, WRAPPERS};
+use crate::Adapter;
+use crate::adapter::SEQ_CLS_HEADS;
 
 /// PEFT's config file.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// PEFT's weights file.
 pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
-/// Our own facts.
-pub const ADAPTER_SIDECAR: &str = "beft.json";
 /// Biases that PEFT's tuner cannot hold, as absolute values by parameter name.
 pub const EXTRA_BIASES: &str = "extra_biases.safetensors";
 /// What applies them to a model of PEFT's or of transformers'.
@@ -47,63 +46,31 @@ impl Adapter {
             Names::Suffixes(names) if !names.is_empty() => json!(names),
             _ => json!(NO_TARGETS),
         };
-        let mut config = json!({
-            "auto_mapping": null,
-            "base_model_name_or_path": self.base_model,
-            "inference_mode": true,
-            "modules_to_save": ["classifier", "score"],
-            "peft_type": PeftType::Beft.name(),
-            "peft_version": PEFT_VERSION,
-            "revision": self.revision,
-            "target_modules": targets,
-            "task_type": SEQ_CLS,
-        });
-        if self.causal_lm {
-            config["task_type"] = json!(CAUSAL_LM);
-            config["modules_to_save"] = json!(null);
+        let kind = self.kind.peft_type();
+        // A causal language model has no head.
+        let saved = match self.causal_lm {
+            true => json!(null),
+            false => json!(SEQ_CLS_HEADS),
+        };
+        let mut config = Map::new();
+        for (key, value) in [
+            ("auto_mapping", json!(null)),
+            ("base_model_name_or_path", json!(self.base_model)),
+            ("inference_mode", json!(true)),
+            ("modules_to_save", saved),
+            ("peft_type", json!(kind.name)),
+            ("peft_version", json!(PEFT_VERSION)),
+            ("revision", json!(self.revision)),
+        ] {
+            config.insert(key.to_owned(), value);
         }
-        match (&self.prefix, self.lora.values().next()) {
-            (Some(prefix), _) => {
-                // Its config has no targets.
-                if let Some(keys) = config.as_object_mut() {
-                    keys.remove("target_modules");
-                }
-                config["peft_type"] = json!(PeftType::PrefixTuning.name());
-                config["num_virtual_tokens"] = json!(prefix.tokens);
-                config["token_dim"] = json!(prefix.width);
-                config["num_layers"] = json!(prefix.layers);
-                config["num_attention_heads"] = json!(prefix.heads);
-                config["num_transformer_submodules"] = json!(1);
-                config["encoder_hidden_size"] = json!(prefix.width);
-                config["prefix_projection"] = json!(false);
-            }
-            (None, None) => config["init_weights"] = json!(true),
-            (None, Some(factors)) => {
-                config["peft_type"] = json!(PeftType::Lora.name());
-                config["r"] = json!(factors.a.shape[0]);
-                config["lora_alpha"] = json!(factors.alpha);
-                config["lora_dropout"] = json!(0.0);
-                config["bias"] = json!("none");
-            }
+        if kind.has_targets {
+            config.insert("target_modules".to_owned(), targets);
         }
-        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
-        for (module, delta) in &self.deltas {
-            tensors.push((
-                format!("{WRAPPERS}{module}{DELTA}"),
-                vec![1, delta.len()],
-                delta,
-            ));
-        }
-        for (module, factors) in &self.lora {
-            for (suffix, tensor) in [(LORA_A, &factors.a), (LORA_B, &factors.b)] {
-                let name = format!("{WRAPPERS}{module}{suffix}");
-                tensors.push((name, tensor.shape.clone(), &tensor.values));
-            }
-        }
-        if let Some(prefix) = &self.prefix {
-            let shape = vec![prefix.tokens, 2 * prefix.layers * prefix.width];
-            tensors.push((PROMPT.to_owned(), shape, &prefix.values));
-        }
+        let task = if self.causal_lm { CAUSAL_LM } else { SEQ_CLS };
+        config.insert("task_type".to_owned(), json!(task));
+        self.kind.layout().write(&mut config);
+        let mut tensors = self.kind.layout().tensors();
         for (name, tensor) in &self.head {
             tensors.push((
                 format!("{WRAPPERS}{name}"),
@@ -112,7 +79,7 @@ impl Adapter {
             ));
         }
         let mut files = vec![
-            (ADAPTER_CONFIG, pretty(&config)),
+            (ADAPTER_CONFIG, pretty(&Value::Object(config))),
             (ADAPTER_WEIGHTS, serialize(&tensors, dir)?),
             (ADAPTER_SIDECAR, pretty(&Value::Object(self.facts.clone()))),
         ];
@@ -180,12 +147,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{HeadTensor, Targets};
+    use crate::{AdapterKind, BiasDeltas, Targets};
+    use beft_checkpoint::HeadTensor;
 
     fn adapter() -> Adapter {
         Adapter {
             base_model: "base".into(),
-            deltas: [("bert.layer.0.value".to_owned(), vec![0.5, -0.25])].into(),
+            kind: AdapterKind::Biases(BiasDeltas(
+                [("bert.layer.0.value".to_owned(), vec![0.5, -0.25])].into(),
+            )),
             targets: Targets {
                 saved: vec!["classifier".into(), "score".into()],
                 ..Targets::suffixes(vec!["value".into()])
@@ -224,7 +194,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("adapter");
         let norms = Adapter {
-            deltas: BTreeMap::new(),
+            kind: AdapterKind::default(),
             targets: Targets::default(),
             ..adapter()
         };

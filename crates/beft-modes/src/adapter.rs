@@ -1,35 +1,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_nn::{ParamData, param_shapes, read_params};
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues, Stored};
+use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes, read_params};
 use burn::module::Module;
 use serde_json::{Map, Value};
 
 use crate::peft::{EXTRA_BIASES_SCRIPT, is_suffix};
-use crate::{CheckpointError, HeadTensor, LoraFactors, NameTable, PrefixValues, Stored, Targets};
+use crate::{AdapterKind, BiasDeltas, Makes, Mode, ModeSettings, Targets};
 
 /// Trained biases and head, apart from the frozen backbone, under Hugging Face names.
 ///
-/// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's BEFT tuner, or of its
-/// LoRA tuner where [`lora`](Self::lora) is not empty.
+/// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's tuner for its
+/// [`kind`](Self::kind).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Adapter {
     /// The base model as the user named it.
     pub base_model: String,
     /// Which revision of it, where it is a repository's name.
     pub revision: Option<String>,
-    /// Change of the bias of each tuned linear module, by module name
-    /// (`bert.encoder.layer.0.attention.self.value`).
-    pub deltas: BTreeMap<String, Vec<f32>>,
+    /// What was trained, by PEFT's type.
+    pub kind: AdapterKind,
     /// Which modules are tuned.
     pub targets: Targets,
     /// Biases that are no change of a linear module's, as absolute values by parameter name: what PEFT's tuner
     /// cannot hold (layer norms), and what LoRA's `bias="all"` saved.
     pub extra: BTreeMap<String, Vec<f32>>,
-    /// LoRA updates by module name; an adapter has these or biases.
-    pub lora: BTreeMap<String, LoraFactors>,
-    /// Keys and values of prefix tuning; an adapter that has them has nothing else.
-    pub prefix: Option<PrefixValues>,
     /// Whether it is of a causal language model (PEFT's `CAUSAL_LM`), which has no head.
     pub causal_lm: bool,
     /// What is stored whole, by parameter name: the task head (`classifier.weight`), and other modules that were
@@ -41,83 +37,88 @@ pub struct Adapter {
     pub notes: Vec<String>,
 }
 
-/// Key of [`Adapter::facts`] for the base's [`TensorFiles::fingerprint`](crate::TensorFiles::fingerprint).
+impl Default for AdapterKind {
+    fn default() -> Self {
+        Self::Biases(BiasDeltas::default())
+    }
+}
+
+/// What was trained beside the head, for the mode to make an adapter of.
+pub struct TrainedParams<'a> {
+    /// Names in checkpoints.
+    pub table: &'a NameTable,
+    /// The mode's settings.
+    pub settings: &'a ModeSettings,
+    /// The parameters before training.
+    pub base: &'a BTreeMap<ParamPath, ParamData>,
+    /// The parameters after it.
+    pub values: &'a [(&'a ParamPath, &'a ParamData)],
+    /// Number of key and value heads of a layer.
+    pub key_value_heads: usize,
+    /// All values of a tensor that checkpoints have as one and the model in parts.
+    pub whole: &'a dyn Fn(&str) -> Vec<f32>,
+}
+
+/// Key of [`Adapter::facts`] for the base's
+/// [`TensorFiles::fingerprint`](beft_checkpoint::TensorFiles::fingerprint).
 pub(crate) const FINGERPRINT: &str = "base_fingerprint";
 
 impl Adapter {
-    /// The adapter that turns the parameters `base` into `trained`, both by parameter path.
-    /// Paths in `head` are stored whole. `module` holds the trained parameters.
+    /// The adapter that turns the model `base` into `trained`, which differ in the parameters `paths`; `None`
+    /// where the mode makes none. The head is stored whole.
     ///
     /// # Panics
     ///
-    /// If a trained path is not in `base` or in the table: both come from the same module.
-    pub fn between<M: Module>(
-        module: &M,
+    /// If a path is not in the models or in their table.
+    pub fn between<M: BiasModel>(
+        mode: &Mode,
+        settings: &ModeSettings,
         table: &NameTable,
-        base: &BTreeMap<String, ParamData>,
-        trained: &BTreeMap<String, ParamData>,
-        head: &[&str],
-    ) -> Self {
-        let mut adapter = Self::default();
-        for (path, data) in trained {
-            if path.contains(PREFIX) {
-                // The model's own matter: it is in no checkpoint.
-                continue;
-            }
-            if let Some((weight, factor)) = path.split_once(LORA) {
-                let name = table.by_path(weight).map(|(_, name)| name);
-                let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
-                let factors = adapter.lora.entry(module.unwrap_or_default());
-                let factors = factors.or_insert_with(LoraFactors::empty);
-                let tensor = HeadTensor::from_param(data, Stored::Transposed);
-                match factor {
-                    "a" => factors.a = tensor,
-                    _ => factors.b = tensor,
-                }
-                continue;
-            }
-            let (row, name) = table
-                .by_path(path)
-                .expect("trained parameters are in the table");
-            if matches!(row.stored, Stored::Third(_)) {
-                // A part of a tensor that checkpoints have as one, which is stored whole.
-                let parts = table.all_by_hf(&name);
-                let values = read_params(module, |p| parts.iter().any(|(_, path)| p == path));
-                let part = |(_, path): &(_, String)| &values[path].values;
-                let whole = parts.iter().flat_map(part).copied();
-                adapter.extra.insert(name, whole.collect());
-                continue;
-            }
-            if head.contains(&path.as_str()) {
-                adapter
-                    .head
-                    .insert(name, HeadTensor::from_param(data, row.stored));
-            } else if let Some(linear) = linear_of_bias(table, &name) {
-                let before = &base[path].values;
-                let delta = data
-                    .values
-                    .iter()
-                    .zip(before)
-                    .map(|(b1, b0)| b1 - b0)
-                    .collect();
-                adapter.deltas.insert(linear, delta);
-            } else {
-                adapter.extra.insert(name, data.values.clone());
-            }
+        base: &M,
+        trained: &M,
+        paths: &[ParamPath],
+    ) -> Option<Self> {
+        let collect = match mode.makes() {
+            Makes::Adapter(collect) => collect,
+            Makes::Model | Makes::Nothing => return None,
+        };
+        let layout = trained.bias_layout();
+        let wanted = |path: &ParamPath| paths.contains(path);
+        let (base, after) = (read_params(base, wanted), read_params(trained, wanted));
+        let (head, values): (Vec<_>, Vec<_>) =
+            after.iter().partition(|(path, _)| layout.in_head(path));
+        let whole = |name: &str| {
+            let parts = table.all_by_hf(name);
+            let values = read_params(trained, |p| parts.iter().any(|(_, path)| p == path));
+            let part = |(_, path): &(_, ParamPath)| &values[path].values;
+            parts.iter().flat_map(part).copied().collect()
+        };
+        let mut adapter = collect(&TrainedParams {
+            table,
+            settings,
+            base: &base,
+            values: &values,
+            key_value_heads: trained.key_value_heads(),
+            whole: &whole,
+        });
+        for (path, data) in head {
+            let place = table.by_path(path);
+            let (row, name) = place.expect("trained parameters are in the table");
+            let tensor = HeadTensor::from_param(data, row.stored);
+            adapter.head.insert(name, tensor);
         }
-        let tuned: BTreeSet<&String> = adapter.deltas.keys().chain(adapter.lora.keys()).collect();
+        let tuned = adapter.kind.layout().modules().into_iter().collect();
+        let suffixes = target_modules(&linear_modules(trained, table), &tuned);
         adapter.targets = Targets {
             saved: SEQ_CLS_HEADS.map(str::to_owned).to_vec(),
-            ..Targets::suffixes(target_modules(&linear_modules(module, table), &tuned))
+            ..Targets::suffixes(suffixes)
         };
-        adapter
+        Some(adapter)
     }
 
-    /// Records what LoRA's updates are scaled by, over their rank.
-    pub fn set_lora_alpha(&mut self, alpha: f64) {
-        self.lora
-            .values_mut()
-            .for_each(|factors| factors.alpha = alpha);
+    /// Keys and values in front of every input, where it holds these.
+    pub fn prefix(&self) -> Option<&PrefixValues> {
+        self.kind.layout().prefix()
     }
 
     /// What PEFT alone does not apply of this adapter, and what does; `None` where PEFT applies all of it.
@@ -175,20 +176,7 @@ impl Adapter {
 }
 
 /// Modules that PEFT takes for heads of a classifier (`SEQ_CLS`), and saves whole.
-const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
-
-/// What the paths of a prefix's parameters have in them.
-const PREFIX: &str = ".prefix.";
-
-/// What burn puts between a weight's path and its LoRA factors `a` and `b`.
-const LORA: &str = ".lora.";
-
-/// The linear module that a bias belongs to; `None` for a layer norm's.
-fn linear_of_bias(table: &NameTable, bias: &str) -> Option<String> {
-    let module = bias.strip_suffix(".bias")?;
-    let (row, _) = table.by_hf(&format!("{module}.weight"))?;
-    (row.stored == Stored::Transposed).then(|| module.to_owned())
-}
+pub(crate) const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
 
 /// Names of all linear modules of a model, the task head's included.
 pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {

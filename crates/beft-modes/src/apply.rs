@@ -1,16 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, Stored, TensorName, third};
 use beft_core::TermSet;
-use beft_nn::{BiasModel, ParamData, map_params, param_shapes, read_params};
+use beft_nn::{BiasModel, ParamData, ParamPath, map_params, param_shapes, read_params};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use serde_json::Value;
 
+use crate::Adapter;
 use crate::adapter::linear_modules;
-use crate::load::third;
 use crate::peft::is_part;
-use crate::{Adapter, CheckpointError, HeadTensor, NameTable, Stored, TensorName};
 
 impl Adapter {
     /// Puts the adapter onto the base model in `module`; `path` is for messages.
@@ -44,8 +44,9 @@ impl Adapter {
     fn check_targets<M: Module>(&self, module: &M, table: &NameTable) -> Result<(), String> {
         let include = &self.targets;
         let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
-        let tuned = || self.deltas.keys().chain(self.lora.keys());
-        if let Some(name) = tuned().find(|name| !self.targets.contains(name, true)) {
+        let tuned = self.kind.layout().modules();
+        let untargeted = tuned.iter().find(|n| !self.targets.contains(n, true));
+        if let Some(name) = untargeted {
             return Err(format!(
                 "target_modules {include} leaves out `{name}`, which the weights file has values for"
             ));
@@ -68,9 +69,9 @@ impl Adapter {
         }
         let missing = linear
             .iter()
-            .find(|name| self.targets.contains(name, true) && !tuned().any(|tuned| tuned == *name));
+            .find(|name| self.targets.contains(name, true) && !tuned.contains(name));
         match missing {
-            Some(name) if self.prefix.is_none() => Err(format!(
+            Some(name) if self.kind.peft_type().has_targets => Err(format!(
                 "the values for `{name}`, which target_modules {include} names, are missing in the weights file"
             )),
             _ => Ok(()),
@@ -82,19 +83,22 @@ impl Adapter {
         &self,
         module: &M,
         table: &NameTable,
-        new: &BTreeMap<String, T>,
+        new: &BTreeMap<ParamPath, T>,
     ) -> Option<String> {
-        let hf = |path: &str| {
+        let hf = |path: &ParamPath| {
             let name = table.by_path(path).map(|(_, name)| name);
-            name.unwrap_or_else(|| path.to_owned())
+            name.unwrap_or_else(|| path.to_string())
         };
         let mut head = module.bias_layout().head.iter();
         let some = head.clone().any(|path| new.contains_key(*path));
         if let Some(path) = head.find(|path| some && !new.contains_key(**path)) {
-            return Some(format!("tensor `{}` of the head is missing", hf(path)));
+            return Some(format!(
+                "tensor `{}` of the head is missing",
+                hf(&ParamPath::from(*path))
+            ));
         }
         let terms = self.facts.get("terms")?.as_str()?;
-        if !self.lora.is_empty() {
+        if !self.kind.peft_type().has_terms {
             return None;
         }
         let paths = match terms.parse::<TermSet>().map(|t| module.trainable_paths(&t)) {
@@ -115,18 +119,18 @@ impl Adapter {
     }
 
     /// The parameters that its term set trains, where it has one.
-    fn trained_paths<M: BiasModel>(&self, module: &M) -> Option<Vec<String>> {
+    fn trained_paths<M: BiasModel>(&self, module: &M) -> Option<Vec<ParamPath>> {
         let terms = self.facts.get("terms").and_then(Value::as_str)?;
         module.trainable_paths(&terms.parse::<TermSet>().ok()?).ok()
     }
 }
 
 /// The new values of a model's parameters, by path, and what finds their places.
-struct NewValues<'a> {
+pub(crate) struct NewValues<'a> {
     table: &'a NameTable,
     /// The model's own values of all that the adapter has something for.
-    present: BTreeMap<String, ParamData>,
-    values: BTreeMap<String, Vec<f32>>,
+    present: BTreeMap<ParamPath, ParamData>,
+    values: BTreeMap<ParamPath, Vec<f32>>,
 }
 
 impl<'a> NewValues<'a> {
@@ -135,19 +139,15 @@ impl<'a> NewValues<'a> {
         module: &M,
         table: &'a NameTable,
     ) -> Result<Self, String> {
-        let weight = |name: &String| format!("{name}.weight");
-        let bias = |name: &String| format!("{name}.bias");
-        let biased = |name: &&String| adapter.lora[*name].bias.is_some();
+        let kind = adapter.kind.layout();
         let whole = adapter.head.keys().chain(adapter.extra.keys()).cloned();
-        let weights = adapter.lora.keys().map(weight);
-        let biases = adapter.deltas.keys().map(bias);
-        let scaled = adapter.lora.keys().filter(biased).map(bias);
-        let shapes: BTreeSet<String> = param_shapes(module).into_iter().map(|(p, _)| p).collect();
+        let shapes: BTreeSet<ParamPath> =
+            param_shapes(module).into_iter().map(|(p, _)| p).collect();
         let mut paths = BTreeSet::new();
-        for name in biases.chain(scaled) {
+        for name in kind.biases() {
             // PEFT adds a bias to any linear layer, and the models here to those that they train.
             let found = table.all_by_hf(&name);
-            let own = |(_, path): &(_, String)| shapes.contains(path);
+            let own = |(_, path): &(_, ParamPath)| shapes.contains(path);
             if table.by_hf(&name.replace(".bias", ".weight")).is_some() && !found.iter().any(own) {
                 return Err(format!(
                     "it has a bias `{name}`, and a layer of this model has no place for one there: choose other \
@@ -156,16 +156,17 @@ impl<'a> NewValues<'a> {
             }
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
-        for name in whole.chain(weights) {
+        for name in whole.chain(kind.weights()) {
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
         // The output head of a tied model is the token embeddings, which PEFT changes apart from it.
-        let tied = table.by_path(OUTPUT_HEAD).is_some() && !shapes.contains(OUTPUT_HEAD);
+        let output = ParamPath::output_head();
+        let tied = table.by_path(&output).is_some() && !shapes.contains(&output);
         for path in &paths {
             let name = table
                 .by_path(path)
-                .map_or_else(|| path.clone(), |(_, name)| name);
-            if tied && path.ends_with(TOKENS) {
+                .map_or_else(|| path.to_string(), |(_, name)| name);
+            if tied && path.is_tokens() {
                 return Err(format!(
                     "`{name}` is also the output head of this model (tie_word_embeddings), and PEFT changes one of \
                      them: merge the adapter into its base with PEFT"
@@ -185,33 +186,18 @@ impl<'a> NewValues<'a> {
         let trained = adapter.trained_paths(module);
         for (name, values) in &adapter.extra {
             // Of a fused vector only what was trained is the adapter's.
-            let wanted = |path: &str| trained.as_ref().is_none_or(|t| t.iter().any(|p| p == path));
+            let wanted = |path: &ParamPath| trained.as_ref().is_none_or(|t| t.contains(path));
             new.set(name, &[values.len()], values, wanted)?;
         }
         for (name, HeadTensor { shape, values }) in &adapter.head {
             new.set(name, shape, values, |_| true)?;
         }
-        for (name, factors) in &adapter.lora {
-            let unfit =
-                || format!("the LoRA factors of `{name}` do not fit each other or the model");
-            let full = weight(name);
-            let mut whole = new.whole(&full)?;
-            factors.add_to(&mut whole).ok_or_else(unfit)?;
-            new.put_back(&full, &whole)?;
-            if let Some(bias_values) = &factors.bias {
-                let scale = factors.scale();
-                let delta: Vec<f32> = bias_values.iter().map(|b| scale * b).collect();
-                new.add(&bias(name), &delta)?;
-            }
-        }
-        for (name, delta) in &adapter.deltas {
-            new.add(&bias(name), delta)?;
-        }
+        kind.put(&mut new)?;
         Ok(new)
     }
 
     /// The present values of a parameter.
-    fn current(&self, path: &str) -> &[f32] {
+    fn current(&self, path: &ParamPath) -> &[f32] {
         let base = || self.present.get(path).map_or(&[][..], |p| &p.values);
         self.values.get(path).map_or_else(base, Vec::as_slice)
     }
@@ -222,7 +208,7 @@ impl<'a> NewValues<'a> {
         name: &str,
         shape: &[usize],
         values: &[f32],
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(&ParamPath) -> bool,
     ) -> Result<(), String> {
         let places = places(self.table, name)?;
         let count = places.len();
@@ -247,7 +233,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// Adds to a bias; a fused one is that of several parameters.
-    fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
+    pub(crate) fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
         let places = places(self.table, name)?;
         let total: usize = places
             .iter()
@@ -271,7 +257,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// A matrix as modules hold it, `[in, out]`; of a fused one all parts side by side.
-    fn whole(&self, name: &str) -> Result<Vec<f32>, String> {
+    pub(crate) fn whole(&self, name: &str) -> Result<Vec<f32>, String> {
         let places = places(self.table, name)?;
         let parts: Vec<(&[f32], usize)> = places
             .iter()
@@ -289,7 +275,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// The other way.
-    fn put_back(&mut self, name: &str, whole: &[f32]) -> Result<(), String> {
+    pub(crate) fn put_back(&mut self, name: &str, whole: &[f32]) -> Result<(), String> {
         let places = places(self.table, name)?;
         let widths: Vec<usize> = places.iter().map(|(_, path)| self.width(path)).collect();
         let total: usize = widths.iter().sum();
@@ -304,7 +290,7 @@ impl<'a> NewValues<'a> {
         Ok(())
     }
 
-    fn width(&self, path: &str) -> usize {
+    fn width(&self, path: &ParamPath) -> usize {
         self.present
             .get(path)
             .and_then(|p| p.shape.last().copied())
@@ -324,13 +310,11 @@ impl<'a> NewValues<'a> {
     }
 }
 
-/// The parameter path of a causal language model's own output head.
-const OUTPUT_HEAD: &str = "head";
-/// What the path of the token embeddings ends in.
-const TOKENS: &str = ".tokens";
-
 /// Where a checkpoint's tensor goes: more than one place for a fused one.
-fn places<'a>(table: &'a NameTable, name: &str) -> Result<Vec<(&'a TensorName, String)>, String> {
+fn places<'a>(
+    table: &'a NameTable,
+    name: &str,
+) -> Result<Vec<(&'a TensorName, ParamPath)>, String> {
     let found = table.all_by_hf(name);
     match found.is_empty() {
         false => Ok(found),

@@ -1,0 +1,177 @@
+use std::collections::{BTreeMap, HashSet};
+
+use beft_checkpoint::{HeadTensor, KeyTable, NameTable, Stored};
+use beft_core::{BiasTerm, TermSet, TermSetError};
+use beft_nn::{BiasModel, ParamPath, Savings, count_values};
+use serde_json::{Map, Value, json};
+
+use crate::apply::NewValues;
+use crate::peft::{
+    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, check_vector,
+};
+use crate::{
+    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelKind, Touched, Touching,
+    TrainedParams, TrainingMode, Written,
+};
+
+/// The mode that trains biases is a [`TermSet`].
+impl Written for TermSet {
+    fn read(text: &str, _plain: &str) -> Option<Result<Self, ModeError>> {
+        Some(text.parse().map_err(ModeError::Terms))
+    }
+
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl TrainingMode for TermSet {
+    fn makes(&self) -> Makes {
+        Makes::Adapter(collect)
+    }
+
+    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+        if model.decoder && self.is_frozen() {
+            return Err(Misfit::Refused(
+                "a decoder has no head that would learn; `beft eval --model` says what it can as it is",
+            ));
+        }
+        let sites = self.sites(model.layers)?;
+        match sites.iter().find(|site| !model.terms.contains(&site.term)) {
+            Some(site) if !self.is_all() => Err(TermSetError::NoSuchTerm(site.term).into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
+        let paths = model.trainable_paths(self)?;
+        Ok(Touched {
+            trainable: count_values(&model, &paths),
+            paths,
+            ..Touched::whole(model, Vec::new())
+        })
+    }
+
+    fn terms(&self) -> Option<&TermSet> {
+        Some(self)
+    }
+}
+
+/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
+///
+/// # Errors
+///
+/// If the set names a layer or a term that the model does not have.
+pub fn moving_paths<M: BiasModel>(
+    model: &M,
+    terms: &TermSet,
+    savings: Savings,
+) -> Result<Vec<ParamPath>, TermSetError> {
+    let mut paths = model.trainable_paths(terms)?;
+    let sites = model.sites(terms)?;
+    let still = savings.zero_gradients && model.ignores_key_bias();
+    if still && sites.iter().all(|site| site.term == BiasTerm::K) {
+        let still: HashSet<ParamPath> = sites.iter().map(|site| model.site_path(*site)).collect();
+        paths.retain(|path| !still.contains(path));
+    }
+    Ok(paths)
+}
+
+/// Change of the bias of each tuned linear module, by module name
+/// (`bert.encoder.layer.0.attention.self.value`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BiasDeltas(pub BTreeMap<String, Vec<f32>>);
+
+/// The adapter with the biases that were trained.
+fn collect(trained: &TrainedParams<'_>) -> Adapter {
+    let (mut deltas, mut extra) = (BTreeMap::new(), BTreeMap::new());
+    for (path, data) in trained.values {
+        let place = trained.table.by_path(path);
+        let (row, name) = place.expect("trained parameters are in the table");
+        if matches!(row.stored, Stored::Third(_)) {
+            // A part of a tensor that checkpoints have as one, which is stored whole.
+            let whole = (trained.whole)(&name);
+            extra.insert(name, whole);
+        } else if let Some(linear) = linear_of_bias(trained.table, &name) {
+            let pairs = data.values.iter().zip(&trained.base[*path].values);
+            deltas.insert(linear, pairs.map(|(b1, b0)| b1 - b0).collect());
+        } else {
+            extra.insert(name, data.values.clone());
+        }
+    }
+    Adapter {
+        kind: AdapterKind::Biases(BiasDeltas(deltas)),
+        extra,
+        ..Adapter::default()
+    }
+}
+
+/// The linear module that a bias belongs to; `None` for a layer norm's.
+fn linear_of_bias(table: &NameTable, bias: &str) -> Option<String> {
+    let module = bias.strip_suffix(".bias")?;
+    let (row, _) = table.by_hf(&format!("{module}.weight"))?;
+    (row.stored == Stored::Transposed).then(|| module.to_owned())
+}
+
+const DELTA: &str = ".beft_bias";
+
+/// `BeftConfig`. What `init_weights` draws is replaced by the file's values: every target must have them.
+impl PeftLayout for BiasDeltas {
+    const TYPE: PeftType = PeftType {
+        name: "BEFT",
+        keys: KeyTable {
+            applied: &["target_modules"],
+            immaterial: &["init_weights"],
+            only: &[],
+        },
+        mergeable: true,
+        has_targets: true,
+        has_terms: true,
+        unwrapped: &[],
+        owns: |name| name.ends_with(DELTA),
+        read: |_: &Keys<'_>| Ok(Box::new(BiasDeltas::default())),
+    };
+}
+
+impl Reader for BiasDeltas {
+    fn take(&mut self, name: &str, tensor: HeadTensor) -> Result<Option<HeadTensor>, Problem> {
+        let Some(module) = name.strip_suffix(DELTA) else {
+            return Ok(Some(tensor));
+        };
+        check_vector(name, &tensor, "a trained bias")?;
+        self.0.insert(module.to_owned(), tensor.values);
+        Ok(None)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Option<AdapterKind>, String> {
+        Ok(Some(AdapterKind::Biases(*self)))
+    }
+}
+
+impl Layout for BiasDeltas {
+    fn write(&self, config: &mut Map<String, Value>) {
+        config.insert("init_weights".to_owned(), json!(true));
+    }
+
+    fn tensors(&self) -> Vec<FileTensor<'_>> {
+        let mut tensors = Vec::new();
+        for (module, delta) in &self.0 {
+            let name = format!("{WRAPPERS}{module}{DELTA}");
+            tensors.push((name, vec![1, delta.len()], delta.as_slice()));
+        }
+        tensors
+    }
+
+    fn modules(&self) -> Vec<&String> {
+        self.0.keys().collect()
+    }
+
+    fn biases(&self) -> Vec<String> {
+        self.0.keys().map(|name| format!("{name}.bias")).collect()
+    }
+
+    fn put(&self, new: &mut NewValues<'_>) -> Result<(), String> {
+        let mut all = self.0.iter();
+        all.try_for_each(|(name, delta)| new.add(&format!("{name}.bias"), delta))
+    }
+}

@@ -1,0 +1,42 @@
+//! What can be trained, and what becomes of it.
+//!
+//! * [`Mode`]: biases, or one of what they are compared with (`full`, `random`, `lora-v`, `prefix`, `zero-shot`).
+//!   Each mode is one file, which implements [`TrainingMode`]; `table.rs` lists them all.
+//! * [`Makes`]: whether a mode makes an adapter, a whole model, or nothing.
+//! * [`ModeSettings`]: the settings that belong to modes.
+//! * [`Adapter`]: what was trained, on disk, in the layout of HF PEFT's BEFT, LoRA and prefix tuners. A mode that
+//!   makes adapters says in its file how its tensors and config keys are written and read ([`AdapterKind`]).
+//!
+//! A new mode is a new file, its line here, and its line in `table.rs`.
+
+mod adapter;
+mod apply;
+mod lora_factors;
+mod mode;
+mod peft;
+mod settings;
+mod table;
+
+mod asked;
+mod biases;
+mod full;
+mod lora;
+mod prefix;
+mod random;
+mod random_lines;
+
+pub use adapter::{Adapter, TrainedParams};
+pub use asked::Asked;
+pub use biases::{BiasDeltas, moving_paths};
+pub use full::Full;
+pub use lora::{Lora, LoraUpdates};
+pub use lora_factors::LoraFactors;
+pub use mode::{
+    Entries, Makes, Misfit, ModeError, ModelKind, Touched, Touching, TrainingMode, Written,
+};
+pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
+pub use prefix::Prefix;
+pub use random::Random;
+pub use random_lines::RandomLines;
+pub use settings::{ModeSettings, RecordedSettings};
+pub use table::{AdapterKind, Mode};

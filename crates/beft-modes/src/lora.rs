@@ -1,0 +1,392 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use beft_checkpoint::{HeadTensor, KeyTable, Stored};
+use beft_core::BiasTerm;
+use beft_nn::{BiasModel, LoraFactor, ParamPath, param_shapes};
+use burn::module::{Lora as LoraUpdate, ParamGroup};
+use serde_json::{Map, Value, json};
+
+use crate::apply::NewValues;
+use crate::mode::head_paths;
+use crate::peft::{
+    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, as_size,
+    check_vector, pattern_value,
+};
+use crate::{
+    Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelKind,
+    RecordedSettings, Touched, Touching, TrainedParams, TrainingMode, Written,
+};
+
+/// LoRA on the projections of these terms, of q, k and v; not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lora(BTreeSet<BiasTerm>);
+
+const LORA: &str = "lora-";
+
+impl Written for Lora {
+    fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
+        let letters = plain.strip_prefix(LORA)?.chars().filter(|c| *c != ',');
+        let term = |letter: char| {
+            let term = letter.to_string().parse().ok();
+            term.filter(|term| BiasTerm::QKV.contains(term))
+        };
+        let terms: Option<BTreeSet<BiasTerm>> = letters.map(term).collect();
+        let terms = terms.filter(|terms| !terms.is_empty());
+        Some(
+            terms
+                .map(Self)
+                .ok_or_else(|| ModeError::Lora(text.to_owned())),
+        )
+    }
+
+    fn written(&self) -> String {
+        let letters: String = self.0.iter().map(BiasTerm::to_string).collect();
+        format!("{LORA}{letters}")
+    }
+}
+
+impl TrainingMode for Lora {
+    fn makes(&self) -> Makes {
+        Makes::Adapter(collect)
+    }
+
+    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+        if model.fused {
+            return Err(Misfit::Refused(
+                "GPT-2 keeps query, key and value as one matrix, which has no LoRA of its parts",
+            ));
+        }
+        Ok(())
+    }
+
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
+        if settings.lora_rank == 0 || !settings.lora_alpha.is_finite() {
+            return Err(Misfit::Refused(
+                "LoRA needs a rank of at least 1 and a finite alpha",
+            ));
+        }
+        let layers = 0..model.num_layers();
+        let of_term = |term: &BiasTerm| -> Vec<ParamPath> {
+            let weights = layers.clone();
+            weights
+                .filter_map(|l| model.weight_path(l, *term))
+                .collect()
+        };
+        let weights: Vec<ParamPath> = self.0.iter().flat_map(of_term).collect();
+        let mut update = LoraUpdate::new(settings.lora_rank, settings.lora_alpha)
+            .set_param_group(ParamGroup::from_paths(weights.clone()));
+        // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
+        let d_in = param_shapes(&model)
+            .into_iter()
+            .find_map(|(path, shape)| (path == *weights.first()?).then(|| shape[0]));
+        update.init_std = d_in.map(|d_in| 1.0 / (3.0 * d_in as f64).sqrt());
+        let device = model.devices().first().cloned().unwrap_or_default();
+        device.inner().seed(settings.seed);
+        let model = model.apply_lora(update);
+        let factors = weights
+            .iter()
+            .flat_map(|weight| LoraFactor::ALL.map(|factor| weight.with_factor(factor)));
+        let paths = factors.chain(head_paths(&model)).collect();
+        Ok(Touched::whole(model, paths))
+    }
+
+    fn recorded(&self, settings: &ModeSettings) -> RecordedSettings {
+        RecordedSettings {
+            lora_rank: Some(settings.lora_rank),
+            lora_alpha: Some(settings.lora_alpha),
+            ..RecordedSettings::default()
+        }
+    }
+}
+
+/// LoRA's updates by module name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoraUpdates(pub BTreeMap<String, LoraFactors>);
+
+/// The adapter with the factors that were trained.
+fn collect(trained: &TrainedParams<'_>) -> Adapter {
+    let mut updates = LoraUpdates::default();
+    for (path, data) in trained.values {
+        let Some((weight, factor)) = path.lora_factor() else {
+            continue;
+        };
+        let name = trained.table.by_path(weight).map(|(_, name)| name);
+        let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
+        let factors = updates.0.entry(module.unwrap_or_default());
+        let factors = factors.or_insert_with(|| LoraFactors {
+            alpha: trained.settings.lora_alpha,
+            ..LoraFactors::empty()
+        });
+        let tensor = HeadTensor::from_param(data, Stored::Transposed);
+        match factor {
+            LoraFactor::A => factors.a = tensor,
+            LoraFactor::B => factors.b = tensor,
+        }
+    }
+    Adapter {
+        kind: AdapterKind::Lora(updates),
+        ..Adapter::default()
+    }
+}
+
+const FACTOR_A: &str = ".lora_A.weight";
+const FACTOR_B: &str = ".lora_B.weight";
+const EMBEDDING_A: &str = ".lora_embedding_A";
+const EMBEDDING_B: &str = ".lora_embedding_B";
+const BIAS: &str = ".lora_B.bias";
+const MAGNITUDE: &str = ".lora_magnitude_vector";
+
+/// `LoraConfig`. The settings of initialisations matter only together with `init_lora_weights`, which is
+/// checked by itself, and dropout not at all after training.
+impl PeftLayout for LoraUpdates {
+    const TYPE: PeftType = PeftType {
+        name: "LORA",
+        keys: KeyTable {
+            applied: &[
+                "alpha_pattern",
+                "bias",
+                "exclude_modules",
+                "init_lora_weights",
+                "layers_pattern",
+                "layers_to_transform",
+                "lora_alpha",
+                "lora_bias",
+                "r",
+                "rank_pattern",
+                "target_modules",
+                "use_dora",
+                "use_rslora",
+            ],
+            immaterial: &[
+                "corda_config",
+                "eva_config",
+                // PEFT sets it by the kind of module, as we do.
+                "fan_in_fan_out",
+                "loftq_config",
+                "lora_dropout",
+                "lora_ga_config",
+                "megatron_core",
+                "qalora_group_size",
+                "runtime_config",
+            ],
+            only: &[
+                ("alora_invocation_tokens", "null"),
+                ("arrow_config", "null"),
+                ("ensure_weight_tying", "false"),
+                ("kasa_config", "null"),
+                ("layer_replication", "null"),
+                ("megatron_config", "null"),
+                ("monteclora_config", "null"),
+                ("target_parameters", "null"),
+                ("trainable_token_indices", "null"),
+                ("use_bdlora", "null"),
+                ("use_bdlora", "false"),
+                ("use_qalora", "false"),
+                ("velora_config", "null"),
+            ],
+        },
+        mergeable: true,
+        has_targets: true,
+        has_terms: false,
+        unwrapped: &[],
+        owns: |name| {
+            let ends = [FACTOR_A, FACTOR_B, EMBEDDING_A, EMBEDDING_B];
+            ends.iter().any(|end| name.ends_with(end))
+        },
+        read: |keys: &Keys<'_>| Ok(Box::new(LoraReader::new(keys)?)),
+    };
+}
+
+/// PEFT's default `lora_alpha`.
+const ALPHA: f64 = 8.0;
+/// PEFT's default `r`.
+const RANK: usize = 8;
+
+/// Initialisations that leave the base model as it is when PEFT loads the adapter.
+const PLAIN_INITIALIZATIONS: &[&str] = &["gaussian", "eva", "orthogonal"];
+
+/// What the config says, and then what the weights file holds.
+#[derive(Debug)]
+struct LoraReader {
+    rank: Option<usize>,
+    alpha: f64,
+    ranks: Vec<(String, usize)>,
+    alphas: Vec<(String, f64)>,
+    root: bool,
+    dora: bool,
+    bias: bool,
+    /// Whether biases of the model were trained too, and are saved as they are.
+    model_biases: bool,
+    found: LoraUpdates,
+}
+
+impl LoraReader {
+    fn new(keys: &Keys<'_>) -> Result<Self, String> {
+        check_initialization(keys.get("init_lora_weights"))?;
+        // PEFT fails at these, and takes its default where they are absent.
+        if let Some(key) = ["r", "lora_alpha", "bias"]
+            .into_iter()
+            .find(|k| keys.is_null(k))
+        {
+            return Err(format!(
+                "`{key}` is null, which PEFT cannot use: give its value"
+            ));
+        }
+        let bias = keys.text("bias")?.unwrap_or("none");
+        if !["none", "all", "lora_only"].contains(&bias) {
+            return Err(format!(
+                "`bias` is `{bias}`; none, all and lora_only are PEFT's values"
+            ));
+        }
+        let read = Self {
+            rank: keys.size("r")?.or(Some(RANK)),
+            alpha: keys.number("lora_alpha")?.unwrap_or(ALPHA),
+            ranks: keys.patterns("rank_pattern", as_size)?,
+            alphas: keys.patterns("alpha_pattern", Value::as_f64)?,
+            root: keys.flag("use_rslora")?,
+            dora: keys.flag("use_dora")?,
+            bias: keys.flag("lora_bias")?,
+            model_biases: bias != "none",
+            found: LoraUpdates::default(),
+        };
+        if read.dora && read.bias {
+            return Err(
+                "`use_dora` and `lora_bias` are both true; one of them is implemented".to_owned(),
+            );
+        }
+        Ok(read)
+    }
+
+    fn factors(&mut self, module: &str) -> &mut LoraFactors {
+        let own = pattern_value(&self.alphas, module);
+        let (alpha, root) = (own.copied().unwrap_or(self.alpha), self.root);
+        let factors = self.found.0.entry(module.to_owned());
+        factors.or_insert_with(|| LoraFactors {
+            alpha,
+            root,
+            ..LoraFactors::empty()
+        })
+    }
+}
+
+/// Some initialisations take a part out of the base's weights, again whenever PEFT loads the adapter
+/// (`LoraLayer.update_layer`).
+fn check_initialization(value: Option<&Value>) -> Result<(), String> {
+    let plain = match value {
+        None | Some(Value::Null | Value::Bool(_)) => true,
+        Some(Value::String(name)) => PLAIN_INITIALIZATIONS.contains(&name.as_str()),
+        Some(_) => false,
+    };
+    match value {
+        Some(value) if !plain => Err(format!(
+            "`init_lora_weights` is {value}, which changes the base model when PEFT loads the adapter: let PEFT \
+             convert it to plain LoRA (`save_pretrained(DIR, path_initial_model_for_weight_conversion=INITIAL)`, \
+             INITIAL being the adapter as it was before training)"
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Reader for LoraReader {
+    fn take(&mut self, name: &str, tensor: HeadTensor) -> Result<Option<HeadTensor>, Problem> {
+        let end = |suffix: &str| name.strip_suffix(suffix);
+        if let Some(module) = end(FACTOR_A).or_else(|| end(EMBEDDING_A)) {
+            self.factors(module).a = tensor;
+        } else if let Some(module) = end(FACTOR_B).or_else(|| end(EMBEDDING_B)) {
+            self.factors(module).b = tensor;
+        } else if let Some(module) = end(BIAS).filter(|_| self.bias) {
+            self.factors(module).bias = Some(tensor.values);
+        } else if let Some(module) = end(MAGNITUDE).filter(|_| self.dora) {
+            check_vector(name, &tensor, "a magnitude")?;
+            self.factors(module).magnitude = Some(tensor.values);
+        } else {
+            return Ok(Some(tensor));
+        }
+        Ok(None)
+    }
+
+    fn has_model_biases(&self) -> bool {
+        self.model_biases
+    }
+
+    fn finish(self: Box<Self>) -> Result<Option<AdapterKind>, String> {
+        for (module, factors) in &self.found.0 {
+            let own = pattern_value(&self.ranks, module);
+            let (rank, wanted) = (factors.a.shape.first(), own.copied().or(self.rank));
+            if wanted.is_some() && rank.copied() != wanted {
+                return Err(format!(
+                    "the rank of `{module}` is {} (r, rank_pattern), but its factor A has shape {:?}",
+                    wanted.unwrap_or_default(),
+                    factors.a.shape
+                ));
+            }
+            if self.dora && factors.magnitude.is_none() {
+                return Err(format!(
+                    "`use_dora` is true, but `{module}` has no magnitude"
+                ));
+            }
+            if self.bias && factors.bias.is_none() {
+                return Err(format!("`lora_bias` is true, but `{module}` has no bias"));
+            }
+        }
+        let found = self.found;
+        Ok((!found.0.is_empty()).then_some(AdapterKind::Lora(found)))
+    }
+}
+
+impl Layout for LoraUpdates {
+    fn write(&self, config: &mut Map<String, Value>) {
+        let Some(factors) = self.0.values().next() else {
+            return;
+        };
+        for (key, value) in [
+            ("r", json!(factors.a.shape[0])),
+            ("lora_alpha", json!(factors.alpha)),
+            ("lora_dropout", json!(0.0)),
+            ("bias", json!("none")),
+        ] {
+            config.insert(key.to_owned(), value);
+        }
+    }
+
+    fn tensors(&self) -> Vec<FileTensor<'_>> {
+        let mut tensors = Vec::new();
+        for (module, factors) in &self.0 {
+            for (suffix, tensor) in [(FACTOR_A, &factors.a), (FACTOR_B, &factors.b)] {
+                let name = format!("{WRAPPERS}{module}{suffix}");
+                tensors.push((name, tensor.shape.clone(), tensor.values.as_slice()));
+            }
+        }
+        tensors
+    }
+
+    fn modules(&self) -> Vec<&String> {
+        self.0.keys().collect()
+    }
+
+    fn biases(&self) -> Vec<String> {
+        let biased = self.0.iter().filter(|(_, factors)| factors.bias.is_some());
+        biased.map(|(name, _)| format!("{name}.bias")).collect()
+    }
+
+    fn weights(&self) -> Vec<String> {
+        self.0.keys().map(|name| format!("{name}.weight")).collect()
+    }
+
+    fn put(&self, new: &mut NewValues<'_>) -> Result<(), String> {
+        for (name, factors) in &self.0 {
+            let unfit =
+                || format!("the LoRA factors of `{name}` do not fit each other or the model");
+            let full = format!("{name}.weight");
+            let mut whole = new.whole(&full)?;
+            factors.add_to(&mut whole).ok_or_else(unfit)?;
+            new.put_back(&full, &whole)?;
+            if let Some(bias) = &factors.bias {
+                let scale = factors.scale();
+                let delta: Vec<f32> = bias.iter().map(|b| scale * b).collect();
+                new.add(&format!("{name}.bias"), &delta)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! The table of all scorers. One that compares the biases before and after training is a file here, its two
+//! lines `mod` and `pub use`, and its line in the table.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use beft_core::BiasSite;
+
+use crate::{Scorer, Scores};
+
+mod angle;
+mod beft;
+mod l2;
+mod magnitude;
+mod random;
+
+pub use angle::Angle;
+pub use beft::Beft;
+pub use l2::L2;
+pub use magnitude::Magnitude;
+pub use random::random;
+
+/// What a score is computed from, and how.
+#[derive(Clone, Copy)]
+pub enum Needs {
+    /// The biases before and after all of them were trained.
+    TrainedRun(&'static dyn Scorer),
+    /// Gradients of the model before training, which are computed elsewhere.
+    Gradients(GradientScore),
+    /// Nothing but the sites and a seed.
+    Nothing(fn(&BTreeSet<BiasSite>, u64) -> Scores),
+}
+
+/// A score that is computed from gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradientScore {
+    /// Mean squared gradient over the training examples.
+    Fisher,
+    /// Length of the first step's gradient.
+    Norm,
+}
+
+/// Makes [`ScorerKind`]: of each score its name and what it needs.
+macro_rules! scorers {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $needs:expr;)*) => {
+        /// Every importance score there is, by name.
+        ///
+        /// | name | score of a bias | needs |
+        /// |---|---|---|
+        /// | `beft` | [`Beft`](crate::Beft), the paper's | a trained run |
+        /// | `magnitude` | [`Magnitude`](crate::Magnitude), mean absolute change | a trained run |
+        /// | `angle` | [`Angle`](crate::Angle), degrees | a trained run |
+        /// | `l2` | [`L2`](crate::L2), length of the change | a trained run |
+        /// | `fisher` | mean squared gradient over the training examples | gradients |
+        /// | `gradnorm` | length of the first step's gradient | gradients |
+        /// | `random` | [`random`](crate::random()) numbers | nothing |
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ScorerKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl ScorerKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The name used on the command line, in reports and in files.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// What it is computed from.
+            pub const fn needs(self) -> Needs {
+                match self {
+                    $(Self::$kind => $needs,)*
+                }
+            }
+        }
+    };
+}
+
+scorers! {
+    /// The paper's score.
+    Beft = "beft", Needs::TrainedRun(&Beft);
+    /// Mean absolute change.
+    Magnitude = "magnitude", Needs::TrainedRun(&Magnitude);
+    /// Angle of the change.
+    Angle = "angle", Needs::TrainedRun(&Angle);
+    /// Length of the change.
+    L2 = "l2", Needs::TrainedRun(&L2);
+    /// Empirical Fisher information before training.
+    Fisher = "fisher", Needs::Gradients(GradientScore::Fisher);
+    /// Gradient norm at the first step.
+    GradNorm = "gradnorm", Needs::Gradients(GradientScore::Norm);
+    /// Random numbers.
+    Random = "random", Needs::Nothing(|sites, seed| random(sites.iter().copied(), seed));
+}
+
+/// A name that is no scorer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown scorer `{0}`: expected all, or some of {known}", known = known())]
+pub struct UnknownScorer(pub String);
+
+fn known() -> String {
+    let names: Vec<&str> = ScorerKind::ALL.iter().map(|kind| kind.name()).collect();
+    names.join(", ")
+}
+
+impl ScorerKind {
+    /// Whether it needs a trained run.
+    pub fn needs_training(self) -> bool {
+        match self.needs() {
+            Needs::TrainedRun(_) => true,
+            Needs::Gradients(_) | Needs::Nothing(_) => false,
+        }
+    }
+
+    /// The scorers of a list such as `beft,fisher`, or `all`, each once, in the order of
+    /// [`ALL`](Self::ALL).
+    ///
+    /// # Errors
+    ///
+    /// For a name that is none.
+    pub fn parse_list(list: &str) -> Result<Vec<Self>, UnknownScorer> {
+        if list.trim().eq_ignore_ascii_case("all") {
+            return Ok(Self::ALL.to_vec());
+        }
+        let mut kinds = list
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<Self>, _>>()?;
+        kinds.sort_unstable();
+        kinds.dedup();
+        Ok(kinds)
+    }
+}
+
+impl fmt::Display for ScorerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for ScorerKind {
+    type Err = UnknownScorer;
+
+    fn from_str(name: &str) -> Result<Self, UnknownScorer> {
+        let plain = name.trim().to_ascii_lowercase();
+        let mut all = Self::ALL.iter().copied();
+        all.find(|kind| kind.name() == plain)
+            .ok_or_else(|| UnknownScorer(name.trim().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted_and_unique() {
+        let list = |text| ScorerKind::parse_list(text);
+        let expected = vec![ScorerKind::Beft, ScorerKind::Fisher];
+        assert_eq!(list("fisher, BEFT,beft"), Ok(expected));
+        assert_eq!(list("all").unwrap().len(), 7);
+        let error = list("beft,taylor").unwrap_err().to_string();
+        assert!(
+            error.contains("`taylor`") && error.contains("gradnorm"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_scorer_has_the_name_of_its_kind() {
+        for kind in ScorerKind::ALL {
+            if let Needs::TrainedRun(scorer) = kind.needs() {
+                assert_eq!(scorer.name(), kind.name());
+            }
+        }
+    }
+}
