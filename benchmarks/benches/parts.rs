@@ -107,7 +107,7 @@ fn passes(c: &mut Criterion) {
     ];
     for (name, savings) in savings {
         let mut config = TrainConfig::new(terms.clone(), 1e-4, 1, 0);
-        config.savings = savings;
+        config.settings.savings = savings;
         let mut model = with_trainable(model(), &terms).expect("a valid set");
         let mut optimizer = config.optimizer();
         let masks = GradMasks::default();

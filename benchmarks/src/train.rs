@@ -1,10 +1,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use beft::{Base, DataOptions, TaskData, TuneOptions, find_task, parse_device, tune};
+use beft::{Base, DataOptions, TaskData, find_task, parse_device, protocol, tune};
 use beft_modes::Mode;
 use beft_nn::Savings;
-use beft_train::Event;
+use beft_train::{Event, TrainSettings};
 use clap::Args;
 use serde_json::json;
 
@@ -62,17 +62,17 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
             .without(name)
             .with_context(|| format!("unknown saving `{name}`"))?;
     }
-    let options = TuneOptions {
+    let settings = TrainSettings {
         learning_rate: args.lr,
         epochs: args.epochs,
         batch_size: args.batch_size,
         savings,
         dropout: !args.no_dropout,
-        ..TuneOptions::for_task(&task, &args.terms, &base, source.seed)
+        ..protocol(&task, &args.terms, &base, source.seed)
     };
     let begin = Instant::now();
     let (mut losses, mut evaluating, mut last) = (Vec::new(), 0.0, Instant::now());
-    let outcome = tune(&base, &data, &args.terms, &options, |event| {
+    let outcome = tune(&base, &data, &args.terms, &settings, |event| {
         match event {
             Event::Step { loss, .. } => losses.push(loss),
             Event::Epoch(_) => evaluating += last.elapsed().as_secs_f64(),

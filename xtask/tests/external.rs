@@ -20,8 +20,9 @@ fn run(name: &str, dependencies: &str, main: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let crates = root().join("crates");
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n[profile.dev]\ndebug = false\n",
-        dependencies.replace("CRATES", &crates.display().to_string())
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n{}",
+        dependencies.replace("CRATES", &crates.display().to_string()),
+        profiles()
     );
     fs::create_dir(dir.path().join("src")).unwrap();
     fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
@@ -31,8 +32,8 @@ fn run(name: &str, dependencies: &str, main: &str) -> String {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet"])
         .current_dir(dir.path())
-        // Kept between runs, apart from the workspace's own.
-        .env("CARGO_TARGET_DIR", root().join("target/external"))
+        // What the workspace has built already is taken from there.
+        .env("CARGO_TARGET_DIR", root().join("target"))
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -40,13 +41,23 @@ fn run(name: &str, dependencies: &str, main: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The profiles of this workspace: with others, burn would be built a second time.
+fn profiles() -> String {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let sections = manifest
+        .split("\n[")
+        .filter(|s| s.starts_with("profile.dev"));
+    let ours = |section: &&str| !section.starts_with("profile.dev.package.beft");
+    sections.filter(ours).map(|s| format!("\n[{s}")).collect()
+}
+
 #[test]
 fn scores_alone_need_no_tensor_library() {
     let printed = run(
         "uses-scores",
-        "beft-score = { path = \"CRATES/beft-score\" }",
+        "beft-core = { path = \"CRATES/beft-core\" }\nbeft-score = { path = \"CRATES/beft-score\" }",
         r#"
-use beft_score::core::{BiasSite, BiasSnapshot, BiasTerm};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm};
 use beft_score::{Beft, Scorer};
 
 fn main() {
@@ -76,19 +87,18 @@ fn main() {
 fn models_are_used_on_a_backend_of_the_users_choice() {
     let printed = run(
         "uses-models",
-        "beft-decoder = { path = \"CRATES/beft-decoder\" }\nbeft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"ndarray\"] }",
+        "beft-checkpoint = { path = \"CRATES/beft-checkpoint\" }\nbeft-core = { path = \"CRATES/beft-core\" }\nbeft-nn = { path = \"CRATES/beft-nn\" }\nbeft-decoder = { path = \"CRATES/beft-decoder\" }\nbeft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"autodiff\", \"optim\", \"flex\", \"rayon\", \"simd\", \"x86-v4\"] }",
         r#"
-use beft_decoder::nn::Precision;
+use beft_nn::Precision;
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
-use beft_encoder::checkpoint::ModelDir;
+use beft_checkpoint::ModelDir;
 use beft_encoder::EncoderForSequenceClassification;
-use beft_train::core::{EncodedSet, Encoding, Targets, TermSet};
+use beft_core::{EncodedSet, Encoding, Targets, TermSet};
 use beft_train::{Metrics, TrainConfig, TrainError, train};
 use burn::tensor::Device;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    #[allow(deprecated)]
-    let device = Device::ndarray();
+    let device = Device::flex();
     let dir = ModelDir::open("FIXTURE".as_ref())?;
     let (model, _) = EncoderForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
     let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3], ..Encoding::default() });

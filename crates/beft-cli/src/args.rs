@@ -106,7 +106,7 @@ pub(crate) struct SourceArgs {
     pub(crate) data: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RecipeArgs {
     /// Number of training examples, the first of numpy's permutation by the seed [default: the
     /// task's low-data size; all for text]
@@ -248,7 +248,7 @@ pub(crate) struct TuneArgs {
     pub(crate) random_entries: Option<u32>,
     /// Which epoch to keep: the last, or the best by the task's main metric on the dev split.
     #[arg(long, value_name = "EPOCH", default_value = "last")]
-    pub(crate) keep: Keep,
+    pub(crate) keep: KeepChoice,
     /// Stop after this many epochs without a better one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) patience: Option<u32>,
@@ -263,7 +263,7 @@ pub(crate) struct TuneArgs {
 
 /// Which epoch's model is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Keep {
+pub(crate) enum KeepChoice {
     Last,
     Best,
 }

@@ -92,8 +92,8 @@ impl Journal {
             device: device.split(':').next().unwrap_or_default().to_owned(),
             precision: trial.precision.clone(),
         };
-        let options = trial.options(&source.task, &mode, &source.base);
-        let record = TrainingRecord::new(inputs, &mode, &options);
+        let settings = trial.settings(&source.task, &mode, &source.base);
+        let record = TrainingRecord::new(inputs, &mode, &settings);
         // Beside the training, what is computed from it. Paths and names are left out: a moved folder
         // with the same content is the same.
         // There is nothing in them that JSON cannot hold.

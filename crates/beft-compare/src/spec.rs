@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::{CompareError, Trial};
-use beft::{Base, Objective, TuneOptions, check_mode, find_data, find_task};
+use beft::{Base, Objective, check_mode, find_data, find_task, protocol};
 
 /// What to compare, as written in TOML:
 ///
@@ -198,7 +198,7 @@ impl CompareSpec {
                     for seed in &self.seeds {
                         for mode in &modes {
                             check_mode(&base, &task, mode)?;
-                            let defaults = TuneOptions::for_task(&task, mode, &base, *seed);
+                            let defaults = protocol(&task, mode, &base, *seed);
                             let own = settings.get(&mode.to_string()).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.
                             let lr = match mode.learning_rate() {

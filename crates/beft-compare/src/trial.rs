@@ -6,13 +6,13 @@ use beft_core::{OutputKind, TermSet};
 use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
-use beft_train::{Event, Metrics};
+use beft_train::{Checkpoint, Event, Metrics, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::CompareError;
 use beft::{
-    Base, DataOptions, EpochResult, Objective, TaskData, TuneJob, TuneOptions, TuneOutcome,
-    find_task, metric_suffix, parse_device, rank, tune_together,
+    Base, DataOptions, EpochResult, Objective, TaskData, TuneJob, TuneOutcome, find_task,
+    metric_suffix, parse_device, protocol, rank, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -53,13 +53,12 @@ pub struct Trial {
 
 impl Trial {
     /// How it is trained.
-    pub(super) fn options(&self, task: &Task, mode: &Mode, base: &Base) -> TuneOptions {
-        TuneOptions {
-            learning_rate: self.learning_rate,
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            ..TuneOptions::for_task(task, mode, base, self.seed)
-        }
+    pub(super) fn settings(&self, task: &Task, mode: &Mode, base: &Base) -> TrainSettings {
+        let mut settings = protocol(task, mode, base, self.seed);
+        settings.learning_rate = self.learning_rate;
+        settings.epochs = self.epochs;
+        settings.batch_size = self.batch_size;
+        settings
     }
 }
 
@@ -159,15 +158,15 @@ pub fn run_trials(
     let mut jobs = Vec::new();
     for (trial, mode) in trials.iter().zip(modes) {
         let data = &data[&key(&of(trial, &mode))];
-        let options = TuneOptions {
-            checkpoint: Some(state.to_owned()),
+        let mut settings = trial.settings(&task, &mode, &base);
+        settings.checkpoint = Some(Checkpoint {
+            path: state.to_owned(),
             resume: true,
-            ..trial.options(&task, &mode, &base)
-        };
+        });
         jobs.push(TuneJob {
             data,
             mode,
-            options,
+            settings,
         });
     }
     let outcomes = tune_together(&base, &jobs, on_event)?;
@@ -185,7 +184,7 @@ fn result(
     job: &TuneJob<'_>,
     outcome: &TuneOutcome,
 ) -> Result<TrialResult, CompareError> {
-    let (data, options) = (job.data, &job.options);
+    let (data, settings) = (job.data, &job.settings);
     let mut result = TrialResult {
         trial: trial.clone(),
         task_name: data.task.name.clone(),
@@ -207,7 +206,7 @@ fn result(
             .and_then(|all| all.get(split));
         let said = match known {
             Some(known) => known.clone(),
-            None => dev.predict(base, &outcome.model, options.savings, |_| ())?,
+            None => dev.predict(base, &outcome.model, settings.savings, |_| ())?,
         };
         let targets = match dev.inputs.targets() {
             Some(targets) => targets.to_f64(),
@@ -226,7 +225,7 @@ fn result(
         let scorers = ScorerKind::parse_list(&trial.scorers.join(","))?;
         let trained = Some(outcome);
         let all = TermSet::all();
-        let ranking = rank(base, data, &all, &scorers, trained, options, || ())?;
+        let ranking = rank(base, data, &all, &scorers, trained, settings, || ())?;
         result.ranking = ranking.by_scorer();
         result.notes.extend(ranking.notes());
     }

@@ -22,9 +22,6 @@ mod prefix;
 mod rotary;
 
 pub use architectures::Architecture;
-pub use beft_checkpoint as checkpoint;
-pub use beft_core as core;
-pub use beft_nn as nn;
 pub use beft_nn::Norm;
 pub use causal_lm::DecoderForCausalLM;
 pub use config::{Activation, DecoderConfig, Order, Positions};

@@ -18,9 +18,6 @@ mod masked_lm;
 
 pub use architectures::{Architecture, BERT_NAMES, Family, MASKED_LM_NAMES, ROBERTA_NAMES};
 pub use backbone::EncoderModel;
-pub use beft_checkpoint as checkpoint;
-pub use beft_core as core;
-pub use beft_nn as nn;
 pub use classifier::EncoderForSequenceClassification;
 pub use config::EncoderConfig;
 pub use masked_lm::EncoderForMaskedLm;

@@ -55,7 +55,7 @@ impl TrainingMode for Asked {
         Ok(())
     }
 
-    fn touch<M: BiasModel>(&self, _model: M, _settings: &ModeSettings) -> Touching<M> {
+    fn touch<M: BiasModel>(&self, _model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         Err(Misfit::Refused(
             "nothing is trained in this mode: it is for evaluation",
         ))

@@ -43,7 +43,7 @@ impl TrainingMode for TermSet {
         }
     }
 
-    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = model.trainable_paths(self)?;
         Ok(Touched {
             trainable: count_values(&model, &paths),

@@ -19,7 +19,7 @@ impl TrainingMode for Full {
         only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
         let paths = paths.collect();
         Ok(Touched::whole(model, paths))

@@ -38,5 +38,5 @@ pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
 pub use prefix::Prefix;
 pub use random::Random;
 pub use random_lines::RandomLines;
-pub use settings::{ModeSettings, RecordedSettings};
+pub use settings::ModeSettings;
 pub use table::{AdapterKind, Mode};

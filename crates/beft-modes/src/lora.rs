@@ -13,8 +13,8 @@ use crate::peft::{
     check_vector, pattern_value,
 };
 use crate::{
-    Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelKind,
-    RecordedSettings, Touched, Touching, TrainedParams, TrainingMode, Written,
+    Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelKind, Touched,
+    Touching, TrainedParams, TrainingMode, Written,
 };
 
 /// LoRA on the projections of these terms, of q, k and v; not empty.
@@ -59,8 +59,8 @@ impl TrainingMode for Lora {
         Ok(())
     }
 
-    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
-        if settings.lora_rank == 0 || !settings.lora_alpha.is_finite() {
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {
+        if settings.rank() == 0 || !settings.alpha().is_finite() {
             return Err(Misfit::Refused(
                 "LoRA needs a rank of at least 1 and a finite alpha",
             ));
@@ -73,7 +73,7 @@ impl TrainingMode for Lora {
                 .collect()
         };
         let weights: Vec<ParamPath> = self.0.iter().flat_map(of_term).collect();
-        let mut update = LoraUpdate::new(settings.lora_rank, settings.lora_alpha)
+        let mut update = LoraUpdate::new(settings.rank(), settings.alpha())
             .set_param_group(ParamGroup::from_paths(weights.clone()));
         // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
         let d_in = param_shapes(&model)
@@ -81,7 +81,7 @@ impl TrainingMode for Lora {
             .find_map(|(path, shape)| (path == *weights.first()?).then(|| shape[0]));
         update.init_std = d_in.map(|d_in| 1.0 / (3.0 * d_in as f64).sqrt());
         let device = model.devices().first().cloned().unwrap_or_default();
-        device.inner().seed(settings.seed);
+        device.inner().seed(seed);
         let model = model.apply_lora(update);
         let factors = weights
             .iter()
@@ -90,11 +90,11 @@ impl TrainingMode for Lora {
         Ok(Touched::whole(model, paths))
     }
 
-    fn recorded(&self, settings: &ModeSettings) -> RecordedSettings {
-        RecordedSettings {
-            lora_rank: Some(settings.lora_rank),
-            lora_alpha: Some(settings.lora_alpha),
-            ..RecordedSettings::default()
+    fn recorded(&self, settings: &ModeSettings) -> ModeSettings {
+        ModeSettings {
+            lora_rank: Some(settings.rank()),
+            lora_alpha: Some(settings.alpha()),
+            ..ModeSettings::default()
         }
     }
 }
@@ -114,7 +114,7 @@ fn collect(trained: &TrainedParams<'_>) -> Adapter {
         let module = name.and_then(|n| Some(n.strip_suffix(".weight")?.to_owned()));
         let factors = updates.0.entry(module.unwrap_or_default());
         let factors = factors.or_insert_with(|| LoraFactors {
-            alpha: trained.settings.lora_alpha,
+            alpha: trained.settings.alpha(),
             ..LoraFactors::empty()
         });
         let tensor = HeadTensor::from_param(data, Stored::Transposed);

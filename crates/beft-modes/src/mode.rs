@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use beft_core::{BiasTerm, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, count_values};
 
-use crate::{Adapter, Asked, ModeSettings, RecordedSettings, TrainedParams};
+use crate::{Adapter, Asked, ModeSettings, TrainedParams};
 
 /// What a mode is. Each mode implements it in a file of its own; `table.rs` lists them.
 pub trait TrainingMode {
@@ -23,7 +23,7 @@ pub trait TrainingMode {
     /// # Errors
     ///
     /// If it names a layer that the model does not have, or a setting is out of range.
-    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M>
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M>
     where
         Self: Sized;
 
@@ -58,8 +58,8 @@ pub trait TrainingMode {
     }
 
     /// The settings that the mode reads.
-    fn recorded(&self, _settings: &ModeSettings) -> RecordedSettings {
-        RecordedSettings::default()
+    fn recorded(&self, _settings: &ModeSettings) -> ModeSettings {
+        ModeSettings::default()
     }
 }
 

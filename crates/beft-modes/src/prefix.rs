@@ -26,7 +26,7 @@ impl TrainingMode for Prefix {
         only_decoders(model)
     }
 
-    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings) -> Touching<M> {
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
         let paths: Vec<ParamPath> = paths.filter(ParamPath::is_prefix).collect();
         if paths.is_empty() {

@@ -5,10 +5,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mode::{head_paths, only_encoders};
-use crate::{
-    Entries, Makes, Misfit, ModeSettings, ModelKind, RecordedSettings, Touched, Touching,
-    TrainingMode,
-};
+use crate::{Entries, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
 
 /// A random mask over all parameters (the paper's random-uniform baseline).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +20,7 @@ impl TrainingMode for Random {
         only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
+    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {
         let wanted = match settings.random_entries {
             Some(entries) => entries,
             None => {
@@ -31,14 +28,14 @@ impl TrainingMode for Random {
                 biases - count_values(&model, &head_paths(&model))
             }
         };
-        let entries = draw(&model, wanted, settings.seed)?;
+        let entries = draw(&model, wanted, seed)?;
         Ok(Touched::in_part(model, entries))
     }
 
-    fn recorded(&self, settings: &ModeSettings) -> RecordedSettings {
-        RecordedSettings {
+    fn recorded(&self, settings: &ModeSettings) -> ModeSettings {
+        ModeSettings {
             random_entries: settings.random_entries,
-            ..RecordedSettings::default()
+            ..ModeSettings::default()
         }
     }
 }

@@ -18,8 +18,8 @@ impl TrainingMode for RandomLines {
         only_encoders(model)
     }
 
-    fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
-        let entries = draw(&model, settings.seed);
+    fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, seed: u64) -> Touching<M> {
+        let entries = draw(&model, seed);
         Ok(Touched::in_part(model, entries))
     }
 }

@@ -57,10 +57,10 @@ macro_rules! modes {
             /// # Errors
             ///
             /// If it names a layer that the model does not have, or a setting is out of range.
-            pub fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings) -> Touching<M> {
+            pub fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {
                 match self {
-                    $(Self::$unit => $unit.touch(model, settings),)*
-                    $(Self::$variant(mode) => mode.touch(model, settings),)*
+                    $(Self::$unit => $unit.touch(model, settings, seed),)*
+                    $(Self::$variant(mode) => mode.touch(model, settings, seed),)*
                 }
             }
         }

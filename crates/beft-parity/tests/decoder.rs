@@ -34,10 +34,10 @@ fn load(name: &str) -> Decoder {
         .0
 }
 
-fn config(mode: &str, seed: u64, learning_rate: f64) -> TrainConfig {
+fn config(mode: &str, seed: u32, learning_rate: f64) -> TrainConfig {
     let mode: Mode = mode.parse().unwrap();
     let mut config = TrainConfig::new(mode, learning_rate, 3, seed);
-    config.batch_size = 5;
+    config.settings.batch_size = 5;
     config.schedule = Schedule::Linear;
     config
 }
@@ -51,7 +51,7 @@ struct Outcome {
 
 /// Three epochs, with the scores of an evaluation after each.
 fn trained(model: Decoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
-    let savings = config.savings;
+    let savings = config.settings.savings;
     let layers = unchanged_layers(&model, &config.mode, savings).unwrap();
     let mut repeated = RepeatedPrediction::new(&data.encodings, 4, savings, layers);
     let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
@@ -106,7 +106,7 @@ fn savings_change_no_result() {
                     Savings::default().without("reuse").unwrap(),
                     least,
                 ] {
-                    config.savings = savings;
+                    config.settings.savings = savings;
                     let other = trained(model(), data, &config);
                     let what = format!("{name} {which} {mode} {savings:?}");
                     let float = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
@@ -132,10 +132,10 @@ fn a_step_in_parts_is_the_same_step() {
             let mut config = config("v", 0, 1e-2);
             let model = || load(name).without_dropout();
             let whole = trained(model(), &data, &config);
-            config.micro_batch = Some(1);
+            config.settings.micro_batch = Some(1);
             let parts = trained(model(), &data, &config);
-            config.micro_batch = None;
-            config.checkpointing = true;
+            config.settings.micro_batch = None;
+            config.settings.checkpointing = true;
             let again = trained(model(), &data, &config);
             assert_close(&again.values, &whole.values, 1e-3, name);
             let float = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
@@ -168,7 +168,7 @@ fn trainings_together_give_what_each_gives_alone() {
                 let error = norm_error(&values(together), &alone.values);
                 assert!(error < 1e-3, "{what}: {error}");
                 let losses = together.epochs.iter().map(|e| e.train_loss as f32);
-                let steps = data.len().div_ceil(config.batch_size);
+                let steps = data.len().div_ceil(config.settings.batch_size);
                 assert_eq!(alone.losses.len(), 3 * steps);
                 assert!(losses.clone().all(f32::is_finite), "{what}");
             }

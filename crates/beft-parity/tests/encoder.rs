@@ -266,7 +266,7 @@ fn lora_trains_factors_and_round_trips() {
     );
     let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
     let tuned = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
-    let (mode, settings) = (&config.mode, &config.modes);
+    let (mode, settings) = (&config.mode, &config.settings.modes);
     let (model, paths) = (&tuned.model, &tuned.paths);
     let adapter = Adapter::between(mode, settings, &NAMES, model, model, paths);
     let adapter = adapter.unwrap();
@@ -402,7 +402,7 @@ fn adapters_round_trip() {
         let trained = train(model.clone(), &data, &config, evaluate, |_| ())
             .unwrap()
             .model;
-        let (mode, settings) = (&config.mode, &config.modes);
+        let (mode, settings) = (&config.mode, &config.settings.modes);
         let adapter = Adapter::between(mode, settings, &NAMES, &model, &trained, &paths);
         let adapter = adapter.unwrap();
         let targets = Names::Suffixes(targets.iter().map(|t| (*t).to_owned()).collect());

@@ -49,8 +49,8 @@ struct Outcome {
 /// Three epochs in small batches, with the class scores of an evaluation after each.
 fn trained(model: Encoder, data: &EncodedSet, mode: &str, savings: Savings) -> Outcome {
     let mut config = TrainConfig::new(mode.parse::<Mode>().unwrap(), 1e-2, 3, 0);
-    config.batch_size = 3;
-    config.savings = savings;
+    config.settings.batch_size = 3;
+    config.settings.savings = savings;
     trained_by(model, data, &config)
 }
 
@@ -59,7 +59,7 @@ static DEVICE: Mutex<()> = Mutex::new(());
 
 fn trained_by(model: Encoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
     let _alone = DEVICE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mode, savings) = (config.mode.clone(), config.savings);
+    let (mode, savings) = (config.mode.clone(), config.settings.savings);
     let layers = unchanged_layers(&model, &mode, savings).unwrap();
     let mut repeated = RepeatedPrediction::new(&data.encodings, 2, savings, layers);
     let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
@@ -125,9 +125,9 @@ fn layers_computed_anew_give_the_same_training() {
                     false => load(name).without_dropout(),
                 };
                 let mut config = TrainConfig::new(mode.parse::<Mode>().unwrap(), 1e-2, 3, 0);
-                config.batch_size = 3;
+                config.settings.batch_size = 3;
                 let kept = trained_by(model(), &data, &config);
-                config.checkpointing = true;
+                config.settings.checkpointing = true;
                 let difference = worst(&kept, &trained_by(model(), &data, &config));
                 assert!(difference < 2e-4, "{name} {mode} {dropout}: {difference}");
             }

@@ -12,7 +12,7 @@ use beft_modes::Mode;
 use beft_nn::{Padding, read_params};
 use beft_parity::Expected;
 use beft_train::{
-    Checkpoint, Event, Job, Metrics, TrainConfig, TrainError, Trained, train, train_together,
+    Checkpoint, Event, Job, Keep, Metrics, TrainConfig, TrainError, Trained, train, train_together,
 };
 use burn::tensor::Device;
 
@@ -24,16 +24,16 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn load(name: &str, seed: u64) -> Encoder {
+fn load(name: &str, seed: u32) -> Encoder {
     let dir = ModelDir::open(&fixture(name)).unwrap();
     let files = dir.tensors().unwrap();
-    Encoder::load(&dir, &files, 3, seed, &Device::flex())
+    Encoder::load(&dir, &files, 3, u64::from(seed), &Device::flex())
         .unwrap()
         .0
 }
 
 /// Inputs of different lengths, in another order for each seed, and other ones last.
-fn data(name: &str, seed: u64) -> EncodedSet {
+fn data(name: &str, seed: u32) -> EncodedSet {
     let expected = Expected::open(&fixture(name).join("expected.safetensors")).unwrap();
     let mut set = expected.batch(0).unwrap();
     let Targets::Classes(classes) = &mut set.targets else {
@@ -46,10 +46,10 @@ fn data(name: &str, seed: u64) -> EncodedSet {
     set
 }
 
-fn config(mode: &str, seed: u64, learning_rate: f64) -> TrainConfig {
+fn config(mode: &str, seed: u32, learning_rate: f64) -> TrainConfig {
     let mode: Mode = mode.parse().unwrap();
     let mut config = TrainConfig::new(mode, learning_rate, 3, seed);
-    config.batch_size = 2;
+    config.settings.batch_size = 2;
     config
 }
 
@@ -144,13 +144,14 @@ fn a_kept_prefix_serves_them_all() {
     let sets = [data("bert-tiny", 0), data("bert-tiny", 1)];
     for (modes, layers) in [(["v@2", "q@2"], 2), (["frozen", "k"], 3)] {
         for kept_memory in [u64::MAX, 0] {
-            let job = |index: usize| Job {
-                model: load("bert-tiny", 0).without_dropout(),
-                data: &sets[index / 2],
-                config: TrainConfig {
-                    kept_memory,
-                    ..config(modes[index % 2], index as u64, 1e-3)
-                },
+            let job = |index: usize| {
+                let mut config = config(modes[index % 2], index as u32, 1e-3);
+                config.settings.kept_memory = kept_memory;
+                Job {
+                    model: load("bert-tiny", 0).without_dropout(),
+                    data: &sets[index / 2],
+                    config,
+                }
             };
             let mut kept = None;
             let evaluate =
@@ -179,7 +180,7 @@ fn a_kept_prefix_serves_them_all() {
             );
             for (index, outcome) in outcomes.iter().enumerate() {
                 let mut job = job(index);
-                job.config.savings.reuse = false;
+                job.config.settings.savings.reuse = false;
                 let evaluate = |model: &Encoder| Ok::<_, TrainError>(metrics(model, &sets[0]));
                 let own = train(job.model, job.data, &job.config, evaluate, |_| ()).unwrap();
                 assert_same(outcome, &own, &format!("{modes:?} {index}"));
@@ -223,10 +224,10 @@ fn stopping_and_keeping_are_each_ones_own() {
     let set = data("bert-tiny", 0);
     let job = |(mode, patience): (&str, Option<usize>)| {
         let mut config = config(mode, 0, 1e-3);
-        config.epochs = 6;
-        config.selection.metric = "score".to_owned();
-        config.selection.keep_best = true;
-        config.selection.patience = patience;
+        config.settings.epochs = 6;
+        config.metric = "score".to_owned();
+        config.settings.keep = Keep::Best;
+        config.settings.patience = patience;
         Job {
             model: load("bert-tiny", 0),
             data: &set,
@@ -271,9 +272,10 @@ fn they_resume_together() {
         let cases = [("v", 1e-3), ("all", 1e38), ("q", 4e-3)];
         let job = |(mode, rate)| {
             let mut config = config(mode, 0, rate);
-            config.checkpoint = checkpoint.clone();
-            config.selection.keep_best = true;
-            config.selection.metric = "score".to_owned();
+            config.settings.checkpoint = checkpoint.clone();
+            config.identity = "three".to_owned();
+            config.settings.keep = Keep::Best;
+            config.metric = "score".to_owned();
             Job {
                 model: load("bert-tiny", 0),
                 data: &set,
@@ -285,7 +287,6 @@ fn they_resume_together() {
     let checkpoint = Checkpoint {
         path: folder.path().join("state"),
         resume: true,
-        identity: "three".to_owned(),
     };
     let whole = together(jobs(None));
     let mut epochs = 0;
@@ -344,6 +345,6 @@ fn what_cannot_run_together_is_refused() {
     assert!(refused(&other, config("full", 0, 1e-3)).contains("of biases"));
     assert!(refused(&shorter, super_config()).contains("equally many"));
     let mut longer = super_config();
-    longer.epochs = 4;
+    longer.settings.epochs = 4;
     assert!(refused(&other, longer).contains("equally many"));
 }

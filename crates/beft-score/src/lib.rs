@@ -12,7 +12,7 @@
 //! through [`Scores::from_values`].
 //!
 //! ```
-//! use beft_score::core::{BiasSite, BiasSnapshot, BiasTerm::{K, Q, V}};
+//! use beft_core::{BiasSite, BiasSnapshot, BiasTerm::{K, Q, V}};
 //! use beft_score::{Beft, Scorer};
 //!
 //! # fn main() -> Result<(), beft_score::ScoreError> {
@@ -39,7 +39,6 @@ mod scorer;
 mod scorers;
 mod scores;
 
-pub use beft_core as core;
 pub use note::Note;
 pub use scorer::{ScoreError, Scorer};
 pub use scorers::*;

@@ -1,42 +1,24 @@
-use std::path::PathBuf;
-
-use beft_modes::{Mode, ModeSettings};
-use beft_nn::Savings;
+use beft_modes::Mode;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
-/// How to train. [`TrainConfig::new`] gives the paper's protocol.
+use crate::TrainSettings;
+
+/// A training: what is trained, how, and what belongs to the model and the task.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
     /// What learns. The head always does.
     pub mode: Mode,
-    /// Learning rate, at the first step.
-    pub learning_rate: f64,
-    /// How it goes on.
+    /// How.
+    pub settings: TrainSettings,
+    /// How the learning rate changes.
     pub schedule: Schedule,
-    /// Passes over the data.
-    pub epochs: usize,
-    /// Examples per step; the last step of an epoch may have fewer.
-    pub batch_size: usize,
-    /// Examples of each training that are computed at a time, their gradients added up; `None` for all of a
-    /// step.
-    pub micro_batch: Option<usize>,
-    /// Whether of a forward pass only the layers' inputs are kept, and each layer is computed anew in the
-    /// backward pass (gradient checkpointing): less memory, more time, the same result.
-    pub checkpointing: bool,
-    /// Decides the order of examples and the dropout masks.
-    pub seed: u64,
+    /// The metric by which epochs are compared, larger is better.
+    pub metric: String,
     /// Gradients are scaled down to this norm over all trained parameters together.
     pub max_grad_norm: f32,
-    /// What is left out or done in a cheaper way; the result does not depend on it.
-    pub savings: Savings,
-    /// What unchanged layers give is kept in memory up to this many bytes, else in a temporary file.
-    pub kept_memory: u64,
-    /// The settings that belong to modes.
-    pub modes: ModeSettings,
-    /// Which epoch's model is kept, and when to stop early.
-    pub selection: Selection,
-    /// Where the state is written after each epoch, to be resumed from.
-    pub checkpoint: Option<Checkpoint>,
+    /// Everything that decides the run's result (model, data, settings), as text. A checkpoint with another
+    /// identity is refused ([`TrainError::OtherTraining`](crate::TrainError::OtherTraining)).
+    pub identity: String,
 }
 
 /// What becomes of the learning rate.
@@ -60,50 +42,16 @@ impl Schedule {
     }
 }
 
-/// Which epoch's model is kept, and when to stop early. By default the last one, never.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// The metric that decides, larger is better.
-    pub metric: String,
-    /// Keep the epoch that was best by the metric (the first of equals) instead of the last.
-    pub keep_best: bool,
-    /// Stop after this many epochs without a better one.
-    pub patience: Option<usize>,
-}
-
-/// A file that a training survives in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The file, replaced whole after each epoch.
-    pub path: PathBuf,
-    /// Go on from what the file holds, if it exists.
-    pub resume: bool,
-    /// Everything that decides the run's result (model, data, settings), as text. A file with another
-    /// identity is refused ([`TrainError::OtherTraining`](crate::TrainError::OtherTraining)).
-    pub identity: String,
-}
-
 impl TrainConfig {
-    /// The paper's protocol: batches of 16, clipping at 1.0; LoRA of rank 8 and alpha 16.
-    pub fn new(mode: impl Into<Mode>, learning_rate: f64, epochs: usize, seed: u64) -> Self {
+    /// A training in the paper's protocol: [`TrainSettings::new`], clipping at 1.0.
+    pub fn new(mode: impl Into<Mode>, learning_rate: f64, epochs: usize, seed: u32) -> Self {
         Self {
             mode: mode.into(),
-            learning_rate,
+            settings: TrainSettings::new(learning_rate, epochs, seed),
             schedule: Schedule::default(),
-            epochs,
-            batch_size: 16,
-            micro_batch: None,
-            checkpointing: false,
-            seed,
+            metric: String::new(),
             max_grad_norm: 1.0,
-            savings: Savings::default(),
-            kept_memory: 2 << 30,
-            modes: ModeSettings {
-                seed,
-                ..ModeSettings::default()
-            },
-            selection: Selection::default(),
-            checkpoint: None,
+            identity: String::new(),
         }
     }
 

@@ -23,11 +23,12 @@ mod recompute;
 mod run;
 mod select;
 mod sets;
+mod settings;
 mod state;
 mod step;
 
 pub use clip::clip_global_norm;
-pub use config::{Checkpoint, Schedule, Selection, TrainConfig};
+pub use config::{Schedule, TrainConfig};
 pub use error::{Failure, TrainError};
 pub use gradients::{fisher, gradient_norm, gradients_by_path};
 pub use joint::{Job, train, train_together};
@@ -35,3 +36,4 @@ pub use loss::batch_loss;
 pub use mask::GradMasks;
 pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, training_step};
 pub use select::{Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
+pub use settings::{Checkpoint, Keep, TrainSettings};

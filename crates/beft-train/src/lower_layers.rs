@@ -48,9 +48,9 @@ impl LowerLayers {
         config: &TrainConfig,
         on_keep: impl FnOnce(u64, bool),
     ) -> Result<Option<Self>, TrainError> {
-        let savings = config.savings;
+        let savings = config.settings.savings;
         let usable = savings.reuse && savings.padding == Padding::Packed && layers > 0;
-        if !usable || config.epochs < 2 || model.drops_below(layers) {
+        if !usable || config.settings.epochs < 2 || model.drops_below(layers) {
             return Ok(None);
         }
         Self::compute(model, data, layers, config, on_keep)
@@ -89,12 +89,12 @@ impl LowerLayers {
             }
             sets.push(Vec::new());
             for encodings in set.encodings.chunks(BATCH) {
-                let batch = Batch::new(encodings, config.savings, &device);
+                let batch = Batch::new(encodings, config.settings.savings, &device);
                 let chunk = model.hidden(&batch, layers);
                 if let Some(on_keep) = on_keep.take() {
                     width = chunk.dims()[1];
                     let bytes = (all_rows * width * 4) as u64;
-                    let in_file = bytes > config.kept_memory;
+                    let in_file = bytes > config.settings.kept_memory;
                     on_keep(bytes, in_file);
                     file = in_file.then(tempfile::tempfile).transpose()?;
                 }

@@ -97,9 +97,9 @@ pub fn training_step<M: SequenceClassifier>(
     let step = Step {
         parts: vec![Part { data, chosen }],
         seeds: vec![seed],
-        savings: config.savings,
-        micro_batch: config.micro_batch,
-        checkpointing: config.checkpointing,
+        savings: config.settings.savings,
+        micro_batch: config.settings.micro_batch,
+        checkpointing: config.settings.checkpointing,
         lower: None,
     };
     let (gradients, losses) = step
@@ -107,7 +107,7 @@ pub fn training_step<M: SequenceClassifier>(
         .unwrap_or_else(|_| unreachable!("nothing is kept"));
     let gradients = masks.apply(gradients, &model);
     let gradients = clip_global_norm(gradients, &model, config.max_grad_norm, 1);
-    let model = optimizer.step(config.learning_rate, model, gradients);
+    let model = optimizer.step(config.settings.learning_rate, model, gradients);
     (model, losses[0])
 }
 
@@ -116,10 +116,10 @@ pub(crate) fn check<M: SequenceClassifier>(
     data: &EncodedSet,
     config: &TrainConfig,
 ) -> Result<(), TrainError> {
-    if config.batch_size == 0 {
+    if config.settings.batch_size == 0 {
         return Err(TrainError::Config("the batch size must be at least 1"));
     }
-    if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
+    if !(config.settings.learning_rate.is_finite() && config.settings.learning_rate > 0.0) {
         return Err(TrainError::Config(
             "the learning rate must be positive and finite",
         ));
@@ -170,8 +170,8 @@ pub(crate) fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
 }
 
 pub(crate) fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
-    let without_better = epochs.len() + 1 - best_epoch(epochs, &config.selection.metric);
-    let patience = config.selection.patience;
+    let without_better = epochs.len() + 1 - best_epoch(epochs, &config.metric);
+    let patience = config.settings.patience;
     !epochs.is_empty() && patience.is_some_and(|patience| without_better > patience)
 }
 
@@ -229,9 +229,9 @@ mod tests {
         assert_eq!(best_epoch(&epochs(&[0.5, 0.7, 0.7, 0.6]), "accuracy"), 2);
         assert_eq!(best_epoch(&epochs(&[f64::NAN, 0.1]), "accuracy"), 1);
         let mut config = TrainConfig::new(beft_core::TermSet::all(), 1e-3, 9, 0);
-        config.selection.metric = "accuracy".to_owned();
+        config.metric = "accuracy".to_owned();
         assert!(!stops_early(&epochs(&[0.5, 0.4, 0.3]), &config));
-        config.selection.patience = Some(2);
+        config.settings.patience = Some(2);
         assert!(!stops_early(&epochs(&[]), &config));
         assert!(!stops_early(&epochs(&[0.5, 0.4]), &config));
         assert!(stops_early(&epochs(&[0.5, 0.4, 0.5]), &config));

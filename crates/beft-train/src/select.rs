@@ -58,7 +58,11 @@ pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize
 ///
 /// If a term set names a layer the model does not have, or a setting is out of range.
 pub fn prepare<M: BiasModel>(model: M, config: &TrainConfig) -> Result<Prepared<M>, TrainError> {
-    let touched = config.mode.touch(model, &config.modes)?;
+    let touched = config.mode.touch(
+        model,
+        &config.settings.modes,
+        u64::from(config.settings.seed),
+    )?;
     let moving = moving(&touched, config)?;
     let model = with_gradients(touched.model, moving);
     Ok(Prepared {
@@ -75,7 +79,7 @@ fn moving<M: BiasModel>(
     config: &TrainConfig,
 ) -> Result<Vec<ParamPath>, TermSetError> {
     match config.mode.terms() {
-        Some(terms) => moving_paths(&touched.model, terms, config.savings),
+        Some(terms) => moving_paths(&touched.model, terms, config.settings.savings),
         None => Ok(touched.paths.clone()),
     }
 }
@@ -121,7 +125,11 @@ pub(crate) fn prepare_together<M: BiasModel>(
                 "only trainings of biases can run together",
             ));
         }
-        let touched = config.mode.touch(model.clone(), &config.modes)?;
+        let touched = config.mode.touch(
+            model.clone(),
+            &config.settings.modes,
+            u64::from(config.settings.seed),
+        )?;
         of_each.push(moving(&touched, config)?);
         each.push((touched.paths, touched.trainable));
     }

@@ -87,10 +87,10 @@ impl State {
     }
 
     /// Writes the file whole or not at all.
-    pub(crate) fn save(self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+    pub(crate) fn save(self, checkpoint: &Checkpoint, identity: &str) -> Result<(), TrainError> {
         let fail = |reason| checkpoint.failed(reason);
         let header = Header {
-            identity: checkpoint.identity.clone(),
+            identity: identity.to_owned(),
             runs: self.runs,
             ids: self.ids,
         };
@@ -116,7 +116,10 @@ impl State {
     }
 
     /// Reads the file; `None` when there is none.
-    pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, TrainError> {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        identity: &str,
+    ) -> Result<Option<Self>, TrainError> {
         let fail = |reason| checkpoint.failed(reason);
         let file = match fs::read(&checkpoint.path) {
             Ok(file) => file,
@@ -134,10 +137,10 @@ impl State {
         let header: Header = header
             .and_then(|header| serde_json::from_str(header).ok())
             .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
-        if header.identity != checkpoint.identity {
+        if header.identity != identity {
             return Err(TrainError::OtherTraining {
                 path: checkpoint.path.clone(),
-                ours: checkpoint.identity.clone(),
+                ours: identity.to_owned(),
                 theirs: header.identity,
             });
         }

@@ -5,9 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use beft::{
-    Base, DataOptions, Error, RunEvent, RunOptions, TaskData, TuneOptions, parse_device, run,
-};
+use beft::{Base, DataOptions, Error, RunEvent, RunOptions, TaskData, parse_device, protocol, run};
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_score::ScorerKind;
@@ -35,7 +33,7 @@ fn main() -> Result<(), Error> {
         },
     )?;
     let mode = Mode::Biases(TermSet::all());
-    let mut tune = TuneOptions::for_task(&task, &mode, &base, seed);
+    let mut tune = protocol(&task, &mode, &base, seed);
     tune.epochs = number(0).map_or(tune.epochs, |epochs| epochs as usize);
     let options = RunOptions {
         tune,

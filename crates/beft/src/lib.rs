@@ -45,7 +45,7 @@ pub use run::{
 #[cfg(feature = "report")]
 pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps};
 pub use tune::{
-    Difference, Inputs, TrainingRecord, TuneJob, TuneOptions, TuneOutcome, check_mode,
-    check_output, finished_tune, model_digest, saved_folder, tune, tune_together,
+    Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
+    finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{Predicted, Tuned, open_tuned};

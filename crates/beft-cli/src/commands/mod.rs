@@ -19,12 +19,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, Settings, TaskData, TuneOptions, check_mode, check_output,
-    check_training_memory, find_task, parse_device, settings,
+    Base, DataOptions, Settings, TaskData, check_mode, check_output, check_training_memory,
+    find_task, parse_device, protocol, settings,
 };
 use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
+use beft_train::TrainSettings;
 
 use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs};
 use crate::output::{OutputFolder, lock_folder};
@@ -36,7 +37,7 @@ struct Setup {
     data: TaskData,
     /// The folder of the data.
     folder: PathBuf,
-    options: TuneOptions,
+    training: TrainSettings,
 }
 
 impl Setup {
@@ -46,7 +47,7 @@ impl Setup {
         settings(
             &self.base,
             &self.data,
-            &self.options,
+            &self.training,
             &data,
             &args.recipe.device,
         )
@@ -62,20 +63,17 @@ fn prepare_output(out: &Path, files: &[&str]) -> Result<OutputFolder> {
 }
 
 /// The task's protocol values for a mode, with the command line's on top.
-fn options(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TuneOptions {
-    let defaults = TuneOptions::for_task(task, mode, base, recipe.seed);
-    TuneOptions {
-        learning_rate: recipe.lr.unwrap_or(defaults.learning_rate),
-        epochs: recipe.epochs.map_or(defaults.epochs, |n| n as usize),
-        batch_size: recipe
-            .batch_size
-            .map_or(defaults.batch_size, |n| n as usize),
-        checkpointing: recipe.gradient_checkpointing,
-        micro_batch: recipe.micro_batch.map(|n| n as usize),
-        savings: recipe.without,
-        dropout: recipe.dropout == DropoutChoice::Config,
-        ..defaults
-    }
+fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> TrainSettings {
+    let mut settings = protocol(task, mode, base, recipe.seed);
+    let count = |given: Option<u32>, usual: usize| given.map_or(usual, |n| n as usize);
+    settings.learning_rate = recipe.lr.unwrap_or(settings.learning_rate);
+    settings.epochs = count(recipe.epochs, settings.epochs);
+    settings.batch_size = count(recipe.batch_size, settings.batch_size);
+    settings.checkpointing = recipe.gradient_checkpointing;
+    settings.micro_batch = recipe.micro_batch.map(|n| n as usize);
+    settings.savings = recipe.without;
+    settings.dropout = recipe.dropout == DropoutChoice::Config;
+    settings
 }
 
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
@@ -98,8 +96,8 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     };
     let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
-    let options = options(&task, mode, &base, &args.recipe);
-    if let Some(note) = check_training_memory(&base, &data, mode, &options)? {
+    let training = settings_of(&task, mode, &base, &args.recipe);
+    if let Some(note) = check_training_memory(&base, &data, mode, &training)? {
         progress.line(&format!(
             "warning: {note}: --micro-batch N with a small N, --gradient-checkpointing or a smaller --batch-size take less"
         ));
@@ -130,7 +128,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
         ));
     }
     Ok(Setup {
-        options,
+        training,
         base,
         data,
         folder,

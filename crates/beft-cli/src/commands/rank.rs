@@ -19,9 +19,9 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.config().num_layers())?;
     let scorers = &scorers(&setup.base, &args.scorers);
-    let (base, data, options) = (&setup.base, &setup.data, &setup.options);
+    let (base, data, training) = (&setup.base, &setup.data, &setup.training);
     progress.mode(mode.to_string());
-    let train = |mode: &Mode| beft::tune(base, data, mode, options, |event| progress.train(event));
+    let train = |mode: &Mode| beft::tune(base, data, mode, training, |event| progress.train(event));
     let trained = train_for(scorers, train, &args.terms)?;
     if let Some(outcome) = &trained {
         if let Some(warning) = outcome.warning(&data.outputs) {
@@ -32,7 +32,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
         }
     }
     let trained = trained.as_ref();
-    let ranking = beft::rank(base, data, &args.terms, scorers, trained, options, || {
+    let ranking = beft::rank(base, data, &args.terms, scorers, trained, training, || {
         progress.pulse("gradients of batch")
     })?;
     progress.finish();

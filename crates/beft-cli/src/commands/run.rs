@@ -1,12 +1,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft::{
-    Ranking, RunEvent, RunOptions, RunResults, TuneOptions, finished_run, modes_table,
-    ranking_table,
-};
+use beft::{Ranking, RunEvent, RunOptions, RunResults, finished_run, modes_table, ranking_table};
 use beft_core::TermSet;
 use beft_modes::Mode;
+use beft_train::Checkpoint;
 
 use super::{
     FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,
@@ -23,16 +21,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         base,
         data,
         folder,
-        options,
+        mut training,
     } = setup(&args.train, &Mode::Biases(TermSet::all()), &progress)?;
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
+    training.checkpoint = Some(Checkpoint {
+        path: state.clone(),
+        resume: args.resume,
+    });
     let options = RunOptions {
-        tune: TuneOptions {
-            checkpoint: Some(state.clone()),
-            resume: args.resume,
-            ..options
-        },
+        tune: training,
         scorers: scorers(&base, &args.scorers),
         candidates: args.terms.clone(),
         data: folder.display().to_string(),

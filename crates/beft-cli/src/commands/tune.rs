@@ -1,11 +1,12 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use beft::{ModeResult, TuneOptions, TuneResults, finished_tune, saved_folder, write_json};
+use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
 use beft_modes::Makes;
+use beft_train::{Checkpoint, Keep, TrainSettings};
 
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
-use crate::args::{Keep, TuneArgs};
+use crate::args::{KeepChoice, TuneArgs};
 use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
@@ -25,26 +26,31 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     }
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
-    let options = TuneOptions {
-        lora_rank: args.lora_rank as usize,
-        lora_alpha: args.lora_alpha,
-        random_entries: args.random_entries.map(|n| n as usize),
-        keep_best: args.keep == Keep::Best,
-        patience: args.patience.map(|n| n as usize),
-        checkpoint: Some(state.clone()),
-        resume: args.resume,
-        ..setup.options.clone()
+    let mut training = setup.training.clone();
+    training.modes.lora_rank = Some(args.lora_rank as usize);
+    training.modes.lora_alpha = Some(args.lora_alpha);
+    if let Some(entries) = args.random_entries {
+        training.modes.random_entries = Some(entries as usize);
+    }
+    training.keep = match args.keep {
+        KeepChoice::Last => Keep::Last,
+        KeepChoice::Best => Keep::Best,
     };
+    training.patience = args.patience.map(|n| n as usize);
+    training.checkpoint = Some(Checkpoint {
+        path: state.clone(),
+        resume: args.resume,
+    });
     if args.resume && !state.exists() {
-        let found = finished_tune(&setup.base, &setup.data, &args.terms, &options, &args.out)?;
+        let found = finished_tune(&setup.base, &setup.data, &args.terms, &training, &args.out)?;
         if let Some(results) = found {
             progress.line(FINISHED);
-            print_results(&results, &options, &saved_folder(&args.terms, &args.out));
+            print_results(&results, &training, &saved_folder(&args.terms, &args.out));
             return Ok(());
         }
     }
     progress.mode(args.terms.to_string());
-    let outcome = beft::tune(&setup.base, &setup.data, &args.terms, &options, |event| {
+    let outcome = beft::tune(&setup.base, &setup.data, &args.terms, &training, |event| {
         progress.train(event)
     })?;
     progress.finish();
@@ -64,7 +70,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     };
     write_json(&args.out.join("results.json"), &results)?;
     remove_state(&state);
-    print_results(&results, &options, &saved);
+    print_results(&results, &training, &saved);
     if let Some(note) = outcome.beyond_peft() {
         tell!("{note}");
     }
@@ -72,11 +78,11 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
 }
 
 /// What was reached, and where it is.
-fn print_results(results: &TuneResults, options: &TuneOptions, saved: &Path) {
+fn print_results(results: &TuneResults, training: &TrainSettings, saved: &Path) {
     for mode in &results.modes {
         let of = mode.epochs.len();
-        let stopped = of < options.epochs;
-        if options.keep_best || stopped {
+        let stopped = of < training.epochs;
+        if training.keep == Keep::Best || stopped {
             say!(
                 "Kept epoch {} of {of}{}",
                 mode.kept,

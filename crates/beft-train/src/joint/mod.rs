@@ -89,8 +89,17 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
     for (model, (data, config)) in models.iter().zip(&jobs) {
         check(model, data, config)?;
         let same = |other: &TrainConfig| {
-            let sizes = (other.batch_size, other.micro_batch, other.epochs);
-            (sizes, other.savings, other.schedule, other.checkpointing)
+            let sizes = (
+                other.settings.batch_size,
+                other.settings.micro_batch,
+                other.settings.epochs,
+            );
+            (
+                sizes,
+                other.settings.savings,
+                other.schedule,
+                other.settings.checkpointing,
+            )
         };
         if same(config) != same(shared) || data.len() != jobs[0].0.len() {
             let text = "trainings that run together need equally many examples, epochs and examples per step";
@@ -100,19 +109,19 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
     let parameters = models[0].num_params();
     let mut layers = models[0].num_layers();
     for (model, (_, config)) in models.iter().zip(&jobs) {
-        let unchanged = unchanged_layers(model, &config.mode, config.savings);
+        let unchanged = unchanged_layers(model, &config.mode, config.settings.savings);
         layers = layers.min(unchanged.map_err(TrainError::from)?);
     }
     let configs: Vec<&TrainConfig> = jobs.iter().map(|(_, config)| config).collect();
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
-    if let Some(checkpoint) = shared.checkpoint.as_ref().filter(|c| c.resume)
-        && let Some(state) = State::load(checkpoint)?
+    if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
+        && let Some(state) = State::load(checkpoint, &shared.identity)?
     {
         training.restore(&state, &configs)?;
     }
     let data: Vec<&EncodedSet> = jobs.iter().map(|(data, _)| *data).collect();
     let examples = data[0].len();
-    let steps = examples.div_ceil(shared.batch_size);
+    let steps = examples.div_ceil(shared.settings.batch_size);
     let done = training.runs.iter().map(|run| run.state.epochs.len()).max();
     let done = done.unwrap_or(0);
     for (index, run) in training.runs.iter().enumerate() {
@@ -122,7 +131,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
                 trainable: run.trainable,
                 parameters,
                 steps,
-                epochs: shared.epochs,
+                epochs: shared.settings.epochs,
                 done,
             },
         );
@@ -137,29 +146,31 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
         };
         on_event(0, event);
     })?;
-    for epoch in done + 1..=shared.epochs {
+    for epoch in done + 1..=shared.settings.epochs {
         if training.over() {
             break;
         }
         let orders: Vec<Vec<usize>> = configs
             .iter()
-            .map(|config| epoch_order(examples, config.seed, epoch))
+            .map(|config| epoch_order(examples, u64::from(config.settings.seed), epoch))
             .collect();
         let (mut totals, mut all) = (vec![0.0; jobs.len()], vec![0.0; jobs.len()]);
         for step in 1..=steps {
-            let first = (step - 1) * shared.batch_size;
-            let chosen = first..examples.min(first + shared.batch_size);
+            let first = (step - 1) * shared.settings.batch_size;
+            let chosen = first..examples.min(first + shared.settings.batch_size);
             let parts = data.iter().zip(&orders).map(|(data, order)| Part {
                 data,
                 chosen: &order[chosen.clone()],
             });
-            let seeds = configs.iter().map(|c| dropout_seed(c.seed, epoch, step));
+            let seeds = configs
+                .iter()
+                .map(|c| dropout_seed(u64::from(c.settings.seed), epoch, step));
             let of_step = Step {
                 parts: parts.collect(),
                 seeds: seeds.collect(),
-                savings: shared.savings,
-                micro_batch: shared.micro_batch,
-                checkpointing: shared.checkpointing,
+                savings: shared.settings.savings,
+                micro_batch: shared.settings.micro_batch,
+                checkpointing: shared.settings.checkpointing,
                 lower: lower.as_ref(),
             };
             let (gradients, losses) = of_step.gradients(&training.model)?;
@@ -170,7 +181,7 @@ pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
                 break;
             }
             let done = (epoch - 1) * steps + step - 1;
-            let share = shared.schedule.share(done, shared.epochs * steps);
+            let share = shared.schedule.share(done, shared.settings.epochs * steps);
             training.update(gradients, share, shared.max_grad_norm);
             for (index, loss) in losses.into_iter().enumerate() {
                 if training.runs[index].active {

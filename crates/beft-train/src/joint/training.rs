@@ -5,7 +5,7 @@ use crate::run::{EpochRecord, Trained, best_epoch, stops_early};
 use crate::select::PreparedTogether;
 use crate::sets::Sets;
 use crate::state::{RunState, State};
-use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
+use crate::{Failure, GradMasks, Keep, TrainConfig, TrainError, clip_global_norm};
 
 /// Several trainings under way, in the parameters of one model.
 pub(super) struct JointTraining<M> {
@@ -34,7 +34,10 @@ pub(super) struct Run<M> {
 
 impl<M: SequenceClassifier> JointTraining<M> {
     pub(super) fn new(prepared: PreparedTogether<M>, configs: &[&TrainConfig]) -> Self {
-        let rate = configs.iter().map(|c| c.learning_rate).fold(0.0, f64::max);
+        let rate = configs
+            .iter()
+            .map(|c| c.settings.learning_rate)
+            .fold(0.0, f64::max);
         let runs = prepared.each.into_iter().zip(configs);
         Self {
             good: prepared.model.clone(),
@@ -47,7 +50,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
                 .map(|((paths, trainable), config)| Run {
                     paths,
                     trainable,
-                    share: (config.learning_rate / rate) as f32,
+                    share: (config.settings.learning_rate / rate) as f32,
                     active: true,
                     state: RunState::default(),
                     best: None,
@@ -91,7 +94,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
     }
 
     pub(super) fn save(&self, config: &TrainConfig) -> Result<(), TrainError> {
-        let Some(checkpoint) = &config.checkpoint else {
+        let Some(checkpoint) = &config.settings.checkpoint else {
             return Ok(());
         };
         let best = self.runs.iter().any(|run| run.best.is_some()).then(|| {
@@ -111,7 +114,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
             runs,
         )
         .map_err(|reason| checkpoint.failed(reason))?
-        .save(checkpoint)
+        .save(checkpoint, &config.identity)
     }
 
     pub(super) fn restore(
@@ -119,7 +122,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
         state: &State,
         configs: &[&TrainConfig],
     ) -> Result<(), TrainError> {
-        let Some(checkpoint) = &configs[0].checkpoint else {
+        let Some(checkpoint) = &configs[0].settings.checkpoint else {
             return Ok(());
         };
         let fail = |reason| checkpoint.failed(reason);
@@ -140,7 +143,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
             run.state = state.clone();
             run.active = state.failure.is_none() && !stops_early(&state.epochs, configs[index]);
             if let Some(best) = best.as_ref().filter(|_| !state.epochs.is_empty()) {
-                let epoch = best_epoch(&state.epochs, &configs[index].selection.metric);
+                let epoch = best_epoch(&state.epochs, &configs[index].metric);
                 run.best = Some((epoch, self.sets.one(best, index)));
             }
         }
@@ -172,8 +175,11 @@ impl<M: SequenceClassifier> Run<M> {
     pub(super) fn add(&mut self, record: EpochRecord, model: M, config: &TrainConfig) {
         let epoch = record.epoch;
         self.state.epochs.push(record);
-        let selection = &config.selection;
-        if selection.keep_best && best_epoch(&self.state.epochs, &selection.metric) == epoch {
+        let best = match config.settings.keep {
+            Keep::Last => false,
+            Keep::Best => best_epoch(&self.state.epochs, &config.metric) == epoch,
+        };
+        if best {
             self.best = Some((epoch, model));
         }
         self.active = !stops_early(&self.state.epochs, config);

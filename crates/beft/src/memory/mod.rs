@@ -11,7 +11,9 @@ use beft_nn::Precision;
 
 pub use plan::{MemoryPlan, PlanOptions, plan_memory};
 
-use crate::{Base, Error, TaskData, TuneOptions};
+use beft_train::TrainSettings;
+
+use crate::{Base, Error, TaskData};
 
 /// What memory is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,19 +193,19 @@ pub fn check_training_memory(
     base: &Base,
     data: &TaskData,
     mode: &Mode,
-    options: &TuneOptions,
+    settings: &TrainSettings,
 ) -> Result<Option<MemoryWarning>, Error> {
     let Some(available) = available_memory().filter(|_| in_host_memory(base)) else {
         return Ok(None);
     };
-    check_fit(base, data, mode, options, available)
+    check_fit(base, data, mode, settings, available)
 }
 
 fn check_fit(
     base: &Base,
     data: &TaskData,
     mode: &Mode,
-    options: &TuneOptions,
+    settings: &TrainSettings,
     available: u64,
 ) -> Result<Option<MemoryWarning>, Error> {
     if mode.trains_all() {
@@ -213,11 +215,14 @@ fn check_fit(
             return Err(refuse(base, MemoryUse::FullFineTuning, needed, available));
         }
     }
-    let planned = base.config().plannable().filter(|_| !options.checkpointing);
+    let planned = base
+        .config()
+        .plannable()
+        .filter(|_| !settings.checkpointing);
     let (Some(config), Some(_)) = (planned, mode.terms()) else {
         return Ok(None);
     };
-    let at_once = options.micro_batch.unwrap_or(options.batch_size);
+    let at_once = settings.micro_batch.unwrap_or(settings.batch_size);
     let lengths = data.train.encodings.iter().map(|e| e.ids.len());
     let longest = lengths.max().unwrap_or(0).max(2);
     let plan = plan::plan(
@@ -301,7 +306,7 @@ mod tests {
         let task = crate::find_task(&name, "text").unwrap();
         let data = TaskData::load(&task, &data, &base, &Default::default()).unwrap();
         let fits = |mode: &Mode, available| {
-            let options = TuneOptions::for_task(&task, mode, &base, 0);
+            let options = crate::protocol(&task, mode, &base, 0);
             check_fit(&base, &data, mode, &options, available)
         };
         let weights = weights(&base);
@@ -328,14 +333,14 @@ mod tests {
         let task = crate::find_task(&name, "sst2").unwrap();
         let data = TaskData::load(&task, dir.path(), &base, &Default::default()).unwrap();
         let mode = Mode::Biases("v".parse().unwrap());
-        let options = TuneOptions::for_task(&task, &mode, &base, 0);
-        let note = |options: &TuneOptions, available| {
-            check_fit(&base, &data, &mode, options, available).unwrap()
+        let options = crate::protocol(&task, &mode, &base, 0);
+        let note = |settings: &TrainSettings, available| {
+            check_fit(&base, &data, &mode, settings, available).unwrap()
         };
         assert_eq!(note(&options, 1 << 40), None);
         let text = note(&options, 1 << 20).unwrap().to_string();
         assert!(text.contains("0.0 GB are available"), "{text}");
-        let anew = TuneOptions {
+        let anew = TrainSettings {
             checkpointing: true,
             ..options
         };

@@ -33,11 +33,11 @@ pub fn finished_run(
     out: &Path,
 ) -> Result<Option<RunResults>, Error> {
     let records = modes(base, options).into_iter().map(|mode| {
-        let options = options.tune.clone();
+        let settings = options.tune.clone();
         let job = TuneJob {
             data,
             mode,
-            options,
+            settings,
         };
         TrainingRecord::of(base, &job)
     });

@@ -19,7 +19,9 @@ pub use results::{EpochResult, ModeResult, RunResults, Settings, TuneResults, ra
 #[cfg(feature = "report")]
 pub use whole::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps};
 
-use crate::{Base, Error, TaskData, TuneOptions};
+use beft_train::TrainSettings;
+
+use crate::{Base, Error, TaskData};
 
 #[cfg(feature = "report")]
 fn names(scorers: &[ScorerKind]) -> Vec<String> {
@@ -31,7 +33,7 @@ fn names(scorers: &[ScorerKind]) -> Vec<String> {
 pub fn settings(
     base: &Base,
     data: &TaskData,
-    tune: &TuneOptions,
+    tune: &TrainSettings,
     folder: &str,
     device: &str,
 ) -> Settings {

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_score::{GradientScore, Needs, Scorer, ScorerKind, Scores};
-use beft_train::{fisher, gradient_norm};
+use beft_train::{TrainSettings, fisher, gradient_norm};
 
-use crate::{Base, Error, TaskData, TuneOptions, TuneOutcome};
+use crate::{Base, Error, TaskData, TuneOutcome};
 
 /// Importance scores of biases, by several scorers.
 #[derive(Clone, Debug)]
@@ -33,12 +33,12 @@ pub fn rank(
     terms: &TermSet,
     scorers: &[ScorerKind],
     trained: Option<&TuneOutcome>,
-    options: &TuneOptions,
+    settings: &TrainSettings,
     mut on_batch: impl FnMut(),
 ) -> Result<Ranking, Error> {
     let mut wanted = terms.sites(base.config().num_layers())?;
     wanted.retain(|site| base.config().terms().contains(&site.term));
-    let seed = u64::from(options.seed);
+    let seed = u64::from(settings.seed);
     let change = |scorer: &dyn Scorer| -> Result<Scores, Error> {
         let trained = trained.ok_or(Error::NeedsTraining(scorer.name()))?;
         let (before, after) = (
@@ -54,7 +54,7 @@ pub fn rank(
             Needs::Nothing(draw) => draw(&wanted, seed),
             Needs::Gradients(score) => {
                 let (model, _) = base.model(data.outputs.count(), seed)?;
-                let savings = options.savings;
+                let savings = settings.savings;
                 let found = match score {
                     GradientScore::Fisher => fisher(
                         model,
@@ -65,7 +65,7 @@ pub fn rank(
                         &mut on_batch,
                     )?,
                     GradientScore::Norm => {
-                        gradient_norm(model, &data.train, options.batch_size, seed, savings)?
+                        gradient_norm(model, &data.train, settings.batch_size, seed, savings)?
                     }
                 };
                 let wanted = found.into_iter().filter(|(site, _)| wanted.contains(site));

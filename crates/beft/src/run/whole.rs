@@ -6,19 +6,19 @@ use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_plot::heatmap_svg;
 use beft_score::ScorerKind;
-use beft_train::Event;
+use beft_train::{Event, TrainSettings};
 
 use super::{names, write};
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOptions, TuneOutcome, rank,
-    report_markdown, settings, tune, write_json,
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report_markdown,
+    settings, tune, write_json,
 };
 
 /// How to run the whole job.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// How each mode is tuned.
-    pub tune: TuneOptions,
+    pub tune: TrainSettings,
     /// The scores to rank by; BEFT's picks where it is among them, else the first.
     pub scorers: Vec<ScorerKind>,
     /// The terms to pick from and compare (the paper: q, k, v).
@@ -81,15 +81,11 @@ pub fn run(
             number,
             of,
         });
-        let tune_options = TuneOptions {
-            checkpoint: options
-                .tune
-                .checkpoint
-                .as_ref()
-                .map(|dir| dir.join(format!("{mode}.state"))),
-            ..options.tune.clone()
-        };
-        let outcome = tune(base, data, &mode, &tune_options, |event| {
+        let mut settings = options.tune.clone();
+        if let Some(checkpoint) = &mut settings.checkpoint {
+            checkpoint.path = checkpoint.path.join(format!("{mode}.state"));
+        }
+        let outcome = tune(base, data, &mode, &settings, |event| {
             on_event(RunEvent::Train(event))
         })?;
         if outcome.failure.is_some() {

@@ -161,10 +161,8 @@ mod tests {
             let text = explain(&found, "interrupted");
             assert!(text.contains("the interrupted training"), "{text}");
         }
-        let other = TrainingRecord {
-            lora_alpha: Some(32.0),
-            ..record()
-        };
+        let mut other = record();
+        other.settings.modes.lora_alpha = Some(32.0);
         assert_eq!(
             explain(&differences(&[other], &[record()]), "interrupted"),
             "lora_alpha is 32, the interrupted training has 16"

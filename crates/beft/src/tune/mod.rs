@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{check_model_target, save_model};
 use beft_core::{BiasSnapshot, Outputs};
-use beft_modes::{Adapter, Makes, Mode, ModeSettings};
-use beft_nn::{Savings, snapshot};
+use beft_modes::{Adapter, Makes, Mode};
+use beft_nn::snapshot;
 use beft_tasks::Task;
 use beft_train::{
-    Checkpoint, EpochRecord, Event, Failure, Job, Metrics, Selection, TrainConfig, TrainError,
-    Trained, train_together, unchanged_layers,
+    EpochRecord, Event, Failure, Job, Metrics, TrainConfig, TrainError, TrainSettings, Trained,
+    train_together, unchanged_layers,
 };
 use burn::module::Module;
 use serde_json::{Map, Value, json};
@@ -32,72 +32,15 @@ use crate::evaluate::{DevMetrics, DevPredictions};
 use crate::tuned::check_finite;
 use crate::{Base, Error, Model, TaskData};
 
-/// How to tune. [`TuneOptions::for_task`] gives the task's protocol values.
-#[derive(Clone, Debug)]
-pub struct TuneOptions {
-    /// Learning rate: constant for encoders, falling to 0 for decoders.
-    pub learning_rate: f64,
-    /// Passes over the training subset.
-    pub epochs: usize,
-    /// Examples per step.
-    pub batch_size: usize,
-    /// Examples that are computed at a time; `None` for all of a step.
-    pub micro_batch: Option<usize>,
-    /// Whether activations are computed anew in the backward pass instead of being kept.
-    pub checkpointing: bool,
-    /// Decides the head, the order of examples, dropout and random masks.
-    pub seed: u32,
-    /// What is left out or done in a cheaper way; the result does not depend on it.
-    pub savings: Savings,
-    /// Whether values are dropped in training, as the model's config says.
-    pub dropout: bool,
-    /// Rank of LoRA's update.
-    pub lora_rank: usize,
-    /// LoRA's update is scaled by `alpha / rank`.
-    pub lora_alpha: f64,
-    /// Entries that the mode `random` trains; `None` for the paper's number.
-    pub random_entries: Option<usize>,
-    /// Keep the best epoch by the task's main metric instead of the last.
-    pub keep_best: bool,
-    /// Stop after this many epochs without a better one.
-    pub patience: Option<usize>,
-    /// File in which the training survives.
-    pub checkpoint: Option<PathBuf>,
-    /// Go on from that file, if it exists.
-    pub resume: bool,
-}
-
-impl TuneOptions {
-    /// The protocol's values for a task and a mode.
-    pub fn for_task(task: &Task, mode: &Mode, base: &Base, seed: u32) -> Self {
-        Self {
-            learning_rate: mode.learning_rate().unwrap_or(task.defaults.learning_rate),
-            epochs: task.epochs_for(base.config().protocol_column()),
-            batch_size: task.defaults.batch_size,
-            micro_batch: None,
-            checkpointing: false,
-            seed,
-            savings: Savings::default(),
-            dropout: true,
-            lora_rank: 8,
-            lora_alpha: 16.0,
-            random_entries: None,
-            keep_best: false,
-            patience: None,
-            checkpoint: None,
-            resume: false,
-        }
-    }
-
-    /// The settings that belong to modes.
-    fn modes(&self, base: &Base) -> ModeSettings {
-        ModeSettings {
-            lora_rank: self.lora_rank,
-            lora_alpha: self.lora_alpha,
-            random_entries: self.random_entries.or(base.config().random_entries()),
-            seed: self.seed.into(),
-        }
-    }
+/// The protocol's settings for a task and a mode.
+pub fn protocol(task: &Task, mode: &Mode, base: &Base, seed: u32) -> TrainSettings {
+    let config = base.config();
+    let learning_rate = mode.learning_rate().unwrap_or(task.defaults.learning_rate);
+    let epochs = task.epochs_for(config.protocol_column());
+    let mut settings = TrainSettings::new(learning_rate, epochs, seed);
+    settings.batch_size = task.defaults.batch_size;
+    settings.modes.random_entries = config.random_entries();
+    settings
 }
 
 /// What tuning one mode gave.
@@ -233,13 +176,13 @@ pub fn tune(
     base: &Base,
     data: &TaskData,
     mode: &Mode,
-    options: &TuneOptions,
+    settings: &TrainSettings,
     mut on_event: impl FnMut(Event<'_>),
 ) -> Result<TuneOutcome, Error> {
     let job = TuneJob {
         data,
         mode: mode.clone(),
-        options: options.clone(),
+        settings: settings.clone(),
     };
     let mut outcomes = tune_together(base, &[job], |_, event| on_event(event))?;
     Ok(outcomes.pop().unwrap_or_else(|| unreachable!("one job")))
@@ -253,7 +196,7 @@ pub struct TuneJob<'a> {
     /// What is trained.
     pub mode: Mode,
     /// How.
-    pub options: TuneOptions,
+    pub settings: TrainSettings,
 }
 
 /// Tunes several sets of biases over one frozen backbone, in one pass
@@ -277,28 +220,28 @@ pub fn tune_together(
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();
     let mut dev_of = Vec::new();
     for job in jobs {
-        let (data, options) = (job.data, &job.options);
-        let (model, _) = base.model(data.outputs.count(), u64::from(options.seed))?;
+        let (data, settings) = (job.data, &job.settings);
+        let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
         check_mode(base, &data.task, &job.mode)?;
         let model = match (job.mode.prefix_tokens(), model) {
             (tokens @ 1.., Model::Decoder(model)) => {
-                Model::Decoder(model.with_prefix(tokens, u64::from(options.seed)))
+                Model::Decoder(model.with_prefix(tokens, u64::from(settings.seed)))
             }
             (_, model) => model,
         };
-        let model = match options.dropout {
+        let model = match settings.dropout {
             true => model,
             false => model.without_dropout(),
         };
         let unchanged =
-            unchanged_layers(&model, &job.mode, options.savings).map_err(TrainError::from)?;
+            unchanged_layers(&model, &job.mode, settings.savings).map_err(TrainError::from)?;
         let known = devs
             .iter()
             .position(|dev| dev.serves(&data.task, &data.dev, unchanged));
         dev_of.push(known.unwrap_or(devs.len()));
         if known.is_none() {
             let (task, dev) = (&data.task, &data.dev);
-            devs.push(DevMetrics::new(task, dev, options.savings, unchanged));
+            devs.push(DevMetrics::new(task, dev, settings.savings, unchanged));
         }
         trainings.push(Job {
             model: model.clone(),
@@ -372,32 +315,14 @@ fn asked(
 
 impl TuneJob<'_> {
     fn config(&self, base: &Base, identity: String) -> TrainConfig {
-        let options = &self.options;
         let metric = self.data.task.metrics.first().map_or("", |m| m.name());
-        let seed = u64::from(options.seed);
+        let (rate, epochs) = (self.settings.learning_rate, self.settings.epochs);
         TrainConfig {
-            batch_size: options.batch_size,
-            micro_batch: options.micro_batch,
-            checkpointing: options.checkpointing,
+            settings: self.settings.clone(),
             schedule: base.config().schedule(),
-            savings: options.savings,
-            modes: options.modes(base),
-            selection: Selection {
-                metric: metric.to_owned(),
-                keep_best: options.keep_best,
-                patience: options.patience,
-            },
-            checkpoint: options.checkpoint.as_ref().map(|path| Checkpoint {
-                path: path.clone(),
-                resume: options.resume,
-                identity,
-            }),
-            ..TrainConfig::new(
-                self.mode.clone(),
-                options.learning_rate,
-                options.epochs,
-                seed,
-            )
+            metric: metric.to_owned(),
+            identity,
+            ..TrainConfig::new(self.mode.clone(), rate, epochs, self.settings.seed)
         }
     }
 }
@@ -411,9 +336,15 @@ fn outcome(
 ) -> TuneOutcome {
     let model = trained.model;
     let facts = facts(&record, job.data);
-    let settings = job.options.modes(base);
     let (names, paths) = (model.names(), &trained.paths);
-    let adapter = Adapter::between(&job.mode, &settings, names, untrained, &model, paths);
+    let adapter = Adapter::between(
+        &job.mode,
+        &job.settings.modes,
+        names,
+        untrained,
+        &model,
+        paths,
+    );
     let adapter = adapter.map(|mut adapter| {
         adapter.causal_lm = model.generator().is_some();
         let (name, revision) = base.dir().repository();

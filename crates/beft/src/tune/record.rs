@@ -4,14 +4,14 @@ use std::fs;
 
 use beft_checkpoint::TOKENIZER_FILES;
 use beft_device::backend_of;
-use beft_modes::{Mode, ModeSettings};
-use beft_nn::{Padding, Savings};
+use beft_modes::Mode;
 use beft_tasks::Task;
+use beft_train::TrainSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{Base, Error, Objective, TuneJob, TuneOptions};
+use crate::{Base, Error, Objective, TuneJob};
 
 /// Everything that a training's result follows from, to the last bit. Two trainings with equal records
 /// give the same model.
@@ -44,33 +44,12 @@ pub struct TrainingRecord {
     pub device: String,
     /// What the frozen weight matrices are kept in.
     pub precision: String,
-    /// Learning rate.
-    pub learning_rate: f64,
-    /// Passes over the training examples.
-    pub epochs: usize,
-    /// Examples per step.
-    pub batch_size: usize,
-    /// Examples that are computed at a time; `None` for all of a step.
-    pub micro_batch: Option<usize>,
-    /// Seed.
-    pub seed: u32,
-    /// Whether values are dropped as the model's config says.
-    pub dropout: bool,
-    /// Savings that are left out: without them a result differs in its rounding.
-    pub without: Vec<String>,
-    /// Rank of LoRA's update; `None` where none is trained.
-    pub lora_rank: Option<usize>,
-    /// LoRA's alpha; `None` where none is trained.
-    pub lora_alpha: Option<f64>,
-    /// Entries that the mode `random` trains; `None` for as many as there are biases, and in other modes.
-    pub random_entries: Option<usize>,
-    /// Which epoch is kept: `last` or `best`.
-    pub keep: String,
-    /// Epochs without a better one after which training stops.
-    pub patience: Option<usize>,
+    /// How it was trained.
+    #[serde(flatten)]
+    pub settings: TrainSettings,
 }
 
-/// What decides a training beside its [`TuneOptions`].
+/// What decides a training beside its settings.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The model.
@@ -93,32 +72,7 @@ pub struct Inputs<'a> {
 
 impl TrainingRecord {
     /// The record of a training in a mode.
-    pub fn new(inputs: Inputs<'_>, mode: &Mode, options: &TuneOptions) -> Self {
-        // No `..`: a new option is either in the record or named here as one that changes no result.
-        let &TuneOptions {
-            learning_rate,
-            epochs,
-            batch_size,
-            micro_batch,
-            seed,
-            savings,
-            dropout,
-            lora_rank,
-            lora_alpha,
-            random_entries,
-            keep_best,
-            patience,
-            // What is computed anew has the same bits.
-            checkpointing: _,
-            checkpoint: _,
-            resume: _,
-        } = options;
-        let own = mode.recorded(&ModeSettings {
-            lora_rank,
-            lora_alpha,
-            random_entries: random_entries.or(inputs.base.config().random_entries()),
-            seed: seed.into(),
-        });
+    pub fn new(inputs: Inputs<'_>, mode: &Mode, settings: &TrainSettings) -> Self {
         Self {
             beft_version: env!("CARGO_PKG_VERSION").to_owned(),
             model: inputs.model,
@@ -132,19 +86,7 @@ impl TrainingRecord {
             max_length: inputs.base.max_length(),
             device: inputs.device,
             precision: inputs.precision,
-            learning_rate,
-            epochs,
-            batch_size,
-            // A part that is no smaller than the whole is the whole.
-            micro_batch: micro_batch.filter(|size| *size < batch_size),
-            seed,
-            dropout,
-            without: left_out(savings),
-            lora_rank: own.lora_rank,
-            lora_alpha: own.lora_alpha,
-            random_entries: own.random_entries,
-            keep: if keep_best { "best" } else { "last" }.to_owned(),
-            patience,
+            settings: settings.identity(mode),
         }
     }
 
@@ -163,7 +105,7 @@ impl TrainingRecord {
                 .to_owned(),
             precision: base.precision().to_string(),
         };
-        Ok(Self::new(inputs, &job.mode, &job.options))
+        Ok(Self::new(inputs, &job.mode, &job.settings))
     }
 
     pub(crate) fn fields(&self) -> Map<String, Value> {
@@ -195,17 +137,6 @@ impl TrainingRecord {
         });
         facts
     }
-}
-
-/// Names of the savings that are left out.
-fn left_out(savings: Savings) -> Vec<String> {
-    let names = Savings::NAMES.into_iter();
-    let off = names.filter(|name| savings.without(name) == Some(savings));
-    let mut off: Vec<String> = off.map(str::to_owned).collect();
-    if let Padding::To(length) = savings.padding {
-        off.push(format!("padding-to-{length}"));
-    }
-    off
 }
 
 /// Files beside the weights that decide what a model makes of a text.
@@ -241,6 +172,10 @@ fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use beft_modes::ModeSettings;
+    use beft_nn::{Padding, Savings};
+    use beft_train::Keep;
+
     use super::*;
 
     /// A training of LoRA.
@@ -258,18 +193,14 @@ pub(crate) mod tests {
             max_length: 128,
             device: "flex".to_owned(),
             precision: "f32".to_owned(),
-            learning_rate: 4e-4,
-            epochs: 2,
-            batch_size: 16,
-            micro_batch: None,
-            seed: 0,
-            dropout: true,
-            without: Vec::new(),
-            lora_rank: Some(8),
-            lora_alpha: Some(16.0),
-            random_entries: None,
-            keep: "last".to_owned(),
-            patience: None,
+            settings: TrainSettings {
+                modes: ModeSettings {
+                    lora_rank: Some(8),
+                    lora_alpha: Some(16.0),
+                    random_entries: None,
+                },
+                ..TrainSettings::new(4e-4, 2, 0)
+            },
         }
     }
 
@@ -294,26 +225,17 @@ pub(crate) mod tests {
             "lora_alpha",
         ];
         assert_eq!(usual, expected);
-        let other = TrainingRecord {
+        let mut other = TrainingRecord {
             precision: "bf16".to_owned(),
-            micro_batch: Some(2),
-            dropout: false,
-            without: vec!["packing".to_owned()],
-            keep: "best".to_owned(),
-            patience: Some(1),
-            random_entries: Some(1),
             objective: Objective::Text,
             ..record()
         };
+        other.settings.micro_batch = Some(2);
+        other.settings.dropout = false;
+        other.settings.savings = Savings::none(Padding::Longest);
+        other.settings.keep = Keep::Best;
+        other.settings.patience = Some(1);
+        other.settings.modes.random_entries = Some(1);
         assert_eq!(names(&other).len(), usual.len() + 8);
-    }
-
-    #[test]
-    fn savings_that_are_left_out_have_names() {
-        assert!(left_out(Savings::default()).is_empty());
-        let none = Savings::none(Padding::Longest);
-        assert_eq!(left_out(none), Savings::NAMES);
-        let fixed = Savings::from(Padding::To(64));
-        assert_eq!(left_out(fixed), ["padding-to-64"]);
     }
 }

@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use beft_modes::Mode;
-use beft_train::TrainError;
+use beft_train::{TrainError, TrainSettings};
 use serde::de::DeserializeOwned;
 
 use super::check_same;
-use crate::{
-    Base, Error, TaskData, TrainingRecord, TuneJob, TuneOptions, TuneResults, saved_folder,
-};
+use crate::{Base, Error, TaskData, TrainingRecord, TuneJob, TuneResults, saved_folder};
 
 /// The identity of trainings in their checkpoint.
 pub(crate) fn identity(records: &[TrainingRecord]) -> String {
@@ -76,13 +74,13 @@ pub fn finished_tune(
     base: &Base,
     data: &TaskData,
     mode: &Mode,
-    options: &TuneOptions,
+    settings: &TrainSettings,
     out: &Path,
 ) -> Result<Option<TuneResults>, Error> {
     let job = TuneJob {
         data,
         mode: mode.clone(),
-        options: options.clone(),
+        settings: settings.clone(),
     };
     let record = TrainingRecord::of(base, &job)?;
     let found = find_finished(&out.join("results.json"), &[record])?;
