@@ -87,7 +87,7 @@ fn main() {
 fn models_are_used_on_a_backend_of_the_users_choice() {
     let printed = run(
         "uses-models",
-        "beft-checkpoint = { path = \"CRATES/beft-checkpoint\" }\nbeft-core = { path = \"CRATES/beft-core\" }\nbeft-nn = { path = \"CRATES/beft-nn\" }\nbeft-decoder = { path = \"CRATES/beft-decoder\" }\nbeft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"=0.22.1\", default-features = false, features = [\"std\", \"autodiff\", \"optim\", \"flex\", \"rayon\", \"simd\", \"x86-v4\"] }",
+        "beft-checkpoint = { path = \"CRATES/beft-checkpoint\" }\nbeft-core = { path = \"CRATES/beft-core\" }\nbeft-nn = { path = \"CRATES/beft-nn\" }\nbeft-decoder = { path = \"CRATES/beft-decoder\" }\nbeft-encoder = { path = \"CRATES/beft-encoder\" }\nbeft-train = { path = \"CRATES/beft-train\" }\nburn = { version = \"0.22.1\", default-features = false, features = [\"std\", \"autodiff\", \"optim\", \"flex\", \"rayon\", \"simd\", \"x86-v4\"] }",
         r#"
 use beft_nn::Precision;
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};

@@ -6,6 +6,7 @@ use crate::TensorProblem;
 /// A checkpoint, tokenizer or adapter that cannot be used. The text names the file and says what
 /// to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// A file of the folder is missing.
     #[error("{} is missing: a model folder needs {needed}", .path.display())]

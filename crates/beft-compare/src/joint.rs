@@ -7,11 +7,11 @@ use burn::tensor::Device;
 use crate::{CompareError, Trial};
 use beft::Base;
 
-/// Divides trials into joint_trials: trials of one pass train together over one backbone
-/// ([`tune_together`](crate::tune_together)). Numbers of `trials`, at most `most` in a pass.
+/// Groups trials that train together over one backbone ([`tune_together`](beft::tune_together)), at most `most`
+/// of them in a group. Returns their numbers in `trials`.
 ///
-/// Biases that leave the same layers as they are go together: nothing is recorded below for them,
-/// and without dropout what is below is computed once. Other modes have a pass of their own.
+/// Biases that leave the same layers unchanged train together: nothing is recorded below those layers, and
+/// without dropout they are computed once. A trial of another mode trains alone.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
         let sites = terms.sites(layers)?;
         let still = ignores_key_bias && sites.iter().all(|site| site.term == BiasTerm::K);
         let lowest = sites.first().filter(|_| !still).map_or(layers, |s| s.layer);
-        // What trials of one pass may differ in.
+        // Trials that train together may differ in these alone.
         let shared = Trial {
             mode: String::new(),
             seed: 0,
@@ -57,15 +57,15 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
         }
     }
     let most = most.max(1);
-    let mut joint_trials = Vec::new();
+    let mut joint = Vec::new();
     for (_, group) in groups {
         // As equal in size as can be.
         let count = group.len().div_ceil(most);
         let size = group.len().div_ceil(count);
-        joint_trials.extend(group.chunks(size).map(<[usize]>::to_vec));
+        joint.extend(group.chunks(size).map(<[usize]>::to_vec));
     }
-    joint_trials.extend(alone);
-    Ok(joint_trials)
+    joint.extend(alone);
+    Ok(joint)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ struct Source {
     data: String,
 }
 
-/// Cells that are trained together, with their names in the journal.
+/// Trials that train together, with their names in the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JointTrials {
     /// Name and settings of each.
@@ -153,25 +153,25 @@ impl Journal {
         Ok(write_json(&self.result_path(key), result)?)
     }
 
-    /// Forgets the state of a pass.
-    pub fn forget(&self, pass: &JointTrials) {
+    /// Removes the state of trials that have finished.
+    pub fn forget(&self, joint: &JointTrials) {
         // What cannot be removed harms nothing.
-        let _ = fs::remove_file(self.state_path(pass));
+        let _ = fs::remove_file(self.state_path(joint));
     }
 
-    /// Where a pass survives an interruption.
-    pub fn state_path(&self, pass: &JointTrials) -> PathBuf {
-        self.dir.join(format!("{}.state", pass.key()))
+    /// The file that trials survive an interruption in.
+    pub fn state_path(&self, joint: &JointTrials) -> PathBuf {
+        self.dir.join(format!("{}.state", joint.key()))
     }
 
-    /// Where the trials of a pass that is under way are kept, for its process.
+    /// Writes trials to a file, for the process that trains them.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn write_joint(&self, pass: &JointTrials) -> Result<PathBuf, CompareError> {
-        let path = self.dir.join(format!("{}.pass", pass.key()));
-        let text = serde_json::to_vec(pass).unwrap_or_default();
+    pub fn write_joint(&self, joint: &JointTrials) -> Result<PathBuf, CompareError> {
+        let path = self.dir.join(format!("{}.pass", joint.key()));
+        let text = serde_json::to_vec(joint).unwrap_or_default();
         write_atomic(&path, &text).map_err(|source| Error::Write {
             path: path.clone(),
             source,

@@ -62,7 +62,7 @@ impl Trial {
     }
 }
 
-/// What a trial gave.
+/// The result of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialResult {
     /// The trial.
@@ -113,10 +113,9 @@ impl Sample {
     }
 }
 
-/// Trains trials in one pass and evaluates them; they differ in mode, seed, learning rate and scorers
-/// alone, and more than one only if all train biases ([`joint_trials`](crate::joint_trials)). `state` is
-/// the file in which they survive an interruption. `on_event` hears the number of the trial that an
-/// event is about.
+/// Trains trials together and evaluates each. They differ in mode, seed, learning rate and scorers alone; several
+/// must all train biases ([`joint_trials`](crate::joint_trials) groups them so). `state` is the file in which they
+/// survive an interruption. `on_event` gets the number of the trial that an event is about.
 ///
 /// # Errors
 ///
@@ -176,7 +175,7 @@ pub fn run_trials(
         .collect()
 }
 
-/// What a training gave: its dev examples' scores, and where all biases were trained every scorer's
+/// The result of a training: predictions of its dev examples, and where all biases were trained, every scorer's
 /// ranking.
 fn result(
     trial: &Trial,

@@ -17,6 +17,7 @@ pub type BiasPair<'a> = (BiasSite, &'a [f32], &'a [f32]);
 
 /// Two snapshots that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SnapshotError {
     /// A site is in one snapshot only.
     #[error(

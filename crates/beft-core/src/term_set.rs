@@ -35,6 +35,7 @@ enum Layers {
 
 /// A term set that cannot be read, or that does not fit the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TermSetError {
     /// A name that is no bias term.
     #[error(transparent)]

@@ -29,5 +29,5 @@ pub use generate::GenerateOptions;
 pub use generation::GenerationSettings;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;
-pub use prefix::KeyValuePrefix;
+pub use prefix::{KeyValuePrefix, PrefixError};
 pub use rotary::{RotaryConfig, Scaling};

@@ -61,22 +61,34 @@ impl DecoderForCausalLM {
     }
 }
 
+/// A prefix of a model of another shape: layers, key heads and values of each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the prefix is of {} layers with {} heads and {} values, the model has {}, {} and {}",
+    .prefix.0, .prefix.1, .prefix.2, .model.0, .model.1, .model.2
+)]
+pub struct PrefixError {
+    prefix: (usize, usize, usize),
+    model: (usize, usize, usize),
+}
+
 impl DecoderForCausalLM {
     /// The same model with this prefix.
     ///
     /// # Errors
     ///
     /// When it is of a model of another shape.
-    pub fn with_prefix_values(mut self, prefix: &PrefixValues) -> Result<Self, String> {
+    pub fn with_prefix_values(mut self, prefix: &PrefixValues) -> Result<Self, PrefixError> {
         let device = self.decoder.tokens.val().device();
         let layers = self.decoder.layers.len();
         let heads = self.decoder.layers[0].key_value_heads();
         let [_, width] = self.decoder.layers[0].key.dims();
-        if (prefix.layers, prefix.heads, prefix.width) != (layers, heads, width) {
-            return Err(format!(
-                "the prefix is of {} layers with {} heads and {} values, the model has {layers}, {heads} and {width}",
-                prefix.layers, prefix.heads, prefix.width
-            ));
+        let found = (prefix.layers, prefix.heads, prefix.width);
+        if found != (layers, heads, width) {
+            return Err(PrefixError {
+                prefix: found,
+                model: (layers, heads, width),
+            });
         }
         let row = 2 * layers * width;
         for (index, layer) in self.decoder.layers.iter_mut().enumerate() {

@@ -125,6 +125,7 @@ pub fn supported_dtypes(device: &Device) -> Vec<&'static str> {
 
 /// A device string that names nothing this program can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The first word is no backend.
     #[error("unknown device `{name}`: a device is {}, some with a number (`cuda:0`, `tch:cuda:0`)", BACKENDS.map(|b| b.name).join(", "))]

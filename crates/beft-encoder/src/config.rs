@@ -115,6 +115,37 @@ mod defaults {
     }
 }
 
+/// An input that a model cannot be given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// A token that the model does not know.
+    #[error("token id {id} is not among the {rows} tokens of the model (vocab_size)")]
+    Token {
+        /// The token.
+        id: u32,
+        /// Number of tokens that it knows.
+        rows: usize,
+    },
+    /// A pair of texts for a model without a second segment.
+    #[error(
+        "a pair of texts needs two segments, and the model knows {segments} (type_vocab_size in config.json): join \
+         the texts to one, or take a model that was trained on pairs"
+    )]
+    Segments {
+        /// Number of segments that it knows.
+        segments: usize,
+    },
+    /// An input that is too long.
+    #[error("it has {tokens} tokens, and the model takes {most} (max_position_embeddings)")]
+    Length {
+        /// Its number of tokens.
+        tokens: usize,
+        /// How many the model takes.
+        most: usize,
+    },
+}
+
 impl EncoderConfig {
     /// The shape of `bert-base-cased`.
     pub fn base_cased() -> Self {
@@ -178,16 +209,10 @@ impl EncoderConfig {
     /// # Errors
     ///
     /// What is out of the model's range: a token, a segment (of a pair, where the model knows one), the length.
-    pub fn prepare(&self, encoding: &mut Encoding) -> Result<(), String> {
-        if let Some(id) = encoding
-            .ids
-            .iter()
-            .find(|id| **id as usize >= self.vocab_size)
-        {
-            return Err(format!(
-                "token id {id} is not among the {} tokens of the model (vocab_size)",
-                self.vocab_size
-            ));
+    pub fn prepare(&self, encoding: &mut Encoding) -> Result<(), InputError> {
+        let rows = self.vocab_size;
+        if let Some(id) = encoding.ids.iter().find(|id| **id as usize >= rows) {
+            return Err(InputError::Token { id: *id, rows });
         }
         let segments = match self.architecture.family {
             Family::Bert => self.type_vocab_size,
@@ -199,17 +224,13 @@ impl EncoderConfig {
             .iter()
             .any(|segment| *segment as usize >= segments)
         {
-            return Err(format!(
-                "a pair of texts needs two segments, and the model knows {segments} (type_vocab_size in config.json): \
-                 join the texts to one, or take a model that was trained on pairs"
-            ));
+            return Err(InputError::Segments { segments });
         }
         if encoding.len() > self.max_tokens() {
-            return Err(format!(
-                "it has {} tokens, and the model takes {} (max_position_embeddings)",
-                encoding.len(),
-                self.max_tokens()
-            ));
+            return Err(InputError::Length {
+                tokens: encoding.len(),
+                most: self.max_tokens(),
+            });
         }
         let padding = match self.architecture.family {
             Family::Bert => None,
@@ -355,14 +376,12 @@ mod tests {
         bert.prepare(&mut pair).unwrap();
         assert!(pair.positions.is_empty());
         bert.type_vocab_size = 1;
-        let error = bert.prepare(&mut pair).unwrap_err();
-        assert!(error.contains("type_vocab_size"), "{error}");
-        let error = bert.prepare(&mut encoding(&[28996], &[0])).unwrap_err();
-        assert!(error.contains("28996"), "{error}");
-        let error = bert
-            .prepare(&mut encoding(&[1; 513], &[0; 513]))
-            .unwrap_err();
-        assert!(error.contains("512"), "{error}");
+        let refused = |input: &mut Encoding| bert.prepare(input).unwrap_err();
+        assert_eq!(refused(&mut pair), InputError::Segments { segments: 1 });
+        let unknown = refused(&mut encoding(&[28996], &[0])).to_string();
+        assert!(unknown.contains("28996"), "{unknown}");
+        let long = refused(&mut encoding(&[1; 513], &[0; 513])).to_string();
+        assert!(long.contains("512"), "{long}");
 
         let roberta = EncoderConfig {
             architecture: &ROBERTA,

@@ -19,5 +19,5 @@ mod masked_lm;
 pub use architectures::{Architecture, BERT_NAMES, Family, MASKED_LM_NAMES, ROBERTA_NAMES};
 pub use backbone::EncoderModel;
 pub use classifier::EncoderForSequenceClassification;
-pub use config::EncoderConfig;
+pub use config::{EncoderConfig, InputError};
 pub use masked_lm::EncoderForMaskedLm;

@@ -16,6 +16,7 @@ pub struct FolderLock {
 
 /// A folder that cannot be locked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// Another process writes to it.
     #[error(

@@ -1,7 +1,7 @@
 use beft_nn::BiasModel;
 
 use crate::mode::only_decoders;
-use crate::{Makes, Misfit, ModeError, ModeSettings, ModelKind, Touching, TrainingMode, Written};
+use crate::{Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touching, TrainingMode, Written};
 
 /// How a decoder that is not trained is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ impl TrainingMode for Asked {
         Makes::Nothing
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         only_decoders(model)?;
         if self.calibrated && model.generates {
             return Err(Misfit::Refused(

@@ -10,7 +10,7 @@ use crate::peft::{
     FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, check_vector,
 };
 use crate::{
-    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelKind, Touched, Touching,
+    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touched, Touching,
     TrainedParams, TrainingMode, Written,
 };
 
@@ -30,7 +30,7 @@ impl TrainingMode for TermSet {
         Makes::Adapter(collect)
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.decoder && self.is_frozen() {
             return Err(Misfit::Refused(
                 "a decoder has no head that would learn; `beft eval --model` says what it can as it is",

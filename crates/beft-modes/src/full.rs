@@ -1,7 +1,7 @@
 use beft_nn::{BiasModel, param_shapes};
 
 use crate::mode::only_encoders;
-use crate::{Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
+use crate::{Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching, TrainingMode};
 
 /// Full fine-tuning: every parameter learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ impl TrainingMode for Full {
         Makes::Model
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         only_encoders(model)
     }
 

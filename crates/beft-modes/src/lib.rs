@@ -32,7 +32,7 @@ pub use full::Full;
 pub use lora::{Lora, LoraUpdates};
 pub use lora_factors::LoraFactors;
 pub use mode::{
-    Entries, Makes, Misfit, ModeError, ModelKind, Touched, Touching, TrainingMode, Written,
+    Entries, Makes, Misfit, ModeError, ModelTraits, Touched, Touching, TrainingMode, Written,
 };
 pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES, Names, Targets};
 pub use prefix::Prefix;

@@ -13,8 +13,8 @@ use crate::peft::{
     check_vector, pattern_value,
 };
 use crate::{
-    Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelKind, Touched,
-    Touching, TrainedParams, TrainingMode, Written,
+    Adapter, AdapterKind, LoraFactors, Makes, Misfit, ModeError, ModeSettings, ModelTraits,
+    Touched, Touching, TrainedParams, TrainingMode, Written,
 };
 
 /// LoRA on the projections of these terms, of q, k and v; not empty.
@@ -50,7 +50,7 @@ impl TrainingMode for Lora {
         Makes::Adapter(collect)
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.fused {
             return Err(Misfit::Refused(
                 "GPT-2 keeps query, key and value as one matrix, which has no LoRA of its parts",

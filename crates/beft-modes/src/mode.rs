@@ -15,7 +15,7 @@ pub trait TrainingMode {
     /// # Errors
     ///
     /// What is in the way.
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit>;
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit>;
 
     /// The model with everything that the mode adds, and what of its parameters the mode trains, the head
     /// included.
@@ -90,7 +90,7 @@ pub enum Makes {
 
 /// What decides whether a mode suits a model.
 #[derive(Clone, Copy, Debug)]
-pub struct ModelKind {
+pub struct ModelTraits {
     /// Whether it is a decoder; else it is an encoder.
     pub decoder: bool,
     /// Whether query, key and value are one matrix.
@@ -119,13 +119,13 @@ impl From<TermSetError> for Misfit {
 }
 
 /// Refuses a mode that is for encoders alone.
-pub(crate) fn only_encoders(model: &ModelKind) -> Result<(), Misfit> {
+pub(crate) fn only_encoders(model: &ModelTraits) -> Result<(), Misfit> {
     let refused = Misfit::Refused("decoders are tuned by biases, LoRA or a prefix");
     if model.decoder { Err(refused) } else { Ok(()) }
 }
 
 /// Refuses a mode that is for decoders alone.
-pub(crate) fn only_decoders(model: &ModelKind) -> Result<(), Misfit> {
+pub(crate) fn only_decoders(model: &ModelTraits) -> Result<(), Misfit> {
     let refused = Misfit::Refused("it is a mode of decoders, and the model is an encoder");
     if model.decoder { Ok(()) } else { Err(refused) }
 }
@@ -182,6 +182,7 @@ pub(crate) fn head_paths<M: BiasModel>(model: &M) -> Vec<ParamPath> {
 
 /// A mode that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModeError {
     /// `lora-` followed by anything but letters of q, k, v.
     #[error("cannot read `{0}`: write lora-q, lora-k, lora-v, or several as lora-qv")]

@@ -6,8 +6,8 @@ use crate::apply::NewValues;
 use crate::mode::only_decoders;
 use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader};
 use crate::{
-    Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainedParams,
-    TrainingMode,
+    Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching,
+    TrainedParams, TrainingMode,
 };
 
 /// Prefix tuning: keys and values in front of every input of a decoder learn.
@@ -22,7 +22,7 @@ impl TrainingMode for Prefix {
         Makes::Adapter(collect)
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         only_decoders(model)
     }
 

@@ -5,7 +5,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mode::{head_paths, only_encoders};
-use crate::{Entries, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
+use crate::{Entries, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching, TrainingMode};
 
 /// A random mask over all parameters (the paper's random-uniform baseline).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl TrainingMode for Random {
         Makes::Model
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         only_encoders(model)
     }
 

@@ -3,7 +3,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::mode::only_encoders;
-use crate::{Entries, Makes, Misfit, ModeSettings, ModelKind, Touched, Touching, TrainingMode};
+use crate::{Entries, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching, TrainingMode};
 
 /// A random row or column of each weight matrix of the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ impl TrainingMode for RandomLines {
         Makes::Model
     }
 
-    fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
+    fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         only_encoders(model)
     }
 

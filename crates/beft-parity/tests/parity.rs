@@ -16,8 +16,11 @@ fn devices() -> Vec<NamedDevice> {
         .filter_map(|backend| backend.devices()?.into_iter().next())
         .collect();
     let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
-    for always in ["flex", "ndarray"] {
-        assert!(names.contains(&always), "{names:?}");
+    for (name, built) in [
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+    ] {
+        assert_eq!(names.contains(&name), built, "{names:?}");
     }
     devices
 }

@@ -20,6 +20,7 @@ pub trait Scorer {
 
 /// Snapshots that cannot be scored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScoreError {
     /// The snapshots do not fit each other, or hold values that are not finite.
     #[error(transparent)]

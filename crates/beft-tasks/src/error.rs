@@ -7,6 +7,7 @@ use crate::{Metric, Place, Split};
 
 /// Data that cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// Neither a file nor a folder.
     #[error("{}: no such file or folder: check the spelling and the current folder", .path.display())]

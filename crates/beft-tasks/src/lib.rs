@@ -58,7 +58,7 @@ pub use prompt::{
     Candidates, Form, PromptExample, PromptKind, PromptSet, PromptTask, Template, TemplateError,
 };
 pub use records::InputFormat;
-pub use regime::{ModelKind, Regime, Regimes, UnknownRegime};
+pub use regime::{ProtocolColumn, Regime, Regimes, UnknownRegime};
 pub use split::Split;
 pub use task::{
     ClassLabel, Defaults, Hub, LabelTarget, LabelledTask, Task, TaskError, TaskInfo, TaskKind,

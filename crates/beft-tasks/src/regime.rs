@@ -74,7 +74,7 @@ impl Regimes {
 
 /// The kinds of model for which the protocol trains for different numbers of epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ModelKind {
+pub enum ProtocolColumn {
     /// BERT of base size or smaller, and anything else.
     Base,
     /// BERT of large size.

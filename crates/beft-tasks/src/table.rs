@@ -296,7 +296,7 @@ pub(crate) fn owned(names: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ModelKind, Regime, Split, Task, TaskKind};
+    use crate::{ProtocolColumn, Regime, Split, Task, TaskKind};
 
     #[test]
     fn every_row_is_found_and_sound() {
@@ -370,9 +370,13 @@ mod tests {
                 (16, Some(128))
             );
             assert_eq!(task.defaults.train_size, Some(sizes[0]), "{title}");
-            assert_eq!(task.epochs_for(ModelKind::Base), epochs[0], "{title}");
-            assert_eq!(task.epochs_for(ModelKind::Large), epochs[1], "{title}");
-            assert_eq!(task.epochs_for(ModelKind::Roberta), epochs[1], "{title}");
+            assert_eq!(task.epochs_for(ProtocolColumn::Base), epochs[0], "{title}");
+            assert_eq!(task.epochs_for(ProtocolColumn::Large), epochs[1], "{title}");
+            assert_eq!(
+                task.epochs_for(ProtocolColumn::Roberta),
+                epochs[1],
+                "{title}"
+            );
             for (regime, size) in Regime::ALL.into_iter().zip(sizes) {
                 assert_eq!(task.regime_size(regime).unwrap_or(0), size, "{title}");
             }

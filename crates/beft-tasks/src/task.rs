@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use beft_core::{Metric, OutputKind};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
+use crate::{DataError, PromptTask, ProtocolColumn, Regime, Regimes, Split, TextColumns};
 
 /// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,11 +186,11 @@ pub struct Hub {
 pub struct Defaults {
     /// Learning rate of the bias terms and the head.
     pub learning_rate: f64,
-    /// Passes over the training examples for [`ModelKind::Base`].
+    /// Passes over the training examples for [`ProtocolColumn::Base`].
     pub epochs: usize,
-    /// The same for [`ModelKind::Large`]; `None` for no other number.
+    /// The same for [`ProtocolColumn::Large`]; `None` for no other number.
     pub epochs_large: Option<usize>,
-    /// The same for [`ModelKind::Roberta`]; `None` for no other number.
+    /// The same for [`ProtocolColumn::Roberta`]; `None` for no other number.
     pub epochs_roberta: Option<usize>,
     /// Number of training examples; `None` for the whole file.
     pub train_size: Option<usize>,
@@ -208,6 +208,7 @@ impl Default for Defaults {
 
 /// A task that is not to be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TaskError {
     /// A name that is no task.
     #[error(
@@ -393,11 +394,11 @@ impl Task {
 
 impl TaskInfo {
     /// The default number of epochs for a kind of model.
-    pub fn epochs_for(&self, kind: ModelKind) -> usize {
+    pub fn epochs_for(&self, kind: ProtocolColumn) -> usize {
         let other = match kind {
-            ModelKind::Base => None,
-            ModelKind::Large => self.defaults.epochs_large,
-            ModelKind::Roberta => self.defaults.epochs_roberta,
+            ProtocolColumn::Base => None,
+            ProtocolColumn::Large => self.defaults.epochs_large,
+            ProtocolColumn::Roberta => self.defaults.epochs_roberta,
         };
         other.unwrap_or(self.defaults.epochs)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use beft_tasks::Task;
 use beft_tasks::{
-    Label, LabelledTask, Metric, ModelKind, PromptTask, Regime, Split, TaskKind, TextColumns,
+    Label, LabelledTask, Metric, PromptTask, ProtocolColumn, Regime, Split, TaskKind, TextColumns,
 };
 
 /// The example in the documentation.
@@ -51,8 +51,8 @@ fn the_documented_file_is_a_task() {
     assert_eq!(task.metrics, [Metric::Accuracy, Metric::F1]);
     assert_eq!(task.files[&Split::Dev], "held-out.csv");
     assert_eq!(task.regime_size(Regime::Medium).unwrap(), 500);
-    assert_eq!(task.epochs_for(ModelKind::Base), 16);
-    assert_eq!(task.epochs_for(ModelKind::Roberta), 30);
+    assert_eq!(task.epochs_for(ProtocolColumn::Base), 16);
+    assert_eq!(task.epochs_for(ProtocolColumn::Roberta), 30);
     assert_eq!(task.defaults.train_size, Some(100));
     assert_eq!(
         Task::from(task.clone()).hub_file(Split::Dev).unwrap(),

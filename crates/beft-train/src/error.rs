@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Training that cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The term set does not fit the model.
     #[error(transparent)]

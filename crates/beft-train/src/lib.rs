@@ -11,29 +11,22 @@
 //!
 //! [`core`] and [`nn`] are re-exported, so that a program needs this crate and a model's alone.
 
-mod clip;
 mod config;
 mod error;
+mod gradient_scores;
 mod gradients;
 mod joint;
-mod loss;
-mod lower_layers;
-mod mask;
-mod recompute;
 mod run;
 mod select;
-mod sets;
 mod settings;
-mod state;
 mod step;
 
-pub use clip::clip_global_norm;
 pub use config::{Schedule, TrainConfig};
 pub use error::{Failure, TrainError};
-pub use gradients::{fisher, gradient_norm, gradients_by_path};
+pub use gradient_scores::{fisher, gradient_norm};
+pub use gradients::gradients_by_path;
 pub use joint::{Job, train, train_together};
-pub use loss::batch_loss;
-pub use mask::GradMasks;
 pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, training_step};
-pub use select::{Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
+pub use select::{GradMasks, Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
 pub use settings::{Checkpoint, Keep, TrainSettings};
+pub use step::{batch_loss, clip_global_norm};

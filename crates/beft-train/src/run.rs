@@ -8,8 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::loss::Part;
-use crate::step::Step;
+use crate::step::{Part, Step};
 use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
 
 /// Metric values by name.

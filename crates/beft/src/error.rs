@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
 use beft_core::{SnapshotError, TermSetError};
+use beft_decoder::PrefixError;
 use beft_device::DeviceError;
+use beft_encoder::InputError;
 use beft_hub::HubError;
 use beft_modes::Mode;
 use beft_nn::Precision;
@@ -135,14 +137,14 @@ pub enum Error {
     #[error("the device does not support the precision {0}")]
     Precision(Precision),
     /// An input that the model cannot take.
-    #[error("{model}: input {input}: {reason}")]
+    #[error("{model}: input {input}: {source}")]
     Input {
         /// The model.
         model: String,
         /// Its number, from 0.
         input: usize,
         /// What is wrong.
-        reason: String,
+        source: InputError,
     },
     /// Of two splits one has pairs of texts.
     #[error("of {} and {} one has pairs of texts, the other single texts", .train.display(), .dev.display())]
@@ -399,8 +401,8 @@ pub enum AdapterProblem {
         missing: Vec<String>,
     },
     /// A prefix that does not fit.
-    #[error("{0}")]
-    Prefix(String),
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
     /// A prefix for an encoder.
     #[error("prefix tuning of an encoder is not implemented")]
     EncoderPrefix,

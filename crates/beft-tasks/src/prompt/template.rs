@@ -33,6 +33,7 @@ enum Part {
 
 /// A text that is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TemplateError {
     /// A brace that opens and never closes.
     #[error("`{{` opens behind `{before}` and never closes: close it, or write `{{{{` for a brace")]

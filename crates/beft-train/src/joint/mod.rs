@@ -1,17 +1,16 @@
 //! Joint training: several trainings whose steps are computed as one, over one frozen backbone.
 
+mod state;
 mod training;
 
 use beft_core::EncodedSet;
 use beft_nn::SequenceClassifier;
 
+use self::state::State;
 use self::training::JointTraining;
-use crate::loss::Part;
-use crate::lower_layers::LowerLayers;
 use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};
 use crate::select::prepare_together;
-use crate::state::State;
-use crate::step::Step;
+use crate::step::{LowerLayers, Part, Step};
 use crate::{Failure, TrainConfig, TrainError, unchanged_layers};
 
 /// Trains what `config.mode` says, and the head.

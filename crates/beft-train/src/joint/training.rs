@@ -1,10 +1,9 @@
 use beft_nn::{ParamPath, SequenceClassifier};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
+use super::state::{RunState, State};
 use crate::run::{EpochRecord, Trained, best_epoch, stops_early};
-use crate::select::PreparedTogether;
-use crate::sets::Sets;
-use crate::state::{RunState, State};
+use crate::select::{PreparedTogether, Sets};
 use crate::{Failure, GradMasks, Keep, TrainConfig, TrainError, clip_global_norm};
 
 /// Several trainings under way, in the parameters of one model.

@@ -3,9 +3,9 @@
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
 use beft_core::{BiasTerm, Encoding, Outputs};
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
-use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, Family};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, Family, InputError};
 use beft_nn::Precision;
-use beft_tasks::{LabelledTask, ModelKind, PromptTask, Task, TaskError};
+use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task, TaskError};
 use beft_train::Schedule;
 use burn::tensor::Device;
 
@@ -147,12 +147,12 @@ impl ModelConfig {
     }
 
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
-    pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelKind {
+    pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
         let (decoder, fused) = match self {
             Self::Encoder(_) => (false, false),
             Self::Decoder(config) => (true, config.architecture.fuses_projections()),
         };
-        beft_modes::ModelKind {
+        beft_modes::ModelTraits {
             decoder,
             fused,
             generates,
@@ -170,14 +170,14 @@ impl ModelConfig {
     }
 
     /// Which of the protocol's columns of default settings it belongs to.
-    pub fn protocol_column(&self) -> ModelKind {
+    pub fn protocol_column(&self) -> ProtocolColumn {
         match self {
             Self::Encoder(config) => match config.architecture.family {
-                Family::Roberta => ModelKind::Roberta,
-                Family::Bert if config.hidden_size >= 1024 => ModelKind::Large,
-                Family::Bert => ModelKind::Base,
+                Family::Roberta => ProtocolColumn::Roberta,
+                Family::Bert if config.hidden_size >= 1024 => ProtocolColumn::Large,
+                Family::Bert => ProtocolColumn::Base,
             },
-            Self::Decoder(_) => ModelKind::Base,
+            Self::Decoder(_) => ProtocolColumn::Base,
         }
     }
 
@@ -238,7 +238,7 @@ impl ModelConfig {
     }
 
     /// Checks and completes an input.
-    pub(crate) fn prepare(&self, encoding: &mut Encoding) -> Result<(), String> {
+    pub(crate) fn prepare(&self, encoding: &mut Encoding) -> Result<(), InputError> {
         match self {
             Self::Encoder(config) => config.prepare(encoding),
             Self::Decoder(_) => Ok(()),

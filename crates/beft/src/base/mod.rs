@@ -237,10 +237,10 @@ impl Base {
         let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
         for (input, encoding) in encodings.iter_mut().enumerate() {
             let prepared = self.config.prepare(encoding);
-            prepared.map_err(|reason| Error::Input {
+            prepared.map_err(|source| Error::Input {
                 model: self.name().to_owned(),
                 input,
-                reason,
+                source,
             })?;
         }
         Ok(Encoded {

@@ -91,7 +91,7 @@ fn open_adapter(
     let model = match (adapter.prefix(), model) {
         (Some(prefix), Model::Decoder(model)) => {
             let with_prefix = model.with_prefix_values(prefix);
-            Model::Decoder(with_prefix.map_err(|reason| fail(AdapterProblem::Prefix(reason)))?)
+            Model::Decoder(with_prefix.map_err(|e| fail(e.into()))?)
         }
         (Some(_), Model::Encoder(_)) => {
             return Err(fail(AdapterProblem::EncoderPrefix));

@@ -1,3 +1,8 @@
+//! Models made ready for training: what learns, and which of its gradients are used.
+
+mod mask;
+mod sets;
+
 use std::collections::{BTreeMap, HashMap};
 
 use beft_core::{TermSet, TermSetError};
@@ -7,8 +12,10 @@ use beft_nn::{
 };
 use burn::module::{Module, ParamGroup};
 
-use crate::sets::Sets;
-use crate::{GradMasks, TrainConfig, TrainError};
+pub use mask::GradMasks;
+pub(crate) use sets::Sets;
+
+use crate::{TrainConfig, TrainError};
 
 /// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
 #[derive(Debug)]

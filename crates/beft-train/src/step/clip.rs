@@ -2,8 +2,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::gradients::map_gradients;
-use crate::sets::by_set;
+use crate::gradients::{by_set, map_gradients};
 
 /// Scales all gradients of a module down together, so that their joint Euclidean norm is at most
 /// `max_norm`, as `torch.nn.utils.clip_grad_norm_` does: `g * min(1, max_norm / (norm + 1e-6))`.

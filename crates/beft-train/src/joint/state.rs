@@ -12,7 +12,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::sets::Sets;
+use crate::select::Sets;
 use crate::{Checkpoint, EpochRecord, Failure, TrainError};
 
 /// What a training has come to after some epochs.

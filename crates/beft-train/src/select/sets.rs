@@ -7,6 +7,8 @@ use beft_nn::{NewParam, ParamData, ParamPath, map_views, read_params, view_param
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::gradients::by_set;
+
 /// Which parameters are shared out among how many trainings.
 #[derive(Clone, Debug)]
 pub(crate) struct Sets {
@@ -102,10 +104,4 @@ impl Sets {
             Some(NewParam::Computed(part.flatten(0, 1), param.shape()))
         })
     }
-}
-
-/// `[sets, values of each]`
-pub(crate) fn by_set(tensor: Tensor<1>, sets: usize) -> Tensor<2> {
-    let each = tensor.dims()[0] / sets;
-    tensor.reshape([sets, each])
 }

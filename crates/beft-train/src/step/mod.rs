@@ -1,12 +1,24 @@
+//! One optimizer step: losses and gradients of a batch.
+
+mod clip;
+mod loss;
+mod lower_layers;
+mod recompute;
+
+pub use clip::clip_global_norm;
+pub use loss::batch_loss;
+
 use beft_nn::{DeviceTraits, Savings, SequenceClassifier, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
+pub(crate) use loss::Part;
+pub(crate) use lower_layers::LowerLayers;
+
 use crate::TrainError;
-use crate::loss::{Part, batch, loss_sums};
-use crate::lower_layers::LowerLayers;
-use crate::recompute::Recomputed;
 use crate::select::learns;
+use loss::{batch, loss_sums};
+use recompute::Recomputed;
 
 /// The examples of one step, and how they are computed.
 pub(crate) struct Step<'a> {

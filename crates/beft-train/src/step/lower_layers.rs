@@ -7,7 +7,7 @@ use beft_core::EncodedSet;
 use beft_nn::{Batch, Padding, SequenceClassifier};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::loss::Part;
+use super::Part;
 use crate::{TrainConfig, TrainError};
 
 /// A cache of what the lowest layers make of every training example: training does not change them, and
