@@ -9,8 +9,8 @@ use beft_train::Event;
 
 use super::{names, write};
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOptions, TuneOutcome, rank,
-    report_markdown, settings, tune, write_json,
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOptions, TuneOutcome, rank, report,
+    settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -148,7 +148,10 @@ pub fn run(
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;
-    write(&out.join("report.md"), report_markdown(&results, &ranking))?;
+    write(
+        &out.join("report.md"),
+        report(&results, &ranking).to_markdown(),
+    )?;
     write_json(&out.join("results.json"), &results)?;
     Ok(RunOutcome {
         results,
