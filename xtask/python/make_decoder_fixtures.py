@@ -2,7 +2,7 @@
 
 Run from the repository root (torch 2.9, transformers 5.24):
 
-    python xtask/python/make_decoder_fixtures.py --out crates/beft-parity/fixtures
+    python xtask/python/make_decoder_fixtures.py --out crates/beft-fixtures/models
 
 Every folder gets `model.safetensors`, `config.json`, `tokenizer.json`, the inputs in `cases.json`
 and what the model gives for them in `expected.safetensors`. Everything is seeded: a second run on
@@ -250,7 +250,7 @@ def write_fixture(spec: Model, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("crates/beft-parity/fixtures"), help="model fixtures")
+    parser.add_argument("--out", type=Path, default=Path("crates/beft-fixtures/models"), help="model fixtures")
     parser.add_argument("--only", nargs="*", default=[spec.name for spec in MODELS], help="names of models")
     args = parser.parse_args()
     torch.set_num_threads(1)

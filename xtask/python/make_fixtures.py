@@ -2,7 +2,7 @@
 
 Run from the repository root (torch 2.9, transformers 5.23, peft 0.21, scikit-learn, scipy):
 
-    python xtask/python/make_fixtures.py --out crates/beft-parity/fixtures
+    python xtask/python/make_fixtures.py --out crates/beft-fixtures/models
 
 Everything is seeded: a second run on the same machine writes the same bytes.
 """
@@ -291,7 +291,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("crates/beft-parity/fixtures"), help="model fixtures")
+    parser.add_argument("--out", type=Path, default=Path("crates/beft-fixtures/models"), help="model fixtures")
     parser.add_argument("--crates", type=Path, default=Path("crates"), help="where beft-tasks and beft-eval are")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -125,7 +125,7 @@ fn run(task: Task) -> Result<()> {
         Task::Bench { what } => bench::run(&root, what.as_ref()),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => {
-            let out = ["--out", "crates/beft-parity/fixtures"];
+            let out = ["--out", "crates/beft-fixtures/models"];
             python::script(&root, "make_fixtures.py", &out)?;
             python::script(&root, "make_decoder_fixtures.py", &out)?;
             for script in [

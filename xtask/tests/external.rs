@@ -118,15 +118,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 "#
         .replace(
             "FIXTURE",
-            &root()
-                .join("crates/beft-parity/fixtures/bert-tiny")
+            &beft_fixtures::model("bert-tiny")
                 .display()
                 .to_string(),
         )
         .replace(
             "DECODER",
-            &root()
-                .join("crates/beft-parity/fixtures/opt-tiny")
+            &beft_fixtures::model("opt-tiny")
                 .display()
                 .to_string(),
         )

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail};
+use beft::table::{Align, Block, Cell, Document, Table};
 use beft_files::FolderLock;
+use comfy_table::CellAlignment;
 
 /// Prints a line to standard output, as `println!` does. A failure does not panic: [`finish`] reports
 /// it.
@@ -159,56 +161,34 @@ pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
     prepare_folder(parent, &[])
 }
 
-/// Prints a Markdown table to standard output. Its columns are aligned, numbers to the right.
-pub(crate) fn print_table(table: &str) {
-    let rows: Vec<Vec<String>> = table
-        .lines()
-        .filter(|line| !line.starts_with("|-"))
-        .map(|line| {
-            line.trim_matches('|')
-                .split('|')
-                .map(|c| c.trim().replace(['`', '*'], ""))
-                .collect()
-        })
-        .collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| {
-        rows.iter()
-            .filter_map(|r| r.get(c))
-            .map(|t| t.chars().count())
-            .max()
-    };
-    let number =
-        |text: &String| text.starts_with(|c: char| c.is_ascii_digit() || "-+=".contains(c));
-    let numeric = |c: usize| rows.iter().skip(1).filter_map(|r| r.get(c)).any(number);
-    for row in &rows {
-        let cells: Vec<String> = (0..columns)
-            .map(|c| {
-                let text = row.get(c).map_or("", String::as_str);
-                let width = width(c).unwrap_or(0);
-                if numeric(c) {
-                    format!("{text:>width$}")
-                } else {
-                    format!("{text:<width$}")
-                }
-            })
-            .collect();
-        say!("  {}", cells.join("  ").trim_end());
+/// Prints a table to standard output, in aligned columns.
+pub(crate) fn print_table(table: &Table) {
+    let mut out = comfy_table::Table::new();
+    out.load_preset(comfy_table::presets::NOTHING);
+    if table.columns.iter().any(|(name, _)| !name.is_empty()) {
+        out.set_header(table.columns.iter().map(|(name, _)| name));
     }
+    for row in &table.rows {
+        out.add_row(row.iter().map(Cell::to_plain));
+    }
+    for (column, (_, align)) in out.column_iter_mut().zip(&table.columns) {
+        column.set_padding((2, 0));
+        column.set_cell_alignment(match align {
+            Align::Left => CellAlignment::Left,
+            Align::Right | Align::Numbers => CellAlignment::Right,
+        });
+    }
+    say!("{}", out.trim_fmt());
 }
 
-/// Prints Markdown to standard output. The columns of its tables are aligned.
-pub(crate) fn print_markdown(text: &str) {
-    let mut table = String::new();
-    for line in text.lines().chain([""]) {
-        if line.starts_with('|') {
-            table.push_str(line);
-            table.push('\n');
-            continue;
+/// Prints a document to standard output.
+pub(crate) fn print_document(document: &Document) {
+    for block in &document.blocks {
+        match block {
+            Block::Heading(_, text) | Block::Paragraph(text) => say!("{text}"),
+            Block::Table(table) => print_table(table),
+            Block::List(items) => items.iter().for_each(|item| say!("- {item}")),
         }
-        if !table.is_empty() {
-            print_table(&std::mem::take(&mut table));
-        }
-        say!("{}", line.trim_start_matches("## "));
+        say!("");
     }
 }

@@ -57,10 +57,7 @@ fn no_texts_give_no_rows() {
 #[test]
 fn output_that_does_not_arrive_is_an_error() {
     let scratch = tuned();
-    let decoder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../beft-parity/fixtures/llama-tiny")
-        .display()
-        .to_string();
+    let decoder = beft_fixtures::model("llama-tiny").display().to_string();
     scratch.write("in.txt", "good film\n");
     let train = ["--model", "model", "--task", "text", "--epochs", "1"];
     let one = |name: &'static str, more: &[&'static str]| [&[name], &train[..], more].concat();

@@ -201,8 +201,7 @@ fn update(hash: &mut Sha256, path: &Path) -> Result<(), CompareError> {
 }
 
 fn hex(hash: Sha256) -> String {
-    let digest = hash.finalize();
-    digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
+    format!("{:.20x}", hash.finalize())
 }
 
 #[cfg(test)]

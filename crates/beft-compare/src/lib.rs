@@ -31,6 +31,6 @@ pub use journal::{JointTrials, Journal};
 pub use picks::ScorerPicks;
 pub use spec::{CompareSpec, Overrides, TaskSpec};
 pub use summary::{Group, ModeSummary, Pair, summarize};
-pub use sweep::{Sweep, summarize_sweep, sweep_markdown, sweep_trials};
-pub use tables::{csv, markdown};
+pub use sweep::{Sweep, summarize_sweep, sweep_report, sweep_trials};
+pub use tables::{csv, report};
 pub use trial::{Sample, Trial, TrialResult, run_trials};

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
 use beft_modes::Mode;
 
-use crate::tables::or_zero;
+use crate::tables::{or_zero, over_seeds};
 use crate::{
     CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, summarize,
 };
@@ -133,19 +133,23 @@ impl Sweep {
     }
 }
 
-/// The sweep in Markdown: a table of modes and learning rates each, the best rate of a mode in bold.
-pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
-    let mut out = String::new();
+/// The sweep as people read it: a table of modes and learning rates each, the best rate of a mode in bold.
+pub fn sweep_report(sweeps: &[Sweep]) -> Document {
+    let mut out = Document::default();
     for sweep in sweeps {
         let first = &sweep.rates[0].1;
-        let _ = writeln!(
-            out,
-            "## {} on {}, {}: {} by learning rate\n",
-            first.model, first.task, first.regime, first.metric
+        out.heading(
+            2,
+            format!(
+                "{} on {}, {}: {} by learning rate",
+                first.model, first.task, first.regime, first.metric
+            ),
         );
-        let rates = sweep.rates.iter().map(|(rate, _)| format!(" {rate:e} |"));
-        let _ = writeln!(out, "| mode |{} best |", rates.collect::<String>());
-        let _ = writeln!(out, "|---|{}---:|", "---:|".repeat(sweep.rates.len()));
+        let mut table = Table::default().column("mode", Align::Left);
+        for (rate, _) in &sweep.rates {
+            table = table.column(format!("{rate:e}"), Align::Right);
+        }
+        table = table.column("best", Align::Right);
         let mut ties = false;
         for mode in sweep.modes() {
             let best = sweep.best.get(mode);
@@ -153,59 +157,51 @@ pub fn sweep_markdown(sweeps: &[Sweep]) -> String {
                 .of(mode)
                 .find(|(rate, _)| best == Some(rate))
                 .and_then(|(_, found)| Some(found.last.get(&first.metric)?.0));
-            let _ = write!(out, "| `{mode}` |");
+            let mut row = vec![Cell::default().code(mode)];
             for (rate, group) in &sweep.rates {
                 let found = group.modes.iter().find(|m| m.mode == mode);
                 let Some((mean, deviation)) = found.and_then(|m| m.last.get(&group.metric)) else {
-                    out.push_str(" - |");
+                    row.push("-".into());
                     continue;
                 };
+                let is_best = best == Some(rate);
                 let tied = highest.is_some_and(|highest| same_value(highest, *mean));
-                let (mark, sign) = match (best == Some(rate), tied) {
-                    (true, _) => ("**", ""),
-                    (false, true) => {
-                        ties = true;
-                        ("", "= ")
-                    }
-                    (false, false) => ("", ""),
+                ties |= tied && !is_best;
+                let (mean, cell) = (format!("{mean:.3}"), Cell::default());
+                let cell = match (is_best, tied) {
+                    (true, _) => cell.bold(mean),
+                    (false, true) => cell.text("= ").text(mean),
+                    (false, false) => cell.text(mean),
                 };
-                let deviation = or_zero(*deviation);
-                let _ = write!(out, " {sign}{mark}{mean:.3}{mark} ± {deviation} |");
+                row.push(cell.text(" ± ").text(or_zero(*deviation)));
             }
-            match best {
-                Some(best) => _ = writeln!(out, " {best:e} |"),
-                None => out.push_str(" - |\n"),
-            }
+            row.push(best.map_or_else(|| "-".into(), |best| format!("{best:e}").into()));
+            table.rows.push(row);
         }
+        out.table(table);
         let (train, dev) = first.sizes;
-        let seeds = first.seeds.len();
-        let _ = writeln!(
-            out,
-            "\nMean ± standard deviation over {seeds} seed{} after the last epoch, {train} training and {dev} dev examples. The best rate is chosen on the dev split that these numbers are of: report it with other seeds.",
-            if seeds == 1 { "" } else { "s" },
-        );
+        out.paragraph(format!(
+            "{}, {train} training and {dev} dev examples. The best rate is chosen on the dev split that these numbers are of: report it with other seeds.",
+            over_seeds(first.seeds.len())
+        ));
         if ties {
-            let _ = writeln!(
-                out,
-                "\n`=`: exactly as good as the rate in bold, which is the smallest of them."
+            out.paragraph(
+                "`=`: exactly as good as the rate in bold, which is the smallest of them.",
             );
         }
         for mode in sweep.modes() {
             for (rate, found) in sweep.of(mode).filter(|(_, found)| found.diverged > 0) {
-                let _ = writeln!(
-                    out,
-                    "\n`{mode}` with {rate:e} diverged with {} of the seeds.",
+                out.paragraph(format!(
+                    "`{mode}` with {rate:e} diverged with {} of the seeds.",
                     found.diverged
-                );
+                ));
             }
         }
         for (mode, rate) in at_the_edge(sweep) {
-            let _ = writeln!(
-                out,
-                "\n`{mode}` is best with {rate:e}, at the edge of what was tried: a rate beyond may be better."
-            );
+            out.paragraph(format!(
+                "`{mode}` is best with {rate:e}, at the edge of what was tried: a rate beyond may be better."
+            ));
         }
-        out.push('\n');
     }
     out
 }

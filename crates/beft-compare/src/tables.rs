@@ -1,13 +1,14 @@
 use std::fmt::Write;
 
+use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
 
 use crate::{Group, ModeSummary};
 
-/// The comparison in Markdown: per model and regime one table of modes and tasks as the paper lays
+/// The comparison as people read it: per model and regime one table of modes and tasks as the paper lays
 /// it out, then per task the scorers' picks and the pairs.
-pub fn markdown(groups: &[Group]) -> String {
-    let mut out = String::new();
+pub fn report(groups: &[Group]) -> Document {
+    let mut out = Document::default();
     let mut tables: Vec<(&str, &str)> = Vec::new();
     for group in groups {
         let table = (group.model.as_str(), group.regime.as_str());
@@ -20,30 +21,37 @@ pub fn markdown(groups: &[Group]) -> String {
             .iter()
             .filter(|g| g.model == model && g.regime == regime);
         let mine: Vec<&Group> = mine.collect();
-        let _ = writeln!(out, "## {model}, {regime}\n");
-        accuracy_table(&mut out, &mine);
+        out.heading(2, format!("{model}, {regime}"));
+        accuracies(&mut out, &mine);
     }
-    let _ = writeln!(out, "## Did the scores pick the best of q, k, v?\n");
-    picks_table(&mut out, groups);
-    for group in groups {
-        pairs_table(&mut out, group);
+    out.heading(2, "Did the scores pick the best of q, k, v?");
+    picks(&mut out, groups);
+    for group in groups.iter().filter(|group| !group.pairs.is_empty()) {
+        out.heading(
+            2,
+            format!(
+                "{} on {}, {}: differences in {}",
+                group.model, group.task, group.regime, group.metric
+            ),
+        );
+        out.table(pairs_table(group));
     }
-    for note in groups.iter().flat_map(|g| &g.notes) {
-        let _ = writeln!(out, "- {note}");
-    }
+    out.list(groups.iter().flat_map(|g| &g.notes));
     out
 }
 
-fn accuracy_table(out: &mut String, groups: &[&Group]) {
-    let mut head = "| mode | trained | share |".to_owned();
-    let mut rule = "|---|---:|---:|".to_owned();
+fn accuracies(out: &mut Document, groups: &[&Group]) {
+    let mut table = Table::default()
+        .column("mode", Align::Left)
+        .column("trained", Align::Right)
+        .column("share", Align::Right);
     for group in groups {
         for metric in &group.metrics {
-            let _ = write!(head, " {} {metric} | best |", group.task);
-            rule += "---:|---:|";
+            table = table
+                .column(format!("{} {metric}", group.task), Align::Right)
+                .column("best", Align::Right);
         }
     }
-    let _ = writeln!(out, "{head}\n{rule}");
     let mut modes: Vec<&ModeSummary> = Vec::new();
     for mode in groups.iter().flat_map(|g| &g.modes) {
         if !modes.iter().any(|m| m.mode == mode.mode) {
@@ -52,27 +60,28 @@ fn accuracy_table(out: &mut String, groups: &[&Group]) {
     }
     for mode in modes {
         let share = 100.0 * mode.trainable as f64 / mode.parameters as f64;
-        let _ = write!(
-            out,
-            "| `{}` | {} | {share:.3} % |",
-            mode.mode, mode.trainable
-        );
+        let mut row = vec![
+            Cell::default().code(&mode.mode),
+            mode.trainable.into(),
+            format!("{share:.3} %").into(),
+        ];
         for group in groups {
             let found = group.modes.iter().find(|m| m.mode == mode.mode);
             for metric in &group.metrics {
                 let last = found.and_then(|m| m.last.get(metric));
                 let best = found.and_then(|m| m.best.get(metric));
-                match (last, best) {
-                    (Some((mean, deviation)), Some(best)) => {
-                        let deviation = or_zero(*deviation);
-                        let _ = write!(out, " {mean:.3} ± {deviation} | {best:.3} |");
-                    }
-                    _ => out.push_str(" - | - |"),
-                }
+                row.extend(match (last, best) {
+                    (Some((mean, deviation)), Some(best)) => [
+                        format!("{mean:.3} ± {}", or_zero(*deviation)).into(),
+                        format!("{best:.3}").into(),
+                    ],
+                    _ => [Cell::from("-"), Cell::from("-")],
+                });
             }
         }
-        out.push('\n');
+        table.rows.push(row);
     }
+    out.table(table);
     let sizes: Vec<String> = groups
         .iter()
         .map(|g| {
@@ -81,25 +90,28 @@ fn accuracy_table(out: &mut String, groups: &[&Group]) {
         })
         .collect();
     let seeds = groups.iter().map(|g| g.seeds.len()).max().unwrap_or(0);
-    let _ = writeln!(
-        out,
-        "\nMean ± standard deviation over {seeds} seed{} after the last epoch; `best`: mean of each seed's best epoch. {}.",
-        if seeds == 1 { "" } else { "s" },
+    out.paragraph(format!(
+        "{}; `best`: mean of each seed's best epoch. {}.",
+        over_seeds(seeds),
         sizes.join("; ")
-    );
+    ));
     for group in groups {
         for mode in group.modes.iter().filter(|m| m.diverged > 0) {
-            let _ = writeln!(
-                out,
-                "\n`{}` on {} diverged with {} of the seeds.",
+            out.paragraph(format!(
+                "`{}` on {} diverged with {} of the seeds.",
                 mode.mode, group.task, mode.diverged
-            );
+            ));
         }
     }
-    out.push('\n');
 }
 
-fn picks_table(out: &mut String, groups: &[Group]) {
+/// What the numbers of a table are.
+pub(super) fn over_seeds(seeds: usize) -> String {
+    let s = if seeds == 1 { "" } else { "s" };
+    format!("Mean ± standard deviation over {seeds} seed{s} after the last epoch")
+}
+
+fn picks(out: &mut Document, groups: &[Group]) {
     let mut scorers: Vec<&str> = Vec::new();
     for picks in groups.iter().flat_map(|g| &g.picks) {
         if !scorers.contains(&picks.scorer.as_str()) {
@@ -107,24 +119,19 @@ fn picks_table(out: &mut String, groups: &[Group]) {
         }
     }
     if scorers.is_empty() {
-        let _ = writeln!(
-            out,
-            "Not known: it takes the mode `all`, at least two of `q`, `k`, `v`, and a difference between them.\n"
+        out.paragraph(
+            "Not known: it takes the mode `all`, at least two of `q`, `k`, `v`, and a difference between them.",
         );
         return;
     }
-    let mut head = "| scorer |".to_owned();
+    let mut table = Table::default().column("scorer", Align::Left);
     for group in groups {
-        let _ = write!(head, " {} {} |", group.task, group.regime);
+        table = table.column(format!("{} {}", group.task, group.regime), Align::Left);
     }
-    let _ = writeln!(
-        out,
-        "{head} right |\n|---|{}---:|",
-        "---|".repeat(groups.len())
-    );
+    table = table.column("right", Align::Right);
     for scorer in scorers {
         let (mut right, mut decided) = (0, 0);
-        let _ = write!(out, "| {scorer} |");
+        let mut row = vec![Cell::from(scorer)];
         for group in groups {
             let found = group.picks.iter().find(|p| p.scorer == scorer);
             let picks = found.map(|p| p.picks.as_slice()).unwrap_or_default();
@@ -132,22 +139,23 @@ fn picks_table(out: &mut String, groups: &[Group]) {
                 .iter()
                 .map(|p| p.map_or_else(|| "-".to_owned(), |term| term.to_string()))
                 .collect();
-            let _ = write!(out, " {} |", names.join(" "));
+            row.push(names.join(" ").into());
             right += found.map_or(0, |p| p.right);
             decided += found.map_or(0, |p| p.decided);
         }
-        let _ = writeln!(out, " {right} of {decided} |");
+        row.push(format!("{right} of {decided}").into());
+        table.rows.push(row);
     }
+    out.table(table);
     let best: Vec<String> = groups
         .iter()
         .map(|group| format!("{} {}: {}", group.task, group.regime, best_of(group)))
         .collect();
-    let _ = writeln!(
-        out,
-        "\nOne pick per seed, right when that term alone reached the highest main metric of the seed. Where several of q, k, v share it, a pick is neither right nor wrong: {}. Best by the mean over seeds: {}.\n",
+    out.paragraph(format!(
+        "One pick per seed, right when that term alone reached the highest main metric of the seed. Where several of q, k, v share it, a pick is neither right nor wrong: {}. Best by the mean over seeds: {}.",
         ties(groups),
         best.join("; ")
-    );
+    ));
 }
 
 /// The seeds in which candidates tie: `2 ties (sst2 low seed 1: q = v; rte low seed 0: q = k = v)`.
@@ -206,50 +214,42 @@ fn best_of(group: &Group) -> String {
     out
 }
 
-fn pairs_table(out: &mut String, group: &Group) {
-    if group.pairs.is_empty() {
-        return;
-    }
-    let _ = writeln!(
-        out,
-        "## {} on {}, {}: differences in {}\n\n| modes | difference | 95 % interval | p (bootstrap) | p (McNemar, per seed) |\n|---|---:|---|---:|---|",
-        group.model, group.task, group.regime, group.metric
-    );
+fn pairs_table(group: &Group) -> Table {
+    let mut table = Table::default()
+        .column("modes", Align::Left)
+        .column("difference", Align::Right)
+        .column("95 % interval", Align::Numbers)
+        .column("p (bootstrap)", Align::Right)
+        .column("p (McNemar, per seed)", Align::Numbers);
     for pair in &group.pairs {
         let found = &pair.bootstrap;
         let mcnemar: Vec<String> = pair.mcnemar.iter().map(|p| format!("{p:.3}")).collect();
-        let _ = writeln!(
-            out,
-            "| `{}` - `{}` | {} | {} to {} | {:.3} | {} |",
-            pair.a,
-            pair.b,
+        table.rows.push(vec![
+            Cell::default().code(&pair.a).text(" - ").code(&pair.b),
             match found.value == 0.0 {
-                true => "=".to_owned(),
-                false => signed(found.value),
+                true => "=".into(),
+                false => signed(found.value).into(),
             },
-            signed(found.low),
-            signed(found.high),
-            found.p,
-            if mcnemar.is_empty() {
-                "-".to_owned()
-            } else {
-                mcnemar.join(" ")
-            }
-        );
+            format!("{} to {}", signed(found.low), signed(found.high)).into(),
+            format!("{:.3}", found.p).into(),
+            match mcnemar.is_empty() {
+                true => "-".into(),
+                false => mcnemar.join(" ").into(),
+            },
+        ]);
     }
-    out.push('\n');
+    table
 }
 
-/// One line per trial and metric: model, task, regime, mode, learning rate, seed, trained values,
-/// metric, last, best, whether it diverged, whether it is one of q, k and v that share the highest
-/// main metric of the seed.
+/// CSV with one line per trial and metric. `tied` says whether it is one of q, k and v that share the
+/// highest main metric of the seed.
 pub fn csv(groups: &[Group]) -> String {
-    let mut out =
-        "model,task,regime,mode,lr,seed,trained,metric,last,best,diverged,tied\n".to_owned();
-    let quoted = |text: &str| match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    };
+    let mut out = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail.
+    let _ = out.write_record([
+        "model", "task", "regime", "mode", "lr", "seed", "trained", "metric", "last", "best",
+        "diverged", "tied",
+    ]);
     for group in groups {
         for result in &group.results {
             for metric in &group.metrics {
@@ -261,22 +261,24 @@ pub fn csv(groups: &[Group]) -> String {
                 let mut tied = group.tied.get(&result.trial.seed).into_iter().flatten();
                 let tied = *metric == group.metric
                     && tied.any(|term| term.to_string() == result.trial.mode);
-                let _ = writeln!(
-                    out,
-                    "{},{},{},{},{},{},{},{metric},{last},{best},{},{tied}",
-                    quoted(&group.model),
-                    quoted(&group.task),
-                    group.regime,
-                    quoted(&result.trial.mode),
-                    result.trial.learning_rate,
-                    result.trial.seed,
-                    result.trainable,
-                    result.failure.is_some()
-                );
+                let _ = out.write_record([
+                    &group.model,
+                    &group.task,
+                    &group.regime,
+                    &result.trial.mode,
+                    &result.trial.learning_rate.to_string(),
+                    &result.trial.seed.to_string(),
+                    &result.trainable.to_string(),
+                    metric,
+                    &last.to_string(),
+                    &best.to_string(),
+                    &result.failure.is_some().to_string(),
+                    &tied.to_string(),
+                ]);
             }
         }
     }
-    out
+    String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -336,7 +338,7 @@ mod tests {
 
     #[test]
     fn ties_are_counted_and_shown() {
-        let text = markdown(&[group()]);
+        let text = report(&[group()]).to_markdown();
         for part in [
             "| beft | v v | 1 of 1 |",
             "there is 1 tie (sst2 low seed 1: q = v)",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use beft_files::write_atomic;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use crate::HubError;
@@ -48,12 +49,7 @@ impl CachedRepo {
             return Ok(());
         }
         let path = self.ref_path();
-        create_parent(&path)?;
-        let mut new = path.clone().into_os_string();
-        new.push(format!(".{}.tmp", std::process::id()));
-        let new = PathBuf::from(new);
-        fs::write(&new, commit).map_err(HubError::io("write", &new))?;
-        fs::rename(&new, &path).map_err(HubError::io("write", &path))
+        write_atomic(&path, commit.as_bytes()).map_err(HubError::io("write", &path))
     }
 
     fn ref_path(&self) -> PathBuf {

@@ -1,65 +1,24 @@
-use std::thread;
+mod answer;
+mod retry;
+
 use std::time::Duration;
 
 use hf_hub::api::RepoInfo;
 use hf_hub::{Repo, RepoType};
-use ureq::http::{HeaderMap, Response};
+use ureq::http::Response;
 use ureq::{Agent, Body};
 
+pub(crate) use self::answer::FileHead;
+use self::answer::{Headers, answer, redirect, text};
+use self::retry::failed;
+pub(crate) use self::retry::{Failed, Patience, Retries};
 use crate::HubError;
 use crate::name::{RepoName, is_plain};
-use crate::url::{joined, origin, percent_encoded, shown};
+use crate::url::{origin, percent_encoded, shown};
 
 const MAX_REDIRECTS: u32 = 10;
-const MAX_PAUSE: Duration = Duration::from_secs(60);
 const MAX_CONNECT: Duration = Duration::from_secs(10);
 const MAX_INFO_BYTES: u64 = 64 << 20;
-
-/// How a [`Client`] meets failures.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// How often something is tried before it fails.
-    pub(crate) attempts: u32,
-    /// The pause before the second attempt; it doubles with each further one.
-    pub(crate) pause: Duration,
-    /// How long to wait for a connection, an answer, or the next bytes.
-    pub(crate) timeout: Duration,
-}
-
-/// What one attempt failed with.
-pub(crate) enum Failed {
-    /// It may go better next time.
-    Passing {
-        url: String,
-        reason: String,
-        /// What the server wants to be left alone for.
-        pause: Option<Duration>,
-    },
-    Final(HubError),
-}
-
-impl Failed {
-    pub(crate) fn passing(url: &str, reason: impl Into<String>) -> Self {
-        Self::Passing {
-            url: shown(url),
-            reason: reason.into(),
-            pause: None,
-        }
-    }
-}
-
-impl From<HubError> for Failed {
-    fn from(error: HubError) -> Self {
-        Self::Final(error)
-    }
-}
-
-/// What the hub says of a file before it is read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct FileHead {
-    pub(crate) etag: String,
-    pub(crate) size: Option<u64>,
-}
 
 /// A hub, reached over HTTP.
 pub(crate) struct Client {
@@ -196,10 +155,7 @@ impl Client {
     }
 
     pub(crate) const fn retries(&self) -> Retries {
-        Retries {
-            patience: self.patience,
-            failures: 0,
-        }
+        Retries::new(self.patience)
     }
 
     fn hop(&self, head: bool, url: &str, from: u64) -> Result<Response<Body>, Failed> {
@@ -268,152 +224,6 @@ impl Client {
     }
 }
 
-/// Counts failures and pauses between them.
-pub(crate) struct Retries {
-    patience: Patience,
-    failures: u32,
-}
-
-impl Retries {
-    /// Starts counting anew, after some progress.
-    pub(crate) const fn reset(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Pauses before the next attempt, or gives up.
-    pub(crate) fn after(&mut self, failure: Failed) -> Result<(), HubError> {
-        let (url, reason, pause) = match failure {
-            Failed::Final(error) => return Err(error),
-            Failed::Passing { url, reason, pause } => (url, reason, pause),
-        };
-        self.failures += 1;
-        if self.failures >= self.patience.attempts {
-            return Err(HubError::Connection {
-                url,
-                attempts: self.failures,
-                reason,
-            });
-        }
-        let doubled = 2u32.saturating_pow(self.failures - 1);
-        let own = self.patience.pause.saturating_mul(doubled);
-        thread::sleep(own.max(pause.unwrap_or_default()).min(MAX_PAUSE));
-        Ok(())
-    }
-}
-
-/// The headers that matter, gathered over redirects: the hub's own answer comes first and has the
-/// `X-Linked` ones, the file's last answer has the others.
-#[derive(Default)]
-struct Headers {
-    linked_etag: Option<String>,
-    linked_size: Option<u64>,
-    etag: Option<String>,
-    size: Option<u64>,
-}
-
-impl Headers {
-    fn read(&mut self, headers: &HeaderMap, is_last: bool) {
-        let etag = |key| text(headers, key).map(plain_etag);
-        let number = |key| text(headers, key).and_then(|n| n.parse().ok());
-        self.linked_etag = self.linked_etag.take().or_else(|| etag("x-linked-etag"));
-        self.linked_size = self.linked_size.or_else(|| number("x-linked-size"));
-        if is_last {
-            self.etag = etag("etag");
-            self.size = number("content-length");
-        }
-    }
-
-    fn finish(self, url: &str) -> Result<FileHead, HubError> {
-        let etag = self
-            .linked_etag
-            .or(self.etag)
-            .filter(|etag| is_plain(etag))
-            .ok_or_else(|| answer(url, "the answer has no ETag, which names the content"))?;
-        Ok(FileHead {
-            etag,
-            size: self.linked_size.or(self.size),
-        })
-    }
-}
-
-/// `W/"abc"` and `"abc"` are `abc`.
-fn plain_etag(etag: &str) -> String {
-    etag.trim_start_matches("W/").trim_matches('"').to_owned()
-}
-
-fn text<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
-    headers.get(key)?.to_str().ok()
-}
-
-/// Where a redirect leads.
-fn redirect(url: &str, response: &Response<Body>) -> Result<Option<String>, HubError> {
-    if !response.status().is_redirection() {
-        return Ok(None);
-    }
-    let location = text(response.headers(), "location")
-        .and_then(|location| joined(url, location))
-        .ok_or_else(|| answer(url, "the answer is a redirect that leads nowhere"))?;
-    Ok(Some(location))
-}
-
-fn answer(url: &str, reason: impl Into<String>) -> HubError {
-    HubError::Answer {
-        url: shown(url),
-        reason: reason.into(),
-    }
-}
-
 fn too_many_redirects(url: &str) -> HubError {
     answer(url, format!("more than {MAX_REDIRECTS} redirects"))
-}
-
-fn failed(url: &str, error: ureq::Error) -> Failed {
-    use ureq::Error as E;
-    match error {
-        E::Io(ref e) if e.kind() == std::io::ErrorKind::InvalidData => {
-            Failed::Final(answer(url, error.to_string()))
-        }
-        E::Io(_)
-        | E::Timeout(_)
-        | E::HostNotFound
-        | E::ConnectionFailed
-        | E::Protocol(_)
-        | E::BodyStalled => Failed::passing(url, error.to_string()),
-        _ => Failed::Final(answer(url, error.to_string())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn etags_without_decoration() {
-        for etag in ["abc", "\"abc\"", "W/\"abc\""] {
-            assert_eq!(plain_etag(etag), "abc");
-        }
-    }
-
-    #[test]
-    fn gives_up_at_last() {
-        let mut retries = Retries {
-            patience: Patience {
-                attempts: 3,
-                pause: Duration::ZERO,
-                timeout: Duration::ZERO,
-            },
-            failures: 0,
-        };
-        let fail = || Failed::passing("http://h/a?b", "cut");
-        retries.after(fail()).unwrap();
-        retries.after(fail()).unwrap();
-        retries.reset();
-        retries.after(fail()).unwrap();
-        retries.after(fail()).unwrap();
-        let error = retries.after(fail()).unwrap_err().to_string();
-        assert!(
-            error.starts_with("http://h/a cannot be read after 3 attempts: cut"),
-            "{error}"
-        );
-    }
 }

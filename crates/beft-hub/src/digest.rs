@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -32,19 +30,11 @@ impl Digest {
 
     pub(crate) fn finish(self) -> Option<String> {
         match self {
-            Self::Sha256(sha) => Some(hex(&sha.finalize())),
-            Self::Git(sha) => Some(hex(&sha.finalize())),
+            Self::Sha256(sha) => Some(format!("{:x}", sha.finalize())),
+            Self::Git(sha) => Some(format!("{:x}", sha.finalize())),
             Self::Unknown => None,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,13 @@
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Uri;
+
+/// What a path keeps as it is, beside letters and digits.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Where a `Location` header leads from `url`. Nothing but HTTP is followed.
 pub(crate) fn joined(url: &str, location: &str) -> Option<String> {
@@ -35,14 +44,7 @@ pub(crate) fn shown(url: &str) -> String {
 }
 
 pub(crate) fn percent_encoded(path: &str) -> String {
-    path.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(b).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(path, PATH).to_string()
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //!
 //! The expected tensors are made by `xtask/python/make_fixtures.py` (small random-weight models,
 //! embedded here) and `xtask/python/check_minilm.py` (the real MiniLM). A model joins the suite by
-//! its folder in `fixtures/`. The program of the same name runs the suite on the devices it is
+//! its folder in `crates/beft-fixtures/models`. The program of the same name runs the suite on the devices it is
 //! given; `cargo xtask parity` builds and starts it.
 
 mod checks;
 mod decoder;
 mod expected;
-mod fixtures;
 mod measure;
 mod suite;
 mod timing;
@@ -18,7 +17,6 @@ mod tolerance;
 pub use checks::{ParityError, check_encoder};
 pub use decoder::{check_decoder, decoder_examples};
 pub use expected::Expected;
-pub use fixtures::Fixtures;
 pub use measure::{Check, norm_error, relative_error};
 pub use suite::{ModelReport, Subject};
 pub use timing::{Shape, matmul_peak, step_seconds};

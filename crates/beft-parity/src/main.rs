@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use beft::{BACKENDS, parse_device, supported_dtypes};
+use beft_fixtures::Fixtures;
 use beft_nn::Precision;
-use beft_parity::{Fixtures, ParityError, Subject, Tolerance};
+use beft_parity::{ParityError, Subject, Tolerance};
 use clap::{Args, Parser, Subcommand};
 
 /// Parity of beft with Hugging Face transformers, and its speed beside PyTorch.

@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use crate::{Check, Expected, Fixtures, ParityError, Tolerance, check_decoder, check_encoder};
+use beft_fixtures::Fixtures;
+
+use crate::{Check, Expected, ParityError, Tolerance, check_decoder, check_encoder};
 
 /// What one model gave.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use beft_checkpoint::ModelDir;
 use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding};
@@ -20,14 +20,8 @@ use burn::tensor::{Device, TensorData};
 
 const MODELS: [&str; 4] = ["opt-tiny", "llama-tiny", "gptj-tiny", "gpt2-tiny"];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
-}
-
 fn load(name: &str) -> Decoder {
-    let dir = ModelDir::open(&fixture(name)).unwrap();
+    let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
     let files = dir.tensors().unwrap();
     Decoder::load(&dir, &files, Precision::F32, &Device::flex())
         .unwrap()
@@ -91,7 +85,11 @@ fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
 #[test]
 fn savings_change_no_result() {
     for name in MODELS {
-        for (which, data) in decoder_examples(&fixture(name)).unwrap().iter().enumerate() {
+        for (which, data) in decoder_examples(&beft_fixtures::model(name))
+            .unwrap()
+            .iter()
+            .enumerate()
+        {
             for mode in ["v", "v@1-2", "q,m3@2", "k"] {
                 let mut config = config(mode, 1, 1e-2);
                 let model = || load(name).without_dropout();
@@ -128,7 +126,7 @@ fn savings_change_no_result() {
 #[test]
 fn a_step_in_parts_is_the_same_step() {
     for name in MODELS {
-        for data in decoder_examples(&fixture(name)).unwrap() {
+        for data in decoder_examples(&beft_fixtures::model(name)).unwrap() {
             let mut config = config("v", 0, 1e-2);
             let model = || load(name).without_dropout();
             let whole = trained(model(), &data, &config);
@@ -147,7 +145,7 @@ fn a_step_in_parts_is_the_same_step() {
 #[test]
 fn trainings_together_give_what_each_gives_alone() {
     for name in MODELS {
-        for data in decoder_examples(&fixture(name)).unwrap() {
+        for data in decoder_examples(&beft_fixtures::model(name)).unwrap() {
             let configs = [
                 config("q", 0, 1e-2),
                 config("v", 1, 4e-3),
@@ -213,7 +211,7 @@ fn stories260k_tells_its_story() {
 #[test]
 fn a_shared_prompt_changes_no_score() {
     for name in MODELS {
-        let [choices, _] = decoder_examples(&fixture(name)).unwrap();
+        let [choices, _] = decoder_examples(&beft_fixtures::model(name)).unwrap();
         let model = load(name);
         let together = predict(&model, &choices.encodings, 4, Padding::Packed, |_| ());
         let mut alone = Vec::new();
@@ -235,7 +233,7 @@ fn a_shared_prompt_changes_no_score() {
 #[test]
 fn a_value_bias_shifts_attention_by_itself() {
     for name in MODELS {
-        let [choices, _] = decoder_examples(&fixture(name)).unwrap();
+        let [choices, _] = decoder_examples(&beft_fixtures::model(name)).unwrap();
         let model = load(name);
         let layer = &model.decoder.layers[1];
         let [all, hidden] = layer.attention_output.dims();

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use beft::{BACKENDS, NamedDevice, parse_device};
+use beft_fixtures::Fixtures;
 use beft_nn::Precision;
-use beft_parity::{Fixtures, Subject, Tolerance};
+use beft_parity::{Subject, Tolerance};
 
 /// The backends' first devices.
 fn devices() -> Vec<NamedDevice> {

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
@@ -19,14 +18,8 @@ use burn::tensor::Device;
 
 const MODELS: [&str; 2] = ["bert-tiny", "roberta-tiny"];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
-}
-
 fn load(name: &str) -> Encoder {
-    let dir = ModelDir::open(&fixture(name)).unwrap();
+    let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
     let files = dir.tensors().unwrap();
     Encoder::load(&dir, &files, 3, 0, &Device::flex())
         .unwrap()
@@ -35,7 +28,8 @@ fn load(name: &str) -> Encoder {
 
 /// Inputs of different lengths.
 fn data(name: &str) -> EncodedSet {
-    let expected = Expected::open(&fixture(name).join("expected.safetensors")).unwrap();
+    let expected =
+        Expected::open(&beft_fixtures::model(name).join("expected.safetensors")).unwrap();
     expected.batch(0).unwrap()
 }
 

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
-
 use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Targets};
 use beft_encoder::EncoderForSequenceClassification as Encoder;
@@ -18,14 +16,8 @@ use burn::tensor::Device;
 
 const MODELS: [&str; 2] = ["bert-tiny", "roberta-tiny"];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
-}
-
 fn load(name: &str, seed: u32) -> Encoder {
-    let dir = ModelDir::open(&fixture(name)).unwrap();
+    let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
     let files = dir.tensors().unwrap();
     Encoder::load(&dir, &files, 3, u64::from(seed), &Device::flex())
         .unwrap()
@@ -34,7 +26,8 @@ fn load(name: &str, seed: u32) -> Encoder {
 
 /// Inputs of different lengths, in another order for each seed, and other ones last.
 fn data(name: &str, seed: u32) -> EncodedSet {
-    let expected = Expected::open(&fixture(name).join("expected.safetensors")).unwrap();
+    let expected =
+        Expected::open(&beft_fixtures::model(name).join("expected.safetensors")).unwrap();
     let mut set = expected.batch(0).unwrap();
     let Targets::Classes(classes) = &mut set.targets else {
         panic!("classes")

@@ -16,6 +16,7 @@ mod memory;
 #[cfg(feature = "report")]
 mod report;
 mod run;
+pub mod table;
 mod tune;
 mod tuned;
 
@@ -37,7 +38,7 @@ pub use memory::{
     plan_memory,
 };
 #[cfg(feature = "report")]
-pub use report::{modes_table, ranking_table, report_markdown};
+pub use report::{modes_table, ranking_table, report};
 pub use run::{
     EpochResult, ModeResult, Ranking, RunResults, Settings, TuneResults, pick, rank, ranked_scores,
     settings, train_for, write_json,

@@ -1,22 +1,17 @@
 //! `report.md`: what a run found, for people.
 
-use std::fmt::Write;
-
 use beft_score::Scores;
 
+use crate::table::{Align, Cell, Document, Table};
 use crate::{ModeResult, Ranking, RunResults};
 
-/// The report of a run in Markdown. Heatmaps are expected beside it as `heatmap_<scorer>.svg`.
-pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
+/// The report of a run. Heatmaps are expected beside it as `heatmap_<scorer>.svg`.
+pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     let settings = &results.settings;
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |text: String| {
-        let _ = writeln!(out, "{text}");
-    };
-    line(format!("# {} on {}\n", settings.model, settings.task));
-    line(format!(
-        "{} training examples, {} dev examples, {} epochs of batches of {}, learning rate {:e}, seed {}, device {}, {}.\n",
+    let mut out = Document::default();
+    out.heading(1, format!("{} on {}", settings.model, settings.task));
+    out.paragraph(format!(
+        "{} training examples, {} dev examples, {} epochs of batches of {}, learning rate {:e}, seed {}, device {}, {}.",
         settings.train_size,
         settings.dev_size,
         settings.epochs,
@@ -26,22 +21,17 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
         settings.device,
         settings.precision
     ));
-    line(format!(
-        "**{}** The pick has the highest {} score among the candidates; its adapter is in [`adapter/`](adapter/).\n",
+    out.paragraph(format!(
+        "**{}** The pick has the highest {} score among the candidates; its adapter is in [`adapter/`](adapter/).",
         results.verdict(),
         ranking.primary().scorer()
     ));
-    line("## Which bias to train\n".to_owned());
-    line(ranking_table(ranking));
-    line("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.\n".to_owned());
-    for note in &results.notes {
-        line(format!("- {note}"));
-    }
-    if !results.notes.is_empty() {
-        line(String::new());
-    }
-    line("## What each mode reached\n".to_owned());
-    line(modes_table(&results.modes, &results.picked));
+    out.heading(2, "Which bias to train");
+    out.table(ranking_table(ranking));
+    out.paragraph("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.");
+    out.list(&results.notes);
+    out.heading(2, "What each mode reached");
+    out.table(modes_table(&results.modes, &results.picked));
     // A decoder has no head, and so no mode that trains it alone.
     let what = match results.modes.iter().any(|mode| mode.mode == "frozen") {
         true => {
@@ -51,33 +41,28 @@ pub fn report_markdown(results: &RunResults, ranking: &Ranking) -> String {
             "`all` trains every bias; each of the others the named bias in every layer and nothing else."
         }
     };
-    line(format!(
-        "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}\n"
+    out.paragraph(format!(
+        "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}"
     ));
-    line("## Scores by layer\n".to_owned());
+    out.heading(2, "Scores by layer");
     for scores in &ranking.scores {
-        line(format!("![{0} scores](heatmap_{0}.svg)\n", scores.scorer()));
+        out.paragraph(format!("![{0} scores](heatmap_{0}.svg)", scores.scorer()));
     }
     out
 }
 
-/// A Markdown table: one row per term in the order of the first scorer, one column per scorer.
-pub fn ranking_table(ranking: &Ranking) -> String {
-    let names: Vec<&str> = ranking.scores.iter().map(Scores::scorer).collect();
-    let mut out = format!(
-        "| term | {} |\n|---|{}\n",
-        names.join(" | "),
-        "---:|".repeat(names.len())
-    );
+/// One row per term in the order of the first scorer, one column per scorer.
+pub fn ranking_table(ranking: &Ranking) -> Table {
+    let names = ranking.scores.iter().map(Scores::scorer);
+    let table = Table::default().column("term", Align::Left);
+    let mut table = names.fold(table, |table, name| table.column(name, Align::Right));
     for row in ranking.primary().to_ranking() {
-        let cells: Vec<String> = ranking
-            .scores
-            .iter()
-            .map(|s| s.term_mean(row.term).map_or_else(|| "-".to_owned(), score))
-            .collect();
-        let _ = writeln!(out, "| `{}` | {} |", row.term, cells.join(" | "));
+        let means = ranking.scores.iter().map(|s| s.term_mean(row.term));
+        let cells = means.map(|mean| Cell::from(mean.map_or_else(|| "-".to_owned(), score)));
+        let name = Cell::default().code(row.term);
+        table.rows.push([name].into_iter().chain(cells).collect());
     }
-    out
+    table
 }
 
 /// Three decimals, as the paper prints them; smaller ones by their exponent.
@@ -89,24 +74,26 @@ fn score(value: f64) -> String {
     }
 }
 
-/// A Markdown table with one row per mode: trained values, and each metric after the last and in the best epoch.
-pub fn modes_table(modes: &[ModeResult], picked: &str) -> String {
+/// One row per mode: trained values, and each metric after the last and in the best epoch.
+pub fn modes_table(modes: &[ModeResult], picked: &str) -> Table {
     let metrics: Vec<&String> = modes
         .first()
         .map(|m| m.metrics.keys().collect())
         .unwrap_or_default();
-    let mut head = "| mode | trained values |".to_owned();
+    let mut table = Table::default()
+        .column("mode", Align::Left)
+        .column("trained values", Align::Right);
     for metric in &metrics {
-        let _ = write!(head, " {metric} | best |");
+        table = table
+            .column(*metric, Align::Right)
+            .column("best", Align::Right);
     }
-    let mut out = format!("{head}\n|---|---:|{}\n", "---:|---:|".repeat(metrics.len()));
     for mode in modes {
-        let name = if mode.mode == picked {
-            format!("**`{}`** (picked)", mode.mode)
-        } else {
-            format!("`{}`", mode.mode)
+        let name = match mode.mode == picked {
+            true => Cell::default().bold_code(&mode.mode).text(" (picked)"),
+            false => Cell::default().code(&mode.mode),
         };
-        let _ = write!(out, "| {name} | {} |", mode.trainable);
+        let mut row = vec![name, mode.trainable.into()];
         for metric in &metrics {
             let last = mode.metrics.get(*metric).copied().unwrap_or(f64::NAN);
             let best = mode
@@ -114,9 +101,9 @@ pub fn modes_table(modes: &[ModeResult], picked: &str) -> String {
                 .iter()
                 .filter_map(|e| e.metrics.get(*metric))
                 .fold(f64::NEG_INFINITY, |best, value| best.max(*value));
-            let _ = write!(out, " {last:.3} | {best:.3} |");
+            row.extend([last, best].map(|value| Cell::from(format!("{value:.3}"))));
         }
-        out.push('\n');
+        table.rows.push(row);
     }
-    out
+    table
 }

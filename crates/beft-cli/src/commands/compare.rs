@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use beft::{parse_device, ranked_scores, write_json};
 use beft_compare::{
-    CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, markdown, sample_lines,
+    CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, report, sample_lines,
     summarize,
 };
 use beft_files::write_atomic;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::CompareArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_markdown, say};
+use crate::output::{lock_folder, print_document, say};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     parse_device(&args.trials.device)?;
@@ -61,7 +61,8 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
         write_atomic(&path, text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
     };
-    let mut report = markdown(groups);
+    let document = report(groups);
+    let mut report = document.to_markdown();
     report.push_str("\n## Pictures\n\n");
     for group in groups {
         let stem = file_name(&format!(
@@ -108,7 +109,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
     text("compare.md".to_owned(), report)?;
     let record = json!({ "groups": groups.iter().map(record).collect::<Vec<_>>() });
     write_json(&args.out.join("compare.json"), &record)?;
-    print_markdown(&markdown(groups));
+    print_document(&document);
     say!("Report: {}", args.out.join("compare.md").display());
     Ok(())
 }

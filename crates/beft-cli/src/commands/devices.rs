@@ -1,37 +1,49 @@
-use beft::{BACKENDS, supported_dtypes};
+use beft::table::{Align, Table};
+use beft::{BACKENDS, Backend, supported_dtypes};
 
 use crate::output::{print_table, say};
 
 /// What this program can compute on, what each device supports, and what is missing for the rest.
 pub(crate) fn devices() {
-    let mut found = "| --device | numbers | what it is |\n".to_owned();
-    let mut missing = String::new();
+    let mut found = Table::default();
+    for name in ["--device", "numbers", "what it is"] {
+        found = found.column(name, Align::Left);
+    }
+    let mut missing = Table::default();
+    for _ in 0..3 {
+        missing = missing.column("", Align::Left);
+    }
+    let absent = |backend: Backend, why: String| {
+        vec![
+            backend.name.into(),
+            backend.about.into(),
+            why.replace('`', "").into(),
+        ]
+    };
     for backend in BACKENDS {
         let Some(devices) = backend.devices() else {
-            missing += &format!(
-                "| {} | {} | not in this program: build with --features {}; needs {} |\n",
-                backend.name, backend.about, backend.feature, backend.needs
+            let why = format!(
+                "not in this program: build with --features {}; needs {}",
+                backend.feature, backend.needs
             );
+            missing.rows.push(absent(backend, why));
             continue;
         };
         if devices.is_empty() {
-            missing += &format!(
-                "| {} | {} | no device found: needs {} |\n",
-                backend.name, backend.about, backend.needs
-            );
+            let why = format!("no device found: needs {}", backend.needs);
+            missing.rows.push(absent(backend, why));
         }
         for device in devices {
-            found += &format!(
-                "| {} | {} | {} |\n",
-                device.name,
-                supported_dtypes(&device.device).join(" "),
-                device.about.as_deref().unwrap_or(backend.about)
-            );
+            found.rows.push(vec![
+                device.name.into(),
+                supported_dtypes(&device.device).join(" ").into(),
+                device.about.as_deref().unwrap_or(backend.about).into(),
+            ]);
         }
     }
     say!("Found:\n");
     print_table(&found);
-    if !missing.is_empty() {
+    if !missing.rows.is_empty() {
         say!("\nMissing:\n");
         print_table(&missing);
     }

@@ -1,4 +1,5 @@
 use anyhow::Result;
+use beft::table::{Align, Table};
 use beft::{PlanOptions, plan_memory};
 
 use crate::args::PlanArgs;
@@ -24,7 +25,9 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         args.terms
     );
     let size = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let mut table = "| memory | |\n".to_owned();
+    let mut table = Table::default()
+        .column("memory", Align::Left)
+        .column("", Align::Right);
     for (what, bytes) in [
         ("weights", plan.weights),
         ("activations", plan.activations),
@@ -32,7 +35,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         ("the program and its threads", plan.program),
         ("in all, at its peak", plan.total()),
     ] {
-        table += &format!("| {what} | {} |\n", size(bytes));
+        table.rows.push(vec![what.into(), size(bytes).into()]);
     }
     print_table(&table);
     Ok(())

@@ -1,14 +1,14 @@
 use anyhow::{Context, Result};
 use beft::{parse_device, write_json};
 use beft_compare::{
-    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_markdown, sweep_trials,
+    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_report, sweep_trials,
 };
 use beft_files::write_atomic;
 use serde_json::json;
 
 use crate::args::SweepArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_markdown, say};
+use crate::output::{lock_folder, print_document, say};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
@@ -39,17 +39,17 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     let _output = lock_folder(&args.out, &FILES)?;
     let sweeps = summarize_sweep(finish(trials, &args.out, &args.trials)?)?;
 
-    let report = sweep_markdown(&sweeps);
+    let report = sweep_report(&sweeps);
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);
     let groups: Vec<_> = rates.map(|(_, group)| group.clone()).collect();
-    for (name, text) in [(FILES[0], &report), (FILES[1], &csv(&groups))] {
+    for (name, text) in [(FILES[0], report.to_markdown()), (FILES[1], csv(&groups))] {
         let path = args.out.join(name);
         write_atomic(&path, text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let record: Vec<_> = sweeps.iter().map(record).collect();
     write_json(&args.out.join(FILES[2]), &json!({ "sweeps": record }))?;
-    print_markdown(&report);
+    print_document(&report);
     say!("Report: {}", args.out.join(FILES[0]).display());
     Ok(())
 }

@@ -3,8 +3,10 @@
 // Not every test uses all of it.
 #![allow(dead_code)]
 
+pub mod decoder;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
@@ -19,12 +21,7 @@ impl Scratch {
         let scratch = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        let fixture =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../beft-parity/fixtures/bert-tiny");
-        fs::create_dir_all(scratch.path("model")).unwrap();
-        for file in ["config.json", "model.safetensors", "tokenizer.json"] {
-            fs::copy(fixture.join(file), scratch.path("model").join(file)).unwrap();
-        }
+        beft_fixtures::copy_model("bert-tiny", &scratch.path("model")).unwrap();
         scratch.write("data/train.tsv", &table("text\tlabel", 24));
         scratch.write("data/dev.tsv", &table("text\tlabel", 9));
         scratch
@@ -94,4 +91,28 @@ fn table(header: &str, rows: usize) -> String {
         text += &format!("{word} film number {row}\t{label}\n");
     }
     text
+}
+
+/// Runs `tune` and returns its message, having checked that it failed as every command must and
+/// left no output.
+pub fn message(scratch: &Scratch, more: &[&str]) -> String {
+    let output = scratch.tune(more).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let out = scratch.path("out");
+    assert!(!out.exists(), "left behind: {}", out.display());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(errors.len(), 1, "{text}");
+    text
+}
+
+pub fn assert_says(scratch: &Scratch, more: &[&str], parts: &[&str]) {
+    let text = message(scratch, more);
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
 }

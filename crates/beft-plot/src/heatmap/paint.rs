@@ -6,6 +6,7 @@ use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use textwrap::{Options, WordSplitter};
 
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x24, 0x2b);
 pub(super) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7c);
@@ -57,20 +58,16 @@ pub(super) fn short(value: f64) -> String {
 /// Breaks a text between words into lines of at most `length` characters; a longer word gets a line
 /// of its own. Characters that XML does not allow become spaces.
 pub(super) fn wrap(text: &str, length: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
     let blank =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-    for word in text.split(blank) {
-        match lines.last_mut() {
-            _ if word.is_empty() => {}
-            Some(line) if (line.chars().count() + 1 + word.chars().count()) as f64 <= length => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+    let words: Vec<&str> = text.split(blank).filter(|word| !word.is_empty()).collect();
+    let options = Options::new(length as usize)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(&words.join(" "), options)
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The colour of a share of the range, 0 to 1, between the two nearest of [`BLUES`].

@@ -125,8 +125,7 @@ fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
     )]
 }
 
-/// The first 8 bytes of a digest in hexadecimal.
+/// The first 16 hexadecimal digits of a digest.
 pub(crate) fn short_hex(hash: Sha256) -> String {
-    let digest = hash.finalize();
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    format!("{:.16x}", hash.finalize())
 }

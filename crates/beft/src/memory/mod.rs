@@ -322,8 +322,7 @@ mod tests {
 
     #[test]
     fn a_decoder_that_may_not_fit_is_noted() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../beft-parity/fixtures");
-        let name = fixtures.join("llama-tiny").display().to_string();
+        let name = beft_fixtures::model("llama-tiny").display().to_string();
         let base = Base::open(&name, Some(32), &Default::default()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         for split in ["train", "dev"] {

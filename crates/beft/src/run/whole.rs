@@ -10,7 +10,7 @@ use beft_train::{Event, TrainSettings};
 
 use super::{names, write};
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report_markdown,
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report,
     settings, tune, write_json,
 };
 
@@ -145,7 +145,10 @@ pub fn run(
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;
-    write(&out.join("report.md"), report_markdown(&results, &ranking))?;
+    write(
+        &out.join("report.md"),
+        report(&results, &ranking).to_markdown(),
+    )?;
     write_json(&out.join("results.json"), &results)?;
     Ok(RunOutcome {
         results,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::data::short_hex;
 use crate::{Base, Error, Objective, TuneJob};
 
 /// Everything that a training's result follows from, to the last bit. Two trainings with equal records
@@ -166,8 +167,7 @@ fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
         hash.update((part.as_ref().len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let digest = hash.finalize();
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    short_hex(hash)
 }
 
 #[cfg(test)]

@@ -1,12 +1,33 @@
-//! The committed fixtures, part of the program so that it runs anywhere.
+//! Small random models, with what `transformers` and `peft` computed of them: their folders for tests, and
+//! their content for a program that runs anywhere. `cargo xtask fixtures` makes them.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use include_dir::{Dir, include_dir};
 use tempfile::TempDir;
 
-static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures");
+static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
+
+/// The folder of a fixture in this repository.
+pub fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("models")
+        .join(name)
+}
+
+/// Copies a fixture's config, weights and tokenizer into the folder `to`, which is made.
+///
+/// # Errors
+///
+/// When a file cannot be read or written.
+pub fn copy_model(name: &str, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(model(name).join(file), to.join(file))?;
+    }
+    Ok(())
+}
 
 /// The fixtures, unpacked to a temporary folder that lives as long as this.
 #[derive(Debug)]

@@ -1,0 +1,137 @@
+//! What is left behind by commands that fail, and what is never replaced.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::{Scratch, assert_says};
+
+#[test]
+fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
+    let scratch = Scratch::new();
+    // One example a step: the values grow by the learning rate until they overflow.
+    let args = ["--lr", "1e37", "--batch-size", "1"];
+    let output = scratch.tune(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("not finite at step "), "{text}");
+    assert!(
+        text.contains("what was last good is in out/last-good"),
+        "{text}"
+    );
+    assert_eq!(scratch.list("out"), ["last-good"]);
+    let eval = ["eval", "--adapter", "out/last-good", "--data", "data"];
+    scratch.beft(&eval).assert().success();
+    // A good run into the same folder takes it away.
+    scratch.tune(&[]).assert().success();
+    assert_eq!(scratch.list("out"), ["adapter", "results.json"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_at_once_leaves_nothing() {
+    let scratch = Scratch::new();
+    assert_says(
+        &scratch,
+        &["--lr", "1e38"],
+        &["not finite at step 2 of epoch 1", "nothing was saved"],
+    );
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let scratch = Scratch::new();
+    scratch.write("taken", "a file");
+    let fails = |args: &[&str]| {
+        let output = scratch.tune(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = fails(&["--out", "taken/deep"]);
+    assert!(
+        text.contains("cannot write to the output folder taken/deep"),
+        "{text}"
+    );
+    assert_eq!(scratch.read("taken"), "a file");
+    let text = fails(&["--out", "taken"]);
+    assert!(
+        text.contains("cannot write to the output folder taken"),
+        "{text}"
+    );
+
+    scratch.tune(&[]).assert().success();
+    let predict = ["predict", "--adapter", "out/adapter", "--out", "data"];
+    scratch
+        .beft(&predict)
+        .write_stdin("a film\n")
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn nothing_of_the_users_is_replaced() {
+    let scratch = Scratch::new();
+    // The model itself, and a folder with other files, stand where the adapter would go.
+    fs::create_dir(scratch.path("out")).unwrap();
+    fs::rename(scratch.path("model"), scratch.path("out/adapter")).unwrap();
+    let output = scratch.tune(&["--model", "out/adapter"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("out/adapter") && text.contains("not part of it"),
+        "{text}"
+    );
+    assert_eq!(scratch.list("out/adapter").len(), 3);
+
+    let tune = ["--model", "out/adapter", "--out", "good"];
+    scratch.tune(&tune).assert().success();
+    scratch.write("in.txt", "good film\n");
+    let predict = [
+        "predict",
+        "--adapter",
+        "good/adapter",
+        "--data",
+        "in.txt",
+        "--out",
+        "in.txt",
+    ];
+    scratch.beft(&predict).assert().code(2);
+    assert_eq!(scratch.read("in.txt"), "good film\n");
+    for file in ["out/adapter/config.json", "good/adapter/beft.json"] {
+        let before = scratch.read(file);
+        let eval = [
+            "eval",
+            "--adapter",
+            "good/adapter",
+            "--data",
+            "data",
+            "--out",
+            file,
+        ];
+        scratch.beft(&eval).assert().code(2);
+        assert_eq!(scratch.read(file), before);
+    }
+
+    scratch.write("demo/data/train.tsv", "mine\n");
+    scratch.beft(&["demo", "--out", "demo"]).assert().code(2);
+    assert_eq!(scratch.read("demo/data/train.tsv"), "mine\n");
+}
+
+/// A reader that stops reading is no error to speak of.
+#[test]
+fn a_closed_pipe_does_not_panic() {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    let beft = assert_cmd::cargo::cargo_bin("beft");
+    let line = format!(
+        "{} eval --adapter out/adapter --data data 2>err | head -c 0; exit ${{PIPESTATUS[0]}}",
+        beft.display()
+    );
+    let status = std::process::Command::new("bash")
+        .current_dir(scratch.path(""))
+        .args(["-c", &line])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{}", scratch.read("err"));
+}

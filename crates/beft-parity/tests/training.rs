@@ -1,0 +1,182 @@
+//! What trains in each mode of the parity suite's models.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use beft_core::BiasTerm;
+use beft_encoder::architectures::ROBERTA;
+use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig};
+use beft_modes::{Adapter, Mode, Names};
+use beft_nn::{Batch, Padding, ParamPath, Rows};
+use beft_parity::Expected;
+use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
+use burn::module::Module;
+use burn::tensor::Device;
+use common::{Bert, inputs, logits, max_difference, tiny, trained};
+
+#[test]
+fn trainable_counts_of_bert_base() {
+    let model = Bert::init(&EncoderConfig::base_cased(), 2, &Device::flex());
+    let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
+    assert_eq!(count("all"), 104_450);
+    for term in ["q", "k", "v"] {
+        assert_eq!(count(term), 11_522);
+    }
+    assert_eq!(count("frozen"), 1_538);
+    assert_eq!(count("v@6-11"), 1_538 + 768 + 6 * 768);
+}
+
+/// RoBERTa's head has a dense layer of its own, trained always.
+#[test]
+fn trainable_counts_of_roberta_base() {
+    let config = EncoderConfig {
+        architecture: &ROBERTA,
+        vocab_size: 50_265,
+        max_position_embeddings: 514,
+        type_vocab_size: 1,
+        ..EncoderConfig::base_cased()
+    };
+    assert_eq!(config.max_tokens(), 512);
+    let model = Bert::init(&config, 2, &Device::flex());
+    let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
+    let head = 768 * 768 + 768 + 1_538;
+    assert_eq!(count("frozen"), head);
+    assert_eq!(count("v"), head + 12 * 768);
+    assert_eq!(count("all"), head + 768 + 12 * (7 * 768 + 3_072));
+}
+
+/// Every trained tensor moves, and nothing else does, bit for bit.
+#[test]
+fn only_the_chosen_parameters_change() {
+    for name in ["bert-tiny", "roberta-tiny"] {
+        for written in [
+            "frozen",
+            "q",
+            "k",
+            "v",
+            "m1,ln1",
+            "m2,m3,ln2",
+            "v@1",
+            "all",
+            "full",
+        ] {
+            let (before, after, trained, trainable) = trained(name, written);
+            let mut moved = 0;
+            for (path, after) in after {
+                // The second segment of a BERT occurs in these inputs, other rows of tables may not.
+                let before = &before[&path];
+                if !trained.contains(&path) {
+                    assert_eq!(&after, before, "{path} moved while training {written}");
+                } else if path.term() != Some(BiasTerm::K) {
+                    assert_ne!(&after, before, "{path} is not trained by {written}");
+                }
+                moved += usize::from(trained.contains(&path)) * after.values.len();
+            }
+            assert_eq!(moved, trainable, "{name} {written}");
+        }
+    }
+}
+
+/// Of a masked tensor, the entries of the mask move and no other.
+#[test]
+fn random_masks_train_their_entries_alone() {
+    let head = 3 * 32 + 3;
+    // Every bias of the model: 3 layers of 7 x 32 + 64, the pooler's, the embeddings'.
+    let biases = 3 * (7 * 32 + 64) + 2 * 32;
+    for (written, expected) in [("random", biases), ("random-lines", 0)] {
+        let (before, after, _, trainable) = trained("bert-tiny", written);
+        let mut moved = 0;
+        for (path, after) in &after {
+            let pairs = after.values.iter().zip(&before[path].values);
+            let count = pairs.filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+            moved += count;
+            if written == "random-lines" && before[path].shape.len() == 2 && count > 0 {
+                let line = path.layer().is_some() && before[path].shape.contains(&count);
+                assert!(line || *path == "classifier.weight", "{path}: {count}");
+            }
+        }
+        if expected > 0 {
+            assert_eq!(trainable, head + expected);
+        }
+        // Rows of words that do not occur, and key biases, have no gradient.
+        assert!(
+            moved <= trainable && moved > trainable / 2,
+            "{written}: {moved} of {trainable}"
+        );
+    }
+}
+
+/// LoRA trains its factors and the head; the weights beside them stay, and what is saved in PEFT's
+/// layout gives the trained model's logits when it is loaded onto the base.
+#[test]
+fn lora_trains_factors_and_round_trips() {
+    let (before, after, paths, trainable) = trained("bert-tiny", "lora-qv");
+    assert_eq!(trainable, 3 * 32 + 3 + 2 * 3 * 2 * 8 * 32);
+    for (path, values) in &before {
+        let same = *values == after[path];
+        assert_eq!(same, !path.as_str().starts_with("classifier."), "{path}");
+    }
+    assert_eq!(after.len(), before.len() + 2 * 2 * 3);
+    assert!(paths.contains(&ParamPath::from("encoder.layers.2.value.lora.b")));
+
+    let data = Expected::open(&beft_fixtures::model("bert-tiny/expected.safetensors"));
+    let data = data.unwrap().batch(0).unwrap();
+    let config = TrainConfig::new("lora-v".parse::<Mode>().unwrap(), 1e-2, 4, 0);
+    let untrained = prepare(tiny(), &config).unwrap().model;
+    let start = logits(&untrained, &data.encodings, Padding::Packed);
+    let plain = logits(&tiny(), &data.encodings, Padding::Packed);
+    assert!(
+        max_difference(&start, &plain) < 1e-6,
+        "LoRA begins at no change"
+    );
+    let evaluate = |_: &Bert| Ok::<_, TrainError>(Default::default());
+    let tuned = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
+    let (mode, settings) = (&config.mode, &config.settings.modes);
+    let (model, paths) = (&tuned.model, &tuned.paths);
+    let adapter = Adapter::between(mode, settings, &NAMES, model, model, paths);
+    let adapter = adapter.unwrap();
+    assert_eq!(
+        adapter.targets.include,
+        Names::Suffixes(vec!["value".to_owned()])
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("adapter");
+    adapter.save(&dir).unwrap();
+    let loaded = Adapter::load(&dir).unwrap();
+    let loaded = loaded.apply(tiny(), &NAMES, &dir).unwrap();
+    let expected = logits(&tuned.model, &data.encodings, Padding::Packed);
+    let actual = logits(&loaded, &data.encodings, Padding::Packed);
+    assert!(max_difference(&expected, &actual) < 1e-5);
+    assert!(max_difference(&expected, &plain) > 0.1, "it must matter");
+}
+
+/// Dropout acts wherever the config puts it, also where no gradient flows (`frozen`), and not at
+/// all outside training.
+#[test]
+fn dropout_acts_in_training_whatever_is_trained() {
+    let inputs = inputs();
+    for written in ["frozen", "v@2", "all"] {
+        let model = beft_train::with_trainable(tiny(), &written.parse().unwrap()).unwrap();
+        let batch = Batch::new(&inputs, Padding::Packed, &Device::flex());
+        let share_of_zeros = |embedded: burn::tensor::Tensor<2>| {
+            let values: Vec<f32> = embedded.into_data().iter().collect();
+            values.iter().filter(|x| **x == 0.0).count() as f64 / values.len() as f64
+        };
+        let zeros = share_of_zeros(model.encoder.embeddings.forward(&batch));
+        assert!((0.08..0.12).contains(&zeros), "{written}: {zeros}");
+        let zeros = share_of_zeros(model.valid().encoder.embeddings.forward(&batch));
+        assert_eq!(zeros, 0.0, "{written}");
+        // Attention weights have their own: with one layer's alone, passes still differ.
+        let layer = &model.encoder.layers[0];
+        let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
+        let pass = || -> Vec<f32> {
+            layer
+                .attend(x.clone(), &batch, Rows::All)
+                .into_data()
+                .iter()
+                .collect()
+        };
+        assert_ne!(pass(), pass(), "{written}");
+    }
+}
