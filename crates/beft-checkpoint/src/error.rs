@@ -75,7 +75,22 @@ pub enum CheckpointError {
         /// Why.
         reason: String,
     },
-    /// The adapter is damaged, of another kind, or was trained on another base model.
+    /// The adapter was trained on another base model.
+    #[error(
+        "adapter {}: it was trained on another base model (`{trained_on}`, weights {recorded}; these are {found})",
+        .path.display()
+    )]
+    OtherBase {
+        /// The folder.
+        path: PathBuf,
+        /// The base model that the adapter names.
+        trained_on: String,
+        /// The fingerprint of its weights.
+        recorded: String,
+        /// The fingerprint of the model at hand.
+        found: String,
+    },
+    /// The adapter is damaged, of another kind, or does not fit the model.
     #[error("adapter {}: {reason}", .path.display())]
     Adapter {
         /// The folder or file.

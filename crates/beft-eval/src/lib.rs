@@ -1,4 +1,9 @@
 //! Evaluation: the prediction loop, and metrics as scikit-learn and scipy define them.
+//!
+//! ```
+//! assert_eq!(beft_eval::accuracy(&[0, 1, 1, 0], &[0, 1, 0, 0]), 0.75);
+//! assert_eq!(beft_eval::spearman(&[1.0, 2.0, 3.0], &[0.1, 0.5, 0.9]), Some(1.0));
+//! ```
 
 mod metrics;
 mod outcomes;

@@ -142,13 +142,6 @@ impl Adapter {
         }
     }
 
-    /// Number of classes of the stored head (BERT's has one layer, RoBERTa's two).
-    pub fn num_classes(&self) -> Option<usize> {
-        let bias = ["classifier.out_proj.bias", "classifier.bias"];
-        let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
-        Some(bias.values.len())
-    }
-
     /// Refuses a base model other than the one the adapter was trained on, as far as the adapter
     /// knows it (PEFT's own adapters do not).
     ///
@@ -157,12 +150,11 @@ impl Adapter {
     /// When the fingerprints differ.
     pub fn check_base(&self, path: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
         match self.facts.get(FINGERPRINT).and_then(Value::as_str) {
-            Some(recorded) if recorded != fingerprint => Err(CheckpointError::Adapter {
+            Some(recorded) if recorded != fingerprint => Err(CheckpointError::OtherBase {
                 path: path.to_owned(),
-                reason: format!(
-                    "it was trained on another base model (`{}`, weights {recorded}; these are {fingerprint}); give that model with --model",
-                    self.base_model
-                ),
+                trained_on: self.base_model.clone(),
+                recorded: recorded.to_owned(),
+                found: fingerprint.to_owned(),
             }),
             _ => Ok(()),
         }

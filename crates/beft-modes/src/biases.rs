@@ -33,7 +33,7 @@ impl TrainingMode for TermSet {
     fn fits(&self, model: &ModelKind) -> Result<(), Misfit> {
         if model.decoder && self.is_frozen() {
             return Err(Misfit::Refused(
-                "a decoder has no head that would learn; `beft eval --model` says what it can as it is",
+                "a decoder has no head to train: train biases, or evaluate the model untrained",
             ));
         }
         let sites = self.sites(model.layers)?;

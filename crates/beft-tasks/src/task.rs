@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use beft_core::{Metric, OutputKind};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, ModelKind, PromptTask, Regime, Regimes, Split, TextColumns};
+use crate::{DataError, ModelKind, PromptTask, Regime, Regimes, Split, TaskError, TextColumns};
 
 /// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,67 +204,6 @@ impl Default for Defaults {
     fn default() -> Self {
         table::DEFAULTS
     }
-}
-
-/// A task that is not to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum TaskError {
-    /// A name that is no task.
-    #[error(
-        "unknown task `{name}`: expected one of {}, or the path of a task file that ends in .toml",
-        TABLE.map(|row| row.name).join(", ")
-    )]
-    Unknown {
-        /// The name as written.
-        name: String,
-    },
-    /// A name that is no prompt task.
-    #[error(
-        "unknown prompt task `{name}`: expected one of {}, or the path of a task file that ends in \
-         .toml and has a [prompt] table",
-        PromptTask::names().collect::<Vec<_>>().join(", ")
-    )]
-    UnknownPrompt {
-        /// The name as written.
-        name: String,
-    },
-    /// A regime for which the task has no size.
-    #[error("task {task} has no {regime} regime ({}): give the number of training examples", regimes(.known))]
-    NoRegime {
-        /// The task.
-        task: String,
-        /// The regime asked for.
-        regime: Regime,
-        /// The regimes that it has.
-        known: Vec<Regime>,
-    },
-    /// A task file that cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] DataError),
-    /// A definition, as an adapter carries it, that makes no sense.
-    #[error("{message}")]
-    Definition {
-        /// What is wrong.
-        message: String,
-    },
-    /// A task file with something wrong in it.
-    #[error("{}:{line}: {message}", .path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-fn regimes(known: &[Regime]) -> String {
-    if known.is_empty() {
-        return "it has none".to_owned();
-    }
-    let names: Vec<_> = known.iter().map(|regime| regime.name()).collect();
-    format!("it has {}", names.join(", "))
 }
 
 impl LabelledTask {

@@ -1,5 +1,6 @@
 mod build;
 mod class;
+mod parts;
 mod settings;
 
 use std::path::{Path, PathBuf};

@@ -19,7 +19,8 @@ use std::path::Path;
 
 use beft_core::{Metric, OutputKind};
 
-use crate::task::{ClassLabel, TaskError, is_task_file, plain_name};
+use crate::TaskError;
+use crate::task::{ClassLabel, is_task_file, plain_name};
 use crate::{TaskInfo, TaskKind};
 
 pub(crate) use file::PromptTable;
