@@ -3,8 +3,7 @@ use std::path::{Path, PathBuf};
 
 use crate::TensorProblem;
 
-/// A checkpoint, tokenizer or adapter that cannot be used. The text names the file and says what
-/// to do.
+/// Why a checkpoint, tokenizer or adapter cannot be used. The text names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// A file of the folder is missing.
@@ -33,7 +32,7 @@ pub enum CheckpointError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A config value that is understood but cannot be used.
+    /// A config value is understood, but cannot be used.
     #[error("{}: {reason}", .path.display())]
     Config {
         /// The file.

@@ -101,6 +101,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_command_names_the_option_that_helps() {
+        let device = DeviceError::NotCompiled {
+            name: "d".to_owned(),
+            feature: "f",
+            needs: "nothing",
+        };
+        let base = CheckpointError::OtherBase {
+            path: "adapter".into(),
+            trained_on: "a".to_owned(),
+            recorded: "1".to_owned(),
+            found: "2".to_owned(),
+        };
+        for (error, option) in [
+            (
+                anyhow::Error::from(device.clone()),
+                "build with --features f",
+            ),
+            (Error::from(device).into(), "build with --features f"),
+            (Error::from(base).into(), "give that model with --model"),
+        ] {
+            assert_eq!(hint(&error).as_deref(), Some(option));
+        }
+    }
+
+    #[test]
     fn settings_become_options() {
         for (name, theirs, option) in [
             ("learning_rate", json!(4e-4), "--lr 0.0004"),

@@ -2,7 +2,8 @@
 //!
 //! ```
 //! assert_eq!(beft_eval::accuracy(&[0, 1, 1, 0], &[0, 1, 0, 0]), 0.75);
-//! assert_eq!(beft_eval::spearman(&[1.0, 2.0, 3.0], &[0.1, 0.5, 0.9]), Some(1.0));
+//! // A correlation with a constant is not defined.
+//! assert_eq!(beft_eval::pearson(&[1.0, 1.0], &[0.1, 0.5]), None);
 //! ```
 
 mod metrics;

@@ -13,7 +13,7 @@ use crate::adapter::linear_modules;
 use crate::peft::is_part;
 
 impl Adapter {
-    /// Puts the adapter onto the base model in `module`; `path` is for messages.
+    /// Applies the adapter to the base model `module`. `path` is for messages.
     ///
     /// # Errors
     ///

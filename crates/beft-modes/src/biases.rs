@@ -57,7 +57,8 @@ impl TrainingMode for TermSet {
     }
 }
 
-/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
+/// Returns the parameters of `terms` whose gradient is not zero. If only key biases are trained, there are
+/// none.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What can be trained, and what becomes of it.
+//! Training modes, and the adapters that they make.
 //!
 //! * [`Mode`]: biases, or one of what they are compared with (`full`, `random`, `lora-v`, `prefix`, `zero-shot`).
 //!   Each mode is one file, which implements [`TrainingMode`]; `table.rs` lists them all.

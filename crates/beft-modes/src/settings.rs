@@ -1,15 +1,15 @@
 use serde::{Deserialize, Serialize};
 
-/// The settings that belong to modes. [`ModeSettings::default`] has those of the protocol.
+/// Settings of single modes. [`ModeSettings::default`] has the values of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModeSettings {
     /// Rank of LoRA's update.
     pub lora_rank: usize,
     /// LoRA's update is scaled by `alpha / rank`.
     pub lora_alpha: f64,
-    /// Entries that the mode `random` trains; `None` for as many as the model has biases.
+    /// Number of entries that the mode `random` trains; `None` for the number of biases.
     pub random_entries: Option<usize>,
-    /// Decides what a mode draws: random masks, LoRA's first factors.
+    /// Seed of everything that a mode draws: random masks, LoRA's first factors.
     pub seed: u64,
 }
 
@@ -24,7 +24,7 @@ impl Default for ModeSettings {
     }
 }
 
-/// The settings that a mode reads; `None` for the others.
+/// The settings that a mode uses; `None` for the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RecordedSettings {
     /// Rank of LoRA's update.

@@ -1,4 +1,4 @@
-//! What every architecture of `beft` shares.
+//! Parts that all models of `beft` share.
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`Precision`]: what frozen weights are kept in.

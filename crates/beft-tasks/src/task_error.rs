@@ -25,7 +25,7 @@ pub enum TaskError {
         /// The name as written.
         name: String,
     },
-    /// A regime for which the task has no size.
+    /// The task has no size for the regime.
     #[error("task {task} has no {regime} regime ({}): give the number of training examples", regimes(.known))]
     NoRegime {
         /// The task.
@@ -35,7 +35,7 @@ pub enum TaskError {
         /// The regimes that it has.
         known: Vec<Regime>,
     },
-    /// A task file that cannot be read.
+    /// The task file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DataError),
     /// An adapter carries a definition of its task that cannot be used.
@@ -44,7 +44,7 @@ pub enum TaskError {
         /// What is wrong.
         message: String,
     },
-    /// A task file with something wrong in it.
+    /// The task file has a mistake.
     #[error("{}:{line}: {message}", .path.display())]
     Invalid {
         /// The file.

@@ -4,48 +4,48 @@ use beft_modes::{Mode, ModeSettings};
 use beft_nn::Savings;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
-/// How to train. [`TrainConfig::new`] gives the paper's protocol.
+/// The recipe of a training. [`TrainConfig::new`] gives the paper's protocol.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
-    /// What learns. The head always does.
+    /// The mode, which says what is trained. The head is always trained.
     pub mode: Mode,
-    /// Learning rate, at the first step.
+    /// Learning rate at the first step.
     pub learning_rate: f64,
-    /// How it goes on.
+    /// The learning rate at later steps.
     pub schedule: Schedule,
     /// Passes over the data.
     pub epochs: usize,
     /// Examples per step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Examples of each training that are computed at a time, their gradients added up; `None` for all of a
-    /// step.
+    /// Number of examples of each training to compute at a time; the gradients of a step are summed. `None`
+    /// for all of a step.
     pub micro_batch: Option<usize>,
-    /// Whether of a forward pass only the layers' inputs are kept, and each layer is computed anew in the
-    /// backward pass (gradient checkpointing): less memory, more time, the same result.
+    /// Gradient checkpointing: a forward pass keeps only the inputs of the layers, and the backward pass
+    /// computes each layer again. It takes less memory and more time and gives the same result.
     pub checkpointing: bool,
-    /// Decides the order of examples and the dropout masks.
+    /// Seed of the order of examples and of the dropout masks.
     pub seed: u64,
     /// Gradients are scaled down to this norm over all trained parameters together.
     pub max_grad_norm: f32,
-    /// What is left out or done in a cheaper way; the result does not depend on it.
+    /// Computations to leave out or to do more cheaply. The result does not depend on them.
     pub savings: Savings,
-    /// What unchanged layers give is kept in memory up to this many bytes, else in a temporary file.
+    /// Bytes of memory for the outputs of unchanged layers. Larger outputs go to a temporary file.
     pub kept_memory: u64,
-    /// The settings that belong to modes.
+    /// Settings of single modes.
     pub modes: ModeSettings,
     /// Which epoch's model is kept, and when to stop early.
     pub selection: Selection,
-    /// Where the state is written after each epoch, to be resumed from.
+    /// The file to which the state is written after each epoch.
     pub checkpoint: Option<Checkpoint>,
 }
 
-/// What becomes of the learning rate.
+/// How the learning rate changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
-    /// It stays.
+    /// It is constant.
     #[default]
     Constant,
-    /// It falls by the same amount at every step, to 0 behind the last (the `linear` schedule of HF's
+    /// It falls by the same amount at every step and is 0 after the last one (the `linear` schedule of HF's
     /// trainer, without warm-up).
     Linear,
 }
@@ -60,7 +60,8 @@ impl Schedule {
     }
 }
 
-/// Which epoch's model is kept, and when to stop early. By default the last one, never.
+/// Which epoch's model is kept, and when to stop early. By default the last epoch is kept and training never
+/// stops early.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// The metric that decides, larger is better.
@@ -71,12 +72,12 @@ pub struct Selection {
     pub patience: Option<usize>,
 }
 
-/// A file that a training survives in.
+/// The file that holds the state of a training between two epochs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The file, replaced whole after each epoch.
+    /// The path of the file, which is replaced as a whole after each epoch.
     pub path: PathBuf,
-    /// Go on from what the file holds, if it exists.
+    /// Whether to continue from the state in the file, if the file exists.
     pub resume: bool,
     /// Everything that decides the run's result (model, data, settings), as text. A file with another
     /// identity is refused ([`TrainError::OtherTraining`](crate::TrainError::OtherTraining)).

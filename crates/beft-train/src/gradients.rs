@@ -110,7 +110,7 @@ fn sites<M: SequenceClassifier>(
     found
 }
 
-/// Every gradient of a module on the host, by path.
+/// Copies all gradients of a module to the host, by path.
 pub fn gradients_by_path<M: Module>(
     module: &M,
     grads: GradientsParams,
