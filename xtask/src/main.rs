@@ -3,6 +3,7 @@
 mod backends;
 mod bench;
 mod python;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -57,6 +58,9 @@ enum Task {
         #[command(subcommand)]
         what: Option<bench::Bench>,
     },
+    /// Check the rules of docs/architecture.md that reading files can check: arrows between crates, names in their
+    /// places, lengths of files, links in the documentation.
+    Tidy,
     /// Make .venv with the Python reference: torch, transformers, peft, scikit-learn.
     SetupPython,
     /// Make the fixtures anew with transformers and peft: parity, interoperability, tokenizers, data files, and the
@@ -123,6 +127,7 @@ fn run(task: Task) -> Result<()> {
         } => backends::parity(&root, &backends, all, verbose),
         Task::GpuCheck { args } => backends::gpu_check(&root, &args),
         Task::Bench { what } => bench::run(&root, what.as_ref()),
+        Task::Tidy => tidy::run(&root),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => {
             let out = ["--out", "crates/beft-fixtures/models"];

@@ -3,8 +3,7 @@ use std::path::{Path, PathBuf};
 
 use crate::TensorProblem;
 
-/// A checkpoint, tokenizer or adapter that cannot be used. The text names the file and says what
-/// to do.
+/// Why a checkpoint, tokenizer or adapter cannot be used. The text names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -34,7 +33,7 @@ pub enum CheckpointError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A config value that is understood but cannot be used.
+    /// A config value is understood, but cannot be used.
     #[error("{}: {reason}", .path.display())]
     Config {
         /// The file.
@@ -76,7 +75,22 @@ pub enum CheckpointError {
         /// Why.
         reason: String,
     },
-    /// The adapter is damaged, of another kind, or was trained on another base model.
+    /// The adapter was trained on another base model.
+    #[error(
+        "adapter {}: it was trained on another base model (`{trained_on}`, weights {recorded}; these are {found})",
+        .path.display()
+    )]
+    OtherBase {
+        /// The folder.
+        path: PathBuf,
+        /// The base model that the adapter names.
+        trained_on: String,
+        /// The fingerprint of its weights.
+        recorded: String,
+        /// The fingerprint of the model at hand.
+        found: String,
+    },
+    /// The adapter is damaged, of another kind, or does not fit the model.
     #[error("adapter {}: {reason}", .path.display())]
     Adapter {
         /// The folder or file.

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value};
 
-/// What is done with each key of a config file that other tools write.
+/// How each key of a config file is treated.
 ///
 /// A key that changes a result is applied or refused, never unread: [`check`](Self::check) refuses a value
 /// of [`only`](Self::only) that is not implemented, and names the keys that stand in no table.

@@ -7,6 +7,19 @@
 //!   [`load_module`] fills a module through it and reports what is missing, extra or misshapen.
 //! * [`TextTokenizer`]: texts and pairs to [`beft_core::Encoding`]s.
 //! * [`save_model`]: writes a whole model. What adapters hold is the matter of `beft-modes`.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use beft_checkpoint::ModelDir;
+//!
+//! # fn main() -> Result<(), beft_checkpoint::CheckpointError> {
+//! let dir = ModelDir::open(Path::new("models/minilm"))?;
+//! let tokenizer = dir.tokenizer(128)?;
+//! let inputs = tokenizer.encode([("a warm , funny film", None)])?;
+//! println!("{} of {} tokens", dir.model_type()?, inputs[0].len());
+//! # Ok(())
+//! # }
+//! ```
 
 mod adapter_parts;
 mod error;

@@ -10,10 +10,10 @@ use crate::names::PARTS;
 use crate::tensors::FromFloat;
 use crate::{CheckpointError, NameTable, Stored, TensorFiles};
 
-/// One tensor that does not fit.
+/// Why a tensor does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TensorProblem {
-    /// The model needs it, the checkpoint does not hold it.
+    /// The model needs the tensor, and the checkpoint lacks it.
     Missing {
         /// Name in the checkpoint.
         name: String,
@@ -63,14 +63,14 @@ impl fmt::Display for TensorProblem {
     }
 }
 
-/// What loading did beside filling the module.
+/// What loading found out, beside the values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Optional tensors the checkpoint does not hold: their parameters keep the initial values.
     pub initialized: Vec<String>,
-    /// Those among them that the checkpoint holds with another number of rows: a head of other classes.
+    /// Initialised tensors that the checkpoint has with another number of rows: a head with other classes.
     pub misshapen: Vec<TensorProblem>,
-    /// Tensors of the checkpoint that the model has no place for.
+    /// Tensors of the checkpoint that the model does not use.
     pub unused: Vec<String>,
 }
 

@@ -33,7 +33,7 @@ impl ModelDir {
         Ok(dir)
     }
 
-    /// The same folder under the name that the user knows the model by.
+    /// Sets the name by which the user knows the model.
     pub fn named(self, name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -46,7 +46,7 @@ impl ModelDir {
         &self.path
     }
 
-    /// What the user called it: a path or a repository name. Written into adapters as
+    /// The name that the user gave: a path or a repository. Written into adapters as
     /// `base_model_name_or_path`.
     pub fn name(&self) -> &str {
         &self.name
@@ -82,8 +82,8 @@ impl ModelDir {
         })
     }
 
-    /// The keys of config.json that none of `tables` knows, each in a sentence for the user. Keys with a value that
-    /// is not implemented are errors of whoever loads the config.
+    /// Returns a note for each key of config.json that none of `tables` knows. Keys with a value that is not
+    /// implemented are errors of whoever loads the config.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl ModelDir {
         Ok(told.collect())
     }
 
-    /// The type of numbers in config.json that transformers would compute in, where it is not `float32`.
+    /// The number type in which transformers would compute, by config.json; `None` for `float32`.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl ModelDir {
             .map(str::to_owned))
     }
 
-    /// The repository that the user named and its revision, where the model is no folder of theirs.
+    /// The repository that the user named, and its revision if there is one.
     pub fn repository(&self) -> (&str, Option<&str>) {
         match self.name.split_once('@') {
             Some((id, revision)) if Path::new(&self.name) != self.path => (id, Some(revision)),

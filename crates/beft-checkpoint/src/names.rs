@@ -1,6 +1,6 @@
 use beft_nn::ParamPath;
 
-/// How a tensor lies in the file, compared with the module.
+/// The layout of a tensor in the file, compared with the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// The same shape.
@@ -44,11 +44,11 @@ pub struct TensorName {
     pub optional: bool,
 }
 
-/// What rows of a [`NameTable`] are written with.
+/// Functions that make rows of a [`NameTable`].
 pub mod rows {
     use super::{Stored, TensorName};
 
-    /// A parameter that lies in the file as it is.
+    /// A parameter with the same layout in the file.
     pub const fn same(path: &'static str, hf: &'static str) -> TensorName {
         TensorName {
             path,
@@ -68,7 +68,7 @@ pub mod rows {
 }
 
 impl TensorName {
-    /// The same, which checkpoints need not have.
+    /// An optional row: checkpoints may lack the tensor.
     pub const fn optional(self) -> Self {
         Self {
             optional: true,
@@ -84,11 +84,11 @@ pub struct NameTable {
     pub backbone_prefix: &'static str,
     /// One row per kind of parameter.
     pub rows: &'static [TensorName],
-    /// Beginnings, without the backbone's prefix, of tensors that belong to other heads or are derived, ignored
-    /// when present; what begins with `*` is an end.
+    /// Beginnings of the names of ignored tensors (other heads, derived tensors), without the backbone's
+    /// prefix. A text that begins with `*` is the end of a name.
     pub ignored: &'static [&'static str],
-    /// Tensors that are one with another, as (name, other name): where a checkpoint lacks the first, it is stored
-    /// under the second, unless the module has a parameter of its own for that.
+    /// Tied tensors, as (name, other name). If a checkpoint lacks the first, it is stored under the second,
+    /// unless the module has a parameter of its own for the second.
     pub tied: &'static [(&'static str, &'static str)],
 }
 

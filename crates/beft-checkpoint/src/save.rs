@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
 
-/// Our own facts, beside an adapter or a tuned model.
+/// The file with our own facts beside an adapter or a tuned model.
 pub const ADAPTER_SIDECAR: &str = "beft.json";
 
 const CONFIG: &str = "config.json";

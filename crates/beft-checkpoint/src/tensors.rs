@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::CheckpointError;
 use crate::shard::{Info, Shard};
 
-/// The tensors of one or more safetensors or PyTorch files: nothing is read until asked for.
+/// The tensors of one or more safetensors or PyTorch files. A tensor is read when it is asked for.
 #[derive(Debug)]
 pub struct TensorFiles {
     path: PathBuf,

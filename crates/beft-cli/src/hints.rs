@@ -1,7 +1,9 @@
 //! What to do about an error, in options of this program. The libraries say what is wrong.
 
 use beft::{AdapterProblem, Difference, Error, MemoryUse};
+use beft_checkpoint::CheckpointError;
 use beft_compare::CompareError;
+use beft_device::DeviceError;
 use beft_tasks::TaskError;
 use serde_json::Value;
 
@@ -13,10 +15,10 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             _ => None,
         };
         let error = cause.downcast_ref::<Error>().or_else(compare);
-        match error {
-            Some(error) => of(error),
-            None => of_task(cause.downcast_ref::<TaskError>()?),
-        }
+        error
+            .and_then(of)
+            .or_else(|| cause.downcast_ref().and_then(of_task))
+            .or_else(|| cause.downcast_ref().and_then(of_device))
     })
 }
 
@@ -39,6 +41,8 @@ fn of(error: &Error) -> Option<String> {
         },
         Error::OtherSettings { differences, .. } => return Some(same_settings(differences)),
         Error::Task(error) => return of_task(error),
+        Error::Device(error) => return of_device(error),
+        Error::Checkpoint(CheckpointError::OtherBase { .. }) => "give that model with --model",
         _ => return None,
     };
     Some(text.to_owned())
@@ -47,6 +51,15 @@ fn of(error: &Error) -> Option<String> {
 fn of_task(error: &TaskError) -> Option<String> {
     match error {
         TaskError::Definition { .. } => Some("give the file of the task with --task".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_device(error: &DeviceError) -> Option<String> {
+    match error {
+        DeviceError::NotCompiled { feature, .. } => {
+            Some(format!("build with --features {feature}"))
+        }
         _ => None,
     }
 }
@@ -86,6 +99,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_command_names_the_option_that_helps() {
+        let device = DeviceError::NotCompiled {
+            name: "d".to_owned(),
+            feature: "f",
+            needs: "nothing",
+        };
+        let base = CheckpointError::OtherBase {
+            path: "adapter".into(),
+            trained_on: "a".to_owned(),
+            recorded: "1".to_owned(),
+            found: "2".to_owned(),
+        };
+        for (error, option) in [
+            (
+                anyhow::Error::from(device.clone()),
+                "build with --features f",
+            ),
+            (Error::from(device).into(), "build with --features f"),
+            (Error::from(base).into(), "give that model with --model"),
+        ] {
+            assert_eq!(hint(&error).as_deref(), Some(option));
+        }
+    }
 
     #[test]
     fn settings_become_options() {

@@ -84,7 +84,7 @@ impl Progress {
                 bytes,
                 in_file,
             } => self.line(&format!(
-                "  {}: what the embeddings and {} give is computed once and kept {}, {:.1} MB",
+                "  {}: the output of the embeddings and {} is computed once and kept {}, {:.1} MB",
                 self.mode,
                 count(layers, "layer"),
                 match in_file {

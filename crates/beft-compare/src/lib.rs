@@ -8,6 +8,17 @@
 //! * [`Journal`]: a file per finished trial, found again by everything its result follows from.
 //! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
 //!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use beft_compare::CompareSpec;
+//!
+//! # fn main() -> Result<(), beft_compare::CompareError> {
+//! let spec = CompareSpec::read(Path::new("benchmarks/compare_minilm.toml"))?;
+//! println!("{} seeds of each mode", spec.seeds.len());
+//! # Ok(())
+//! # }
+//! ```
 
 mod curves;
 mod error;

@@ -1,7 +1,7 @@
-/// One tokenised input: no padding, special tokens included.
+/// One tokenised input, without padding and with special tokens.
 ///
-/// For a decoder it can be a prompt with several continuations, one behind the other in `ids`: each
-/// follows the prompt as if the others were not there, so that the prompt is computed once for all.
+/// For a decoder it can be a prompt with several continuations, one after another in `ids`. Each continuation
+/// follows the prompt as if the others were not there, so the prompt is computed once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
     /// Token ids, in order.
@@ -9,19 +9,19 @@ pub struct Encoding {
     /// Segment of each token (0 for the first text, 1 for the second); as long as `ids`, or empty for
     /// a model that knows no segments.
     pub type_ids: Vec<u32>,
-    /// Position of each token; empty where they are 0, 1, 2 and so on. RoBERTa gives a padding token inside a text
-    /// the place before the first.
+    /// Position of each token; empty if the positions are 0, 1, 2 and so on. RoBERTa gives a padding token
+    /// inside a text the place before the first.
     pub positions: Vec<i64>,
-    /// Continuations, whose tokens are the last of `ids`; none for an encoder.
+    /// Continuations. Their tokens are the last ones of `ids`. An encoder has none.
     pub branches: Vec<Branch>,
 }
 
 /// One of an [`Encoding`]'s continuations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// Its number of tokens.
+    /// Number of tokens.
     pub tokens: usize,
-    /// How many of them, from its end, are to be predicted: what a candidate is scored by.
+    /// Number of tokens at the end that the model predicts. They give the score of a candidate.
     pub scored: usize,
 }
 
@@ -36,7 +36,8 @@ impl Encoding {
         self.ids.is_empty()
     }
 
-    /// A prompt's tokens and then, in turn, each continuation's, of which so many are to be predicted.
+    /// Joins a prompt and its continuations. Each continuation has its tokens and the number of them that the
+    /// model predicts.
     pub fn with_branches<'a>(
         prompt: &[u32],
         branches: impl IntoIterator<Item = (&'a [u32], usize)>,
@@ -62,14 +63,14 @@ impl Encoding {
     }
 }
 
-/// What a model is to say of each input.
+/// The right output for each input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
     /// Class indices.
     Classes(Vec<usize>),
     /// Values of a regression task.
     Values(Vec<f32>),
-    /// The input's one continuation, of so many predicted tokens: language modelling.
+    /// Language modelling: the number of predicted tokens of each input's only continuation.
     Tokens(Vec<usize>),
 }
 
@@ -97,7 +98,7 @@ impl Targets {
         }
     }
 
-    /// The first `len` of them.
+    /// Keeps the first `len` targets.
     pub fn truncate(&mut self, len: usize) {
         match self {
             Self::Classes(classes) => classes.truncate(len),
@@ -107,7 +108,7 @@ impl Targets {
     }
 }
 
-/// Tokenised inputs with what is to be said of them, index by index.
+/// Tokenised inputs with their targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedSet {
     /// The inputs.

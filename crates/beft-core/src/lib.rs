@@ -8,6 +8,15 @@
 //! * [`Metric`], [`Targets`], [`Prediction`]: what is measured, what is right, what a model says.
 //!
 //! This crate knows nothing of tensors, models or files, so that everything else can depend on it.
+//!
+//! ```
+//! use beft_core::{BiasTerm, TermSet};
+//!
+//! let terms: TermSet = "v@6-11".parse().unwrap();
+//! let sites = terms.sites(12).unwrap();
+//! assert_eq!(sites.len(), 6);
+//! assert!(sites.iter().all(|site| site.term == BiasTerm::V && site.layer >= 6));
+//! ```
 
 mod encoding;
 mod metric;

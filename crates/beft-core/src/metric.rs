@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::OutputKind;
 
-/// What is measured on a task.
+/// A measure of how well a model does a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -21,9 +21,10 @@ pub enum Metric {
     Pearson,
     /// Spearman rank correlation of predicted and true values.
     Spearman,
-    /// F1 of the words of a generated answer, at best over the right ones, as of SQuAD.
+    /// F1 of the words of a generated answer, for the right answer that gives the highest value (as in
+    /// SQuAD).
     TokenF1,
-    /// Share of generated answers that equal a right one, as of SQuAD.
+    /// Share of generated answers that equal a right answer (as in SQuAD).
     ExactMatch,
     /// Mean over texts of the mean log probability of their tokens: minus the loss of language modelling.
     LogLikelihood,

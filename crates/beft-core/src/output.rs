@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// The kind of thing that a model says of an input, and that a task asks for.
+/// The kind of output that a model gives and a task asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputKind {
@@ -10,18 +10,18 @@ pub enum OutputKind {
     Value,
     /// The likelihood of the input's own continuation (language modelling).
     Tokens,
-    /// A text of the model's own (generation).
+    /// A generated text.
     Answer,
 }
 
-/// What a model's outputs stand for.
+/// The meaning of a model's outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outputs {
-    /// Classes or candidates, by these names.
+    /// Classes or candidates with these names.
     Classes(Vec<String>),
     /// One number.
     Value,
-    /// Continuations, which each input names for itself; or a generated text.
+    /// Continuations that belong to the input, or a generated text.
     Text,
 }
 
@@ -48,7 +48,7 @@ impl Outputs {
     }
 }
 
-/// What a model says of one input.
+/// A model's output for one input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prediction {
     /// A score for each class or candidate, before softmax.
@@ -69,7 +69,7 @@ pub enum Prediction {
 }
 
 impl Prediction {
-    /// The numbers of it: scores, the one value, or token F1 and exact match.
+    /// The numbers of the prediction: scores, the value, or token F1 and exact match.
     pub fn scores(&self) -> Vec<f32> {
         match self {
             Self::Classes(scores) => scores.clone(),

@@ -2,11 +2,9 @@ use std::collections::BTreeMap;
 
 use crate::BiasSite;
 
-/// The values of bias vectors at one moment: site to vector, plain `f32`, ordered by layer and
-/// term.
+/// The values of bias vectors at one moment, as `f32`, ordered by layer and term.
 ///
-/// Taken before and after fine-tuning, two snapshots are all that the change-based importance
-/// scores need.
+/// Scores that are based on change need two snapshots: one before and one after fine-tuning.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BiasSnapshot {
     values: BTreeMap<BiasSite, Vec<f32>>,

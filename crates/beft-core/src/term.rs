@@ -71,7 +71,7 @@ impl fmt::Display for BiasTerm {
     }
 }
 
-/// A name that is none of the eight bias terms.
+/// The name is not one of the eight bias terms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown bias term `{0}`: expected one of q, k, v, m1, ln1, m2, m3, ln2")]
 pub struct UnknownTerm(pub String);

@@ -40,7 +40,7 @@ pub enum TermSetError {
     /// A name that is no bias term.
     #[error(transparent)]
     UnknownTerm(#[from] UnknownTerm),
-    /// The part behind `@` is not a layer or a range of layers.
+    /// The part after `@` is not a layer or a range of layers.
     #[error("cannot read the layers in `{0}`: write `v@3` for one layer or `v@6-11` for a range")]
     BadLayers(String),
     /// `all` or `frozen` together with other terms, or an empty part between commas.

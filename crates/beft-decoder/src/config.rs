@@ -104,6 +104,18 @@ pub enum Activation {
     SiluGate,
 }
 
+impl Activation {
+    /// What the backward pass needs from the forward pass, per row, in widths of the feed-forward block.
+    pub fn kept_widths(self) -> usize {
+        match self {
+            Self::Relu | Self::Gelu => 1,
+            Self::GeluTanh => 2,
+            // SiLU keeps its input and its sigmoid, and the gate keeps both factors.
+            Self::SiluGate => 4,
+        }
+    }
+}
+
 /// The terms of a layer with one norm.
 const WITHOUT_LN2: [BiasTerm; 7] = [
     BiasTerm::Q,

@@ -7,6 +7,25 @@
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know nothing of
 //! training or tasks.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings};
+//! use beft_decoder::{checkpoint::ModelDir, nn::Precision};
+//! use burn::tensor::Device;
+//!
+//! # fn main() -> Result<(), beft_decoder::checkpoint::CheckpointError> {
+//! let dir = ModelDir::open(Path::new("models/opt-125m"))?;
+//! let config = DecoderConfig::load(&dir)?;
+//! let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, Precision::F32, &Device::default())?;
+//! let tokenizer = dir.tokenizer(config.max_tokens)?;
+//! let prompt = tokenizer.encode([("Once upon a time", None)])?.remove(0).ids;
+//! let options = GenerationSettings::load(&dir, &config)?.options(20);
+//! let new = model.generate(&[prompt], &options, |_, _| ());
+//! println!("{}", tokenizer.decode(&new[0])?);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod architectures;
 mod cache;

@@ -8,6 +8,15 @@
 //! text from [`corpus`], which is generated and has no labels. The sentiment words of the labelled
 //! dev split never occur in the training split ([`labelled`]): that they are sentiment words, and
 //! of which kind, a model can know from pretraining only.
+//!
+//! ```
+//! let dir = std::env::temp_dir().join(format!("beft-demo-{}", std::process::id()));
+//! beft_demo::write_model(&dir.join("model"))?;
+//! beft_demo::write_data(&dir.join("data"))?;
+//! assert!(dir.join("data/train.tsv").is_file());
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::path::Path;
 use std::{fs, io};

@@ -135,7 +135,7 @@ pub enum DeviceError {
     },
     /// The backend is not part of this build.
     #[error(
-        "device `{name}`: this program was built without it; build with `--features {feature}` (needs: {needs})"
+        "device `{name}`: this program was built without the Cargo feature `{feature}` (needs: {needs})"
     )]
     NotCompiled {
         /// As the user wrote it.
@@ -329,7 +329,7 @@ mod tests {
             assert!(message.contains(backend.name), "{message}");
             if backend.devices().is_none() {
                 let message = parse_device(backend.name).unwrap_err().to_string();
-                let remedy = format!("--features {}", backend.feature);
+                let remedy = format!("feature `{}`", backend.feature);
                 assert!(message.contains(&remedy), "{message}");
             }
         }

@@ -7,6 +7,22 @@
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know
 //! nothing of training or tasks.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use beft_encoder::EncoderForSequenceClassification;
+//! use beft_encoder::checkpoint::ModelDir;
+//! use burn::tensor::Device;
+//!
+//! # fn main() -> Result<(), beft_encoder::checkpoint::CheckpointError> {
+//! let dir = ModelDir::open(Path::new("models/minilm"))?;
+//! let (classes, seed) = (2, 0);
+//! let (model, report) =
+//!     EncoderForSequenceClassification::load(&dir, &dir.tensors()?, classes, seed, &Device::default())?;
+//! println!("{}, new: {:?}", model.architecture().model_type, report.initialized);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod architectures;
 mod backbone;

@@ -1,4 +1,10 @@
 //! Evaluation: the prediction loop, and metrics as scikit-learn and scipy define them.
+//!
+//! ```
+//! assert_eq!(beft_eval::accuracy(&[0, 1, 1, 0], &[0, 1, 0, 0]), 0.75);
+//! // A correlation with a constant is not defined.
+//! assert_eq!(beft_eval::pearson(&[1.0, 1.0], &[0.1, 0.5]), None);
+//! ```
 
 mod metrics;
 mod outcomes;

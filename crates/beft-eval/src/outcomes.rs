@@ -2,7 +2,7 @@ use beft_core::{Metric, OutputKind, Prediction, Targets};
 
 use crate::{argmax, compute, compute_values};
 
-/// What was right and what was predicted, for each of some examples.
+/// Targets and predictions, example by example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcomes {
     /// True and predicted class.
@@ -66,7 +66,7 @@ impl Outcomes {
         self.len() == 0
     }
 
-    /// A metric over all examples; `None` where it is undefined, or not of this kind of output.
+    /// A metric over all examples; `None` if it is undefined or does not suit the kind of output.
     pub fn measure(&self, metric: Metric) -> Option<f64> {
         self.measure_some(metric, 0..self.len())
     }

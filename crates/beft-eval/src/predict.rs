@@ -5,7 +5,7 @@ use beft_core::Encoding;
 use beft_nn::{Batch, DeviceTraits, Savings, SequenceClassifier, work_on};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Class scores of every input, in the order given.
+/// Computes the class scores of every input, in the order given.
 ///
 /// Runs without gradients and without dropout. Inputs are batched by length, at most `batch_size`
 /// at a time, so that batches hold little padding; the result does not depend on it. `on_done` hears

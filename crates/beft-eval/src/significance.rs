@@ -16,8 +16,8 @@ pub fn mcnemar(only_a: usize, only_b: usize) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Resamples of a set of examples, the same for everything that is compared on it: what a paired
-/// bootstrap needs.
+/// Resamples of a set of examples for a paired bootstrap. Everything that is compared uses the same
+/// resamples.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
     examples: usize,
@@ -28,7 +28,7 @@ pub struct Bootstrap {
 /// How two values of a metric differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// First less second.
+    /// The first value minus the second.
     pub value: f64,
     /// Lower end of the 95 % interval.
     pub low: f64,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::peft::{EXTRA_BIASES_SCRIPT, is_suffix};
 use crate::{AdapterKind, BiasDeltas, Makes, Mode, ModeSettings, Targets};
 
-/// Trained biases and head, apart from the frozen backbone, under Hugging Face names.
+/// The trained biases and the head, without the frozen backbone, under Hugging Face names.
 ///
 /// [`save`](Self::save) and [`load`](Self::load) use the layout of HF PEFT's tuner for its
 /// [`kind`](Self::kind).
@@ -17,23 +17,23 @@ use crate::{AdapterKind, BiasDeltas, Makes, Mode, ModeSettings, Targets};
 pub struct Adapter {
     /// The base model as the user named it.
     pub base_model: String,
-    /// Which revision of it, where it is a repository's name.
+    /// The revision of the base model, if it is a repository on the hub.
     pub revision: Option<String>,
     /// What was trained, by PEFT's type.
     pub kind: AdapterKind,
     /// Which modules are tuned.
     pub targets: Targets,
-    /// Biases that are no change of a linear module's, as absolute values by parameter name: what PEFT's tuner
-    /// cannot hold (layer norms), and what LoRA's `bias="all"` saved.
+    /// Biases that PEFT's tuner cannot hold (layer norms), and those that LoRA's `bias="all"` saved, as
+    /// absolute values by parameter name.
     pub extra: BTreeMap<String, Vec<f32>>,
-    /// Whether it is of a causal language model (PEFT's `CAUSAL_LM`), which has no head.
+    /// Whether the base is a causal language model (PEFT's `CAUSAL_LM`), which has no head.
     pub causal_lm: bool,
-    /// What is stored whole, by parameter name: the task head (`classifier.weight`), and other modules that were
-    /// trained whole.
+    /// Parameters that are stored whole, by name: the task head (`classifier.weight`) and other modules that
+    /// were trained whole.
     pub head: BTreeMap<String, HeadTensor>,
     /// Facts of our own, kept in the sidecar: terms, seed, labels, the base's fingerprint.
     pub facts: Map<String, Value>,
-    /// What the user should hear about the files.
+    /// Notes for the user about the files.
     pub notes: Vec<String>,
 }
 
@@ -43,19 +43,19 @@ impl Default for AdapterKind {
     }
 }
 
-/// What was trained beside the head, for the mode to make an adapter of.
+/// The trained parameters outside the head. A mode makes an adapter of them.
 pub struct TrainedParams<'a> {
-    /// Names in checkpoints.
+    /// The names of parameters in checkpoints.
     pub table: &'a NameTable,
     /// The mode's settings.
     pub settings: &'a ModeSettings,
     /// The parameters before training.
     pub base: &'a BTreeMap<ParamPath, ParamData>,
-    /// The parameters after it.
+    /// The parameters after training.
     pub values: &'a [(&'a ParamPath, &'a ParamData)],
     /// Number of key and value heads of a layer.
     pub key_value_heads: usize,
-    /// All values of a tensor that checkpoints have as one and the model in parts.
+    /// Returns all values of a tensor that is one tensor in checkpoints and several parameters in the model.
     pub whole: &'a dyn Fn(&str) -> Vec<f32>,
 }
 
@@ -64,8 +64,8 @@ pub struct TrainedParams<'a> {
 pub(crate) const FINGERPRINT: &str = "base_fingerprint";
 
 impl Adapter {
-    /// The adapter that turns the model `base` into `trained`, which differ in the parameters `paths`; `None`
-    /// where the mode makes none. The head is stored whole.
+    /// Makes the adapter that turns the model `base` into `trained`. The models differ in the parameters
+    /// `paths`. Returns `None` if the mode makes no adapter. The head is stored whole.
     ///
     /// # Panics
     ///
@@ -116,12 +116,13 @@ impl Adapter {
         Some(adapter)
     }
 
-    /// Keys and values in front of every input, where it holds these.
+    /// Keys and values before every input, if the adapter has them.
     pub fn prefix(&self) -> Option<&PrefixValues> {
         self.kind.layout().prefix()
     }
 
-    /// What PEFT alone does not apply of this adapter, and what does; `None` where PEFT applies all of it.
+    /// Says which part of this adapter PEFT does not apply, and what applies it. `None` if PEFT applies
+    /// everything.
     pub fn beyond_peft(&self) -> Option<String> {
         (!self.extra.is_empty()).then(|| {
             format!(
@@ -142,27 +143,19 @@ impl Adapter {
         }
     }
 
-    /// Number of classes of the stored head (BERT's has one layer, RoBERTa's two).
-    pub fn num_classes(&self) -> Option<usize> {
-        let bias = ["classifier.out_proj.bias", "classifier.bias"];
-        let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
-        Some(bias.values.len())
-    }
-
-    /// Refuses a base model other than the one the adapter was trained on, as far as the adapter
-    /// knows it (PEFT's own adapters do not).
+    /// Refuses a base model on which the adapter was not trained. Adapters of PEFT do not say which weights
+    /// they were trained on; they pass.
     ///
     /// # Errors
     ///
     /// When the fingerprints differ.
     pub fn check_base(&self, path: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
         match self.facts.get(FINGERPRINT).and_then(Value::as_str) {
-            Some(recorded) if recorded != fingerprint => Err(CheckpointError::Adapter {
+            Some(recorded) if recorded != fingerprint => Err(CheckpointError::OtherBase {
                 path: path.to_owned(),
-                reason: format!(
-                    "it was trained on another base model (`{}`, weights {recorded}; these are {fingerprint}); give that model with --model",
-                    self.base_model
-                ),
+                trained_on: self.base_model.clone(),
+                recorded: recorded.to_owned(),
+                found: fingerprint.to_owned(),
             }),
             _ => Ok(()),
         }

@@ -13,7 +13,7 @@ use crate::adapter::linear_modules;
 use crate::peft::is_part;
 
 impl Adapter {
-    /// Puts the adapter onto the base model in `module`; `path` is for messages.
+    /// Applies the adapter to the base model `module`. `path` is for messages.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl<'a> NewValues<'a> {
             }
             if !shapes.contains(path) {
                 return Err(format!(
-                    "the model has no parameter `{name}`; is --model the base it was trained on?"
+                    "the model has no parameter `{name}`; is this model the base it was trained on?"
                 ));
             }
         }
@@ -305,7 +305,7 @@ impl<'a> NewValues<'a> {
             ""
         };
         format!(
-            "`{name}` has shape {found:?}, the model's has {expected:?}{resized}; is --model the base it was trained on?"
+            "`{name}` has shape {found:?}, the model's has {expected:?}{resized}; is this model the base it was trained on?"
         )
     }
 }
@@ -319,7 +319,7 @@ fn places<'a>(
     match found.is_empty() {
         false => Ok(found),
         true => Err(format!(
-            "tensor `{name}` has no place in this model; is --model the base it was trained on?"
+            "tensor `{name}` has no place in this model; is this model the base it was trained on?"
         )),
     }
 }

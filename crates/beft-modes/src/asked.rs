@@ -3,13 +3,13 @@ use beft_nn::BiasModel;
 use crate::mode::only_decoders;
 use crate::{Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touching, TrainingMode, Written};
 
-/// How a decoder that is not trained is asked.
+/// How an untrained decoder is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
-    /// Training examples in front of each question (in-context learning).
+    /// Number of training examples before each question (in-context learning).
     pub shots: usize,
-    /// Whether each candidate's likelihood is compared with that behind a prompt without content
-    /// (surface form competition, SFC).
+    /// Whether the score of each candidate is corrected by its score after a prompt without content (surface
+    /// form competition, SFC).
     pub calibrated: bool,
 }
 

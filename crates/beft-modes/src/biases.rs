@@ -33,7 +33,7 @@ impl TrainingMode for TermSet {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.decoder && self.is_frozen() {
             return Err(Misfit::Refused(
-                "a decoder has no head that would learn; `beft eval --model` says what it can as it is",
+                "a decoder has no head to train: train biases, or evaluate the model untrained",
             ));
         }
         let sites = self.sites(model.layers)?;
@@ -57,7 +57,8 @@ impl TrainingMode for TermSet {
     }
 }
 
-/// What of the parameters of `terms` has a gradient other than zero: of the key biases alone, none.
+/// Returns the parameters of `terms` whose gradient is not zero. If only key biases are trained, there are
+/// none.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What can be trained, and what becomes of it.
+//! Training modes, and the adapters that they make.
 //!
 //! * [`Mode`]: biases, or one of what they are compared with (`full`, `random`, `lora-v`, `prefix`, `zero-shot`).
 //!   Each mode is one file, which implements [`TrainingMode`]; `table.rs` lists them all.
@@ -8,6 +8,15 @@
 //!   makes adapters says in its file how its tensors and config keys are written and read ([`AdapterKind`]).
 //!
 //! A new mode is a new file, its line here, and its line in `table.rs`.
+//!
+//! ```
+//! use beft_modes::Mode;
+//!
+//! let biases: Mode = "v@6-11".parse().unwrap();
+//! assert!(biases.terms().is_some());
+//! let lora: Mode = "lora-v,q".parse().unwrap();
+//! assert_eq!(lora.to_string(), "lora-qv");
+//! ```
 
 mod adapter;
 mod apply;

@@ -8,9 +8,9 @@ pub struct LoraFactors {
     pub a: HeadTensor,
     /// `[out, rank]`.
     pub b: HeadTensor,
-    /// The update is scaled by this over the rank, or over its root.
+    /// The update is scaled by this number divided by the rank, or by the root of the rank.
     pub alpha: f64,
-    /// Whether it is the root (`use_rslora`).
+    /// Whether the scale uses the root of the rank (`use_rslora`).
     pub root: bool,
     /// DoRA's magnitude of each output, `[out]`: the norm of its weights after the update.
     pub magnitude: Option<Vec<f32>>,
@@ -34,7 +34,7 @@ impl LoraFactors {
         }
     }
 
-    /// What the product of the factors is multiplied by.
+    /// The scale of the product of the factors.
     pub fn scale(&self) -> f32 {
         let rank = self.a.shape.first().copied().unwrap_or(0) as f64;
         let by = if self.root { rank.sqrt() } else { rank };

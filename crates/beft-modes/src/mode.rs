@@ -5,16 +5,16 @@ use beft_nn::{BiasModel, ParamPath, count_values};
 
 use crate::{Adapter, Asked, ModeSettings, TrainedParams};
 
-/// What a mode is. Each mode implements it in a file of its own; `table.rs` lists them.
+/// A training mode. Each mode implements this trait in a file of its own; `table.rs` lists the modes.
 pub trait TrainingMode {
     /// What a training makes.
     fn makes(&self) -> Makes;
 
-    /// Whether it suits a model and what the model is to do.
+    /// Refuses models and purposes that the mode does not suit.
     ///
     /// # Errors
     ///
-    /// What is in the way.
+    /// The reason.
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit>;
 
     /// The model with everything that the mode adds, and what of its parameters the mode trains, the head
@@ -27,27 +27,27 @@ pub trait TrainingMode {
     where
         Self: Sized;
 
-    /// The term set, where only biases are trained.
+    /// The term set, if the mode trains only biases.
     fn terms(&self) -> Option<&TermSet> {
         None
     }
 
-    /// Whether several trainings can run in one pass over one frozen backbone.
+    /// Whether several trainings can share one pass over one frozen model.
     fn trains_together(&self) -> bool {
         self.terms().is_some()
     }
 
-    /// How a decoder is asked, where nothing is trained.
+    /// How a decoder is asked, if the mode trains nothing.
     fn asked(&self) -> Option<Asked> {
         None
     }
 
-    /// Number of prefix tokens that are put in front of every input.
+    /// Number of prefix tokens before every input.
     fn prefix_tokens(&self) -> usize {
         0
     }
 
-    /// The learning rate, where it is the mode's own instead of the task's.
+    /// The mode's own learning rate; `None` for the task's.
     fn learning_rate(&self) -> Option<f64> {
         None
     }
@@ -65,12 +65,12 @@ pub trait TrainingMode {
 
 /// A mode that is written in more than one way.
 pub trait Written: Sized {
-    /// Reads what a user writes, as it is and in plain form (trimmed, small letters); `None` where it is
+    /// Reads what a user wrote: `text` as it is, `plain` trimmed and in lower case. Returns `None` if it is
     /// another mode.
     ///
     /// # Errors
     ///
-    /// When it is this mode, and something is wrong with it.
+    /// If it is this mode, but written wrongly.
     fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>>;
 
     /// How it is written on the command line.
@@ -80,7 +80,7 @@ pub trait Written: Sized {
 /// What a training makes.
 #[derive(Clone, Copy, Debug)]
 pub enum Makes {
-    /// An adapter, which this function fills with what was trained beside the head.
+    /// An adapter. The function makes it from the trained parameters.
     Adapter(fn(&TrainedParams<'_>) -> Adapter),
     /// A whole model.
     Model,
@@ -88,27 +88,27 @@ pub enum Makes {
     Nothing,
 }
 
-/// What decides whether a mode suits a model.
+/// The properties of a model that decide which modes suit it.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelTraits {
-    /// Whether it is a decoder; else it is an encoder.
+    /// Whether the model is a decoder. Otherwise it is an encoder.
     pub decoder: bool,
     /// Whether query, key and value are one matrix.
     pub fused: bool,
-    /// Whether it is to generate answers instead of scoring them.
+    /// Whether the model generates answers instead of scoring them.
     pub generates: bool,
-    /// Number of its layers.
+    /// Number of layers.
     pub layers: usize,
     /// The bias terms that its layers have.
     pub terms: &'static [BiasTerm],
 }
 
-/// A mode, or a setting, that does not suit a model.
+/// Why a mode or a setting does not suit a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misfit {
-    /// What is in the way.
+    /// The reason.
     Refused(&'static str),
-    /// The term set names what the model does not have.
+    /// The term set names a layer or term that the model does not have.
     Terms(TermSetError),
 }
 
@@ -133,20 +133,20 @@ pub(crate) fn only_decoders(model: &ModelTraits) -> Result<(), Misfit> {
 /// Entries of parameters, by path, as row-major indices.
 pub type Entries = BTreeMap<ParamPath, Vec<usize>>;
 
-/// What a mode trains of a model.
+/// The parameters of a model that a mode trains.
 #[derive(Debug)]
 pub struct Touched<M> {
     /// The model, with what the mode adds to it.
     pub model: M,
     /// Paths of the parameters that it trains.
     pub paths: Vec<ParamPath>,
-    /// Of parameters that are trained in part, the entries that are.
+    /// The trained entries of parameters that are trained in part.
     pub entries: Entries,
     /// Number of values that learn.
     pub trainable: usize,
 }
 
-/// That, or why it cannot be.
+/// The trained parameters, or why the mode does not suit the model.
 pub type Touching<M> = Result<Touched<M>, Misfit>;
 
 impl<M: BiasModel> Touched<M> {
@@ -180,7 +180,7 @@ pub(crate) fn head_paths<M: BiasModel>(model: &M) -> Vec<ParamPath> {
     head.map(|path| ParamPath::from(*path)).collect()
 }
 
-/// A mode that cannot be read.
+/// Why a mode cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModeError {

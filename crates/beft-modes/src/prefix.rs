@@ -10,7 +10,7 @@ use crate::{
     TrainedParams, TrainingMode,
 };
 
-/// Prefix tuning: keys and values in front of every input of a decoder learn.
+/// Prefix tuning: learned keys and values before every input of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix;
 

@@ -21,7 +21,7 @@ macro_rules! modes {
         units { $($(#[$unit_doc:meta])* $unit:ident = $name:literal,)* }
         others { $($(#[$doc:meta])* $variant:ident($data:ty),)* }
     ) => {
-        /// What is trained beside the task head: biases, or one of what the paper compares them with.
+        /// What is trained beside the task head: biases, or one of the baselines of the paper.
         ///
         /// | written | meaning |
         /// |---|---|
@@ -121,7 +121,7 @@ impl From<TermSet> for Mode {
 /// Makes [`AdapterKind`] of what implements [`Layout`].
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident($data:ty),)*) => {
-        /// What an adapter holds beside modules that are stored whole.
+        /// The content of an adapter, apart from modules that are stored whole.
         #[derive(Clone, Debug, PartialEq)]
         pub enum AdapterKind {
             $($(#[$doc])* $variant($data),)*

@@ -1,4 +1,4 @@
-//! What every architecture of `beft` shares.
+//! Parts that all models of `beft` share.
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`Precision`]: what frozen weights are kept in.
@@ -12,6 +12,14 @@
 //!   of a model.
 //!
 //! No backend is named here: a [`burn::tensor::Device`] chosen by the program decides.
+//!
+//! ```
+//! use beft_nn::ParamPath;
+//!
+//! let path = ParamPath::from("encoder.layers.3.biases.v");
+//! assert_eq!(path.layer(), Some(3));
+//! assert_eq!(path.term(), Some(beft_core::BiasTerm::V));
+//! ```
 
 mod activation;
 mod batch;

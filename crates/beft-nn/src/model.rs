@@ -7,19 +7,19 @@ use burn::tensor::Tensor;
 
 use crate::{Batch, ParamPath, read_params};
 
-/// Where a model keeps the biases outside its layers and its head, as parameter paths.
+/// The parameter paths of the head and of the biases outside the layers.
 #[derive(Clone, Copy, Debug)]
 pub struct BiasLayout {
     /// Biases outside the layers that train along with any non-empty set (the pooler's).
     pub with_any: &'static [&'static str],
     /// Biases outside the layers that train only when all biases do (the embeddings norm's).
     pub with_all: &'static [&'static str],
-    /// The task head: trained always.
+    /// The task head. It is always trained.
     pub head: &'static [&'static str],
 }
 
 impl BiasLayout {
-    /// Whether a parameter is the head's.
+    /// Whether a parameter belongs to the head.
     pub fn in_head(&self, path: &ParamPath) -> bool {
         self.head.contains(&path.as_str())
     }
@@ -38,8 +38,8 @@ pub trait BiasModel: Module {
         &BiasTerm::ALL
     }
 
-    /// Number of key and value heads of a layer, where keys and values can be put in front of the inputs;
-    /// else 0.
+    /// Number of key and value heads of a layer, or 0 if the model takes no keys and values before the
+    /// inputs.
     fn key_value_heads(&self) -> usize {
         0
     }
@@ -51,7 +51,7 @@ pub trait BiasModel: Module {
         true
     }
 
-    /// The parameter path of what has the layers (`encoder`).
+    /// The parameter path of the module that has the layers (`encoder`).
     fn backbone_path(&self) -> &'static str;
 
     /// The parameter path of a site (`encoder.layers.3.biases.v`).

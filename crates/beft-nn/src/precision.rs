@@ -18,7 +18,7 @@ pub enum Precision {
     F16,
 }
 
-/// A precision that is none of those there are.
+/// The name is not the name of a precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown precision `{0}`: expected f32, bf16 or f16")]
 pub struct PrecisionError(pub String);

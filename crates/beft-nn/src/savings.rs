@@ -1,4 +1,4 @@
-/// How much padding a batch computes. Results do not depend on it; the cost does.
+/// How much padding a batch computes. Only the cost depends on it, not the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// Linear layers see the rows of real tokens only; attention alone is padded, to the longest
@@ -12,13 +12,13 @@ pub enum Padding {
     To(usize),
 }
 
-/// What a pass through a model leaves out or does in a cheaper way. No result depends on it, so
-/// that each can be switched off and measured alone (`beft tune --without NAME,...`).
+/// Computations that a pass through a model leaves out or does more cheaply. No result depends on them, so
+/// each can be switched off and measured alone (`beft tune --without NAME,...`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savings {
     /// How much padding is computed.
     pub padding: Padding,
-    /// Attention is padded within groups of inputs of like length, not to the longest of the batch.
+    /// Attention is padded within groups of inputs of similar length, not to the longest input of the batch.
     pub length_groups: bool,
     /// The last layer computes its query, its output projection and its feed-forward part for the
     /// first token of each input alone, which is all that an encoder's head reads; a decoder's computes the
@@ -27,7 +27,7 @@ pub struct Savings {
     /// Nothing is recorded for a bias whose gradient is exactly zero: the key's, where keys are not rotated by
     /// position. It adds the same number to all attention scores of a query, and softmax does not see that.
     pub zero_gradients: bool,
-    /// What training does not change is evaluated once, not after every epoch.
+    /// Layers that training does not change are evaluated once, not after every epoch.
     pub reuse: bool,
     /// On a backend whose element-wise functions are plain loops on one core, GELU and dropout's
     /// masks are computed here, on all cores.
@@ -49,7 +49,7 @@ impl Savings {
         "split-work",
     ];
 
-    /// Everything computed, padded to `padding`.
+    /// No savings: everything is computed, padded to `padding`.
     pub fn none(padding: Padding) -> Self {
         Self {
             padding,
@@ -62,8 +62,7 @@ impl Savings {
         }
     }
 
-    /// These savings less the one called `name`; `None` for another name than those of
-    /// [`NAMES`](Self::NAMES).
+    /// Switches off the saving `name`. Returns `None` if the name is not in [`NAMES`](Self::NAMES).
     pub fn without(mut self, name: &str) -> Option<Self> {
         match name {
             "packing" => self.padding = Padding::Longest,

@@ -5,6 +5,11 @@
 //! embedded here) and `xtask/python/check_minilm.py` (the real MiniLM). A model joins the suite by
 //! its folder in `crates/beft-fixtures/models`. The program of the same name runs the suite on the devices it is
 //! given; `cargo xtask parity` builds and starts it.
+//!
+//! ```
+//! let difference = beft_parity::relative_error(&[1.0, 2.0], &[1.0, 2.0]);
+//! assert_eq!(difference, 0.0);
+//! ```
 
 mod checks;
 mod decoder;

@@ -5,10 +5,10 @@ use beft_core::BiasTerm;
 
 use crate::Scores;
 
-/// What a reader must know about the score of one bias.
+/// A remark about the score of one bias.
 ///
-/// The public implementation of BEFT stops at all of these; here the score is kept wherever the
-/// formula has a value, and the note says what is unusual about it.
+/// The public implementation of BEFT stops in all of these cases. Here the score is kept if the formula has a
+/// value, and the note says what is unusual.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Note {
     /// The bias was all zeros before: the angle is undefined, the BEFT formula gives 1 whatever the
@@ -45,8 +45,7 @@ impl fmt::Display for Note {
 }
 
 impl Scores {
-    /// The notes in words, one for each kind with its sites: a model without biases has the same note
-    /// everywhere.
+    /// Returns the notes in words, one for each kind of note, with its sites.
     pub fn notes_in_words(&self) -> Vec<String> {
         let mut kinds: BTreeMap<String, BTreeMap<BiasTerm, Vec<(usize, String)>>> = BTreeMap::new();
         for (site, note) in self.notes() {

@@ -56,8 +56,8 @@ pub struct RankedTerm {
 }
 
 impl Scores {
-    /// Scores under the name of the scorer that made them. A value that is not finite is replaced
-    /// as [`Cell::of`] does.
+    /// Makes scores with the name of their scorer. A value that is not finite is replaced, as in
+    /// [`Cell::of`].
     pub fn new(scorer: impl Into<String>, mut cells: BTreeMap<BiasSite, Cell>) -> Self {
         for cell in cells.values_mut() {
             if let Some(value) = cell.value.filter(|value| !value.is_finite()) {

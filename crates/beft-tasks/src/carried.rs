@@ -78,7 +78,7 @@ impl Task {
         }
     }
 
-    /// The whole task as a JSON value, from which [`Task::from_definition`] makes an equal one.
+    /// Returns the whole task as a JSON value. [`Task::from_definition`] makes an equal task of it.
     pub fn definition(&self) -> Value {
         let written = match self.clone() {
             Self::Labelled(task) => Written::labelled(task),
@@ -88,7 +88,7 @@ impl Task {
         serde_json::to_value(written).unwrap_or_default()
     }
 
-    /// The task that [`Task::definition`] gave.
+    /// Makes a task of the value that [`Task::definition`] gave.
     ///
     /// # Errors
     ///

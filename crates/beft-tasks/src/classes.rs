@@ -10,7 +10,7 @@ use crate::{DataError, LabelledTask, TaskKind};
 pub struct ClassNames {
     /// A name for each output of the model, in the order of the outputs.
     pub names: Vec<String>,
-    /// What the user should hear where the names had to be chosen.
+    /// Notes for the user if the names had to be chosen.
     pub note: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextColumns {
-    /// Accepted names of one column, of which the first that a file has is read.
+    /// Accepted names of one column. The first that a file has is read.
     First(Vec<String>),
     /// Columns whose texts are joined by one space, in this order; empty texts are left out.
     Joined(Vec<String>),
@@ -20,7 +20,7 @@ impl TextColumns {
         }
     }
 
-    /// Whether no column holds the text, as for the second text of a task of single texts.
+    /// Whether there is no column, such as the column of the second text in a task of single texts.
     pub fn is_empty(&self) -> bool {
         self.names().is_empty()
     }

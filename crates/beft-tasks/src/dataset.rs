@@ -31,8 +31,7 @@ pub struct Dataset {
     /// Lines (or rows) passed over because they have no label or a wrong number of columns, where
     /// the task allows it: see [`TaskInfo::no_label`](crate::TaskInfo::no_label) and [`TaskInfo::skip_malformed`](crate::TaskInfo::skip_malformed).
     pub skipped: Vec<usize>,
-    /// What the user should hear about the file: names that had to be chosen, texts that look
-    /// quoted.
+    /// Notes for the user about the file: names that had to be chosen, texts that look quoted.
     pub notes: Vec<String>,
     /// The examples in file order, at least one.
     pub examples: Vec<Example>,
@@ -66,8 +65,8 @@ impl LabelledTask {
         self.load_paths(&split.find_in(data, self)?, labels, label_use)
     }
 
-    /// Reads the texts alone of the file of `split`, of all its rows, for predictions to stand
-    /// beside. `labels` is as for [`LabelledTask::load`].
+    /// Reads only the texts of the file of `split`, of all its rows, to predict them. `labels` is as for
+    /// [`LabelledTask::load`].
     ///
     /// # Errors
     ///
@@ -90,7 +89,7 @@ impl LabelledTask {
         split.find_in(data, self)
     }
 
-    /// Reads one file, of the format that its extension tells.
+    /// Reads one file. Its extension tells the format.
     ///
     /// `labels` is as for [`LabelledTask::load`]. With `require_labels` every row must have a label; without
     /// it a label column is ignored, and a `.txt` file with one text a line is read too.

@@ -5,29 +5,29 @@ use crate::classes::default_number;
 use crate::shown::{either, listed, quoted};
 use crate::{Metric, Place, Split};
 
-/// Data that cannot be read. Lines and rows count from 1, as an editor shows them.
+/// Why data cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Neither a file nor a folder.
+    /// The path is neither a file nor a folder.
     #[error("{}: no such file or folder: check the spelling and the current folder", .path.display())]
     NotFound {
         /// The path.
         path: PathBuf,
     },
-    /// A file where a folder is needed.
+    /// The path is a file, and a folder is needed.
     #[error("{}: is a file: give the folder that holds the train and dev files", .path.display())]
     NotAFolder {
         /// The path.
         path: PathBuf,
     },
-    /// A folder where a file is needed.
+    /// The path is a folder, and a file is needed.
     #[error("{}: is a folder: give one file", .path.display())]
     IsFolder {
         /// The path.
         path: PathBuf,
     },
-    /// A folder without a file for the split.
+    /// The folder has no file for the split.
     #[error("{}: no {split} file in this folder: looked for {}", .path.display(), listed(.looked_for))]
     NoSplitFile {
         /// The folder.
@@ -48,7 +48,7 @@ pub enum DataError {
         /// How many parts there should be.
         count: usize,
     },
-    /// A file that the system does not let us read.
+    /// The file cannot be read.
     #[error("{}: cannot be read ({reason}): check its permissions and the disk", .path.display())]
     Unreadable {
         /// The file.
@@ -65,7 +65,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// Bytes that are not UTF-8.
+    /// The file has bytes that are not UTF-8.
     #[error("{}{at}: not UTF-8: save the file in the UTF-8 encoding", .path.display())]
     NotUtf8 {
         /// The file.
@@ -73,13 +73,13 @@ pub enum DataError {
         /// The line or row.
         at: Place,
     },
-    /// Nothing in the file.
+    /// The file is empty.
     #[error("{}: the file is empty", .path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// A header line and nothing behind it.
+    /// The file has a header line and nothing else.
     #[error("{}: a header line but no rows", .path.display())]
     NoRows {
         /// The file.
@@ -100,7 +100,7 @@ pub enum DataError {
         /// The columns that are there.
         found: Vec<String>,
     },
-    /// A column that the header names twice.
+    /// The header names a column twice.
     #[error("{}:{line}: column {} is there twice: rename one", .path.display(), quoted(.column))]
     DuplicateColumn {
         /// The file.
@@ -202,7 +202,7 @@ pub enum DataError {
         /// What is wrong.
         message: String,
     },
-    /// A line that is JSON but no object.
+    /// A line is JSON, but not an object.
     #[error("{}:{line}: found {found}: write one JSON object a line", .path.display())]
     NotAnObject {
         /// The file.
@@ -212,7 +212,7 @@ pub enum DataError {
         /// The type found.
         found: &'static str,
     },
-    /// A JSON field or a Parquet column of a type that cannot be used.
+    /// A JSON field or a Parquet column has a type that cannot be used.
     #[error("{}{at}: field `{field}` is {found}: it must be {expected}", .path.display())]
     FieldType {
         /// The file.
@@ -254,7 +254,7 @@ pub enum DataError {
         /// What it is instead.
         found: &'static str,
     },
-    /// A field that has the right type but says something that cannot be used.
+    /// A field has the right type, but a value that cannot be used.
     #[error("{}{at}: field `{field}`: {message}", .path.display())]
     BadField {
         /// The file.
@@ -284,7 +284,7 @@ pub enum DataError {
         /// The values that the template knows.
         cases: Vec<String>,
     },
-    /// A row without a label.
+    /// A row has no label.
     #[error("{}{at}: the label is missing: fill in the column {}", .path.display(), either(.columns))]
     MissingLabel {
         /// The file.
@@ -337,7 +337,7 @@ pub enum DataError {
         /// The labels.
         labels: Vec<String>,
     },
-    /// A label of a regression task that is no finite number.
+    /// A label of a regression task is not a finite number.
     #[error("{}{at}: label {} is no finite number: correct it", .path.display(), quoted(.label))]
     NotANumber {
         /// The file.

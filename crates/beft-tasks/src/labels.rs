@@ -8,9 +8,9 @@ use crate::{DataError, Example, LabelledTask, Place, TaskKind};
 /// The label of an example.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Label {
-    /// Of a classification task: the index into the label set.
+    /// The index into the label set, in a classification task.
     Class(usize),
-    /// Of a regression task: the value, which is finite.
+    /// The finite value, in a regression task.
     Value(f64),
 }
 

@@ -44,6 +44,8 @@ mod shown;
 mod split;
 mod table;
 mod task;
+mod task_checks;
+mod task_error;
 mod task_file;
 
 pub use beft_core::Metric;
@@ -60,6 +62,5 @@ pub use prompt::{
 pub use records::InputFormat;
 pub use regime::{ProtocolColumn, Regime, Regimes, UnknownRegime};
 pub use split::Split;
-pub use task::{
-    ClassLabel, Defaults, Hub, LabelTarget, LabelledTask, Task, TaskError, TaskInfo, TaskKind,
-};
+pub use task::{ClassLabel, Defaults, Hub, LabelTarget, LabelledTask, Task, TaskInfo, TaskKind};
+pub use task_error::TaskError;

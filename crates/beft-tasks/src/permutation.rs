@@ -1,4 +1,4 @@
-/// The permutation of `0..n` that numpy's legacy generator gives: `np.random.seed(seed)`, then
+/// Returns the permutation of `0..n` that numpy's legacy generator gives: `np.random.seed(seed)`, then
 /// `np.random.permutation(n)`.
 pub fn numpy_permutation(seed: u32, n: usize) -> Vec<usize> {
     let mut generator = Mt19937::new(seed);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Where in a file, counted from 1. Shown behind the path: `a.tsv:3`, or `a.parquet, row 3`.
+/// A place in a file, counted from 1. Messages show it after the path: `a.tsv:3`, or `a.parquet, row 3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The file as a whole.

@@ -32,7 +32,7 @@ impl fmt::Display for Regime {
     }
 }
 
-/// A name that is no regime.
+/// The name is not the name of a regime.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown regime `{0}`: expected one of low, medium, high")]
 pub struct UnknownRegime(pub String);

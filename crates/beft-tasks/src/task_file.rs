@@ -13,6 +13,9 @@ use toml::Spanned;
 use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
 use crate::task::class_labels;
+use crate::task_checks::{
+    checked_labels, checked_metrics, checked_name, checked_rate, label_columns, text_columns, wrong,
+};
 use crate::{
     DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split, TaskError,
     TaskInfo, TaskKind, TextColumns,
@@ -284,118 +287,4 @@ impl Settings {
             max_length: get(self.max_length),
         })
     }
-}
-
-pub(crate) fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Result<T, Wrong> {
-    Err((value.span(), message.into()))
-}
-
-pub(crate) fn checked_rate(rate: Option<Spanned<f64>>, usual: f64) -> Result<f64, Wrong> {
-    match rate {
-        None => Ok(usual),
-        Some(rate) if rate.get_ref().is_finite() && *rate.get_ref() > 0.0 => Ok(rate.into_inner()),
-        Some(rate) => wrong(&rate, "`learning_rate` must be more than 0"),
-    }
-}
-
-pub(crate) fn label_columns(label: Option<Spanned<Names>>) -> Result<Vec<String>, Wrong> {
-    label.map_or_else(|| Ok(vec!["label".to_owned()]), checked_columns)
-}
-
-/// A name that is good for file names and is not taken.
-pub(crate) fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
-    let text = name.get_ref();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if text.is_empty() || !text.chars().all(plain) {
-        return wrong(&name, "`name` must be made of letters, digits, `-` and `_`");
-    }
-    if LabelledTask::named(text).is_ok() {
-        return wrong(
-            &name,
-            format!("`{text}` is a built-in task: choose another name"),
-        );
-    }
-    Ok(name.into_inner())
-}
-
-/// What a key with one column or with several to join says, or the key beside it with alternatives.
-fn text_columns(
-    parts: Option<Spanned<Names>>,
-    alternatives: Option<Spanned<Vec<String>>>,
-    key: &str,
-) -> Result<Option<TextColumns>, Wrong> {
-    match (parts, alternatives) {
-        (None, None) => Ok(None),
-        (Some(parts), None) => {
-            let names = checked_columns(parts)?;
-            Ok(Some(match names.len() {
-                1 => TextColumns::First(names),
-                _ => TextColumns::Joined(names),
-            }))
-        }
-        (None, Some(names)) => {
-            let span = names.span();
-            let names = Spanned::new(span, Names::Several(names.into_inner()));
-            checked_columns(names).map(|names| Some(TextColumns::First(names)))
-        }
-        (Some(_), Some(alternatives)) => {
-            let message =
-                format!("`{key}` and `{key}_alternatives` exclude each other: remove one");
-            wrong(&alternatives, message)
-        }
-    }
-}
-
-pub(crate) fn checked_columns(columns: Spanned<Names>) -> Result<Vec<String>, Wrong> {
-    let span = columns.span();
-    let names = columns.into_inner().into_vec();
-    // Names in headers are read without outer spaces.
-    if names.is_empty() || names.iter().any(|n| n.is_empty() || n.trim() != n) {
-        let message = "a column needs a name that does not begin or end with a space";
-        return Err((span, message.to_owned()));
-    }
-    Ok(names)
-}
-
-pub(crate) fn checked_labels(labels: Spanned<Vec<Names>>) -> Result<Vec<Vec<String>>, Wrong> {
-    let sets: Vec<_> = labels
-        .get_ref()
-        .iter()
-        .cloned()
-        .map(Names::into_vec)
-        .collect();
-    if sets.len() < 2 || sets.iter().any(Vec::is_empty) {
-        return wrong(&labels, "`labels` must be at least two, each with a name");
-    }
-    let all: Vec<_> = sets.iter().flatten().collect();
-    for (index, spelling) in all.iter().enumerate() {
-        if spelling.trim() != spelling.as_str() || spelling.is_empty() {
-            return wrong(
-                &labels,
-                "`labels` must not be empty, or begin or end with a space",
-            );
-        }
-        if all[..index].contains(spelling) {
-            return wrong(&labels, format!("label `{spelling}` is there twice"));
-        }
-    }
-    Ok(sets)
-}
-
-fn checked_metrics(
-    metrics: Spanned<Vec<Metric>>,
-    kind: TaskKind,
-    classes: Option<usize>,
-) -> Result<Vec<Metric>, Wrong> {
-    if metrics.get_ref().is_empty() {
-        return wrong(&metrics, "`metrics` must name at least one metric");
-    }
-    if let Some(metric) = metrics.get_ref().iter().find(|m| !kind.suits(**m, classes)) {
-        let message = match kind.suits(*metric, Some(2)) {
-            true => format!("metric `{metric}` is of two labels: write `macro_f1`"),
-            false => format!("metric `{metric}` does not fit the kind of task"),
-        };
-        return wrong(&metrics, message);
-    }
-    Ok(metrics.into_inner())
 }

@@ -6,7 +6,7 @@ use crate::TrainSettings;
 /// A training: what is trained, how, and what belongs to the model and the task.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
-    /// What learns. The head always does.
+    /// The mode, which says what is trained. The head is always trained.
     pub mode: Mode,
     /// How.
     pub settings: TrainSettings,
@@ -21,13 +21,13 @@ pub struct TrainConfig {
     pub identity: String,
 }
 
-/// What becomes of the learning rate.
+/// How the learning rate changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
-    /// It stays.
+    /// It is constant.
     #[default]
     Constant,
-    /// It falls by the same amount at every step, to 0 behind the last (the `linear` schedule of HF's
+    /// It falls by the same amount at every step and is 0 after the last one (the `linear` schedule of HF's
     /// trainer, without warm-up).
     Linear,
 }

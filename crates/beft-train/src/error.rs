@@ -4,7 +4,7 @@ use beft_core::TermSetError;
 use beft_modes::Misfit;
 use serde::{Deserialize, Serialize};
 
-/// Training that cannot start.
+/// Why a training cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -24,7 +24,7 @@ pub enum TrainError {
         /// Number of classes.
         classes: usize,
     },
-    /// A setting that makes no sense.
+    /// A setting has a value that cannot be used.
     #[error("{0}")]
     Config(&'static str),
     /// The state of a training cannot be written or read.
@@ -64,7 +64,7 @@ impl From<Misfit> for TrainError {
     }
 }
 
-/// Training that had to stop: the loss, or a trained value, was no longer finite.
+/// Why a training stopped: the loss or a trained value was no longer finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the training loss is not finite at step {step} of epoch {epoch}: {}", advice(*.epoch, *.step))]
 pub struct Failure {

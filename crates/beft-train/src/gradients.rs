@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Every gradient of a module on the host, by path.
+/// Copies all gradients of a module to the host, by path.
 pub fn gradients_by_path<M: Module>(
     module: &M,
     grads: GradientsParams,

@@ -10,6 +10,19 @@
 //! [`train_together`] runs several such trainings in one pass over one frozen backbone.
 //!
 //! [`core`] and [`nn`] are re-exported, so that a program needs this crate and a model's alone.
+//!
+//! ```
+//! use beft_modes::Mode;
+//! use beft_train::{Schedule, TrainConfig};
+//!
+//! let mode: Mode = "v".parse().unwrap();
+//! let (learning_rate, epochs, seed) = (4e-4, 10, 0);
+//! let config = TrainConfig {
+//!     schedule: Schedule::Linear,
+//!     ..TrainConfig::new(mode, learning_rate, epochs, seed)
+//! };
+//! assert_eq!(config.max_grad_norm, 1.0);
+//! ```
 
 mod config;
 mod error;

@@ -17,9 +17,9 @@ pub type Metrics = BTreeMap<String, f64>;
 /// The results of one epoch, a pass over the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Mean training loss over the epoch's examples (or predicted tokens), dropout on.
+    /// Mean training loss over the epoch's examples (or predicted tokens), with dropout.
     pub train_loss: f64,
     /// Evaluation after the epoch.
     pub metrics: Metrics,
@@ -41,8 +41,8 @@ pub enum Event<'a> {
         /// Epochs that an earlier, interrupted training has done already.
         done: usize,
     },
-    /// What the lowest layers make of each example is computed once, now, and kept: training does
-    /// not change it, and there is no dropout below.
+    /// The outputs of the lowest layers are computed once and kept, because training does not change them and
+    /// there is no dropout below.
     Keeping {
         /// Number of layers, from the embeddings up.
         layers: usize,
@@ -67,7 +67,7 @@ pub enum Event<'a> {
 /// The result of training.
 #[derive(Debug)]
 pub struct Trained<M> {
-    /// The model; after a failure, as it was at its last finite loss.
+    /// The model. After a failure it is the model with the last finite loss.
     pub model: M,
     /// Paths of the parameters that learned.
     pub paths: Vec<ParamPath>,
@@ -75,7 +75,7 @@ pub struct Trained<M> {
     pub trainable: usize,
     /// One record per completed epoch.
     pub epochs: Vec<EpochRecord>,
-    /// The epoch whose model this is, from 1.
+    /// The epoch of this model, from 1.
     pub kept: usize,
     /// Set when training had to stop early.
     pub failure: Option<Failure>,
@@ -174,7 +174,8 @@ pub(crate) fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool 
     !epochs.is_empty() && patience.is_some_and(|patience| without_better > patience)
 }
 
-/// The order of examples in an epoch: by seed and epoch alone, so that any epoch can be redone.
+/// Returns the order of examples in an epoch. It depends only on seed and epoch, so any epoch can be
+/// repeated.
 pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64);

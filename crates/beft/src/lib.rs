@@ -7,6 +7,23 @@
 //! * [`tune_together`]: several trainings in one pass over one backbone.
 //!
 //! The crates underneath can be used alone; comparisons of many trainings are in `beft-compare`.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use beft::{Base, DataOptions, TaskData, TuneOptions, parse_device, tune};
+//! use beft_tasks::{LabelledTask, Task};
+//!
+//! # fn main() -> Result<(), beft::Error> {
+//! let task = Task::from(LabelledTask::named("sst2")?);
+//! let base = Base::open("models/minilm", task.defaults.max_length, &parse_device("flex")?)?;
+//! let data = TaskData::load(&task, Path::new("SST-2"), &base, &DataOptions::default())?;
+//! let mode = "v".parse().expect("a term");
+//! let options = TuneOptions::for_task(&task, &mode, &base, 0);
+//! let outcome = tune(&base, &data, &mode, &options, |_| ())?;
+//! println!("{} of {} values were trained", outcome.trainable, outcome.parameters);
+//! # Ok(())
+//! # }
+//! ```
 
 mod base;
 mod data;

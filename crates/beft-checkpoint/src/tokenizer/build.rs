@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, NFC};
@@ -24,6 +23,7 @@ use tokenizers::{
 };
 
 use super::class::Class;
+use super::parts::{changed_part, is_byte_level};
 use super::settings::TokenizerSettings;
 use crate::CheckpointError;
 
@@ -369,35 +369,4 @@ fn add_missing<'a>(tokenizer: &mut Tokenizer, tokens: impl Iterator<Item = &'a A
             tokenizer.add_special_tokens(&[token.clone().special(true)]);
         }
     }
-}
-
-/// Whether texts are cut into bytes (LLaMA 3, GPT-2), not at sentencepiece's spaces.
-fn is_byte_level(tokenizer: &Tokenizer) -> bool {
-    let part = tokenizer.get_pre_tokenizer();
-    part.is_some_and(|part| json(part).to_string().contains("\"ByteLevel\""))
-}
-
-/// The first part in which two tokenizers differ in what they make of texts.
-fn changed_part(a: &Tokenizer, b: &Tokenizer) -> Option<&'static str> {
-    let differs = |a: Value, b: Value| a != b;
-    if differs(json(&a.get_normalizer()), json(&b.get_normalizer())) {
-        Some("normalizer")
-    } else if differs(pieces(a), pieces(b)) {
-        Some("splitting of words")
-    } else {
-        None
-    }
-}
-
-/// How words are split; `trim_offsets` changes no token.
-fn pieces(tokenizer: &Tokenizer) -> Value {
-    let mut value = json(&tokenizer.get_pre_tokenizer());
-    if let Some(object) = value.as_object_mut() {
-        object.remove("trim_offsets");
-    }
-    value
-}
-
-fn json<T: serde::Serialize>(part: &T) -> Value {
-    serde_json::to_value(part).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 mod build;
 mod class;
+mod parts;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +25,7 @@ pub const TOKENIZER_FILES: [&str; 7] = [
     "merges.txt",
 ];
 
-/// The model's own tokenizer, adding its special tokens; never padding, which is the batch's
-/// matter.
+/// The model's tokenizer. It adds special tokens, but no padding; a batch pads.
 #[derive(Clone, Debug)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
@@ -95,7 +95,7 @@ impl TextTokenizer {
         }
     }
 
-    /// The same tokenizer for inputs of at most so many tokens.
+    /// Limits inputs to a number of tokens.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl TextTokenizer {
         Ok(self)
     }
 
-    /// The same tokenizer for a model with so many tokens: an input with another token is an error.
+    /// Sets the number of tokens that the model has. An input with another token is then an error.
     pub fn with_rows(self, rows: usize) -> Self {
         Self { rows, ..self }
     }
@@ -153,12 +153,12 @@ impl TextTokenizer {
         self.own_max_length
     }
 
-    /// Whether it tells the texts of a pair apart (`token_type_ids`).
+    /// Whether the tokenizer tells the texts of a pair apart (`token_type_ids`).
     pub fn has_segments(&self) -> bool {
         self.segments
     }
 
-    /// What the user should hear about the tokenizer's files.
+    /// Notes for the user about the tokenizer's files.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -172,7 +172,7 @@ impl TextTokenizer {
             .map_or(0, |id| id as usize + 1)
     }
 
-    /// How many special tokens it adds to a single text.
+    /// Number of special tokens that the tokenizer adds to a single text.
     pub fn special_tokens(&self) -> usize {
         let processor = self.tokenizer.get_post_processor();
         processor.map_or(0, |p| p.added_tokens(false))
@@ -183,8 +183,7 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
-    /// Whether these ids of a text are the tokenizer's unknown token alone, apart from special tokens that
-    /// it adds.
+    /// Whether a text has only unknown tokens, apart from special tokens that the tokenizer adds.
     pub fn knows_none(&self, ids: &[u32]) -> bool {
         let Some(unknown) = self.unknown_id() else {
             return false;
@@ -213,7 +212,7 @@ impl TextTokenizer {
         self.token_id(&token)
     }
 
-    /// The token ids of texts, of which there may be none, on all cores.
+    /// Returns the token ids of texts, computed on all cores. There may be no text.
     ///
     /// # Errors
     ///
@@ -234,7 +233,7 @@ impl TextTokenizer {
         Ok(encodings.iter().map(|e| e.get_ids().to_vec()).collect())
     }
 
-    /// The text of token ids, special tokens left out.
+    /// Returns the text of token ids, without special tokens.
     ///
     /// # Errors
     ///

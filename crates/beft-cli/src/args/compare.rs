@@ -5,45 +5,45 @@ use std::path::PathBuf;
 use beft::{Objective, Precision};
 use clap::Args;
 
-use super::{learning_rate, objective};
+use super::values::{learning_rate, objective};
 
 /// How the trainings of a comparison or a sweep are run.
 #[derive(Debug, Args)]
 pub(crate) struct TrialArgs {
-    /// Evaluate on at most so many dev examples of each split.
+    /// Evaluate on at most N dev examples of each split.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Processes at once [default: one per core on a CPU, one on a GPU]
+    /// Number of processes at the same time [default: one per core on a CPU, one on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
-    /// Trainings of biases that share one pass over one backbone, at most [default: 4 on a CPU, 32 on
-    /// a GPU]
+    /// Largest number of bias trainings that share one pass over one frozen model [default: 4 on a CPU, 32 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) together: Option<u32>,
-    /// What decoders learn by, as in tune.
+    /// Training loss of decoders, as in tune.
     #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
     pub(crate) objective: Objective,
-    /// What to compute on; `beft devices` lists what there is.
+    /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// What the frozen weight matrices are kept and multiplied in: f32, bf16 or f16.
+    /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// What to compare, in TOML: models, tasks, regimes, modes, seeds, settings of single modes (an example: benchmarks/compare_minilm.toml)
+    /// TOML file that says what to compare: models, tasks, regimes, modes, seeds and settings of single modes. An example is
+    /// benchmarks/compare_minilm.toml.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "task", "mode"])]
     pub(crate) file: Option<PathBuf>,
-    /// Model folder or name; can be given more than once.
+    /// Model folder or name. Can be given more than once.
     #[arg(long, value_name = "DIR|NAME", required_unless_present = "file")]
     pub(crate) model: Vec<String>,
-    /// Task with its data folder, sst2=data/SST-2, or without, from the hub; can be given more than
-    /// once.
+    /// Task and its data folder, such as sst2=data/SST-2. Without a folder the data come from the hub. Can be given more
+    /// than once.
     #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data, required_unless_present = "file")]
     pub(crate) task: Vec<(String, Option<PathBuf>)>,
-    /// Size of the training subset: low, medium, high; can be given more than once.
+    /// Size of the training subset: low, medium or high. Can be given more than once.
     #[arg(
         long,
         value_name = "NAME",
@@ -51,44 +51,44 @@ pub(crate) struct CompareArgs {
         conflicts_with = "file"
     )]
     pub(crate) regime: Vec<String>,
-    /// What is trained, as in tune --terms; can be given more than once.
+    /// What to train, as in tune --terms. Can be given more than once.
     #[arg(long, value_name = "MODE", default_values = ["frozen", "q", "k", "v", "all"])]
     pub(crate) mode: Vec<String>,
     /// Seeds, separated by commas.
     #[arg(
         long,
-        value_name = "N,N,...",
+        value_name = "N,...",
         value_delimiter = ',',
         default_value = "0",
         conflicts_with = "file"
     )]
     pub(crate) seeds: Vec<u32>,
-    /// Scores to compute where all biases are trained, as in rank.
+    /// Scores to compute in the mode all, as in rank.
     #[arg(
         long,
-        value_name = "SCORERS",
+        value_name = "NAME,...",
         default_value = "all",
         conflicts_with = "file"
     )]
     pub(crate) scorer: String,
-    /// Number of training examples, instead of the regime's.
+    /// Number of training examples [default: the regime's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
     pub(crate) train_size: Option<u32>,
-    /// Passes over the training examples [default: the tasks']
+    /// Number of passes over the training examples [default: the tasks']
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
     pub(crate) epochs: Option<u32>,
-    /// Learning rate of everything but full fine-tuning [default: the tasks']
+    /// Learning rate of all modes except full fine-tuning [default: the tasks']
     #[arg(long, value_name = "RATE", value_parser = learning_rate, conflicts_with = "file")]
     pub(crate) lr: Option<f64>,
-    /// Examples per step [default: the tasks']
+    /// Number of examples per step [default: the tasks']
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
     pub(crate) batch_size: Option<u32>,
-    /// Also write samples_*.jsonl: every dev example with what each seed's model said.
+    /// Also write samples_*.jsonl: every dev example with the prediction of each seed's model.
     #[arg(long, alias = "log_samples")]
     pub(crate) log_samples: bool,
     #[command(flatten)]
     pub(crate) trials: TrialArgs,
-    /// Output folder: compare.md, compare.csv, curves, heatmaps, lm-eval/ (results_*.json), cells/.
+    /// Output folder. It gets compare.md, compare.csv, compare.json, learning curves, heatmaps, lm-eval/ and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-compare")]
     pub(crate) out: PathBuf,
 }
@@ -98,44 +98,39 @@ pub(crate) struct SweepArgs {
     /// Model folder or name.
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: String,
-    /// Task with its data folder, sst2=data/SST-2, or without, from the hub.
+    /// Task and its data folder, such as sst2=data/SST-2. Without a folder the data come from the hub.
     #[arg(long, value_name = "TASK[=DIR]", value_parser = task_with_data)]
     pub(crate) task: (String, Option<PathBuf>),
     /// Learning rates to try, separated by commas.
     #[arg(
         long,
-        value_name = "RATE,RATE,...",
+        value_name = "RATE,...",
         value_delimiter = ',',
         value_parser = learning_rate,
         default_values = ["1e-4", "4e-4", "1e-3", "4e-3", "1e-2"]
     )]
     pub(crate) lr: Vec<f64>,
-    /// What is trained, as in tune --terms; can be given more than once.
+    /// What to train, as in tune --terms. Can be given more than once.
     #[arg(long, value_name = "MODE", default_values = ["q", "k", "v"])]
     pub(crate) mode: Vec<String>,
     /// Seeds, separated by commas.
-    #[arg(
-        long,
-        value_name = "N,N,...",
-        value_delimiter = ',',
-        default_value = "0"
-    )]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0")]
     pub(crate) seeds: Vec<u32>,
-    /// Size of the training subset: low, medium, high.
+    /// Size of the training subset: low, medium or high.
     #[arg(long, value_name = "NAME", default_value = "low")]
     pub(crate) regime: String,
-    /// Number of training examples, instead of the regime's.
+    /// Number of training examples [default: the regime's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) train_size: Option<u32>,
-    /// Passes over the training examples [default: the task's]
+    /// Number of passes over the training examples [default: the task's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
-    /// Examples per step [default: the task's]
+    /// Number of examples per step [default: the task's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
     #[command(flatten)]
     pub(crate) trials: TrialArgs,
-    /// Output folder: sweep.md, sweep.csv, sweep.json, cells/.
+    /// Output folder. It gets sweep.md, sweep.csv, sweep.json and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-sweep")]
     pub(crate) out: PathBuf,
 }
@@ -144,7 +139,7 @@ pub(crate) struct SweepArgs {
 pub(crate) struct ComparePassArgs {
     /// The trials that train together, as JSON.
     pub(crate) pass: PathBuf,
-    /// Journal folder.
+    /// Folder of the journal.
     pub(crate) journal: PathBuf,
 }
 

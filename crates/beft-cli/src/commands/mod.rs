@@ -111,7 +111,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
             );
         }
         progress.line(&format!(
-            "the checkpoint's head is of other classes: {problem}"
+            "the checkpoint's head has other classes: {problem}"
         ));
     }
     if !report.initialized.is_empty() {

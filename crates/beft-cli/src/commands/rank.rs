@@ -60,7 +60,9 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let primary = ranking.primary();
     match primary.recommended() {
         Some(term) => say!("\nRecommended of q, k, v by {}: {term}", primary.scorer()),
-        None => say!("\nOf q, k, v none is recommended: not trained, or two score the same."),
+        None => say!(
+            "\nNone of q, k and v is recommended: they were not trained, or two of them have the same score."
+        ),
     }
     say!("Scores by layer: {}", path.display());
     Ok(())

@@ -57,7 +57,7 @@ impl PeftConfig {
             let known: Vec<&str> = AdapterKind::TYPES.iter().map(|kind| kind.name).collect();
             format!(
                 "peft_type is `{name}`; {} adapters can be used: merge another kind into its base with \
-                 PEFT (`merge_and_unload().save_pretrained(DIR)`) and give that folder with --model; what cannot \
+                 PEFT (`merge_and_unload().save_pretrained(DIR)`) and use that folder as the model; what cannot \
                  be merged (prompts) is for PEFT alone",
                 known.join(", ")
             )

@@ -20,6 +20,13 @@ const WRAPPED: &str = ".modules_to_save.";
 const ORIGINAL: &str = ".original_module.";
 
 impl Adapter {
+    /// Number of classes of the stored head. BERT's head has one layer, RoBERTa's has two.
+    pub fn num_classes(&self) -> Option<usize> {
+        let bias = ["classifier.out_proj.bias", "classifier.bias"];
+        let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
+        Some(bias.values.len())
+    }
+
     /// Reads an adapter folder written by [`save`](Self::save) or by PEFT's `save_pretrained`.
     ///
     /// # Errors

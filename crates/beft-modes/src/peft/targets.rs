@@ -7,11 +7,11 @@ use serde_json::Value;
 pub struct Targets {
     /// The modules (`target_modules`).
     pub include: Names,
-    /// Modules among them that stay as they are (`exclude_modules`).
+    /// Modules of these that stay unchanged (`exclude_modules`).
     pub exclude: Names,
-    /// Layers to which names in a list are restricted (`layers_to_transform`); all when `None`.
+    /// Layers to which listed names are restricted (`layers_to_transform`); all layers if `None`.
     pub layers: Option<Vec<usize>>,
-    /// What stands before the layer's number in a module's name (`layers_pattern`); anything when empty.
+    /// Words before the layer's number in a module's name (`layers_pattern`); any word if empty.
     pub layer_patterns: Vec<String>,
     /// Modules that are saved whole (`modules_to_save`): the adapter changes nothing in them.
     pub saved: Vec<String>,

@@ -34,8 +34,7 @@ const OWNED: &[&str] = &[
 const PEFT_VERSION: &str = "0.21.2";
 
 impl Adapter {
-    /// Writes the adapter folder as a whole: an earlier one of that name is replaced only when
-    /// the new one is complete.
+    /// Writes the adapter folder. An earlier folder of that name is replaced when the new one is complete.
     ///
     /// # Errors
     ///
@@ -105,7 +104,7 @@ impl Adapter {
         check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
     }
 
-    /// Removes the adapter folder `dir` if it is one and holds nothing else.
+    /// Removes `dir` if it is an adapter folder and holds nothing else.
     pub fn remove(dir: &Path) {
         if dir.join(ADAPTER_CONFIG).is_file() && Self::check_target(dir).is_ok() {
             // What cannot be removed stays, and harms nothing.

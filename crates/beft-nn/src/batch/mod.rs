@@ -66,9 +66,9 @@ impl Batch {
         }
     }
 
-    /// Shares the inputs out among so many stacked biases: those of the first come first in input order,
-    /// the same number to each. A model's parameters that are larger than its architecture says by this
-    /// factor hold the values of one after another.
+    /// Divides the inputs among `count` stacked biases, the same number to each. The inputs of the first
+    /// stacked biases come first in input order. A model's parameters that are larger than its architecture
+    /// says by this factor hold the values of one after another.
     ///
     /// # Panics
     ///

@@ -6,17 +6,17 @@ use beft_core::{BiasSite, BiasTerm};
 
 /// The place of a parameter in its module, such as `encoder.layers.3.biases.v`.
 ///
-/// What stands in a path is known here and nowhere else: the number of the layer, the term of a bias, LoRA's
-/// factors, a prefix. Paths are ordered as their texts are; a copy costs nothing.
+/// Only this type knows the parts of a path: the number of the layer, the term of a bias, LoRA's factors, a
+/// prefix. Paths are ordered as their texts are; a copy costs nothing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParamPath(Arc<str>);
 
 /// One of the two matrices of a LoRA update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoraFactor {
-    /// What the input is multiplied by, `[in, rank]`.
+    /// The matrix that multiplies the input, `[in, rank]`.
     A,
-    /// What that is multiplied by, `[rank, out]`.
+    /// The matrix that multiplies the product, `[rank, out]`.
     B,
 }
 
@@ -91,7 +91,7 @@ impl ParamPath {
         self.parts().skip_while(|part| *part != name).nth(1)
     }
 
-    /// The number of the layer that it is in; `None` outside the layers.
+    /// The number of the layer; `None` outside the layers.
     pub fn layer(&self) -> Option<usize> {
         self.behind(LAYERS)?.parse().ok()
     }
@@ -101,14 +101,14 @@ impl ParamPath {
         self.behind(BIASES)?.parse().ok()
     }
 
-    /// Which of a weight's LoRA factors it is, and the weight; `None` for any other parameter.
+    /// The weight and the factor, for a LoRA factor; `None` for any other parameter.
     pub fn lora_factor(&self) -> Option<(Self, LoraFactor)> {
         let (weight, name) = self.0.split_once(LORA)?;
         let factor = LoraFactor::ALL.into_iter().find(|f| f.name() == name)?;
         Some((weight.into(), factor))
     }
 
-    /// Whether it holds keys or values of prefix tuning.
+    /// Whether the parameter holds keys or values of prefix tuning.
     pub fn is_prefix(&self) -> bool {
         self.behind(PREFIX).is_some()
     }
@@ -118,14 +118,14 @@ impl ParamPath {
         OUTPUT_HEAD.into()
     }
 
-    /// Whether it is a decoder's token embeddings.
+    /// Whether the parameter is the token embeddings of a decoder.
     pub fn is_tokens(&self) -> bool {
         self.0
             .rsplit_once('.')
             .is_some_and(|(_, last)| last == TOKENS)
     }
 
-    /// Whether it is one of an encoder's embeddings, or their norm.
+    /// Whether the parameter belongs to an encoder's embeddings or their norm.
     pub fn is_embedding(&self) -> bool {
         self.behind(EMBEDDINGS).is_some()
     }

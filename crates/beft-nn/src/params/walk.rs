@@ -3,27 +3,27 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::ParamPath;
 
-/// What is done at each float parameter of a module, in the module's order.
+/// A visitor of the float parameters of a module, in the module's order.
 pub trait ParamVisitor {
-    /// It is at a parameter.
+    /// Visits a parameter.
     fn visit<const D: usize>(&mut self, path: ParamPath, param: &Param<Tensor<D>>);
 }
 
 /// A float parameter, whatever its number of dimensions.
 pub trait FloatParam {
-    /// Its shape, as the module holds it; initialises nothing.
+    /// The shape, as the module holds it. Initialises nothing.
     fn shape(&self) -> Vec<usize>;
-    /// What the optimizer knows it by.
+    /// The id by which the optimizer knows the parameter.
     fn id(&self) -> ParamId;
-    /// The device that it is on, or will be; initialises nothing.
+    /// The device of the parameter. Initialises nothing.
     fn device(&self) -> Device;
-    /// Whether it has gradients.
+    /// Whether the parameter has gradients.
     fn learns(&self) -> bool;
-    /// Its values without gradients, `[values]`.
+    /// The values without gradients, `[values]`.
     fn flat(&self) -> Tensor<1>;
 }
 
-/// What a parameter becomes.
+/// The new content of a parameter.
 pub enum NewParam {
     /// Values of the shape that the module expects, in their own number type, under this id.
     Loaded(TensorData, ParamId),

@@ -21,7 +21,7 @@ pub use l2::L2;
 pub use magnitude::Magnitude;
 pub use random::random;
 
-/// What a score is computed from, and how.
+/// The input of a score, and how the score is computed from it.
 #[derive(Clone, Copy)]
 pub enum Needs {
     /// The biases before and after all of them were trained.
@@ -71,7 +71,7 @@ macro_rules! scorers {
                 }
             }
 
-            /// What it is computed from.
+            /// The input of the score.
             pub const fn needs(self) -> Needs {
                 match self {
                     $(Self::$kind => $needs,)*
@@ -98,7 +98,7 @@ scorers! {
     Random = "random", Needs::Nothing(|sites, seed| random(sites.iter().copied(), seed));
 }
 
-/// A name that is no scorer.
+/// The name is not the name of a scorer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown scorer `{0}`: expected all, or some of {known}", known = known())]
 pub struct UnknownScorer(pub String);
@@ -117,12 +117,12 @@ impl ScorerKind {
         }
     }
 
-    /// The scorers of a list such as `beft,fisher`, or `all`, each once, in the order of
+    /// Reads a list such as `beft,fisher`, or `all`. Each scorer comes once, in the order of
     /// [`ALL`](Self::ALL).
     ///
     /// # Errors
     ///
-    /// For a name that is none.
+    /// If a name is not the name of a scorer.
     pub fn parse_list(list: &str) -> Result<Vec<Self>, UnknownScorer> {
         if list.trim().eq_ignore_ascii_case("all") {
             return Ok(Self::ALL.to_vec());

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Scores;
 
-/// Numbers drawn at random from 0 to 1: what a score must beat.
+/// Random numbers from 0 to 1, as a baseline that a score must beat.
 pub fn random(sites: impl IntoIterator<Item = BiasSite>, seed: u64) -> Scores {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;

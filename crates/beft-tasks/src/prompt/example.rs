@@ -4,9 +4,9 @@ use std::path::PathBuf;
 /// template and the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptExample {
-    /// What the model is asked.
+    /// The prompt.
     pub prompt: String,
-    /// What may follow the prompt, as it stands; empty in
+    /// The candidates that may follow the prompt; empty in
     /// [`PromptKind::Generation`](super::PromptKind::Generation).
     pub candidates: Vec<String>,
     /// Indices of the right candidates, in order and at least one, several of them in ReCoRD; none
@@ -20,7 +20,7 @@ pub struct PromptExample {
     /// Line of the file, or row of a Parquet file, or number of the question in a JSON document,
     /// from 1. Examples made of one line share it.
     pub line: usize,
-    /// What examples that belong together share: in MultiRC the question, as `paragraph.question`.
+    /// Name of the group that the example belongs to: in MultiRC the question, as `paragraph.question`.
     pub group: Option<String>,
 }
 
@@ -36,22 +36,21 @@ pub struct PromptSet {
     /// allows it: see [`PromptTask::no_label`](super::PromptTask::no_label) and
     /// [`PromptTask::skip_malformed`](super::PromptTask::skip_malformed).
     pub skipped: Vec<usize>,
-    /// What the user should hear about the file.
+    /// Notes for the user about the file.
     pub notes: Vec<String>,
     /// The examples in file order, at least one.
     pub examples: Vec<PromptExample>,
 }
 
 impl PromptExample {
-    /// The prompt and what is right behind it, as in training; the prompt alone where nothing is
-    /// known to be right.
+    /// Returns the prompt with its right continuation, as in training; only the prompt if no right
+    /// continuation is known.
     pub fn demonstration(&self) -> String {
         self.prompt.clone() + &self.training_target()
     }
 
-    /// What the model has to learn to say behind the prompt: the first right candidate, or the
-    /// first answer behind a space and with an end of line; empty where nothing is known to be
-    /// right.
+    /// Returns the continuation to learn: the first right candidate, or a space, the first answer and an end
+    /// of line. It is empty if no right continuation is known.
     pub fn training_target(&self) -> String {
         let right = self
             .right

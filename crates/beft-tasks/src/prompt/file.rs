@@ -9,9 +9,8 @@ use toml::Spanned;
 
 use super::{Candidates, Form, PromptKind, PromptTask, Template, table};
 use crate::task::class_labels;
-use crate::task_file::{
-    Names, TaskFile, Wrong, checked_labels, checked_name, checked_rate, label_columns, read, wrong,
-};
+use crate::task_checks::{checked_labels, checked_name, checked_rate, label_columns, wrong};
+use crate::task_file::{Names, TaskFile, Wrong, read};
 use crate::{Defaults, TaskError, TaskInfo, TaskKind};
 
 /// The `[prompt]` table; [`PromptTask::from_toml`] tells what the keys mean.

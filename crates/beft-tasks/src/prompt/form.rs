@@ -10,14 +10,14 @@ use crate::records::raw::Record;
 use crate::records::type_name;
 use crate::{DataError, Split};
 
-/// How examples are nested in the files of a data set. The flat files of the hub, one example a
-/// row, are read in every form.
+/// How examples are nested in the files of a data set. Every form also reads the flat files of the hub, which
+/// have one example per row.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// One example a row, with the columns that the file has.
+    /// One example per row, with the columns of the file.
     #[default]
     Flat,
     /// SuperGLUE's MultiRC: a passage with questions, each with answers. One example an answer,

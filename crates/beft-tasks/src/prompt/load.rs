@@ -36,8 +36,8 @@ impl PromptTask {
         split.find(data, &wanted)
     }
 
-    /// Reads one file, of the format that its extension tells: `.tsv`, `.csv`, `.jsonl`, `.parquet`
-    /// or `.json`. Every row must have a label or an answer.
+    /// Reads one file. Its extension tells the format: `.tsv`, `.csv`, `.jsonl`, `.parquet` or `.json`. Every
+    /// row must have a label or an answer.
     ///
     /// # Errors
     ///

@@ -19,7 +19,8 @@ use std::path::Path;
 
 use beft_core::{Metric, OutputKind};
 
-use crate::task::{ClassLabel, TaskError, is_task_file, plain_name};
+use crate::TaskError;
+use crate::task::{ClassLabel, is_task_file, plain_name};
 use crate::{TaskInfo, TaskKind};
 
 pub(crate) use file::PromptTable;
@@ -29,11 +30,11 @@ use table::TABLE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptKind {
-    /// By one of a few words, which are the same for all examples.
+    /// The model chooses one of a few texts that are the same for all examples.
     Classification,
-    /// By one of a few texts that each example has for itself.
+    /// The model chooses one of the texts of the example.
     MultipleChoice,
-    /// By a text of the model's own.
+    /// The model generates a text.
     Generation,
 }
 
@@ -66,11 +67,11 @@ pub enum Candidates {
     Answer(Template),
 }
 
-/// A task for a causal language model as data: what it is asked, and what may follow.
+/// A task for a causal language model, as data: the prompt and the candidates that may follow it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromptTask {
-    /// What it has in common with all tasks; default settings are those of the protocol's decoder
-    /// experiments (arXiv 2509.15974).
+    /// The properties of all tasks. The default settings are those of the protocol's decoder experiments
+    /// (arXiv 2509.15974).
     pub info: TaskInfo,
     /// What the model is asked.
     pub template: Template,
@@ -81,7 +82,7 @@ pub struct PromptTask {
     pub labels: Option<Vec<ClassLabel>>,
     /// How examples are nested in the files.
     pub form: Form,
-    /// Number of examples to measure on, at most.
+    /// Largest number of examples to measure on.
     pub dev_size: usize,
     /// Longest generated answer in tokens.
     pub max_new_tokens: usize,
@@ -114,7 +115,7 @@ impl PromptTask {
         row.ok_or_else(unknown)?.task().map_err(|_| unknown())
     }
 
-    /// The prompt task of this name, or of the task file at this path when it ends in `.toml`.
+    /// Finds the prompt task of this name, or reads a task file if the text ends in `.toml`.
     ///
     /// # Errors
     ///

@@ -31,23 +31,23 @@ enum Part {
     Field(Field),
 }
 
-/// A text that is no template.
+/// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// A brace that opens and never closes.
+    /// A brace opens and never closes.
     #[error("`{{` opens behind `{before}` and never closes: close it, or write `{{{{` for a brace")]
     Unclosed {
         /// The text before it.
         before: String,
     },
-    /// A brace that closes nothing.
+    /// A brace closes, but none is open.
     #[error("`}}` behind `{before}` closes nothing: write `}}}}` for a brace")]
     Unopened {
         /// The text before it.
         before: String,
     },
-    /// No name between braces.
+    /// There is no name between braces.
     #[error("`{{{field}}}` names no column: write one, or `{{{{` and `}}}}` for braces")]
     NoName {
         /// What is between them.
@@ -64,7 +64,7 @@ pub enum TemplateError {
         /// The change as written.
         name: String,
     },
-    /// A case without `=`, or one that is there twice.
+    /// A case has no `=`, or is there twice.
     #[error("`{case}` in `{{{field}}}` is no new case: write each value once, as value=text")]
     BadCase {
         /// What is between the braces.
@@ -89,7 +89,7 @@ impl From<Template> for String {
 }
 
 impl Template {
-    /// The template written so.
+    /// Reads a template.
     ///
     /// # Errors
     ///
@@ -133,12 +133,12 @@ impl Template {
         })
     }
 
-    /// As it was written.
+    /// The template as it was written.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// Whether it has any field.
+    /// Whether the template has a field.
     pub fn has_fields(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Field(_)))
     }

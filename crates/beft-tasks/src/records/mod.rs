@@ -19,10 +19,10 @@ use crate::{DataError, LabelTarget, LabelledTask, Place, TaskKind};
 /// What data sets have in place of a label that is kept back.
 pub(crate) const HIDDEN: [&str; 2] = ["-1", "-1.0"];
 
-/// How inputs are written.
+/// The format of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InputFormat {
-    /// One text a line, no header. An empty line is an empty text, so that line numbers of inputs
+    /// One text per line, without a header. An empty line is an empty text, so that line numbers of inputs
     /// and predictions agree.
     Lines,
     /// Tab-separated with a header line; double quotes have no meaning.
@@ -30,9 +30,9 @@ pub enum InputFormat {
     /// Comma-separated with a header line, quoted as in RFC 4180. Semicolons or tabs separate where
     /// the header line has no comma.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// One JSON array of objects, or one object a line.
+    /// One JSON array of objects, or one object per line.
     Json,
     /// Parquet, as the hub ships its data sets: texts in string columns, labels as strings,
     /// integers, booleans or whole floats, or as any floats in regression tasks.
@@ -40,8 +40,8 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
-    /// The format that a file name tells: `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, or `.txt`
-    /// for lines.
+    /// Returns the format of a file by its extension: `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, or
+    /// `.txt` for lines.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {

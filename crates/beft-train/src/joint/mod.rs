@@ -52,9 +52,9 @@ pub fn train<M: SequenceClassifier, E: From<TrainError>>(
 pub struct Job<'a, M> {
     /// The model, with the head that this training begins with.
     pub model: M,
-    /// What it learns from.
+    /// The training examples.
     pub data: &'a EncodedSet,
-    /// How.
+    /// The recipe.
     pub config: TrainConfig,
 }
 

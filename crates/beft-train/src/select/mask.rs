@@ -8,8 +8,8 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::gradients::map_gradients;
 
-/// Which entries of a gradient are used. Where the rest is 0 from the first step on, AdamW without
-/// decay leaves a parameter as it is, bit for bit.
+/// The entries of gradients that are used. AdamW without decay leaves an entry unchanged, bit for bit, if its
+/// gradient is 0 from the first step on.
 #[derive(Debug, Default)]
 pub struct GradMasks {
     /// 1 where an entry is used, else 0, flat, by parameter path; a parameter that is not here is

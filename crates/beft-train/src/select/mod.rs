@@ -17,12 +17,12 @@ pub(crate) use sets::Sets;
 
 use crate::{TrainConfig, TrainError};
 
-/// A model made ready for a [`Mode`]: gradients on, for what it trains alone.
+/// A model that is ready for a [`Mode`]: gradients are on for the parameters that the mode trains.
 #[derive(Debug)]
 pub struct Prepared<M> {
     /// The model, with what the mode adds to it.
     pub model: M,
-    /// What of the gradients is used, where that is not all.
+    /// The used entries of gradients of which not all are used.
     pub masks: GradMasks,
     /// Paths of the parameters that the mode trains.
     pub paths: Vec<ParamPath>,
@@ -50,7 +50,7 @@ fn with_gradients<M: BiasModel>(model: M, paths: Vec<ParamPath>) -> M {
         .train()
 }
 
-/// Number of values that are trained for `terms`.
+/// Returns the number of values that are trained for `terms`.
 ///
 /// # Errors
 ///
@@ -185,7 +185,7 @@ pub(crate) fn learns<M: Module>(model: &M) -> bool {
     learns
 }
 
-/// How many layers, counted from the embeddings up, training in `mode` leaves as they are.
+/// Returns how many layers, from the embeddings up, a training in `mode` does not change.
 ///
 /// # Errors
 ///

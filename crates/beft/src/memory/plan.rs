@@ -1,7 +1,7 @@
 //! How much memory a decoder's training takes, from its config alone.
 
 use beft_checkpoint::ModelDir;
-use beft_decoder::{Activation, DecoderConfig, DecoderForCausalLM, Norm, Order};
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, Norm, Order};
 use beft_modes::Mode;
 use beft_nn::{DeviceTraits, Precision, Savings, param_shapes};
 use beft_train::{trainable_count, unchanged_layers};
@@ -139,12 +139,7 @@ fn activations(
         Norm::Layer => 2 * hidden,
         Norm::RootMeanSquare => hidden,
     };
-    let activation = match config.activation {
-        Activation::Relu | Activation::Gelu => wide,
-        Activation::GeluTanh => 2 * wide,
-        // SiLU keeps its input and its sigmoid, and the gate what it multiplies.
-        Activation::SiluGate => 4 * wide,
-    };
+    let activation = config.activation.kept_widths() * wide;
     // Softmax keeps what it divides, and attention the weights.
     let mut kept = rows * (norms * norm + q + 2 * kv + activation) + 2 * squares;
     if config.residual_dropout > 0.0 {

@@ -1,0 +1,216 @@
+//! What `run`, `rank`, `tune`, `sample` and `demo` take.
+
+use std::path::PathBuf;
+
+use beft::{Objective, Precision};
+use beft_core::{BiasTerm, TermSet};
+use beft_modes::Mode;
+use beft_nn::Savings;
+use beft_tasks::Regime;
+use clap::{Args, ValueEnum};
+
+use super::values::{Scorers, learning_rate, max_length, objective, savings, scorers};
+
+/// The model, the data and the training recipe.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Model folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json), or the name of a model in the
+    /// Hugging Face cache or on the hub, such as bert-base-cased.
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Size of the training subset, by its name in the protocol [default: low]
+    #[arg(long, value_name = "low|medium|high", conflicts_with = "train_size")]
+    pub(crate) regime: Option<Regime>,
+    /// Evaluate on at most N dev examples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Training loss of a decoder: task is cross entropy over the candidates where all examples share them, and the loss of
+    /// the right text otherwise; text is always the loss of the right text.
+    #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
+    pub(crate) objective: Objective,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+}
+
+/// The task and its data.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Name of the task, or a .toml file that describes one. Encoders: cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli,
+    /// boolq, cb, wic, or text for your own data (columns text, label and optionally text_pair). Decoders: sst2, rte, cb,
+    /// boolq, wsc, wic, multirc, copa, record, squad, drop.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) task: String,
+    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet) [default: the task's data set in the
+    /// Hugging Face cache, or from the hub]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// The recipe of a training.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RecipeArgs {
+    /// Number of training examples. The seed draws them as numpy's permutation does [default: the task's low-data size; all
+    /// examples for text]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) train_size: Option<u32>,
+    /// Number of passes over the training examples [default: the task's, 16 to 60; 5 for decoders]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+    /// Learning rate. It is constant for encoders and falls to 0 for decoders [default: the task's, 1e-4 to 1e-2; 1e-5 for
+    /// full fine-tuning]
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub(crate) lr: Option<f64>,
+    /// Number of examples per step [default: the task's, 16; 8 for decoders]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: Option<u32>,
+    /// Number of examples to compute at a time, to save memory. The gradients of a step are summed [default: all of a step]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) micro_batch: Option<u32>,
+    /// Save memory: keep only the input of each layer, and compute the layer again in the backward pass. Takes more time.
+    #[arg(long)]
+    pub(crate) gradient_checkpointing: bool,
+    /// Cut inputs to this many tokens [default: the task's, 128 for GLUE; otherwise the limit of model and tokenizer]
+    #[arg(long, value_name = "N", value_parser = max_length())]
+    pub(crate) max_length: Option<u32>,
+    /// Refuse to train if the checkpoint's head has another number of classes than the task. Without this option the head is
+    /// replaced by a new one.
+    #[arg(long)]
+    pub(crate) keep_head: bool,
+    /// Seed of the training subset, the new head, the order of examples and dropout.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
+    /// Device to compute on. `beft devices` lists them.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// Number type of the frozen weight matrices: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
+    pub(crate) precision: Precision,
+    /// Dropout in training: config uses the rates of the model's config; off uses none, and then computes the layers below
+    /// the lowest trained one only once.
+    #[arg(long, value_name = "NAME", default_value = "config")]
+    pub(crate) dropout: DropoutChoice,
+    /// Switch off these savings, to measure them: packing, length-groups, first-token, zero-gradients, reuse,
+    /// host-functions, split-work. The result stays the same.
+    #[arg(long, value_name = "NAME,...", default_value = "", value_parser = savings, hide_default_value = true)]
+    pub(crate) without: Savings,
+}
+
+/// Whether a training uses dropout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DropoutChoice {
+    Config,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+    /// Terms to pick from and to compare, of q, k, v, m1, ln1, m2, m3, ln2.
+    #[arg(
+        long,
+        value_name = "TERM,...",
+        value_delimiter = ',',
+        default_value = "q,k,v"
+    )]
+    pub(crate) terms: Vec<BiasTerm>,
+    #[command(flatten)]
+    pub(crate) scorers: ScorerArgs,
+    /// Continue an interrupted run from its last finished epoch.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Output folder. It gets report.md, results.json, heatmaps and adapter/.
+    #[arg(long, value_name = "DIR", default_value = "beft-run")]
+    pub(crate) out: PathBuf,
+}
+
+/// How biases are scored.
+#[derive(Debug, Args)]
+pub(crate) struct ScorerArgs {
+    /// Scores to compute: all, or some of beft, magnitude, angle, l2, fisher, gradnorm, random. The first four train all
+    /// biases first. beft makes the pick if it is in the list and tells q, k and v apart; otherwise the first of the list
+    /// does. fisher is added for models that have no biases of their own.
+    #[arg(long, value_name = "NAME,...", default_value = "beft,magnitude", value_parser = scorers)]
+    pub(crate) scorer: Scorers,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RankArgs {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+    /// Biases to train and rank, such as all, q,k,v or v@0-5 (v in the layers 0 to 5).
+    #[arg(long, value_name = "TERMS", default_value = "all")]
+    pub(crate) terms: TermSet,
+    #[command(flatten)]
+    pub(crate) scorers: ScorerArgs,
+    /// Output folder. It gets ranking.json and heatmaps.
+    #[arg(long, value_name = "DIR", default_value = "beft-rank")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+    /// What to train beside the head. Biases: v, or q,k,v, or v@6-11 (v in the layers 6 to 11), or all. Head alone: frozen.
+    /// Baselines: full, random, random-lines, lora-q, lora-v, lora-qv and so on; prefix for decoders.
+    #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
+    pub(crate) terms: Mode,
+    /// Rank of LoRA's update.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lora_rank: u32,
+    /// Scale of LoRA's update: the update is multiplied by this number and divided by the rank.
+    #[arg(long, value_name = "X", default_value_t = 16.0)]
+    pub(crate) lora_alpha: f64,
+    /// Number of matrix entries that the mode random trains [default: the paper's number for base and large models;
+    /// otherwise the number of biases]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) random_entries: Option<u32>,
+    /// Epoch to keep: the last one, or the best one by the task's main metric on the dev split.
+    #[arg(long, value_name = "EPOCH", default_value = "last")]
+    pub(crate) keep: KeepChoice,
+    /// Stop after this many epochs in a row without a better one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) patience: Option<u32>,
+    /// Continue an interrupted training from its last finished epoch.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Output folder. It gets results.json and adapter/ in the layout of HF PEFT, or tuned-model/ for the modes full and
+    /// random.
+    #[arg(long, value_name = "DIR", default_value = "beft-tune")]
+    pub(crate) out: PathBuf,
+}
+
+/// Which epoch's model is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepChoice {
+    Last,
+    Best,
+}
+
+/// The rows of a training subset.
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Number of training examples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) train_size: Option<u32>,
+    /// Size of the training subset, by its name in the protocol [default: low]
+    #[arg(long, value_name = "low|medium|high", conflicts_with = "train_size")]
+    pub(crate) regime: Option<Regime>,
+    /// Seed of numpy's permutation.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// Output folder. It gets model/, data/, report.md, results.json, heatmaps and adapter/.
+    #[arg(long, value_name = "DIR", default_value = "beft-demo")]
+    pub(crate) out: PathBuf,
+}

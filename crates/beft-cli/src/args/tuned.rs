@@ -1,0 +1,112 @@
+//! What `eval` and `predict` take.
+
+use std::path::PathBuf;
+
+use beft::Precision;
+use clap::{Args, ValueEnum};
+
+use super::values::max_length;
+
+/// The model to use: an adapter on its base, or a tuned model.
+#[derive(Debug, Args)]
+pub(crate) struct TunedArgs {
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Base model of the adapter, as a folder or a name. Without --adapter: the folder of a tuned model, or, for eval, an
+    /// untrained decoder [default: the model that the adapter names]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: Option<String>,
+    /// Name of the task or a .toml file, as in tune [default: the task that the adapter was trained on; text if it names
+    /// none]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) task: Option<String>,
+    /// Cut inputs to this many tokens [default: the length that the adapter was trained with; otherwise the limit of model
+    /// and tokenizer]
+    #[arg(long, value_name = "N", value_parser = max_length())]
+    pub(crate) max_length: Option<u32>,
+    /// Device to compute on. `beft devices` lists them.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// Number type of the frozen weight matrices: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
+    pub(crate) precision: Precision,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) tuned: TunedArgs,
+    /// Labelled data: a file (.tsv, .csv, .jsonl, .json, .parquet), or a folder with a dev split.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) data: PathBuf,
+    /// Largest number of examples to evaluate [default: all; for a decoder's task the protocol's 1,000, drawn by seed 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Decoders only: number of solved examples to put before each question (in-context learning). They come from the train
+    /// file of the folder --data.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) shots: u32,
+    /// Decoders only: correct the score of each candidate by its score after a prompt without content (SFC).
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+    /// Seed that draws the solved examples.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
+    /// Also write the result to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    #[command(flatten)]
+    pub(crate) tuned: TunedArgs,
+    /// Texts: a file, - for standard input, or a folder (with --split).
+    #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
+    pub(crate) data: PathBuf,
+    /// Split to read, if --data is a folder.
+    #[arg(long, value_name = "SPLIT")]
+    pub(crate) split: Option<SplitName>,
+    /// Format of the texts [default: lines for standard input; otherwise by the file's extension]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) input_format: Option<Format>,
+    /// Format of the predictions. glue needs --split, and --out is then a folder.
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    pub(crate) format: OutputFormat,
+    /// Where to write the predictions: a file, - for standard output, or a folder (for glue).
+    #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
+    pub(crate) out: PathBuf,
+}
+
+/// What `predict` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// One JSON object per line: index, label, logits.
+    Jsonl,
+    /// Files for the GLUE server, with its file names and the columns index and prediction.
+    Glue,
+}
+
+/// A split of a task's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Dev,
+    Test,
+}
+
+/// How texts are stored.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// One text per line.
+    Lines,
+    /// Tab-separated, with a header line. Quotes are part of the text.
+    Tsv,
+    /// Comma-separated, with a header line and quotes.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
+    /// One JSON array of objects, or one object per line.
+    Json,
+}

@@ -1,0 +1,44 @@
+//! How the values of options are read.
+
+use beft::Objective;
+use beft_nn::Savings;
+use beft_score::{ScorerKind, UnknownScorer};
+
+/// A list of scorers; a type of its own, since clap would take a `Vec` for a repeated option.
+#[derive(Clone, Debug)]
+pub(crate) struct Scorers(pub(crate) Vec<ScorerKind>);
+
+pub(super) fn scorers(list: &str) -> Result<Scorers, UnknownScorer> {
+    ScorerKind::parse_list(list).map(Scorers)
+}
+
+pub(super) fn objective(name: &str) -> Result<Objective, String> {
+    match name {
+        "task" => Ok(Objective::Task),
+        "text" => Ok(Objective::Text),
+        _ => Err("expected task or text".to_owned()),
+    }
+}
+
+pub(super) fn savings(names: &str) -> Result<Savings, String> {
+    let mut names = names.split(',').map(str::trim).filter(|n| !n.is_empty());
+    names.try_fold(Savings::default(), |savings, name| {
+        savings
+            .without(name)
+            .ok_or_else(|| format!("`{name}` is none of {}", Savings::NAMES.join(", ")))
+    })
+}
+
+/// The shortest input has three special tokens and one token of each text of a pair.
+pub(super) fn max_length() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(5..)
+}
+
+/// A learning rate that f32 can hold and that moves something.
+pub(super) fn learning_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    let usable = rate > 0.0 && (rate as f32).is_finite();
+    usable
+        .then_some(rate)
+        .ok_or_else(|| "it must be positive and finite".to_owned())
+}
