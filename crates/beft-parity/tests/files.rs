@@ -9,8 +9,8 @@ use std::path::Path;
 use beft_checkpoint::{ModelDir, TensorFiles};
 use beft_core::TermSet;
 use beft_encoder::BERT_NAMES as NAMES;
-use beft_modes::{Adapter, Mode, Names};
-use beft_nn::{BiasModel, Padding, read_params};
+use beft_modes::{Adapter, Names};
+use beft_nn::{BiasModel, Padding};
 use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, TrainError, train};
 use common::{Bert, logits, max_difference, tiny};
@@ -18,7 +18,10 @@ use common::{Bert, logits, max_difference, tiny};
 /// Weights that `torch.save` wrote are those of the safetensors file.
 #[test]
 fn pickled_weights_are_the_same() {
-    let (plain, pickled) = (beft_fixtures::model("bert-tiny"), beft_fixtures::model("bert-tiny-pickle"));
+    let (plain, pickled) = (
+        beft_fixtures::model("bert-tiny"),
+        beft_fixtures::model("bert-tiny-pickle"),
+    );
     let plain = TensorFiles::open(&plain.join("model.safetensors")).unwrap();
     let pickled = TensorFiles::open(&pickled.join("pytorch_model.bin")).unwrap();
     assert!(plain.names().all(|name| pickled.contains(name)));

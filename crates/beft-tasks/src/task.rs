@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use beft_core::{Metric, OutputKind};
 
 use crate::table::{self, TABLE};
-use crate::{DataError, PromptTask, ProtocolColumn, Regime, Regimes, Split, TaskError, TextColumns};
+use crate::{
+    DataError, PromptTask, ProtocolColumn, Regime, Regimes, Split, TaskError, TextColumns,
+};
 
 /// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use beft_core::{BiasSite, EncodedSet, TermSet};
 use beft_nn::{Savings, SequenceClassifier};
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 

@@ -33,7 +33,8 @@ pub fn inputs() -> Vec<Encoding> {
 }
 
 pub fn inputs_of(name: &str) -> Vec<Encoding> {
-    let expected = Expected::open(&beft_fixtures::model(name).join("expected.safetensors")).unwrap();
+    let expected =
+        Expected::open(&beft_fixtures::model(name).join("expected.safetensors")).unwrap();
     (0..3)
         .flat_map(|i| expected.batch(i).unwrap().encodings)
         .collect()

@@ -10,8 +10,8 @@ use beft_train::{Event, TrainSettings};
 
 use super::{names, write};
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report,
-    settings, tune, write_json,
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report, settings,
+    tune, write_json,
 };
 
 /// How to run the whole job.
