@@ -48,7 +48,7 @@ def main() -> None:
     stop = set(eos if isinstance(eos, list) else [eos])
     model = PeftModel.from_pretrained(base, args.adapter).eval()
     if (args.adapter / "apply_extra_biases.py").exists():
-        # As README says: what PEFT's format has no place for.
+        # As docs/interop.md says: what PEFT's format has no place for.
         sys.path.insert(0, str(args.adapter))
         from apply_extra_biases import apply_extra_biases
 
