@@ -45,3 +45,13 @@ pub use summary::{Group, ModeSummary, Pair, summarize};
 pub use sweep::{Sweep, summarize_sweep, sweep_report, sweep_trials};
 pub use tables::{csv, report};
 pub use trial::{Sample, Trial, TrialResult, run_trials};
+
+/// Each item once, in the order of their first appearance.
+fn distinct<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    items.into_iter().fold(Vec::new(), |mut found, item| {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+        found
+    })
+}

@@ -6,7 +6,7 @@ use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
 use crate::picks::{ScorerPicks, picks, tied};
-use crate::{CompareError, Sample, TrialResult};
+use crate::{CompareError, Sample, TrialResult, distinct};
 use beft::find_task;
 
 /// Resamples behind intervals, p values and standard errors.
@@ -106,14 +106,8 @@ pub fn summarize(results: Vec<TrialResult>) -> Result<Vec<Group>, CompareError> 
 fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
     let first = &results[0];
     let task = find_task(&first.trial.model, &first.trial.task)?;
-    let mut modes: Vec<String> = Vec::new();
-    let mut seeds = BTreeSet::new();
-    for result in &results {
-        seeds.insert(result.trial.seed);
-        if !modes.contains(&result.trial.mode) {
-            modes.push(result.trial.mode.clone());
-        }
-    }
+    let modes = distinct(results.iter().map(|r| r.trial.mode.clone()));
+    let seeds: BTreeSet<u32> = results.iter().map(|r| r.trial.seed).collect();
     let metrics: Vec<(Metric, String)> = first
         .samples
         .keys()

@@ -6,7 +6,8 @@ use beft_modes::Mode;
 
 use crate::tables::{or_zero, over_seeds};
 use crate::{
-    CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, summarize,
+    CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, distinct,
+    summarize,
 };
 
 /// One comparison for each learning rate: every mode is trained with that rate, full fine-tuning and
@@ -97,13 +98,8 @@ pub fn summarize_sweep(results: Vec<TrialResult>) -> Result<Vec<Sweep>, CompareE
 impl Sweep {
     /// Modes in the order of their first appearance.
     pub fn modes(&self) -> Vec<&str> {
-        let mut modes: Vec<&str> = Vec::new();
-        for mode in self.rates.iter().flat_map(|(_, group)| &group.modes) {
-            if !modes.contains(&mode.mode.as_str()) {
-                modes.push(&mode.mode);
-            }
-        }
-        modes
+        let modes = self.rates.iter().flat_map(|(_, group)| &group.modes);
+        distinct(modes.map(|mode| mode.mode.as_str()))
     }
 
     /// What a mode gave with each learning rate.
@@ -145,11 +141,10 @@ pub fn sweep_report(sweeps: &[Sweep]) -> Document {
                 first.model, first.task, first.regime, first.metric
             ),
         );
-        let mut table = Table::default().column("mode", Align::Left);
-        for (rate, _) in &sweep.rates {
-            table = table.column(format!("{rate:e}"), Align::Right);
-        }
-        table = table.column("best", Align::Right);
+        let rates = sweep.rates.iter().map(|(rate, _)| format!("{rate:e}"));
+        let names = rates.chain(["best".to_owned()]);
+        let mut table = Table::new([("mode", Align::Left)]);
+        table.columns.extend(names.map(|name| (name, Align::Right)));
         let mut ties = false;
         for mode in sweep.modes() {
             let best = sweep.best.get(mode);

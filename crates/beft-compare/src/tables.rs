@@ -3,23 +3,16 @@ use std::fmt::Write;
 use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
 
-use crate::{Group, ModeSummary};
+use crate::{Group, ModeSummary, distinct};
 
 /// The comparison as people read it: per model and regime one table of modes and tasks as the paper lays
 /// it out, then per task the scorers' picks and the pairs.
 pub fn report(groups: &[Group]) -> Document {
     let mut out = Document::default();
-    let mut tables: Vec<(&str, &str)> = Vec::new();
-    for group in groups {
-        let table = (group.model.as_str(), group.regime.as_str());
-        if !tables.contains(&table) {
-            tables.push(table);
-        }
-    }
-    for (model, regime) in tables {
+    for (model, regime) in distinct(groups.iter().map(|g| (&g.model, &g.regime))) {
         let mine = groups
             .iter()
-            .filter(|g| g.model == model && g.regime == regime);
+            .filter(|g| g.model == *model && g.regime == *regime);
         let mine: Vec<&Group> = mine.collect();
         out.heading(2, format!("{model}, {regime}"));
         accuracies(&mut out, &mine);
@@ -41,17 +34,19 @@ pub fn report(groups: &[Group]) -> Document {
 }
 
 fn accuracies(out: &mut Document, groups: &[&Group]) {
-    let mut table = Table::default()
-        .column("mode", Align::Left)
-        .column("trained", Align::Right)
-        .column("share", Align::Right);
-    for group in groups {
-        for metric in &group.metrics {
-            table = table
-                .column(format!("{} {metric}", group.task), Align::Right)
-                .column("best", Align::Right);
-        }
-    }
+    let metrics = groups.iter().flat_map(|g| {
+        let name = |metric| format!("{} {metric}", g.task);
+        g.metrics.iter().map(name)
+    });
+    let numbers = metrics.flat_map(|metric| [metric, "best".to_owned()]);
+    let numbers = ["trained", "share"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(numbers);
+    let mut table = Table::new([("mode".to_owned(), Align::Left)]);
+    table
+        .columns
+        .extend(numbers.map(|name| (name, Align::Right)));
     let mut modes: Vec<&ModeSummary> = Vec::new();
     for mode in groups.iter().flat_map(|g| &g.modes) {
         if !modes.iter().any(|m| m.mode == mode.mode) {
@@ -112,28 +107,22 @@ pub(super) fn over_seeds(seeds: usize) -> String {
 }
 
 fn picks(out: &mut Document, groups: &[Group]) {
-    let mut scorers: Vec<&str> = Vec::new();
-    for picks in groups.iter().flat_map(|g| &g.picks) {
-        if !scorers.contains(&picks.scorer.as_str()) {
-            scorers.push(&picks.scorer);
-        }
-    }
+    let scorers = distinct(groups.iter().flat_map(|g| &g.picks).map(|p| &p.scorer));
     if scorers.is_empty() {
         out.paragraph(
             "Not known: it takes the mode `all`, at least two of `q`, `k`, `v`, and a difference between them.",
         );
         return;
     }
-    let mut table = Table::default().column("scorer", Align::Left);
-    for group in groups {
-        table = table.column(format!("{} {}", group.task, group.regime), Align::Left);
-    }
-    table = table.column("right", Align::Right);
+    let data = groups.iter().map(|g| format!("{} {}", g.task, g.regime));
+    let mut table = Table::new([("scorer", Align::Left)]);
+    table.columns.extend(data.map(|name| (name, Align::Left)));
+    table.columns.push(("right".to_owned(), Align::Right));
     for scorer in scorers {
         let (mut right, mut decided) = (0, 0);
         let mut row = vec![Cell::from(scorer)];
         for group in groups {
-            let found = group.picks.iter().find(|p| p.scorer == scorer);
+            let found = group.picks.iter().find(|p| p.scorer == *scorer);
             let picks = found.map(|p| p.picks.as_slice()).unwrap_or_default();
             let names: Vec<String> = picks
                 .iter()
@@ -215,12 +204,13 @@ fn best_of(group: &Group) -> String {
 }
 
 fn pairs_table(group: &Group) -> Table {
-    let mut table = Table::default()
-        .column("modes", Align::Left)
-        .column("difference", Align::Right)
-        .column("95 % interval", Align::Numbers)
-        .column("p (bootstrap)", Align::Right)
-        .column("p (McNemar, per seed)", Align::Numbers);
+    let mut table = Table::new([
+        ("modes", Align::Left),
+        ("difference", Align::Right),
+        ("95 % interval", Align::Numbers),
+        ("p (bootstrap)", Align::Right),
+        ("p (McNemar, per seed)", Align::Numbers),
+    ]);
     for pair in &group.pairs {
         let found = &pair.bootstrap;
         let mcnemar: Vec<String> = pair.mcnemar.iter().map(|p| format!("{p:.3}")).collect();
@@ -279,78 +269,4 @@ pub fn csv(groups: &[Group]) -> String {
         }
     }
     String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use beft_core::BiasTerm;
-    use beft_eval::Difference;
-
-    use super::*;
-    use crate::test::result;
-    use crate::{Pair, ScorerPicks};
-
-    /// Two seeds of q and v that reached the same, and one pick in each.
-    fn group() -> Group {
-        let mode = |mode: &str| ModeSummary {
-            mode: mode.to_owned(),
-            trainable: 1,
-            parameters: 2,
-            diverged: 0,
-            last: [("accuracy".to_owned(), (0.5, 0.0))].into(),
-            best: [("accuracy".to_owned(), 0.5)].into(),
-            stderr: BTreeMap::new(),
-        };
-        Group {
-            model: "model".to_owned(),
-            task: "sst2".to_owned(),
-            regime: "low".to_owned(),
-            sizes: (10, 20),
-            metric: "accuracy".to_owned(),
-            metrics: vec!["accuracy".to_owned()],
-            seeds: vec![0, 1],
-            modes: vec![mode("q"), mode("v")],
-            pairs: vec![Pair {
-                a: "q".to_owned(),
-                b: "v".to_owned(),
-                bootstrap: Difference {
-                    value: 0.0,
-                    low: -0.1,
-                    high: 0.0,
-                    p: 1.0,
-                },
-                mcnemar: vec![1.0],
-            }],
-            picks: vec![ScorerPicks {
-                scorer: "beft".to_owned(),
-                picks: vec![Some(BiasTerm::V); 2],
-                right: 1,
-                decided: 1,
-            }],
-            tied: [(1, vec![BiasTerm::Q, BiasTerm::V])].into(),
-            rankings: BTreeMap::new(),
-            notes: Vec::new(),
-            results: vec![result("q", 1, 0.5), result("frozen", 1, 0.5)],
-        }
-    }
-
-    #[test]
-    fn ties_are_counted_and_shown() {
-        let text = report(&[group()]).to_markdown();
-        for part in [
-            "| beft | v v | 1 of 1 |",
-            "there is 1 tie (sst2 low seed 1: q = v)",
-            "q 0.500 = v 0.500",
-            "0.500 ± 0 |",
-            "| `q` - `v` | = | -0.100 to 0 |",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-        let rows = csv(&[group()]);
-        let rows: Vec<&str> = rows.lines().skip(1).collect();
-        assert!(rows[0].contains(",q,") && rows[0].ends_with(",true"));
-        assert!(rows[1].contains(",frozen,") && rows[1].ends_with(",false"));
-    }
 }

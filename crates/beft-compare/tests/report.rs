@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use beft_compare::{Group, TrialResult, csv, report, summarize, summarize_sweep, sweep_report};
+use beft_core::BiasTerm;
 
 fn recorded(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
@@ -23,6 +24,28 @@ fn a_comparison() {
     groups[0].model = "tiny, \"random\"".to_owned();
     check("compare.md", report(&groups).to_markdown());
     check("compare.csv", csv(&groups));
+}
+
+#[test]
+fn ties_are_counted_and_shown() {
+    let mut group = summarize(results("compare.json")).unwrap().remove(0);
+    group.tied = [(1, vec![BiasTerm::Q, BiasTerm::V])].into();
+    let picks = group.picks.iter_mut().find(|p| p.scorer == "beft").unwrap();
+    (picks.right, picks.decided) = (1, 1);
+    let text = report(std::slice::from_ref(&group)).to_markdown();
+    for part in [
+        "| beft | v q | 1 of 1 |",
+        "there is 1 tie (sst2 low seed 1: q = v)",
+        "q 0.500 = v 0.500",
+        "| `q` - `v` | = | 0 to 0 |",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let rows = csv(&[group]);
+    let tied = rows.lines().filter(|row| row.ends_with(",true"));
+    let tied: Vec<&str> = tied.collect();
+    assert_eq!(tied.len(), 2);
+    assert!(tied.iter().all(|row| row.contains(",0.1,1,194,accuracy,")));
 }
 
 #[test]

@@ -58,11 +58,6 @@ impl BiasTerm {
             Self::Ln2 => "ln2",
         }
     }
-
-    /// Whether this is the bias of a layer norm rather than of a linear projection.
-    pub const fn is_layer_norm(self) -> bool {
-        matches!(self, Self::Ln1 | Self::Ln2)
-    }
 }
 
 impl fmt::Display for BiasTerm {

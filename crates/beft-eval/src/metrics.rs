@@ -27,7 +27,7 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         Metric::Matthews => Some(matthews(labels, predictions)),
         Metric::Pearson => pearson(&values(labels), &values(predictions)),
         Metric::Spearman => spearman(&values(labels), &values(predictions)),
-        // Of texts: `text_scores`.
+        // Of texts, scored one by one.
         Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }

@@ -2,15 +2,6 @@
 
 use std::collections::HashMap;
 
-/// Means over a set of generated answers, 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TextScores {
-    /// Share of answers that equal a right one, see [`exact_match`].
-    pub exact_match: f64,
-    /// Mean of [`token_f1`].
-    pub token_f1: f64,
-}
-
 /// An answer without what does not matter: in lower case, without ASCII punctuation, without the
 /// words `a`, `an` and `the`, its words separated by single spaces.
 ///
@@ -46,22 +37,6 @@ pub fn token_f1<S: AsRef<str>>(prediction: &str, golds: &[S]) -> f64 {
         .iter()
         .map(|gold| words_f1(&prediction, &normalize_answer(gold.as_ref())))
         .fold(0.0, f64::max)
-}
-
-/// Both scores of predictions, each with its gold answers; `None` without any.
-pub fn text_scores<'a, S: AsRef<str> + 'a>(
-    answers: impl IntoIterator<Item = (&'a str, &'a [S])>,
-) -> Option<TextScores> {
-    let (mut exact, mut f1, mut count) = (0.0, 0.0, 0.0);
-    for (prediction, golds) in answers {
-        exact += f64::from(u8::from(exact_match(prediction, golds)));
-        f1 += token_f1(prediction, golds);
-        count += 1.0;
-    }
-    (count > 0.0).then(|| TextScores {
-        exact_match: exact / count,
-        token_f1: f1 / count,
-    })
 }
 
 fn words_f1(prediction: &str, gold: &str) -> f64 {

@@ -98,8 +98,8 @@ impl Hub {
         &self.cache
     }
 
-    /// Whether only the cache is used.
-    pub const fn is_offline(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) const fn is_offline(&self) -> bool {
         self.offline
     }
 

@@ -1,7 +1,5 @@
 //! `report.md`: what a run found, for people.
 
-use beft_score::Scores;
-
 use crate::table::{Align, Cell, Document, Table};
 use crate::{ModeResult, Ranking, RunResults};
 
@@ -53,9 +51,8 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
 
 /// One row per term in the order of the first scorer, one column per scorer.
 pub fn ranking_table(ranking: &Ranking) -> Table {
-    let names = ranking.scores.iter().map(Scores::scorer);
-    let table = Table::default().column("term", Align::Left);
-    let mut table = names.fold(table, |table, name| table.column(name, Align::Right));
+    let names = ranking.scores.iter().map(|s| (s.scorer(), Align::Right));
+    let mut table = Table::new([("term", Align::Left)].into_iter().chain(names));
     for row in ranking.primary().to_ranking() {
         let means = ranking.scores.iter().map(|s| s.term_mean(row.term));
         let cells = means.map(|mean| Cell::from(mean.map_or_else(|| "-".to_owned(), score)));
@@ -80,14 +77,10 @@ pub fn modes_table(modes: &[ModeResult], picked: &str) -> Table {
         .first()
         .map(|m| m.metrics.keys().collect())
         .unwrap_or_default();
-    let mut table = Table::default()
-        .column("mode", Align::Left)
-        .column("trained values", Align::Right);
-    for metric in &metrics {
-        table = table
-            .column(*metric, Align::Right)
-            .column("best", Align::Right);
-    }
+    let head = [("mode", Align::Left), ("trained values", Align::Right)];
+    let rest = metrics.iter().flat_map(|m| [m.as_str(), "best"]);
+    let rest = rest.map(|name| (name, Align::Right));
+    let mut table = Table::new(head.into_iter().chain(rest));
     for mode in modes {
         let name = match mode.mode == picked {
             true => Cell::default().bold_code(&mode.mode).text(" (picked)"),

@@ -13,18 +13,9 @@ pub enum Align {
     Numbers,
 }
 
-/// How a part of a cell stands out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Code,
-    Bold,
-    BoldCode,
-}
-
-/// A cell of a table: texts, each with its style.
+/// A cell of a table: texts, each with the Markdown in front of it (and mirrored behind it).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cell(Vec<(Style, String)>);
+pub struct Cell(Vec<(&'static str, String)>);
 
 impl<T: Display> From<T> for Cell {
     fn from(text: T) -> Self {
@@ -35,26 +26,26 @@ impl<T: Display> From<T> for Cell {
 impl Cell {
     /// Adds a text as it is.
     pub fn text(self, text: impl Display) -> Self {
-        self.with(Style::Plain, text)
+        self.with("", text)
     }
 
     /// Adds what a user could type.
     pub fn code(self, text: impl Display) -> Self {
-        self.with(Style::Code, text)
+        self.with("`", text)
     }
 
     /// Adds a text in bold.
     pub fn bold(self, text: impl Display) -> Self {
-        self.with(Style::Bold, text)
+        self.with("**", text)
     }
 
     /// Adds what a user could type in bold.
     pub fn bold_code(self, text: impl Display) -> Self {
-        self.with(Style::BoldCode, text)
+        self.with("**`", text)
     }
 
-    fn with(mut self, style: Style, text: impl Display) -> Self {
-        self.0.push((style, text.to_string()));
+    fn with(mut self, mark: &'static str, text: impl Display) -> Self {
+        self.0.push((mark, text.to_string()));
         self
     }
 
@@ -64,18 +55,15 @@ impl Cell {
     }
 
     fn to_markdown(&self) -> String {
-        let parts = self.0.iter().map(|(style, text)| match style {
-            Style::Plain => text.clone(),
-            Style::Code => format!("`{text}`"),
-            Style::Bold => format!("**{text}**"),
-            Style::BoldCode => format!("**`{text}`**"),
-        });
+        let closing = |mark: &str| mark.chars().rev().collect::<String>();
+        let parts = self.0.iter();
+        let parts = parts.map(|(mark, text)| format!("{mark}{text}{}", closing(mark)));
         parts.collect()
     }
 }
 
 /// A table with named columns.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Name and side of each column.
     pub columns: Vec<(String, Align)>,
@@ -84,10 +72,15 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds a column on the right.
-    pub fn column(mut self, name: impl Into<String>, align: Align) -> Self {
-        self.columns.push((name.into(), align));
-        self
+    /// A table without rows.
+    pub fn new<N: Into<String>>(columns: impl IntoIterator<Item = (N, Align)>) -> Self {
+        let columns = columns
+            .into_iter()
+            .map(|(name, align)| (name.into(), align));
+        Self {
+            columns: columns.collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// The table in Markdown, a line for each row.

@@ -5,14 +5,9 @@ use crate::output::{print_table, say};
 
 /// What this program can compute on, what each device supports, and what is missing for the rest.
 pub(crate) fn devices() {
-    let mut found = Table::default();
-    for name in ["--device", "numbers", "what it is"] {
-        found = found.column(name, Align::Left);
-    }
-    let mut missing = Table::default();
-    for _ in 0..3 {
-        missing = missing.column("", Align::Left);
-    }
+    let left = |names: [&str; 3]| Table::new(names.map(|name| (name, Align::Left)));
+    let mut found = left(["--device", "numbers", "what it is"]);
+    let mut missing = left([""; 3]);
     let absent = |backend: Backend, why: String| {
         vec![
             backend.name.into(),

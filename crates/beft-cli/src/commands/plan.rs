@@ -25,9 +25,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         args.terms
     );
     let size = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let mut table = Table::default()
-        .column("memory", Align::Left)
-        .column("", Align::Right);
+    let mut table = Table::new([("memory", Align::Left), ("", Align::Right)]);
     for (what, bytes) in [
         ("weights", plan.weights),
         ("activations", plan.activations),
