@@ -196,7 +196,7 @@ fn task_of(tuned: &Tuned, args: &TunedArgs) -> Result<Task> {
                 .as_deref()
                 .or(args.model.as_ref().map(Path::new));
             let dir = dir.unwrap_or(Path::new("")).display();
-            anyhow!("{dir}: beft.json: task_definition: {error}")
+            anyhow::Error::from(error).context(format!("{dir}: beft.json: task_definition"))
         })?;
         if let Some(task) = carried {
             return Ok(task);
