@@ -8,7 +8,7 @@ use crate::{CompareError, Trial};
 use beft::Base;
 
 /// Divides trials into joint_trials: trials of one pass train together over one backbone
-/// ([`tune_together`](crate::tune_together)). Numbers of `trials`, at most `most` in a pass.
+/// ([`tune_together`](beft::tune_together)). Numbers of `trials`, at most `most` in a pass.
 ///
 /// Biases that leave the same layers as they are go together: nothing is recorded below for them,
 /// and without dropout what is below is computed once. Other modes have a pass of their own.
