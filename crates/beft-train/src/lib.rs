@@ -9,8 +9,6 @@
 //!
 //! [`train_together`] runs several such trainings in one pass over one frozen backbone.
 //!
-//! [`core`] and [`nn`] are re-exported, so that a program needs this crate and a model's alone.
-//!
 //! ```
 //! use beft_modes::Mode;
 //! use beft_train::{Schedule, TrainConfig};

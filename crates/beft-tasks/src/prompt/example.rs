@@ -33,8 +33,8 @@ pub struct PromptSet {
     /// [`PromptKind::Classification`](super::PromptKind::Classification).
     pub labels: Vec<String>,
     /// Lines passed over because they have no label or a wrong number of columns, where the task
-    /// allows it: see [`PromptTask::no_label`](super::PromptTask::no_label) and
-    /// [`PromptTask::skip_malformed`](super::PromptTask::skip_malformed).
+    /// allows it: see [`TaskInfo::no_label`](crate::TaskInfo::no_label) and
+    /// [`TaskInfo::skip_malformed`](crate::TaskInfo::skip_malformed).
     pub skipped: Vec<usize>,
     /// Notes for the user about the file.
     pub notes: Vec<String>,

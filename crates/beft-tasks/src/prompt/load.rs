@@ -10,7 +10,7 @@ use crate::{DataError, InputFormat, Split};
 
 impl PromptTask {
     /// Reads the file of `split` in the folder `data`, which is found as
-    /// [`Task::load`](crate::Task::load) finds it; a JSON document (`train.json`), or one under
+    /// [`LabelledTask::load`](crate::LabelledTask::load) finds it; a JSON document (`train.json`), or one under
     /// the name that it has in SQuAD's or DROP's release (`dev-v1.1.json`), is found too. A test
     /// file may lack labels and answers.
     ///
