@@ -1,5 +1,9 @@
 //! Small random models, with what `transformers` and `peft` computed of them: their folders for tests, and
 //! their content for a program that runs anywhere. `cargo xtask fixtures` makes them.
+//!
+//! ```
+//! assert!(beft_fixtures::model("bert-tiny").join("config.json").is_file());
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("beft-core", &[]),
     // Without a vocabulary: files, the hub, devices.
     ("beft-files", &[]),
-    ("beft-hub", &[]),
+    ("beft-fixtures", &[]),
+    ("beft-hub", &["beft-files"]),
     ("beft-device", &[]),
     // Without tensors.
     ("beft-score", &["beft-core"]),
