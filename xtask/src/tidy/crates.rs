@@ -93,6 +93,7 @@ const ANYTHING: &[&str] = &[
     "beft-encoder",
     "beft-eval",
     "beft-files",
+    "beft-fixtures",
     "beft-hub",
     "beft-modes",
     "beft-nn",
