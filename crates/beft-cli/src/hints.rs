@@ -25,12 +25,14 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
 fn of(error: &Error) -> Option<String> {
     let text = match error {
         Error::Precision(_) => "`beft devices` lists what each supports",
-        Error::TrainSize { .. } => "give another --train-size",
+        Error::TrainSize { .. } => "give --train-size with as many or fewer",
         Error::NothingToOpen => "give --adapter, or --model with the folder of a tuned model",
         Error::NoBaseName { .. } => "give it with --model",
         Error::NamedBase { .. } => "give another base model with --model",
         Error::NoHead { .. } => "give --adapter",
-        Error::NoHubData { .. } => "give --data with the folder of its files",
+        Error::NoHubData { .. } => {
+            "give --data with the folder of its files (compare and sweep: --task NAME=DIR)"
+        }
         Error::Adapter {
             problem: AdapterProblem::HeadOnDecoder { .. },
             ..

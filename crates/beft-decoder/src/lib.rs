@@ -11,10 +11,11 @@
 //! ```no_run
 //! use std::path::Path;
 //! use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings};
-//! use beft_decoder::{checkpoint::ModelDir, nn::Precision};
+//! use beft_checkpoint::ModelDir;
+//! use beft_nn::Precision;
 //! use burn::tensor::Device;
 //!
-//! # fn main() -> Result<(), beft_decoder::checkpoint::CheckpointError> {
+//! # fn main() -> Result<(), beft_checkpoint::CheckpointError> {
 //! let dir = ModelDir::open(Path::new("models/opt-125m"))?;
 //! let config = DecoderConfig::load(&dir)?;
 //! let (model, _) = DecoderForCausalLM::load(&dir, &dir.tensors()?, Precision::F32, &Device::default())?;

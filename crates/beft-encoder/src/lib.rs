@@ -11,10 +11,10 @@
 //! ```no_run
 //! use std::path::Path;
 //! use beft_encoder::EncoderForSequenceClassification;
-//! use beft_encoder::checkpoint::ModelDir;
+//! use beft_checkpoint::ModelDir;
 //! use burn::tensor::Device;
 //!
-//! # fn main() -> Result<(), beft_encoder::checkpoint::CheckpointError> {
+//! # fn main() -> Result<(), beft_checkpoint::CheckpointError> {
 //! let dir = ModelDir::open(Path::new("models/minilm"))?;
 //! let (classes, seed) = (2, 0);
 //! let (model, report) =

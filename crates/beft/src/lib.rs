@@ -10,7 +10,7 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use beft::{Base, DataOptions, TaskData, TuneOptions, parse_device, tune};
+//! use beft::{Base, DataOptions, TaskData, parse_device, protocol, tune};
 //! use beft_tasks::{LabelledTask, Task};
 //!
 //! # fn main() -> Result<(), beft::Error> {
@@ -18,8 +18,8 @@
 //! let base = Base::open("models/minilm", task.defaults.max_length, &parse_device("flex")?)?;
 //! let data = TaskData::load(&task, Path::new("SST-2"), &base, &DataOptions::default())?;
 //! let mode = "v".parse().expect("a term");
-//! let options = TuneOptions::for_task(&task, &mode, &base, 0);
-//! let outcome = tune(&base, &data, &mode, &options, |_| ())?;
+//! let settings = protocol(&task, &mode, &base, 0);
+//! let outcome = tune(&base, &data, &mode, &settings, |_| ())?;
 //! println!("{} of {} values were trained", outcome.trainable, outcome.parameters);
 //! # Ok(())
 //! # }

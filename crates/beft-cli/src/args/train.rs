@@ -130,8 +130,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ScorerArgs {
     /// Scores to compute: all, or some of beft, magnitude, angle, l2, fisher, gradnorm, random. The first four train all
-    /// biases first. beft makes the pick if it is in the list and tells q, k and v apart; otherwise the first of the list
-    /// does. fisher is added for models that have no biases of their own.
+    /// biases first. beft makes the pick if it is in the list and tells q, k and v apart; otherwise fisher, gradnorm or
+    /// the first of the others does. fisher is added for models that have no biases of their own.
     #[arg(long, value_name = "NAME,...", default_value = "beft,magnitude", value_parser = scorers)]
     pub(crate) scorer: Scorers,
 }
@@ -177,8 +177,8 @@ pub(crate) struct TuneArgs {
     /// Continue an interrupted training from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Output folder. It gets results.json and adapter/ in the layout of HF PEFT, or tuned-model/ for the modes full and
-    /// random.
+    /// Output folder. It gets results.json and adapter/ in the layout of HF PEFT, or tuned-model/ for the modes full,
+    /// random and random-lines.
     #[arg(long, value_name = "DIR", default_value = "beft-tune")]
     pub(crate) out: PathBuf,
 }
