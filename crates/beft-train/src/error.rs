@@ -43,7 +43,7 @@ pub enum TrainError {
     OtherTraining {
         /// The file.
         path: PathBuf,
-        /// [`Checkpoint::identity`](crate::Checkpoint::identity) of this training.
+        /// [`TrainConfig::identity`](crate::TrainConfig::identity) of this training.
         ours: String,
         /// That of the training in the file.
         theirs: String,
