@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use beft_files::{check_replaceable, write_dir_atomic};
@@ -39,11 +40,6 @@ pub fn save_model<M: Module>(
     labels: &[String],
     facts: &Map<String, Value>,
 ) -> Result<(), CheckpointError> {
-    let write = |source| CheckpointError::Io {
-        action: "write",
-        path: dir.to_owned(),
-        source,
-    };
     let mut config: Map<String, Value> = base.config()?;
     config.insert("architectures".to_owned(), json!([architecture]));
     // The names are as many as the classes now, and the weights are f32.
@@ -70,20 +66,10 @@ pub fn save_model<M: Module>(
             Some((name, HeadTensor::from_param(&data, row.stored)))
         })
         .collect();
-    let bytes: Vec<Vec<u8>> = tensors
+    let tensors = tensors
         .iter()
-        .map(|(_, tensor)| tensor.values.iter().flat_map(|x| x.to_le_bytes()).collect())
-        .collect();
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)
-            .map_err(|e| write(std::io::Error::other(e)))?;
-        views.push((name.as_str(), view));
-    }
-    // HF refuses files without the format.
-    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let weights =
-        safetensors::serialize(views, Some(format)).map_err(|e| write(std::io::Error::other(e)))?;
+        .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice(), &tensor.values[..]));
+    let weights = tensor_file(tensors).map_err(CheckpointError::io("write", dir))?;
 
     let pretty = |value: &Map<String, Value>| -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
@@ -102,7 +88,30 @@ pub fn save_model<M: Module>(
             files.push((name, file));
         }
     }
-    write_dir_atomic(dir, &files, &owned()).map_err(write)
+    write_dir_atomic(dir, &files, &owned()).map_err(CheckpointError::io("write", dir))
+}
+
+/// The bytes of a safetensors file with these `f32` tensors: name, shape, values.
+///
+/// # Errors
+///
+/// When a shape does not fit its values.
+pub fn tensor_file<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
+) -> io::Result<Vec<u8>> {
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let tensors: Vec<(&str, &[usize], Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, shape, values)| (name, shape, bytes(values)))
+        .collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, bytes) in &tensors {
+        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes);
+        views.push((*name, view.map_err(io::Error::other)?));
+    }
+    // HF refuses files without the format.
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize(views, Some(format)).map_err(io::Error::other)
 }
 
 /// Fails if `dir` exists and is not a folder that [`save_model`] may replace.

@@ -206,11 +206,7 @@ impl TensorFiles {
                 }
             }
         }
-        hash.finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        format!("{:.32x}", hash.finalize())
     }
 
     fn entry(&self, name: &str) -> Option<(&Shard, Info<'_>)> {

@@ -98,7 +98,9 @@ fn remedy(difference: &Difference) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use beft::{Objective, TrainingRecord};
+    use beft_modes::ModeSettings;
+    use beft_train::TrainSettings;
 
     use super::*;
 
@@ -120,47 +122,88 @@ mod tests {
                 anyhow::Error::from(device.clone()),
                 "build with --features f",
             ),
-            (Error::from(device).into(), "build with --features f"),
+            (
+                Error::from(device.clone()).into(),
+                "build with --features f",
+            ),
+            (
+                CompareError::from(Error::from(device)).into(),
+                "build with --features f",
+            ),
             (Error::from(base).into(), "give that model with --model"),
         ] {
             assert_eq!(hint(&error).as_deref(), Some(option));
         }
     }
 
+    /// Every setting of a record has the option that gives it its value.
     #[test]
     fn settings_become_options() {
-        for (name, theirs, option) in [
-            ("learning_rate", json!(4e-4), "--lr 0.0004"),
-            ("epochs", json!(2), "--epochs 2"),
-            ("micro_batch", json!(null), "no --micro-batch"),
-            ("dropout", json!(true), "--dropout config"),
-            ("dropout", json!(false), "--dropout off"),
-            ("without", json!([]), "no --without"),
-            ("lora_alpha", json!(16.0), "--lora-alpha 16"),
-            ("random_entries", json!(null), "no --random-entries"),
-            ("keep", json!("last"), "--keep last"),
-            ("dev_size", json!(5), "--limit 5"),
-            (
-                "beft_version",
-                json!("0.1.0"),
-                "the program of version 0.1.0",
-            ),
-            ("terms", json!("lora-v"), "--terms lora-v"),
-            ("model", json!("m"), "the model that it was begun with"),
-            ("data", json!("d"), "the data that it was begun with"),
-            (
-                "task_definition",
-                json!("t"),
-                "the task that it was begun with",
-            ),
-            ("max_length", json!(128), "--max-length 128"),
+        let record = TrainingRecord {
+            beft_version: "0.1.0".to_owned(),
+            model: "m".to_owned(),
+            task: "sst2".to_owned(),
+            task_definition: "t".to_owned(),
+            data: "d".to_owned(),
+            train_size: Some(10),
+            dev_size: Some(5),
+            objective: Objective::Task,
+            terms: "lora-v".to_owned(),
+            max_length: 128,
+            device: "flex".to_owned(),
+            precision: "f32".to_owned(),
+            settings: TrainSettings {
+                modes: ModeSettings {
+                    lora_rank: Some(8),
+                    lora_alpha: Some(16.0),
+                    random_entries: None,
+                },
+                ..TrainSettings::new(4e-4, 2, 0)
+            },
+        };
+        let Value::Object(mut settings) = serde_json::to_value(record).unwrap() else {
+            panic!("a record is an object");
+        };
+        settings.insert("dropout off".to_owned(), false.into());
+        for (name, option) in [
+            ("learning_rate", "--lr 0.0004"),
+            ("epochs", "--epochs 2"),
+            ("batch_size", "--batch-size 16"),
+            ("micro_batch", "no --micro-batch"),
+            ("seed", "--seed 0"),
+            ("dropout", "--dropout config"),
+            ("dropout off", "--dropout off"),
+            ("without", "no --without"),
+            ("lora_rank", "--lora-rank 8"),
+            ("lora_alpha", "--lora-alpha 16"),
+            ("random_entries", "no --random-entries"),
+            ("keep", "--keep last"),
+            ("patience", "no --patience"),
+            ("precision", "--precision f32"),
+            ("device", "--device flex"),
+            ("objective", "--objective task"),
+            ("task", "--task sst2"),
+            ("train_size", "--train-size 10"),
+            ("dev_size", "--limit 5"),
+            ("beft_version", "the program of version 0.1.0"),
+            ("terms", "--terms lora-v"),
+            ("model", "the model that it was begun with"),
+            ("data", "the data that it was begun with"),
+            ("task_definition", "the task that it was begun with"),
+            ("max_length", "--max-length 128"),
         ] {
-            let difference = Difference {
-                name: name.to_owned(),
-                ours: Value::Null,
-                theirs,
+            let error = Error::OtherSettings {
+                path: "results.json".into(),
+                state: "finished",
+                differences: vec![Difference {
+                    name: name.trim_end_matches(" off").to_owned(),
+                    ours: Value::Null,
+                    theirs: settings.remove(name).unwrap(),
+                }],
             };
-            assert_eq!(remedy(&difference), option);
+            let expected = format!("give {option}, or leave out --resume to begin anew");
+            assert_eq!(hint(&error.into()), Some(expected));
         }
+        assert!(settings.is_empty(), "not tried: {settings:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail};
 use beft::table::{Align, Block, Cell, Document, Table};
-use beft_files::FolderLock;
+use beft_files::{FolderLock, write_atomic};
 use comfy_table::CellAlignment;
 
 /// Prints a line to standard output, as `println!` does. A failure does not panic: [`finish`] reports
@@ -159,6 +159,11 @@ pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
         }
     }
     prepare_folder(parent, &[])
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Prints a table to standard output, in aligned columns.

@@ -1,3 +1,4 @@
+use beft_eval::mean;
 use beft_plot::{Curve, curves_svg};
 
 use crate::Group;
@@ -14,8 +15,7 @@ pub fn group_curves(group: &Group) -> Option<String> {
                 .iter()
                 .filter_map(|t| t.epochs.get(epoch)?.metrics.get(&group.metric).copied())
                 .collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            (!values.is_empty()).then_some(((epoch + 1) as f64, mean))
+            (!values.is_empty()).then(|| ((epoch + 1) as f64, mean(&values)))
         });
         Curve {
             name: mode.to_owned(),

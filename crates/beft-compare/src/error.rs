@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
-use beft_core::TermSetError;
 use beft_modes::ModeError;
 use beft_nn::PrecisionError;
 use beft_score::UnknownScorer;
-use beft_tasks::{DataError, TaskError, UnknownRegime};
+use beft_tasks::UnknownRegime;
 
 /// Anything that can go wrong in a comparison.
 #[derive(Debug, thiserror::Error)]
@@ -13,21 +12,9 @@ pub enum CompareError {
     /// A model, its data or its training.
     #[error(transparent)]
     Beft(#[from] beft::Error),
-    /// Data files.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// Unknown task.
-    #[error(transparent)]
-    Task(#[from] TaskError),
-    /// Unknown or absent device.
-    #[error(transparent)]
-    Device(#[from] beft_device::DeviceError),
     /// Unknown mode.
     #[error(transparent)]
     Mode(#[from] ModeError),
-    /// Terms that the model does not have.
-    #[error(transparent)]
-    Terms(#[from] TermSetError),
     /// Unknown precision.
     #[error(transparent)]
     Precision(#[from] PrecisionError),
@@ -37,14 +24,6 @@ pub enum CompareError {
     /// Unknown regime.
     #[error(transparent)]
     Regime(#[from] UnknownRegime),
-    /// A file that cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// A file that is no comparison.
     #[error("{}: {source}", .path.display())]
     Toml {

@@ -6,7 +6,7 @@ use beft_tasks::Task;
 use serde_json::{Map, Value, json};
 
 use crate::{CompareError, Group, ModeSummary};
-use beft::{dev_sample, find_task, metric_suffix, plain};
+use beft::{Error, dev_sample, find_task, metric_suffix, plain};
 
 /// The result of one mode in the schema of lm-evaluation-harness's `results_<time>.json`: `results`,
 /// `configs`, `versions`, `n-shot`, `higher_is_better`, `n-samples`, `config`. `date` is in seconds
@@ -95,11 +95,15 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
             let folder = Path::new(&result.trial.data);
             let examples = match &task {
                 Task::Prompted(task) => {
-                    let found = task.load(folder, *split)?.examples;
+                    let found = task.load(folder, *split).map_err(Error::from)?.examples;
                     let chosen = dev_sample(task, found, result.trial.limit);
                     chosen.iter().map(plain).collect()
                 }
-                Task::Labelled(task) => task.load(folder, *split, labels)?.examples,
+                Task::Labelled(task) => {
+                    task.load(folder, *split, labels)
+                        .map_err(Error::from)?
+                        .examples
+                }
             };
             let samples = result.samples.get(suffix).map(Vec::as_slice);
             let rows = examples.iter().zip(samples.unwrap_or_default());

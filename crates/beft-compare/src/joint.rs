@@ -5,7 +5,7 @@ use beft_modes::Mode;
 use burn::tensor::Device;
 
 use crate::{CompareError, Trial};
-use beft::Base;
+use beft::{Base, Error};
 
 /// Groups trials that train together over one backbone ([`tune_together`](beft::tune_together)), at most `most`
 /// of them in a group. Returns their numbers in `trials`.
@@ -39,7 +39,7 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
                 known
             }
         };
-        let sites = terms.sites(layers)?;
+        let sites = terms.sites(layers).map_err(Error::from)?;
         let still = ignores_key_bias && sites.iter().all(|site| site.term == BiasTerm::K);
         let lowest = sites.first().filter(|_| !still).map_or(layers, |s| s.layer);
         // Trials that train together may differ in these alone.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use beft_files::write_atomic;
@@ -113,7 +113,7 @@ impl Journal {
             let mut hash = Sha256::new();
             let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
             for split in splits {
-                for file in task.split_files(&trial.data, split)? {
+                for file in task.split_files(&trial.data, split).map_err(Error::from)? {
                     update(&mut hash, &file)?;
                 }
             }
@@ -185,19 +185,12 @@ impl Journal {
 }
 
 fn update(hash: &mut Sha256, path: &Path) -> Result<(), CompareError> {
-    let fail = |source| CompareError::Read {
+    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, hash));
+    copied.map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
-    };
-    let mut file = File::open(path).map_err(fail)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer).map_err(fail)?;
-        if count == 0 {
-            return Ok(());
-        }
-        hash.update(&buffer[..count]);
-    }
+    })?;
+    Ok(())
 }
 
 fn hex(hash: Sha256) -> String {

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::{CompareError, Trial};
-use beft::{Base, Objective, check_mode, find_data, find_task, protocol};
+use beft::{Base, Error, Objective, check_mode, find_data, find_task, protocol};
 
 /// What to compare, as written in TOML:
 ///
@@ -110,7 +110,7 @@ impl CompareSpec {
     ///
     /// When it cannot be read, or holds something else; file and line are named.
     pub fn read(path: &Path) -> Result<Self, CompareError> {
-        let text = std::fs::read_to_string(path).map_err(|source| CompareError::Read {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -193,7 +193,7 @@ impl CompareSpec {
                     let train_size = match spec.train_size {
                         Some(size) => Some(size),
                         None if *regime == Regime::Low => task.defaults.train_size,
-                        None => Some(task.regime_size(*regime)?),
+                        None => Some(task.regime_size(*regime).map_err(Error::from)?),
                     };
                     for seed in &self.seeds {
                         for mode in &modes {

@@ -126,10 +126,13 @@ fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
     let mut distributions = Vec::new();
     for mode in &modes {
         let trials = of(mode);
-        let resampled =
-            |metric: &(Metric, String)| resample(&trials, task.output(), metric.0, &metric.1);
+        let resampled = metrics
+            .iter()
+            .map(|(metric, suffix)| resample(&trials, task.output(), *metric, suffix));
+        let resampled: Vec<Vec<f64>> = resampled.collect();
         summaries.push(summary(mode, &trials, &metrics, &resampled));
-        distributions.push(resampled(&main));
+        // The main metric is the first.
+        distributions.push(resampled.into_iter().next().unwrap_or_default());
     }
     let mut pairs = Vec::new();
     for (i, a) in modes.iter().enumerate() {
@@ -172,7 +175,7 @@ fn summary(
     mode: &str,
     trials: &[&TrialResult],
     metrics: &[(Metric, String)],
-    resampled: &dyn Fn(&(Metric, String)) -> Vec<f64>,
+    resampled: &[Vec<f64>],
 ) -> ModeSummary {
     let mut out = ModeSummary {
         mode: mode.to_owned(),
@@ -183,8 +186,8 @@ fn summary(
         best: BTreeMap::new(),
         stderr: BTreeMap::new(),
     };
-    for metric in metrics {
-        let name = format!("{}{}", metric.0, metric.1);
+    for ((metric, suffix), resampled) in metrics.iter().zip(resampled) {
+        let name = format!("{metric}{suffix}");
         let last: Vec<f64> = trials
             .iter()
             .filter_map(|c| c.metrics.get(&name).copied())
@@ -201,8 +204,7 @@ fn summary(
         out.last
             .insert(name.clone(), (mean(&last), standard_deviation(&last)));
         out.best.insert(name.clone(), mean(&best));
-        out.stderr
-            .insert(name, standard_deviation(&resampled(metric)));
+        out.stderr.insert(name, standard_deviation(resampled));
     }
     out
 }

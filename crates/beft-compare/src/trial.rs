@@ -6,13 +6,13 @@ use beft_core::{OutputKind, TermSet};
 use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
-use beft_train::{Checkpoint, Event, Metrics, TrainSettings};
+use beft_train::{Checkpoint, EpochRecord, Event, Metrics, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::CompareError;
 use beft::{
-    Base, DataOptions, EpochResult, Objective, TaskData, TuneJob, TuneOutcome, find_task,
-    metric_suffix, parse_device, protocol, rank, tune_together,
+    Base, DataOptions, Error, Objective, TaskData, TuneJob, TuneOutcome, find_task, metric_suffix,
+    parse_device, protocol, rank, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -81,7 +81,7 @@ pub struct TrialResult {
     /// Metrics after the last epoch.
     pub metrics: Metrics,
     /// Every epoch.
-    pub epochs: Vec<EpochResult>,
+    pub epochs: Vec<EpochRecord>,
     /// Why training had to stop, if it had to.
     pub failure: Option<String>,
     /// Per scorer, the terms by falling mean score; where all biases were trained.
@@ -128,7 +128,7 @@ pub fn run_trials(
     let Some(first) = trials.first() else {
         return Ok(Vec::new());
     };
-    let device = parse_device(&first.device)?;
+    let device = parse_device(&first.device).map_err(Error::from)?;
     let task = find_task(&first.model, &first.task)?;
     let precision = first.precision.parse()?;
     let base = Base::open(&first.model, task.defaults.max_length, &device)?;
@@ -175,8 +175,8 @@ pub fn run_trials(
         .collect()
 }
 
-/// The result of a training: predictions of its dev examples, and where all biases were trained, every scorer's
-/// ranking.
+/// Collects what a training gave: the predictions for its dev examples, and every scorer's ranking if all biases were
+/// trained.
 fn result(
     trial: &Trial,
     base: &Base,
@@ -192,7 +192,7 @@ fn result(
         trainable: outcome.trainable,
         parameters: outcome.parameters,
         metrics: outcome.metrics(),
-        epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
+        epochs: outcome.epochs.clone(),
         failure: outcome.failure.map(|failure| failure.to_string()),
         ranking: BTreeMap::new(),
         notes: base.notes().iter().chain(&data.notes).cloned().collect(),

@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn displayed_names_are_short_and_distinct() {
-        let all = [
+    fn serde_uses_the_same_names() {
+        for metric in [
             Metric::Accuracy,
             Metric::F1,
             Metric::MacroF1,
@@ -90,10 +90,11 @@ mod tests {
             Metric::TokenF1,
             Metric::ExactMatch,
             Metric::LogLikelihood,
-        ];
-        let mut names: Vec<String> = all.iter().map(Metric::to_string).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all.len());
+        ] {
+            assert_eq!(metric.to_string(), metric.name());
+            let json = serde_json::to_string(&metric).unwrap();
+            assert_eq!(json, format!("\"{}\"", metric.name()));
+            assert_eq!(serde_json::from_str::<Metric>(&json).unwrap(), metric);
+        }
     }
 }

@@ -26,7 +26,7 @@ pub enum Outputs {
 }
 
 impl Outputs {
-    /// Number of outputs of a model: the classes, or 1.
+    /// How many numbers a model gives for one input: one per class, else 1.
     pub fn count(&self) -> usize {
         match self {
             Self::Classes(names) => names.len(),

@@ -36,6 +36,8 @@ pub struct Backend {
     pub needs: &'static str,
     /// Whether it computes in this process's own memory, of which the system says how much is free.
     pub in_host_memory: bool,
+    /// Whether its devices are GPUs; of `tch` it is the device's name that says it.
+    pub on_gpu: bool,
     /// Its devices on this machine; `None` when it is not compiled in.
     find: fn() -> Option<Vec<NamedDevice>>,
 }
@@ -48,6 +50,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "CPU, pure Rust",
         needs: "nothing",
         in_host_memory: true,
+        on_gpu: false,
         find: find::flex,
     },
     Backend {
@@ -56,6 +59,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "CPU, pure Rust (deprecated by burn)",
         needs: "nothing",
         in_host_memory: true,
+        on_gpu: false,
         find: find::ndarray,
     },
     Backend {
@@ -64,6 +68,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "libtorch, CPU and CUDA (deprecated by burn)",
         needs: "libtorch 2.9: `cargo xtask setup tch`; for tch:cuda an NVIDIA driver as well",
         in_host_memory: false,
+        on_gpu: false,
         find: find::tch,
     },
     Backend {
@@ -72,6 +77,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "NVIDIA GPUs, kernels compiled when first used",
         needs: "an NVIDIA driver, and libnvrtc of CUDA 12 or 13; its build downloads LLVM",
         in_host_memory: false,
+        on_gpu: true,
         find: find::cuda,
     },
     Backend {
@@ -80,6 +86,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "GPUs through Vulkan, kernels compiled when first used",
         needs: "a Vulkan driver: `cargo xtask setup vulkan`",
         in_host_memory: false,
+        on_gpu: true,
         find: find::vulkan,
     },
     Backend {
@@ -88,6 +95,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "GPUs through the machine's best graphics interface",
         needs: "a driver for Vulkan, Metal, DirectX 12 or OpenGL",
         in_host_memory: false,
+        on_gpu: true,
         find: find::wgpu,
     },
     Backend {
@@ -96,6 +104,7 @@ pub const BACKENDS: [Backend; 7] = [
         about: "CPU, kernels compiled when first used",
         needs: "nothing to run; its build downloads LLVM",
         in_host_memory: false,
+        on_gpu: false,
         find: find::cubecl_cpu,
     },
 ];
@@ -173,15 +182,10 @@ fn there(found: &[String], needs: &str) -> String {
 /// When it is unknown, its backend is not compiled in, or it is not on this machine. There is no
 /// silent fall back.
 pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
-    let written = name.trim().to_ascii_lowercase();
-    let first = written.split(':').next().unwrap_or_default();
-    let backend =
-        BACKENDS
-            .iter()
-            .find(|b| b.name == first)
-            .ok_or_else(|| DeviceError::Unknown {
-                name: name.to_owned(),
-            })?;
+    let written = plain(name);
+    let backend = named_backend(&written).ok_or_else(|| DeviceError::Unknown {
+        name: name.to_owned(),
+    })?;
     let devices = backend.devices().ok_or_else(|| DeviceError::NotCompiled {
         name: name.to_owned(),
         feature: backend.feature,
@@ -202,6 +206,23 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
             needs: backend.needs,
         }),
     }
+}
+
+/// Whether a device string names a GPU: `cuda`, `vulkan:1`, `tch:cuda:0`.
+pub fn names_gpu(name: &str) -> bool {
+    let written = plain(name);
+    written.contains(":cuda") || named_backend(&written).is_some_and(|backend| backend.on_gpu)
+}
+
+/// A device string without what does not matter in it.
+fn plain(name: &str) -> String {
+    name.trim().to_ascii_lowercase()
+}
+
+/// The backend that a plain device string begins with.
+fn named_backend(plain: &str) -> Option<&'static Backend> {
+    let first = plain.split(':').next().unwrap_or_default();
+    BACKENDS.iter().find(|backend| backend.name == first)
 }
 
 /// The backend that a device belongs to; `None` for a device that no backend of this build lists.
@@ -320,6 +341,16 @@ mod tests {
             message,
             "device `flex:1` is not on this machine: found flex"
         );
+    }
+
+    #[test]
+    fn gpus_are_told_by_their_names() {
+        for gpu in ["cuda", " CUDA:1", "vulkan:0", "wgpu", "tch:cuda:0"] {
+            assert!(names_gpu(gpu), "{gpu}");
+        }
+        for other in ["flex", "ndarray", "tch", "tch:cpu", "cubecl-cpu", "abacus"] {
+            assert!(!names_gpu(other), "{other}");
+        }
     }
 
     #[test]

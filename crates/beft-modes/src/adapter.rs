@@ -171,7 +171,7 @@ impl Adapter {
 /// Modules that PEFT takes for heads of a classifier (`SEQ_CLS`), and saves whole.
 pub(crate) const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
 
-/// Names of all linear modules of a model, the task head's included.
+/// The names of all linear modules of a model, with those of the task head.
 pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
     param_shapes(module)
         .iter()

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use beft_checkpoint::{HeadTensor, KeyTable, NameTable, Stored};
 use beft_core::{BiasTerm, TermSet, TermSetError};
-use beft_nn::{BiasModel, ParamPath, Savings, count_values};
+use beft_nn::{BiasModel, ParamPath, Savings};
 use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
@@ -45,11 +45,7 @@ impl TrainingMode for TermSet {
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = model.trainable_paths(self)?;
-        Ok(Touched {
-            trainable: count_values(&model, &paths),
-            paths,
-            ..Touched::whole(model, Vec::new())
-        })
+        Ok(Touched::whole(model, paths))
     }
 
     fn terms(&self) -> Option<&TermSet> {

@@ -31,8 +31,8 @@ pub struct LayerBiases {
     pub ln2: Param<Tensor<1>>,
 }
 
-/// The bias of each row where `bias` is a stack of biases with `width` values each, and `stack_index` says
-/// which is whose; `None` where it is one for all rows.
+/// The bias of each row, if `bias` is a stack of biases with `width` values each; `stack_index` gives each row the number
+/// of its bias. `None` if `bias` is one bias for all rows.
 ///
 /// # Shapes
 ///

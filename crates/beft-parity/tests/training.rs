@@ -4,13 +4,15 @@
 
 mod common;
 
-use beft_core::BiasTerm;
+use beft_checkpoint::ModelDir;
+use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_encoder::architectures::ROBERTA;
 use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig};
 use beft_modes::{Adapter, Mode, Names};
-use beft_nn::{Batch, Padding, ParamPath, Rows};
+use beft_nn::{Batch, Padding, ParamPath, Precision, Rows};
 use beft_parity::Expected;
-use beft_train::{TrainConfig, TrainError, prepare, train, trainable_count};
+use beft_train::{Metrics, TrainConfig, TrainError, prepare, train, trainable_count};
 use burn::module::Module;
 use burn::tensor::Device;
 use common::{Bert, inputs, logits, max_difference, tiny, trained};
@@ -179,4 +181,37 @@ fn dropout_acts_in_training_whatever_is_trained() {
         };
         assert_ne!(pass(), pass(), "{written}");
     }
+}
+
+/// What another program does with single crates (`xtask/tests/external.rs` compiles the same): it trains an encoder and
+/// generates with a decoder.
+#[test]
+fn single_crates_train_and_generate() {
+    let encodings = (0..8).map(|i| Encoding {
+        ids: vec![2, 5 + i, 3],
+        type_ids: vec![0; 3],
+        ..Encoding::default()
+    });
+    let data = EncodedSet {
+        encodings: encodings.collect(),
+        targets: Targets::Classes(vec![1; 8]),
+    };
+    let config = TrainConfig::new("v".parse::<TermSet>().unwrap(), 1e-2, 20, 0);
+    let evaluate = |_: &_| Ok::<Metrics, TrainError>(Metrics::new());
+    let trained = train(tiny(), &data, &config, evaluate, |_| ()).unwrap();
+    // Value biases, pooler bias and head of three layers, 32 wide, three classes.
+    assert_eq!(trained.trainable, 3 * 32 + 32 + 3 * 32 + 3);
+    let loss = |epoch: usize| trained.epochs[epoch].train_loss;
+    assert!(loss(19) < 0.8 * loss(0), "{} {}", loss(0), loss(19));
+
+    let dir = ModelDir::open(&beft_fixtures::model("opt-tiny")).unwrap();
+    let files = dir.tensors().unwrap();
+    let (model, _) =
+        DecoderForCausalLM::load(&dir, &files, Precision::F32, &Device::flex()).unwrap();
+    let options = GenerateOptions {
+        max_new_tokens: 5,
+        ..GenerateOptions::default()
+    };
+    let texts = model.generate(&[vec![2, 7, 9]], &options, |_, _| ());
+    assert_eq!(texts[0].len(), 5);
 }

@@ -6,6 +6,7 @@ use beft_core::Metric;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::task_checks::{is_file_name, is_rate};
 use crate::{
     Candidates, ClassLabel, Defaults, Form, Hub, LabelTarget, LabelledTask, PromptKind, PromptTask,
     Regimes, Split, Task, TaskError, TaskInfo, TaskKind, Template, TextColumns,
@@ -239,9 +240,9 @@ impl Written {
             None => self.kind.suits(*metric, classes),
             Some(prompt) => prompt.kind.suits(*metric, classes),
         };
-        check(plain(&self.name), "name")?;
+        check(is_file_name(&self.name), "name")?;
         // From which names of files are made.
-        check(plain(&self.title), "title")?;
+        check(is_file_name(&self.title), "title")?;
         check(
             self.prompt.is_some() || !self.text_columns.is_empty(),
             "text_columns",
@@ -260,7 +261,10 @@ impl Written {
         let sizes = [defaults.epochs, defaults.batch_size];
         let others = others.into_iter().chain([defaults.max_length]);
         let sizes = sizes.into_iter().chain(others.flatten());
-        check(rate(defaults.learning_rate) && positive(sizes), "defaults")?;
+        check(
+            is_rate(defaults.learning_rate) && positive(sizes),
+            "defaults",
+        )?;
         self.prompt.as_ref().map_or(Ok(()), |prompt| prompt.sound())
     }
 }
@@ -300,7 +304,7 @@ impl WrittenPrompt {
             defaults.max_new_tokens,
         ];
         check(
-            rate(defaults.learning_rate) && positive(sizes.into_iter()),
+            is_rate(defaults.learning_rate) && positive(sizes.into_iter()),
             "prompt.defaults",
         )
     }
@@ -308,11 +312,6 @@ impl WrittenPrompt {
 
 fn check(sound: bool, key: &'static str) -> Result<(), &'static str> {
     sound.then_some(()).ok_or(key)
-}
-
-fn plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    !name.is_empty() && name.chars().all(plain)
 }
 
 /// Two labels or more, which have their names among their spellings and share none.
@@ -323,10 +322,6 @@ fn distinct(labels: &[ClassLabel]) -> bool {
     all.dedup();
     let named = |label: &ClassLabel| label.spellings.contains(&label.name);
     labels.len() > 1 && all.len() == count && labels.iter().all(named)
-}
-
-fn rate(rate: f64) -> bool {
-    rate.is_finite() && rate > 0.0
 }
 
 fn positive(mut sizes: impl Iterator<Item = usize>) -> bool {

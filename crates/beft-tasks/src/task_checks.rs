@@ -10,10 +10,21 @@ pub(crate) fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Res
     Err((value.span(), message.into()))
 }
 
+/// Whether names of files can be made of a task's name: letters, digits, `-` and `_`.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !name.is_empty() && name.chars().all(plain)
+}
+
+/// Whether a learning rate can be used.
+pub(crate) fn is_rate(rate: f64) -> bool {
+    rate.is_finite() && rate > 0.0
+}
+
 pub(crate) fn checked_rate(rate: Option<Spanned<f64>>, usual: f64) -> Result<f64, Wrong> {
     match rate {
         None => Ok(usual),
-        Some(rate) if rate.get_ref().is_finite() && *rate.get_ref() > 0.0 => Ok(rate.into_inner()),
+        Some(rate) if is_rate(*rate.get_ref()) => Ok(rate.into_inner()),
         Some(rate) => wrong(&rate, "`learning_rate` must be more than 0"),
     }
 }
@@ -25,8 +36,7 @@ pub(crate) fn label_columns(label: Option<Spanned<Names>>) -> Result<Vec<String>
 /// A name that is good for file names and is not taken.
 pub(crate) fn checked_name(name: Spanned<String>) -> Result<String, Wrong> {
     let text = name.get_ref();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if text.is_empty() || !text.chars().all(plain) {
+    if !is_file_name(text) {
         return wrong(&name, "`name` must be made of letters, digits, `-` and `_`");
     }
     if LabelledTask::named(text).is_ok() {

@@ -45,9 +45,14 @@ impl Schedule {
 impl TrainConfig {
     /// A training in the paper's protocol: [`TrainSettings::new`], clipping at 1.0.
     pub fn new(mode: impl Into<Mode>, learning_rate: f64, epochs: usize, seed: u32) -> Self {
+        Self::of(mode, TrainSettings::new(learning_rate, epochs, seed))
+    }
+
+    /// A training with these settings; the rest as in the paper's protocol.
+    pub fn of(mode: impl Into<Mode>, settings: TrainSettings) -> Self {
         Self {
             mode: mode.into(),
-            settings: TrainSettings::new(learning_rate, epochs, seed),
+            settings,
             schedule: Schedule::default(),
             metric: String::new(),
             max_grad_norm: 1.0,

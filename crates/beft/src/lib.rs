@@ -57,8 +57,8 @@ pub use memory::{
 #[cfg(feature = "report")]
 pub use report::{modes_table, ranking_table, report};
 pub use run::{
-    EpochResult, ModeResult, Ranking, RunResults, Settings, TuneResults, pick, rank, ranked_scores,
-    settings, train_for, write_json,
+    ModeResult, Ranking, RunResults, Settings, TuneResults, pick, rank, ranked_scores, settings,
+    train_for, write_json,
 };
 #[cfg(feature = "report")]
 pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps};

@@ -26,8 +26,8 @@ pub(crate) struct TrainArgs {
     /// Evaluate on at most N dev examples.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Training loss of a decoder: task is cross entropy over the candidates where all examples share them, and the loss of
-    /// the right text otherwise; text is always the loss of the right text.
+    /// Training loss of a decoder. task: cross entropy over the candidates if all examples share them, else the loss of the
+    /// right text. text: always the loss of the right text.
     #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
     pub(crate) objective: Objective,
     #[command(flatten)]

@@ -7,14 +7,13 @@ use beft_compare::{
     CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, report, sample_lines,
     summarize,
 };
-use beft_files::write_atomic;
 use beft_plot::heatmap_svg;
 use beft_score::Scores;
 use serde_json::json;
 
 use crate::args::CompareArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_document, say};
+use crate::output::{lock_folder, print_document, say, write_file};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     parse_device(&args.trials.device)?;
@@ -56,11 +55,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let text = |name: String, text: String| {
-        let path = args.out.join(name);
-        write_atomic(&path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
-    };
+    let text = |name: &str, text: String| write_file(&args.out.join(name), text.as_bytes());
     let document = report(groups);
     let mut report = document.to_markdown();
     report.push_str("\n## Pictures\n\n");
@@ -72,7 +67,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             group.regime
         ));
         if let Some(svg) = group_curves(group) {
-            text(format!("curves_{stem}.svg"), svg)?;
+            text(&format!("curves_{stem}.svg"), svg)?;
             report.push_str(&format!("![learning curves](curves_{stem}.svg)\n"));
         }
         for scores in scores(group) {
@@ -84,7 +79,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
                 group.regime
             );
             let name = format!("heatmap_{stem}_{}.svg", scores.scorer());
-            text(name.clone(), heatmap_svg(&scores, &title))?;
+            text(&name, heatmap_svg(&scores, &title))?;
             report.push_str(&format!("![{} scores]({name})\n", scores.scorer()));
         }
         for mode in &group.modes {
@@ -100,13 +95,12 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             write_json(&folder.join(format!("results_{time}.json")), &value)?;
             if args.log_samples {
                 let path = folder.join(format!("samples_{}_{time}.jsonl", group.task));
-                write_atomic(&path, sample_lines(group, mode)?.as_bytes())
-                    .with_context(|| format!("cannot write {}", path.display()))?;
+                write_file(&path, sample_lines(group, mode)?.as_bytes())?;
             }
         }
     }
-    text("compare.csv".to_owned(), csv(groups))?;
-    text("compare.md".to_owned(), report)?;
+    text("compare.csv", csv(groups))?;
+    text("compare.md", report)?;
     let record = json!({ "groups": groups.iter().map(record).collect::<Vec<_>>() });
     write_json(&args.out.join("compare.json"), &record)?;
     print_document(&document);

@@ -6,12 +6,12 @@ use beft::{
     parse_device, write_json,
 };
 use beft_core::Outputs;
-use beft_modes::{Adapter, Asked};
+use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task};
 use beft_train::Metrics;
 use serde_json::json;
 
-use super::fetch_model;
+use super::fetch_base;
 use crate::args::{EvalArgs, TunedArgs};
 use crate::output::{check_file, say, tell};
 use crate::progress::{Progress, metrics};
@@ -59,13 +59,7 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
     let mut notes = Vec::new();
     let mut examples = 0;
     for (suffix, data) in &data {
-        if let Some(first) = data.skipped.first() {
-            let count = data.skipped.len();
-            tell!(
-                "{}: {count} lines left out, the first is line {first}",
-                data.path.display()
-            );
-        }
+        tell_skipped(&data.path, &data.skipped);
         let result = beft::evaluate(tuned, labelled, data)?;
         notes.extend(result.notes);
         let named = result.metrics.into_iter();
@@ -87,6 +81,17 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
             notes,
         },
     )
+}
+
+/// Tells how many lines of a file were left out.
+fn tell_skipped(file: &Path, lines: &[usize]) {
+    if let Some(first) = lines.first() {
+        tell!(
+            "{}: {} lines left out, the first is line {first}",
+            file.display(),
+            lines.len()
+        );
+    }
 }
 
 /// Prints the result, and writes it if it is asked for.
@@ -141,13 +146,7 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task
         seed: args.seed,
     };
     found.notes.iter().for_each(|note| tell!("{note}"));
-    if let Some(first) = found.skipped.first() {
-        tell!(
-            "{}: {} lines left out, the first is line {first}",
-            found.path.display(),
-            found.skipped.len()
-        );
-    }
+    tell_skipped(&found.path, &found.skipped);
     let progress = Progress::new();
     let most = found.examples.len().min(prompt.dev_size);
     let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));
@@ -161,16 +160,8 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task
 /// The tuned model and the task: the one asked for, else the one it was trained on. The classes
 /// are named for the task.
 pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
-    if args.adapter.is_none() && args.model.is_none() {
-        bail!("give --adapter, or --model with the folder of a tuned model");
-    }
     let device = parse_device(&args.device)?;
-    if let Some(model) = &args.model {
-        fetch_model(model)?;
-    } else if let Some(adapter) = &args.adapter {
-        // That it is neither here nor to be had is reported below, with what to do.
-        let _ = fetch_model(&Adapter::load(adapter)?.base_name());
-    }
+    fetch_base(args.model.as_deref(), args.adapter.as_deref())?;
     let mut tuned = open_tuned(
         args.model.as_deref(),
         args.adapter.as_deref(),

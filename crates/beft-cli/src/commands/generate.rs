@@ -3,28 +3,16 @@ use std::io::stdin;
 use anyhow::{Context, Result, bail};
 use beft::{Tuned, open_tuned, parse_device};
 use beft_decoder::GenerationSettings;
-use beft_modes::Adapter;
 
-use super::fetch_model;
+use super::fetch_base;
 use crate::args::GenerateArgs;
 use crate::output::{finish, say, tell};
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
-    match (&args.model, &args.adapter) {
-        (Some(model), _) => fetch_model(model)?,
-        // That it is neither here nor to be had is reported below, with what to do.
-        (None, Some(adapter)) => drop(fetch_model(&Adapter::load(adapter)?.base_name())),
-        (None, None) => {}
-    }
-    let adapter = args.adapter.as_deref();
-    let tuned = open_tuned(
-        args.model.as_deref(),
-        adapter,
-        &device,
-        args.precision,
-        None,
-    )?;
+    let (model, adapter) = (args.model.as_deref(), args.adapter.as_deref());
+    fetch_base(model, adapter)?;
+    let tuned = open_tuned(model, adapter, &device, args.precision, None)?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     let settings = tuned.base.generation()?;
     settings.notes.iter().for_each(|note| tell!("{note}"));

@@ -22,7 +22,7 @@ use beft::{
     Base, DataOptions, Settings, TaskData, check_mode, check_output, check_training_memory,
     find_task, parse_device, protocol, settings,
 };
-use beft_modes::Mode;
+use beft_modes::{Adapter, Mode};
 use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 use beft_train::TrainSettings;
@@ -142,6 +142,19 @@ fn fetch_model(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Downloads the base model of what is to be opened, as [`fetch_model`] does.
+fn fetch_base(model: Option<&str>, adapter: Option<&Path>) -> Result<()> {
+    match (model, adapter) {
+        (Some(model), _) => fetch_model(model),
+        (None, Some(adapter)) => {
+            // That it is neither here nor to be had is reported when it is opened, with what to do.
+            let _ = fetch_model(&Adapter::load(adapter)?.base_name());
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
 /// The folder of the data: as given, else the task's from the cache or the hub.
 fn data_folder(source: &SourceArgs, task: &Task) -> Result<PathBuf> {
     if let Some(data) = &source.data {
@@ -182,7 +195,7 @@ fn state_path(out: &Path) -> PathBuf {
 fn warn_of_state(path: &Path, resume: bool, progress: &Progress) {
     if path.exists() && !resume {
         progress.line(&format!(
-            "{} holds an interrupted training; it is begun anew (--resume goes on with it)",
+            "{} holds an interrupted training; it is begun anew (--resume continues it)",
             path.display()
         ));
     }

@@ -6,13 +6,12 @@ use anyhow::{Context, Result, bail};
 use beft::{Tuned, parse_device};
 use beft_core::{Outputs, Prediction};
 use beft_eval::argmax;
-use beft_files::write_atomic;
 use beft_tasks::{DataError, Dataset, Example, InputFormat, Label, LabelledTask, Split, Task};
 use serde_json::json;
 
 use super::eval::open;
 use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
-use crate::output::{check_file, prepare_folder, say, tell, write_bytes};
+use crate::output::{check_file, prepare_folder, say, tell, write_bytes, write_file};
 use crate::progress::Progress;
 
 /// The name of standard input and output.
@@ -56,8 +55,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
         write_bytes(&rows);
         Ok(())
     } else {
-        write_atomic(&args.out, &rows)
-            .with_context(|| format!("cannot write {}", args.out.display()))
+        write_file(&args.out, &rows)
     }
 }
 
@@ -91,7 +89,7 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
         let mut file = Vec::new();
         task.write_glue(&mut file, tuned.outputs.names(), &predictions)?;
         let path = args.out.join(name);
-        write_atomic(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
+        write_file(&path, &file)?;
         say!("{} predictions: {}", predictions.len(), path.display());
     }
     Ok(())

@@ -1,14 +1,13 @@
-use anyhow::{Context, Result};
+use anyhow::Result;
 use beft::{parse_device, write_json};
 use beft_compare::{
     CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_report, sweep_trials,
 };
-use beft_files::write_atomic;
 use serde_json::json;
 
 use crate::args::SweepArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_document, say};
+use crate::output::{lock_folder, print_document, say, write_file};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
@@ -43,9 +42,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);
     let groups: Vec<_> = rates.map(|(_, group)| group.clone()).collect();
     for (name, text) in [(FILES[0], report.to_markdown()), (FILES[1], csv(&groups))] {
-        let path = args.out.join(name);
-        write_atomic(&path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_file(&args.out.join(name), text.as_bytes())?;
     }
     let record: Vec<_> = sweeps.iter().map(record).collect();
     write_json(&args.out.join(FILES[2]), &json!({ "sweeps": record }))?;

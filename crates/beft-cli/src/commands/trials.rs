@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use beft_compare::{JointTrials, Journal, Trial, TrialResult, joint_trials, run_trials};
+use beft_device::names_gpu;
 use beft_train::Event;
 
 use crate::args::{ComparePassArgs, TrialArgs};
@@ -40,7 +41,7 @@ pub(crate) fn finish(trials: Vec<Trial>, out: &Path, args: &TrialArgs) -> Result
             tell!("{line}");
         }
         bail!(
-            "{} of {} trainings failed; the others are kept, and the same command goes on from there",
+            "{} of {} trainings failed; the others are kept: run the same command again to continue",
             failed.len(),
             keyed.len()
         );
@@ -50,10 +51,7 @@ pub(crate) fn finish(trials: Vec<Trial>, out: &Path, args: &TrialArgs) -> Result
         .map(|(key, trial)| {
             journal.find(key, trial).with_context(|| {
                 let name = name_of(trial);
-                format!(
-                    "{name}: its result in {} is damaged; delete {key}.json there",
-                    CELLS
-                )
+                format!("{name}: its result in {CELLS} is damaged; delete {key}.json there")
             })
         })
         .collect()
@@ -68,10 +66,7 @@ fn run_all(args: &TrialArgs, journal: &Journal, trials: &[(String, Trial)]) -> R
         .filter(|(key, _)| !journal.is_done(key))
         .collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let on_gpu = ["cuda", "vulkan", "wgpu"]
-        .iter()
-        .any(|gpu| args.device.contains(gpu));
-    let (jobs, most) = match on_gpu {
+    let (jobs, most) = match names_gpu(&args.device) {
         true => (1, TOGETHER_ON_GPU),
         false => (cores, TOGETHER_ON_CPU),
     };

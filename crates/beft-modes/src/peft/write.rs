@@ -1,13 +1,11 @@
 use std::fs;
 use std::path::Path;
 
-use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError};
+use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, tensor_file};
 use beft_files::{check_replaceable, write_dir_atomic};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
-use super::{CAUSAL_LM, NO_TARGETS, Names, SEQ_CLS, WRAPPERS};
+use super::{CAUSAL_LM, FileTensor, NO_TARGETS, Names, SEQ_CLS, WRAPPERS};
 use crate::Adapter;
 use crate::adapter::SEQ_CLS_HEADS;
 
@@ -118,27 +116,10 @@ fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-fn serialize(
-    tensors: &[(String, Vec<usize>, &[f32])],
-    dir: &Path,
-) -> Result<Vec<u8>, CheckpointError> {
-    let fail = |e: safetensors::SafeTensorError| CheckpointError::Adapter {
-        path: dir.to_owned(),
-        reason: e.to_string(),
-    };
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
-        .collect();
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, shape, _), bytes) in tensors.iter().zip(&bytes) {
-        views.push((
-            name,
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?,
-        ));
-    }
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize(views, Some(metadata)).map_err(fail)
+fn serialize(tensors: &[FileTensor<'_>], dir: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let tensors = tensors.iter();
+    let tensors = tensors.map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
+    tensor_file(tensors).map_err(CheckpointError::io("write", dir))
 }
 
 #[cfg(test)]

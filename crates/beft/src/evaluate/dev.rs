@@ -1,10 +1,9 @@
 //! What models say of dev splits.
 
-use beft_core::Prediction;
+use beft_core::{Metric, Prediction};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_eval::{Outcomes, RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
-use beft_tasks::Task;
 use beft_train::Metrics;
 
 use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions};
@@ -12,10 +11,10 @@ use crate::evaluate::{metric_suffix, task_metrics};
 use crate::tuned::{EVAL_BATCH, predictions};
 use crate::{Base, Error, Model};
 
-/// The task's metrics of models on the dev splits, evaluated again and again while their lowest layers
+/// Metrics of models on the dev splits, evaluated again and again while their lowest layers
 /// stay the same and are the same in all of them. A metric that is undefined there is left out.
 pub(crate) struct DevMetrics<'a> {
-    task: &'a Task,
+    metrics: &'a [Metric],
     splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
     unchanged_layers: usize,
 }
@@ -25,7 +24,7 @@ pub(crate) type DevPredictions = Vec<Vec<Prediction>>;
 
 impl<'a> DevMetrics<'a> {
     pub(crate) fn new(
-        task: &'a Task,
+        metrics: &'a [Metric],
         dev: &'a [DevSet],
         savings: Savings,
         unchanged_layers: usize,
@@ -37,7 +36,7 @@ impl<'a> DevMetrics<'a> {
             (dev, prediction)
         });
         Self {
-            task,
+            metrics,
             splits: splits.collect(),
             unchanged_layers,
         }
@@ -45,10 +44,15 @@ impl<'a> DevMetrics<'a> {
 
     /// Whether it is also that of models of the same backbone that leave so many layers as they are, on
     /// these splits.
-    pub(crate) fn serves(&self, task: &Task, dev: &[DevSet], unchanged_layers: usize) -> bool {
+    pub(crate) fn serves(
+        &self,
+        metrics: &[Metric],
+        dev: &[DevSet],
+        unchanged_layers: usize,
+    ) -> bool {
         let mut pairs = self.splits.iter().zip(dev);
         self.unchanged_layers == unchanged_layers
-            && self.task.metrics == task.metrics
+            && self.metrics == metrics
             && self.splits.len() == dev.len()
             && pairs.all(|((mine, _), other)| {
                 mine.split == other.split && mine.inputs.same_scores(&other.inputs)
@@ -72,7 +76,7 @@ impl<'a> DevMetrics<'a> {
                 DevInputs::Questions(questions) => answered(base, model, questions, |_| ())?,
                 scored => scored.predictions(prediction.predict(model), model),
             };
-            metrics.extend(dev.metrics(self.task, &found, metric_suffix(dev.split)));
+            metrics.extend(dev.metrics(self.metrics, &found, metric_suffix(dev.split)));
             all.push(found);
         }
         Ok((metrics, all))
@@ -101,13 +105,13 @@ impl DevSet {
         }
     }
 
-    /// The task's metrics of what a model said.
-    pub(crate) fn metrics(&self, task: &Task, said: &[Prediction], suffix: &str) -> Metrics {
+    /// Measures what a model said; the metrics' names end in `suffix`.
+    pub(crate) fn metrics(&self, metrics: &[Metric], said: &[Prediction], suffix: &str) -> Metrics {
         let outcomes = match self.inputs.targets() {
             Some(targets) => Outcomes::new(targets, said),
             None => Outcomes::of_answers(said),
         };
-        task_metrics(&task.metrics, &outcomes, suffix)
+        task_metrics(metrics, &outcomes, suffix)
     }
 }
 

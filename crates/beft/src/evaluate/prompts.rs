@@ -69,7 +69,7 @@ pub fn evaluate_prompts(
     check_finite(&tuned.base, &said)?;
     Ok(Evaluation {
         notes: prompter.cut_note(&task.name).into_iter().collect(),
-        metrics: dev.metrics(&task.clone().into(), &said, ""),
+        metrics: dev.metrics(&task.metrics, &said, ""),
         examples: examples.len(),
     })
 }

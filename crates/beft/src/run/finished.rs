@@ -11,7 +11,7 @@ use super::whole::modes;
 use crate::tune::{Finished, find_finished};
 use crate::{
     Base, Difference, Error, RunOptions, RunResults, TaskData, TrainingRecord, TuneJob,
-    saved_folder,
+    model_digest, saved_folder,
 };
 
 impl Finished for RunResults {
@@ -32,6 +32,7 @@ pub fn finished_run(
     options: &RunOptions,
     out: &Path,
 ) -> Result<Option<RunResults>, Error> {
+    let digest = model_digest(base)?;
     let records = modes(base, options).into_iter().map(|mode| {
         let settings = options.tune.clone();
         let job = TuneJob {
@@ -39,9 +40,9 @@ pub fn finished_run(
             mode,
             settings,
         };
-        TrainingRecord::of(base, &job)
+        job.record(base, digest.clone())
     });
-    let records: Vec<TrainingRecord> = records.collect::<Result<_, _>>()?;
+    let records: Vec<TrainingRecord> = records.collect();
     let path = out.join("results.json");
     let Some(found) = find_finished::<RunResults>(&path, &records)? else {
         return Ok(None);

@@ -15,7 +15,7 @@ use beft_score::ScorerKind;
 #[cfg(feature = "report")]
 pub use finished::finished_run;
 pub use rank::{Ranking, pick, rank, train_for};
-pub use results::{EpochResult, ModeResult, RunResults, Settings, TuneResults, ranked_scores};
+pub use results::{ModeResult, RunResults, Settings, TuneResults, ranked_scores};
 #[cfg(feature = "report")]
 pub use whole::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps};
 

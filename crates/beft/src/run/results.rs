@@ -92,21 +92,10 @@ pub struct ModeResult {
     /// Metrics after the last epoch, or after the best where that was kept.
     pub metrics: Metrics,
     /// Every epoch.
-    pub epochs: Vec<EpochResult>,
+    pub epochs: Vec<EpochRecord>,
     /// The epoch whose metrics these are, from 1; 0 where that is not known.
     #[serde(default)]
     pub kept: usize,
-}
-
-/// One epoch of a mode.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochResult {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// Metrics after the epoch.
-    pub metrics: Metrics,
 }
 
 impl RunResults {
@@ -149,16 +138,6 @@ impl RunResults {
     }
 }
 
-impl From<&EpochRecord> for EpochResult {
-    fn from(record: &EpochRecord) -> Self {
-        Self {
-            epoch: record.epoch,
-            train_loss: record.train_loss,
-            metrics: record.metrics.clone(),
-        }
-    }
-}
-
 impl ModeResult {
     /// The result of tuning.
     pub fn of(outcome: &TuneOutcome) -> Self {
@@ -167,7 +146,7 @@ impl ModeResult {
             trainable: outcome.trainable,
             share: outcome.trainable as f64 / outcome.parameters as f64,
             metrics: outcome.metrics(),
-            epochs: outcome.epochs.iter().map(EpochResult::from).collect(),
+            epochs: outcome.epochs.clone(),
             kept: outcome.kept,
         }
     }

@@ -73,54 +73,40 @@ pub fn run(
     out: &Path,
     mut on_event: impl FnMut(RunEvent<'_>),
 ) -> Result<RunOutcome, Error> {
-    let of = modes(base, options).len();
-    let mut mode = |number: usize, terms: TermSet| -> Result<TuneOutcome, Error> {
-        let mode = Mode::Biases(terms);
+    let modes = modes(base, options);
+    let mut outcomes = Vec::new();
+    for (index, mode) in modes.iter().enumerate() {
         on_event(RunEvent::Mode {
-            mode: &mode,
-            number,
-            of,
+            mode,
+            number: index + 1,
+            of: modes.len(),
         });
         let mut settings = options.tune.clone();
         if let Some(checkpoint) = &mut settings.checkpoint {
             checkpoint.path = checkpoint.path.join(format!("{mode}.state"));
         }
-        let outcome = tune(base, data, &mode, &settings, |event| {
+        let outcome = tune(base, data, mode, &settings, |event| {
             on_event(RunEvent::Train(event))
         })?;
         if outcome.failure.is_some() {
             outcome.save(base, out)?;
         }
-        Ok(outcome)
-    };
-    let terms = TermSet::all();
-    let all = mode(1, terms.clone())?;
-    let frozen = match base.config().has_head() {
-        true => Some(mode(2, TermSet::frozen())?),
-        false => None,
-    };
-    let first = if frozen.is_some() { 3 } else { 2 };
-    let mut candidates = Vec::new();
-    for (index, term) in options.candidates.iter().enumerate() {
-        candidates.push((*term, mode(first + index, TermSet::of([*term]))?));
+        outcomes.push(outcome);
     }
-    let (scorers, trained) = (&options.scorers, Some(&all));
-    let ranking = rank(base, data, &terms, scorers, trained, &options.tune, || {
-        on_event(RunEvent::Gradients)
-    })?;
+    // All biases are the first of the modes.
+    let (all, others) = outcomes.split_first().ok_or(Error::NothingRanked)?;
+    let (scorers, terms) = (&options.scorers, TermSet::all());
+    let ranking = rank(
+        base,
+        data,
+        &terms,
+        scorers,
+        Some(all),
+        &options.tune,
+        || on_event(RunEvent::Gradients),
+    )?;
     let pick = ranking.pick(&options.candidates);
     let pick = pick.ok_or(Error::NothingRanked)?;
-    let mut modes: Vec<ModeResult> = frozen.iter().map(ModeResult::of).collect();
-    modes.extend(
-        candidates
-            .iter()
-            .map(|(_, outcome)| ModeResult::of(outcome)),
-    );
-    modes.push(ModeResult::of(&all));
-    let trainings = std::iter::once(&all)
-        .chain(&frozen)
-        .chain(candidates.iter().map(|(_, outcome)| outcome))
-        .map(|outcome| outcome.record.clone());
 
     let results = RunResults {
         beft_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -135,13 +121,14 @@ pub fn run(
             .map_or("", |metric| metric.name())
             .to_owned(),
         picked: pick.to_string(),
-        modes,
+        modes: others.iter().chain([all]).map(ModeResult::of).collect(),
         scorers: names(scorers),
-        trainings: trainings.collect(),
+        trainings: outcomes.iter().map(|o| o.record.clone()).collect(),
     };
-    let (_, picked) = candidates
+    let picked = Mode::Biases(TermSet::of([pick]));
+    let picked = outcomes
         .into_iter()
-        .find(|(term, _)| *term == pick)
+        .find(|outcome| outcome.mode == picked)
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;

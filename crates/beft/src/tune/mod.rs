@@ -2,18 +2,16 @@
 
 mod differences;
 mod modes;
+mod outcome;
 mod record;
 mod resume;
 
-use std::path::{Path, PathBuf};
-
-use beft_checkpoint::{check_model_target, save_model};
-use beft_core::{BiasSnapshot, Outputs};
+use beft_device::backend_of;
 use beft_modes::{Adapter, Makes, Mode};
 use beft_nn::snapshot;
 use beft_tasks::Task;
 use beft_train::{
-    EpochRecord, Event, Failure, Job, Metrics, TrainConfig, TrainError, TrainSettings, Trained,
+    EpochRecord, Event, Job, Metrics, TrainConfig, TrainError, TrainSettings, Trained,
     train_together, unchanged_layers,
 };
 use burn::module::Module;
@@ -22,6 +20,7 @@ use serde_json::{Map, Value, json};
 pub use differences::Difference;
 pub(crate) use differences::{check_same, explain};
 pub use modes::check_mode;
+pub use outcome::{TuneOutcome, check_output, saved_folder};
 pub use record::{Inputs, TrainingRecord, model_digest};
 pub use resume::finished_tune;
 pub(crate) use resume::{Finished, find_finished};
@@ -41,128 +40,6 @@ pub fn protocol(task: &Task, mode: &Mode, base: &Base, seed: u32) -> TrainSettin
     settings.batch_size = task.defaults.batch_size;
     settings.modes.random_entries = config.random_entries();
     settings
-}
-
-/// What tuning one mode gave.
-#[derive(Debug)]
-pub struct TuneOutcome {
-    /// The mode.
-    pub mode: Mode,
-    /// The tuned model.
-    pub model: Model,
-    /// The trained biases or LoRA factors and head, ready to be saved; `None` where the whole
-    /// model has to be.
-    pub adapter: Option<Adapter>,
-    /// Number of values that learned.
-    pub trainable: usize,
-    /// Number of values of the model.
-    pub parameters: usize,
-    /// One record per epoch.
-    pub epochs: Vec<EpochRecord>,
-    /// The epoch that was kept, from 1.
-    pub kept: usize,
-    /// Layer biases before training.
-    pub before: BiasSnapshot,
-    /// Layer biases after training.
-    pub after: BiasSnapshot,
-    /// Set when training diverged: model and adapter are the last good ones.
-    pub failure: Option<Failure>,
-    /// What the model said of each dev example, where it was evaluated here.
-    pub dev_predictions: Option<DevPredictions>,
-    /// Everything that it follows from.
-    pub record: TrainingRecord,
-    facts: Map<String, Value>,
-    labels: Vec<String>,
-}
-
-/// Folder that an adapter is saved to, and a whole model.
-const ADAPTER: &str = "adapter";
-const MODEL: &str = "tuned-model";
-/// Name of the folder with what was last good in a run that failed.
-const LAST_GOOD: &str = "last-good";
-
-impl TuneOutcome {
-    /// Metrics of the epoch that was kept.
-    pub fn metrics(&self) -> Metrics {
-        let kept = self.kept.checked_sub(1).and_then(|i| self.epochs.get(i));
-        kept.map(|e| e.metrics.clone()).unwrap_or_default()
-    }
-
-    /// What the user must hear about a training that came to its end: a loss far above that of
-    /// guessing one of the classes says that it went wrong.
-    pub fn warning(&self, outputs: &Outputs) -> Option<String> {
-        let loss = self.epochs.last()?.train_loss;
-        let guessing = (outputs.classes()?.len().max(2) as f64).ln();
-        (loss > 10.0 * guessing).then(|| {
-            format!(
-                "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
-            )
-        })
-    }
-
-    /// What Python must do beside loading the adapter with PEFT; `None` where PEFT applies all of it.
-    pub fn beyond_peft(&self) -> Option<String> {
-        self.adapter.as_ref()?.beyond_peft()
-    }
-
-    /// Saves what was tuned into the folder `out`, as `adapter`, or as `tuned-model` where all of
-    /// the model changed, and returns that folder. After a divergence what was last good goes to
-    /// `last-good` instead, an earlier result stays as it was, and the error says so. Nothing is
-    /// saved when nothing good was learned.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be written, or training diverged.
-    pub fn save(&self, base: &Base, out: &Path) -> Result<PathBuf, Error> {
-        let Some(failure) = self.failure else {
-            let dir = saved_folder(&self.mode, out);
-            self.write(base, &dir)?;
-            // What an earlier run that failed left there is not this run's.
-            Adapter::remove(&out.join(LAST_GOOD));
-            return Ok(dir);
-        };
-        // The last good values are those before the last step with a finite loss.
-        if failure.epoch == 1 && failure.step <= 2 {
-            return Err(Error::NothingGood(failure));
-        }
-        let dir = out.join(LAST_GOOD);
-        self.write(base, &dir)?;
-        Err(Error::Diverged { failure, dir })
-    }
-
-    fn write(&self, base: &Base, dir: &Path) -> Result<(), Error> {
-        match &self.adapter {
-            Some(adapter) => adapter.save(dir)?,
-            None => save_model(
-                dir,
-                base.dir(),
-                self.model.hf_class(),
-                &self.model,
-                self.model.names(),
-                &self.labels,
-                &self.facts,
-            )?,
-        }
-        Ok(())
-    }
-}
-
-/// The folder in `out` that [`TuneOutcome::save`] writes.
-pub fn saved_folder(mode: &Mode, out: &Path) -> PathBuf {
-    out.join(match mode.makes() {
-        Makes::Adapter(_) => ADAPTER,
-        Makes::Model | Makes::Nothing => MODEL,
-    })
-}
-
-/// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
-///
-/// # Errors
-///
-/// When one of them exists and holds anything that is not ours.
-pub fn check_output(out: &Path) -> Result<(), Error> {
-    Adapter::check_target(&out.join(ADAPTER))?;
-    Ok(check_model_target(&out.join(MODEL))?)
 }
 
 /// Trains what `mode` says and the head on the training subset, evaluating on the dev split after
@@ -212,8 +89,9 @@ pub fn tune_together(
     jobs: &[TuneJob<'_>],
     on_event: impl FnMut(usize, Event<'_>),
 ) -> Result<Vec<TuneOutcome>, Error> {
-    let records = jobs.iter().map(|job| TrainingRecord::of(base, job));
-    let records: Vec<TrainingRecord> = records.collect::<Result<_, _>>()?;
+    let digest = model_digest(base)?;
+    let records = jobs.iter().map(|job| job.record(base, digest.clone()));
+    let records: Vec<TrainingRecord> = records.collect();
     let identity = identity(&records);
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
@@ -237,11 +115,11 @@ pub fn tune_together(
             unchanged_layers(&model, &job.mode, settings.savings).map_err(TrainError::from)?;
         let known = devs
             .iter()
-            .position(|dev| dev.serves(&data.task, &data.dev, unchanged));
+            .position(|dev| dev.serves(&data.task.metrics, &data.dev, unchanged));
         dev_of.push(known.unwrap_or(devs.len()));
         if known.is_none() {
-            let (task, dev) = (&data.task, &data.dev);
-            devs.push(DevMetrics::new(task, dev, settings.savings, unchanged));
+            let (metrics, dev) = (&data.task.metrics, &data.dev);
+            devs.push(DevMetrics::new(metrics, dev, settings.savings, unchanged));
         }
         trainings.push(Job {
             model: model.clone(),
@@ -314,15 +192,30 @@ fn asked(
 }
 
 impl TuneJob<'_> {
+    /// The record of this training over a base; `model` is the base's [`model_digest`].
+    pub(crate) fn record(&self, base: &Base, model: String) -> TrainingRecord {
+        let data = self.data;
+        let device = backend_of(base.device()).map_or("", |backend| backend.name);
+        let inputs = Inputs {
+            base,
+            model,
+            task: &data.task,
+            data: data.fingerprint.clone(),
+            sizes: (Some(data.train.len()), Some(data.dev_len())),
+            objective: data.objective,
+            device: device.to_owned(),
+            precision: base.precision().to_string(),
+        };
+        TrainingRecord::new(inputs, &self.mode, &self.settings)
+    }
+
     fn config(&self, base: &Base, identity: String) -> TrainConfig {
         let metric = self.data.task.metrics.first().map_or("", |m| m.name());
-        let (rate, epochs) = (self.settings.learning_rate, self.settings.epochs);
         TrainConfig {
-            settings: self.settings.clone(),
             schedule: base.config().schedule(),
             metric: metric.to_owned(),
             identity,
-            ..TrainConfig::new(self.mode.clone(), rate, epochs, self.settings.seed)
+            ..TrainConfig::of(self.mode.clone(), self.settings.clone())
         }
     }
 }

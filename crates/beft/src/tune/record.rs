@@ -3,7 +3,6 @@
 use std::fs;
 
 use beft_checkpoint::TOKENIZER_FILES;
-use beft_device::backend_of;
 use beft_modes::Mode;
 use beft_tasks::Task;
 use beft_train::TrainSettings;
@@ -12,12 +11,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::data::short_hex;
-use crate::{Base, Error, Objective, TuneJob};
+use crate::{Base, Error, Objective};
 
 /// Everything that a training's result follows from, to the last bit. Two trainings with equal records
 /// give the same model.
 ///
-/// A training is resumed, and a finished cell of a comparison is reused, only if the records are equal. A
+/// A training is resumed, and a finished trial of a comparison is reused, only if the records are equal. A
 /// setting that changes a result has to be in here, and nowhere else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRecord {
@@ -89,24 +88,6 @@ impl TrainingRecord {
             precision: inputs.precision,
             settings: settings.identity(mode),
         }
-    }
-
-    /// The record of a training over a base.
-    pub(crate) fn of(base: &Base, job: &TuneJob<'_>) -> Result<Self, Error> {
-        let data = job.data;
-        let inputs = Inputs {
-            base,
-            model: model_digest(base)?,
-            task: &data.task,
-            data: data.fingerprint.clone(),
-            sizes: (Some(data.train.len()), Some(data.dev_len())),
-            objective: data.objective,
-            device: backend_of(base.device())
-                .map_or("", |backend| backend.name)
-                .to_owned(),
-            precision: base.precision().to_string(),
-        };
-        Ok(Self::new(inputs, &job.mode, &job.settings))
     }
 
     pub(crate) fn fields(&self) -> Map<String, Value> {

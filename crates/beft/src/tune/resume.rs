@@ -7,7 +7,7 @@ use beft_modes::Mode;
 use beft_train::{TrainError, TrainSettings};
 use serde::de::DeserializeOwned;
 
-use super::check_same;
+use super::{check_same, model_digest};
 use crate::{Base, Error, TaskData, TrainingRecord, TuneJob, TuneResults, saved_folder};
 
 /// The identity of trainings in their checkpoint.
@@ -82,7 +82,7 @@ pub fn finished_tune(
         mode: mode.clone(),
         settings: settings.clone(),
     };
-    let record = TrainingRecord::of(base, &job)?;
+    let record = job.record(base, model_digest(base)?);
     let found = find_finished(&out.join("results.json"), &[record])?;
     Ok(found.filter(|_| saved_folder(mode, out).is_dir()))
 }

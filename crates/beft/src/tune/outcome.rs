@@ -1,0 +1,134 @@
+//! What a training gave, and how it is saved.
+
+use std::path::{Path, PathBuf};
+
+use beft_checkpoint::{check_model_target, save_model};
+use beft_core::{BiasSnapshot, Outputs};
+use beft_modes::{Adapter, Makes, Mode};
+use beft_train::{EpochRecord, Failure, Metrics};
+use serde_json::{Map, Value};
+
+use crate::evaluate::DevPredictions;
+use crate::{Base, Error, Model, TrainingRecord};
+
+/// What tuning one mode gave.
+#[derive(Debug)]
+pub struct TuneOutcome {
+    /// The mode.
+    pub mode: Mode,
+    /// The tuned model.
+    pub model: Model,
+    /// The trained biases or LoRA factors and head, ready to be saved; `None` where the whole
+    /// model has to be.
+    pub adapter: Option<Adapter>,
+    /// Number of values that learned.
+    pub trainable: usize,
+    /// Number of values of the model.
+    pub parameters: usize,
+    /// One record per epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// The epoch that was kept, from 1.
+    pub kept: usize,
+    /// Layer biases before training.
+    pub before: BiasSnapshot,
+    /// Layer biases after training.
+    pub after: BiasSnapshot,
+    /// Set when training diverged: model and adapter are the last good ones.
+    pub failure: Option<Failure>,
+    /// What the model said of each dev example, where it was evaluated here.
+    pub dev_predictions: Option<DevPredictions>,
+    /// Everything that it follows from.
+    pub record: TrainingRecord,
+    pub(super) facts: Map<String, Value>,
+    pub(super) labels: Vec<String>,
+}
+
+/// Folder that an adapter is saved to, and a whole model.
+const ADAPTER: &str = "adapter";
+const MODEL: &str = "tuned-model";
+/// Name of the folder with what was last good in a run that failed.
+const LAST_GOOD: &str = "last-good";
+
+impl TuneOutcome {
+    /// Metrics of the epoch that was kept.
+    pub fn metrics(&self) -> Metrics {
+        let kept = self.kept.checked_sub(1).and_then(|i| self.epochs.get(i));
+        kept.map(|e| e.metrics.clone()).unwrap_or_default()
+    }
+
+    /// What the user must hear about a training that came to its end: a loss far above that of
+    /// guessing one of the classes says that it went wrong.
+    pub fn warning(&self, outputs: &Outputs) -> Option<String> {
+        let loss = self.epochs.last()?.train_loss;
+        let guessing = (outputs.classes()?.len().max(2) as f64).ln();
+        (loss > 10.0 * guessing).then(|| {
+            format!(
+                "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
+            )
+        })
+    }
+
+    /// What Python must do beside loading the adapter with PEFT; `None` where PEFT applies all of it.
+    pub fn beyond_peft(&self) -> Option<String> {
+        self.adapter.as_ref()?.beyond_peft()
+    }
+
+    /// Saves what was tuned into the folder `out`, as `adapter`, or as `tuned-model` where all of
+    /// the model changed, and returns that folder. After a divergence what was last good goes to
+    /// `last-good` instead, an earlier result stays as it was, and the error says so. Nothing is
+    /// saved when nothing good was learned.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or training diverged.
+    pub fn save(&self, base: &Base, out: &Path) -> Result<PathBuf, Error> {
+        let Some(failure) = self.failure else {
+            let dir = saved_folder(&self.mode, out);
+            self.write(base, &dir)?;
+            // What an earlier run that failed left there is not this run's.
+            Adapter::remove(&out.join(LAST_GOOD));
+            return Ok(dir);
+        };
+        // The last good values are those before the last step with a finite loss.
+        if failure.epoch == 1 && failure.step <= 2 {
+            return Err(Error::NothingGood(failure));
+        }
+        let dir = out.join(LAST_GOOD);
+        self.write(base, &dir)?;
+        Err(Error::Diverged { failure, dir })
+    }
+
+    fn write(&self, base: &Base, dir: &Path) -> Result<(), Error> {
+        match &self.adapter {
+            Some(adapter) => adapter.save(dir)?,
+            None => save_model(
+                dir,
+                base.dir(),
+                self.model.hf_class(),
+                &self.model,
+                self.model.names(),
+                &self.labels,
+                &self.facts,
+            )?,
+        }
+        Ok(())
+    }
+}
+
+/// The folder in `out` that [`TuneOutcome::save`] writes.
+pub fn saved_folder(mode: &Mode, out: &Path) -> PathBuf {
+    out.join(match mode.makes() {
+        Makes::Adapter(_) => ADAPTER,
+        Makes::Model | Makes::Nothing => MODEL,
+    })
+}
+
+/// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
+///
+/// # Errors
+///
+/// When one of them exists and holds anything that is not ours.
+pub fn check_output(out: &Path) -> Result<(), Error> {
+    Adapter::check_target(&out.join(ADAPTER))?;
+    Ok(check_model_target(&out.join(MODEL))?)
+}
