@@ -12,7 +12,7 @@ pub(crate) use train::{
     DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs, ScorerArgs,
     SourceArgs, TrainArgs, TuneArgs,
 };
-pub(crate) use tuned::{EvalArgs, Format, OutputFormat, PredictArgs, SplitName, TunedArgs};
+pub(crate) use tuned::{EvalArgs, Format, Keep, OutputFormat, PredictArgs, SplitName, TunedArgs};
 pub(crate) use values::Scorers;
 
 /// Find the bias of a pretrained transformer that is worth training, train only that bias, and show that it was the right

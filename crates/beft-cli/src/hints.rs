@@ -30,6 +30,10 @@ fn of(error: &Error) -> Option<String> {
         Error::NoBaseName { .. } => "give it with --model",
         Error::NamedBase { .. } => "give another base model with --model",
         Error::NoHead { .. } => "give --adapter",
+        Error::NoTask { .. } => "give --task",
+        Error::TrainedOn { .. } => "give its file with --task",
+        Error::CarriedTask { source, .. } => return of(source),
+        Error::NothingToPredict { .. } => "`beft eval`, or `beft generate` to continue prompts",
         Error::NoHubData { .. } => {
             "give --data with the folder of its files (compare and sweep: --task NAME=DIR)"
         }

@@ -6,6 +6,7 @@ mod hints;
 mod memory;
 mod output;
 mod progress;
+mod rows;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -34,9 +34,13 @@ pub(crate) fn write_line(text: std::fmt::Arguments<'_>) {
     keep(writeln!(stdout(), "{text}"));
 }
 
-/// Writes bytes to standard output.
-pub(crate) fn write_bytes(bytes: &[u8]) {
-    keep(stdout().lock().write_all(bytes));
+/// Writes bytes to standard output so that they can be read at once; whether anyone still reads.
+pub(crate) fn write_now(bytes: &[u8]) -> bool {
+    let mut stdout = stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    let arrived = written.is_ok();
+    keep(written);
+    arrived
 }
 
 /// Fails if anything that was written to standard output so far has not arrived there.

@@ -116,6 +116,17 @@ impl Progress {
         self.bar.inc(1);
     }
 
+    /// Counts `things` of which nobody knows how many there will be.
+    pub(crate) fn count(&self, things: &str) -> ProgressBar {
+        if let Ok(style) = ProgressStyle::with_template("  {pos} {msg}, {per_sec} after {elapsed}")
+        {
+            self.bar.set_style(style);
+        }
+        self.bar.reset();
+        self.bar.set_message(things.to_owned());
+        self.bar.clone()
+    }
+
     /// A bar over `len` inputs, for evaluation and prediction.
     pub(crate) fn inputs(&self, len: usize) -> ProgressBar {
         if let Ok(style) =

@@ -136,16 +136,15 @@ fn what_does_not_fit_is_said() {
     refused(&tune("frozen"), "no head");
     refused(&tune("full"), "biases, LoRA or a prefix");
     refused(
+        &["predict", "--model", "model", "--data", "sst2/dev.tsv"],
+        "give --task",
+    );
+    refused(
         &[
-            "predict",
-            "--model",
-            "model",
-            "--task",
-            "sst2",
-            "--data",
-            "sst2/dev.tsv",
+            "predict", "--model", "model", "--task", "sst2", "--data", "sst2", "--split", "dev",
+            "--format", "glue", "--out", "glue",
         ],
-        "is a decoder",
+        "is a task of prompts",
     );
     refused(
         &["eval", "--model", "model", "--data", "sst2"],

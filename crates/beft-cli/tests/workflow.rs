@@ -68,7 +68,7 @@ fn tune_eval_predict() {
     scratch.write("in.jsonl", &json);
     let output = |name: &str| {
         let out = scratch
-            .beft(&[TUNED.as_slice(), &[name]].concat())
+            .beft(&[TUNED.as_slice(), &[name, "--keep", "none"]].concat())
             .output()
             .unwrap();
         assert!(out.status.success(), "{out:?}");
@@ -93,7 +93,11 @@ fn tune_eval_predict() {
         assert_eq!(row["logits"].as_array().unwrap().len(), 3);
     }
     // To a file instead.
-    let file = [TUNED.as_slice(), &["in.tsv", "--out", "deep/rows.jsonl"]].concat();
+    let file = [
+        TUNED.as_slice(),
+        &["in.tsv", "--keep", "none", "--out", "deep/rows.jsonl"],
+    ]
+    .concat();
     scratch.beft(&file).assert().success();
     assert_eq!(scratch.read("deep/rows.jsonl"), tsv);
 }

@@ -14,6 +14,6 @@ mod text;
 
 pub use metrics::*;
 pub use outcomes::Outcomes;
-pub use predict::{RepeatedPrediction, argmax, predict};
+pub use predict::{RepeatedPrediction, argmax, predict, softmax};
 pub use significance::*;
 pub use text::*;

@@ -172,9 +172,29 @@ pub fn argmax(scores: &[f32]) -> usize {
     best
 }
 
+/// Probabilities in proportion to the exponentials of scores.
+pub fn softmax(scores: &[f32]) -> Vec<f32> {
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers = scores.iter().map(|s| f64::from(s - largest).exp());
+    let powers: Vec<f64> = powers.collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|p| (p / sum) as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn softmax_survives_large_scores() {
+        assert_eq!(softmax(&[1000.0, 1000.0]), [0.5, 0.5]);
+        assert_eq!(softmax(&[0.0, f32::NEG_INFINITY]), [1.0, 0.0]);
+        let found = softmax(&[1.0, 2.0, 3.0]);
+        // torch.softmax
+        for (a, b) in found.iter().zip([0.090_030_57, 0.244_728_47, 0.665_240_94]) {
+            assert!((a - b).abs() < 1e-7, "{found:?}");
+        }
+    }
 
     #[test]
     fn argmax_takes_the_first_of_equals() {

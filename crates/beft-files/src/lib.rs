@@ -16,6 +16,8 @@
 
 mod atomic;
 mod lock;
+mod partial;
 
 pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
 pub use lock::{FolderLock, LockError};
+pub use partial::PartialFile;

@@ -1,9 +1,9 @@
-use std::fs;
-use std::io::{self, BufRead};
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::reading::Reading;
-use crate::records::LabelUse;
+use crate::records::{Input, LabelUse};
 use crate::{DataError, InputFormat, Label, LabelledTask, Split};
 
 /// One text, or a pair of texts, and its label.
@@ -65,21 +65,6 @@ impl LabelledTask {
         self.load_paths(&split.find_in(data, self)?, labels, label_use)
     }
 
-    /// Reads only the texts of the file of `split`, of all its rows, to predict them. `labels` is as for
-    /// [`LabelledTask::load`].
-    ///
-    /// # Errors
-    ///
-    /// The first thing wrong with the folder or the texts in the file.
-    pub fn load_inputs(
-        &self,
-        data: &Path,
-        split: Split,
-        labels: Option<&[String]>,
-    ) -> Result<Dataset, DataError> {
-        self.load_paths(&split.find_in(data, self)?, labels, LabelUse::Ignored)
-    }
-
     /// The files that [`LabelledTask::load`] reads for a split: one, or the parts of a Parquet file.
     ///
     /// # Errors
@@ -89,47 +74,14 @@ impl LabelledTask {
         split.find_in(data, self)
     }
 
-    /// Reads one file. Its extension tells the format.
-    ///
-    /// `labels` is as for [`LabelledTask::load`]. With `require_labels` every row must have a label; without
-    /// it a label column is ignored, and a `.txt` file with one text a line is read too.
+    /// Reads one file with a label in every row. Its extension tells the format; `labels` is as for
+    /// [`LabelledTask::load`].
     ///
     /// # Errors
     ///
     /// The first thing wrong with the file.
-    pub fn load_file(
-        &self,
-        path: &Path,
-        labels: Option<&[String]>,
-        require_labels: bool,
-    ) -> Result<Dataset, DataError> {
-        let label_use = if require_labels {
-            LabelUse::Required
-        } else {
-            LabelUse::Ignored
-        };
-        self.load_paths(&[path.to_owned()], labels, label_use)
-    }
-
-    /// Reads inputs to predict from `reader`, such as standard input; a label column is ignored.
-    /// `name` stands for the file in errors.
-    ///
-    /// # Errors
-    ///
-    /// The first thing wrong with the inputs.
-    pub fn read_inputs(
-        &self,
-        mut reader: impl BufRead,
-        name: &Path,
-        format: InputFormat,
-    ) -> Result<Dataset, DataError> {
-        let mut bytes = Vec::new();
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|reason| unreadable(name, reason))?;
-        let mut reading = Reading::new(self, None, LabelUse::Ignored)?;
-        reading.read(name, &bytes, format)?;
-        reading.finish(name)
+    pub fn load_file(&self, path: &Path, labels: Option<&[String]>) -> Result<Dataset, DataError> {
+        self.load_paths(&[path.to_owned()], labels, LabelUse::Required)
     }
 
     fn load_paths(
@@ -140,20 +92,27 @@ impl LabelledTask {
     ) -> Result<Dataset, DataError> {
         let mut reading = Reading::new(self, labels, label_use)?;
         for path in paths {
-            // Reading comes first: a wrong path is worse news than a wrong extension.
-            let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
-            let format = match InputFormat::of_path(path) {
-                Some(InputFormat::Lines) if label_use != LabelUse::Ignored => None,
-                format => format,
-            };
+            // Opening comes first: a wrong path is worse news than a wrong extension.
+            let input = open(path)?;
+            let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
             let format = format.ok_or_else(|| DataError::UnknownExtension {
                 path: path.to_owned(),
             })?;
-            reading.read(path, &bytes, format)?;
+            reading.read(path, input, format)?;
         }
         let first = paths.first().map(PathBuf::as_path);
         reading.finish(first.unwrap_or(Path::new("")))
     }
+}
+
+/// Opens a file to read it once from the beginning to the end.
+pub(crate) fn open(path: &Path) -> Result<Input, DataError> {
+    let file = File::open(path).map_err(|reason| unreadable(path, reason))?;
+    if path.is_dir() {
+        let path = path.to_owned();
+        return Err(DataError::IsFolder { path });
+    }
+    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
 }
 
 pub(crate) fn unreadable(path: &Path, reason: io::Error) -> DataError {
@@ -169,18 +128,27 @@ pub(crate) fn unreadable(path: &Path, reason: io::Error) -> DataError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Cursor;
+
     use super::*;
+    use crate::{Inputs, Task, TaskInput};
 
     fn text_task() -> LabelledTask {
         LabelledTask::named("text").unwrap()
     }
 
+    fn inputs(input: impl io::BufRead + Send + 'static, format: InputFormat) -> Inputs {
+        let task = Task::from(text_task());
+        task.inputs(Path::new("in.file"), input, format).unwrap()
+    }
+
     #[test]
     fn rows_that_contradict_each_other() {
         let read = |format, content: &str| {
-            let name = Path::new("in.file");
-            let read = text_task().read_inputs(content.as_bytes(), name, format);
-            read.unwrap_err().to_string()
+            let input = Cursor::new(content.to_owned());
+            let rows = inputs(input, format).collect::<Result<Vec<_>, _>>();
+            rows.unwrap_err().to_string()
         };
         let mixed = "{\"text\": \"a\", \"text_pair\": \"b\"}\n{\"text\": \"c\"}\n";
         assert_eq!(
@@ -219,7 +187,7 @@ mod tests {
         ] {
             let path = dir.path().join(name);
             fs::write(&path, bytes).unwrap();
-            let data = task.load_file(&path, None, true).unwrap();
+            let data = task.load_file(&path, None).unwrap();
             assert_eq!(data.labels, ["1", "2", "10"]);
             assert_eq!(data.path, path);
             let expected = [1, 2, 1, 0].into_iter().zip(texts).zip(first_line..);
@@ -234,12 +202,17 @@ mod tests {
                     .collect::<Vec<_>>())
             );
 
-            let inputs = task.load_file(&path, None, false).unwrap();
-            assert!(inputs.labels.is_empty());
             let format = InputFormat::of_path(&path).unwrap();
-            let read = task.read_inputs(bytes, Path::new("<stdin>"), format);
-            assert_eq!(read.unwrap().examples, inputs.examples);
-            assert!(inputs.examples.iter().all(|e| e.label.is_none()));
+            let read = inputs(Cursor::new(bytes.to_vec()), format);
+            let read = read.map(|row| match row.unwrap().input {
+                TaskInput::Text(example) => example,
+                TaskInput::Prompt(_) => unreachable!(),
+            });
+            let unlabelled = data.examples.into_iter().map(|example| Example {
+                label: None,
+                ..example
+            });
+            assert!(read.eq(unlabelled));
         }
     }
 
@@ -278,12 +251,12 @@ mod tests {
         let task = LabelledTask::named("sst2").unwrap();
         let path = dir.path().join("dev.tsv");
         fs::write(&path, "sentence\tlabel\nfine \t1\n").unwrap();
-        let data = task.load_file(&path, None, true).unwrap();
+        let data = task.load_file(&path, None).unwrap();
         assert_eq!(data.labels, ["0", "1"]);
         assert_eq!(data.examples[0].label, Some(Label::Class(1)));
         assert_eq!(data.examples[0].text, "fine ");
         fs::write(&path, "sentence\tlabel\nfine \t-1\n").unwrap();
-        let error = task.load_file(&path, None, true).unwrap_err();
+        let error = task.load_file(&path, None).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -295,7 +268,7 @@ mod tests {
     fn files_that_cannot_be_read() {
         let dir = tempfile::tempdir().unwrap();
         let task = text_task();
-        let message = |path: &Path| task.load_file(path, None, true).unwrap_err().to_string();
+        let message = |path: &Path| task.load_file(path, None).unwrap_err().to_string();
 
         let path = dir.path().join("none.tsv");
         let rest = "no such file or folder: check the spelling and the current folder";
@@ -314,8 +287,8 @@ mod tests {
         let path = dir.path().join("data.txt");
         fs::write(&path, "one\n").unwrap();
         assert_eq!(message(&path), format!("{}: {rest}", path.display()));
-        let inputs = task.load_file(&path, None, false).unwrap();
-        assert_eq!(inputs.examples[0].text, "one");
+        let mut rows = Task::from(task).open_inputs(&path, None).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().columns["text"], "one");
     }
 
     #[test]
@@ -326,11 +299,10 @@ mod tests {
                 Err(io::Error::other("cable pulled"))
             }
         }
-        let reader = io::BufReader::new(Broken);
-        let read = text_task().read_inputs(reader, Path::new("<stdin>"), InputFormat::Lines);
+        let mut rows = inputs(BufReader::new(Broken), InputFormat::Lines);
         assert_eq!(
-            read.unwrap_err().to_string(),
-            "<stdin>: cannot be read (cable pulled): check its permissions and the disk"
+            rows.next().unwrap().unwrap_err().to_string(),
+            "in.file: cannot be read (cable pulled): check its permissions and the disk"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::labels::LabelReader;
-use crate::records::{LabelUse, Row, Source};
+use crate::records::{Input, LabelUse, Row, Source};
 use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, TaskKind};
 
 /// What has been read so far.
@@ -36,7 +36,7 @@ impl<'t> Reading<'t> {
     pub(crate) fn read(
         &mut self,
         path: &Path,
-        bytes: &[u8],
+        input: Input,
         format: InputFormat,
     ) -> Result<(), DataError> {
         let known = self.labels.known();
@@ -48,7 +48,7 @@ impl<'t> Reading<'t> {
         };
         // Nothing is passed over in inputs: predictions have to stand beside them.
         let needed = self.label_use == LabelUse::Required;
-        let notes = source.read(bytes, format, &mut |row| match row {
+        let notes = source.read(input, format, &mut |row| match row {
             Ok(row) if needed && row.label.is_none() => {
                 self.skipped.push(row.at.number());
                 Ok(())

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use beft_tasks::{Dataset, InputFormat, Label, LabelledTask, PromptSet, PromptTask, Split};
+use beft_tasks::{Dataset, Label, LabelledTask, PromptSet, PromptTask, Split, Task, TaskInput};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data");
@@ -21,7 +21,7 @@ fn load(name: &str, known: Option<&[&str]>) -> Result<Dataset, String> {
     let known: Option<Vec<String>> =
         known.map(|names| names.iter().map(|&n| n.to_owned()).collect());
     let path = fixture(name);
-    let data = text().load_file(&path, known.as_deref(), true);
+    let data = text().load_file(&path, known.as_deref());
     data.map_err(|error| error.to_string().replace(&path.display().to_string(), name))
 }
 
@@ -87,15 +87,15 @@ fn the_same_rows_from_every_tool() {
             data.notes
         );
         // As inputs they have the same texts.
-        let format = InputFormat::of_path(Path::new(name)).unwrap();
-        let bytes = fs::read(fixture(name)).unwrap();
-        let inputs = text()
-            .read_inputs(bytes.as_slice(), Path::new(name), format)
+        let rows = Task::from(text())
+            .open_inputs(&fixture(name), None)
             .unwrap();
-        assert!(
-            inputs.examples.iter().map(|e| e.text.as_str()).eq(texts),
-            "{name}"
-        );
+        let inputs: Vec<TaskInput> = rows.map(|row| row.unwrap().input).collect();
+        let same = inputs.iter().zip(&texts).all(|(input, text)| match input {
+            TaskInput::Text(example) => example.text == *text,
+            TaskInput::Prompt(_) => false,
+        });
+        assert!(same && inputs.len() == texts.len(), "{name}");
         read += 1;
     }
     assert_eq!(read + OTHERS.len(), names().len());
@@ -309,6 +309,7 @@ fn prompts_are_made_of_the_same_rows() {
 
 #[test]
 fn damaged_compressed_files_are_errors() {
+    let dir = tempfile::tempdir().unwrap();
     for name in [
         "polars-default.parquet",
         "pandas-gzip.parquet",
@@ -318,7 +319,12 @@ fn damaged_compressed_files_are_errors() {
         for index in 0..whole.len() {
             let mut broken = whole.clone();
             broken[index] ^= 0x11;
-            let _ = text().read_inputs(broken.as_slice(), Path::new(name), InputFormat::Parquet);
+            let path = dir.path().join(name);
+            fs::write(&path, broken).unwrap();
+            let _ = text().load_file(&path, None);
+            if let Ok(rows) = Task::from(text()).open_inputs(&path, None) {
+                rows.for_each(drop);
+            }
         }
     }
 }

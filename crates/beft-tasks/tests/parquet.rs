@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use beft_tasks::{Dataset, InputFormat, Label, LabelledTask, Split};
+use beft_tasks::{Dataset, Example, Label, LabelledTask, Split, Task, TaskInput};
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -99,7 +99,7 @@ fn classes(classes: &[usize]) -> Vec<Option<Label>> {
 
 fn message(task: &str, path: &Path) -> String {
     let task = LabelledTask::named(task).unwrap();
-    let error = task.load_file(path, None, true).unwrap_err().to_string();
+    let error = task.load_file(path, None).unwrap_err().to_string();
     error.replace(&path.display().to_string(), "a.parquet")
 }
 
@@ -129,13 +129,19 @@ fn shards_and_row_groups_are_read_in_order() {
     assert_eq!(data.examples[3].text, "b\n\"caf\u{e9}");
     assert_eq!(data.examples[2].text_pair.as_deref(), Some("c"));
 
-    let bytes = fs::read(&data.path).unwrap();
-    let stdin = Path::new("<stdin>");
-    let inputs = task
-        .read_inputs(bytes.as_slice(), stdin, InputFormat::Parquet)
-        .unwrap();
-    assert_eq!(inputs.examples.len(), 4);
-    assert!(inputs.examples.iter().all(|e| e.label.is_none()));
+    let rows = Task::from(task).open_inputs(&data.path, None).unwrap();
+    let inputs: Vec<TaskInput> = rows.map(|row| row.unwrap().input).collect();
+    let unlabelled = |example: &Example| {
+        TaskInput::Text(Example {
+            label: None,
+            ..example.clone()
+        })
+    };
+    assert!(
+        inputs
+            .into_iter()
+            .eq(data.examples[..4].iter().map(unlabelled))
+    );
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn labels_of_every_type() {
         labels(
             &LabelledTask::named(task)
                 .unwrap()
-                .load_file(&path, None, true)
+                .load_file(&path, None)
                 .unwrap(),
         )
     };
@@ -212,7 +218,7 @@ fn labels_of_every_type() {
     write(&path, &[("text", A), ("label", Column::Int(&[1, -1]))], 1);
     let data = LabelledTask::named("text")
         .unwrap()
-        .load_file(&path, None, true)
+        .load_file(&path, None)
         .unwrap();
     assert_eq!(data.labels, ["-1", "1"]);
     assert_eq!(labels(&data), classes(&[1, 0]));
@@ -292,7 +298,11 @@ fn files_that_are_no_parquet() {
         for bit in [1, 0x10, 0x80] {
             let mut broken = whole.clone();
             broken[index] ^= bit;
-            let _ = task.read_inputs(broken.as_slice(), &path, InputFormat::Parquet);
+            fs::write(&path, &broken).unwrap();
+            let _ = task.load_file(&path, None);
+            if let Ok(rows) = Task::from(task.clone()).open_inputs(&path, None) {
+                rows.for_each(drop);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::{Dataset, Label, LabelledTask, Split};
+use beft_tasks::{Dataset, Label, LabelledTask, Split, Task};
 use tempfile::TempDir;
 
 fn data(name: &str, content: &str) -> TempDir {
@@ -63,7 +63,8 @@ fn qqp_has_malformed_lines() {
     // Where predictions stand beside the inputs, none may be lost.
     let task = LabelledTask::named("qqp").unwrap();
     let path = dir.path().join("train.tsv");
-    let error = task.load_file(&path, None, false).unwrap_err().to_string();
+    let rows = Task::from(task.clone()).open_inputs(&path, None).unwrap();
+    let error = rows.collect::<Result<Vec<_>, _>>().unwrap_err().to_string();
     assert!(error.contains(":3: found 4 columns, expected 6"), "{error}");
     // And other tasks have none.
     let dir = data("dev.tsv", "sentence\tlabel\na\t1\nb\n");

@@ -97,7 +97,7 @@ fn both_forms_of_rte_agree() {
     let Some(folder) = folder("RTE") else { return };
     let task = LabelledTask::named("rte").unwrap();
     for (tsv, jsonl) in [("train.tsv", "train.jsonl"), ("dev.tsv", "val.jsonl")] {
-        let read = |name: &str| task.load_file(&folder.join(name), None, true).unwrap();
+        let read = |name: &str| task.load_file(&folder.join(name), None).unwrap();
         let (tsv, jsonl) = (read(tsv), read(jsonl));
         assert_eq!(tsv.labels, jsonl.labels);
         let labels = |data: &Dataset| data.examples.iter().map(|e| e.label).collect::<Vec<_>>();

@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use beft_tasks::Task;
 use beft_tasks::{
-    Label, LabelledTask, Metric, PromptTask, ProtocolColumn, Regime, Split, TaskKind, TextColumns,
+    Label, LabelledTask, Metric, PromptTask, ProtocolColumn, Regime, Split, Task, TaskInput,
+    TaskKind, TextColumns,
 };
 
 /// The example in the documentation.
@@ -123,13 +123,13 @@ fn a_text_may_be_joined_or_have_alternatives() {
     let read = |toml: &str, content: &str| {
         fs::write(&path, content).unwrap();
         let task = task(&format!("name = 'a'\n{toml}\n")).unwrap();
-        let data = task.load_file(&path, None, false);
-        let rows = data.map(|data| {
-            let rows = data
-                .examples
-                .into_iter()
-                .map(|e| (e.text, e.text_pair.unwrap_or_default()));
-            rows.collect::<Vec<_>>()
+        let rows = Task::from(task).open_inputs(&path, None);
+        let rows = rows.and_then(|rows| {
+            let texts = rows.map(|row| match row?.input {
+                TaskInput::Text(e) => Ok((e.text, e.text_pair.unwrap_or_default())),
+                TaskInput::Prompt(_) => unreachable!(),
+            });
+            texts.collect::<Result<Vec<_>, _>>()
         });
         rows.map_err(|error| {
             error
@@ -180,9 +180,10 @@ fn a_metric_that_does_not_fit_the_labels_of_the_file_is_an_error() {
                     write `macro_f1` in the `metrics` of the task";
     assert!(error.ends_with(expected), "{error}");
     let known = ["x", "y", "z"].map(str::to_owned);
-    assert!(task.load_file(&path, Some(&known), true).is_err());
+    assert!(task.load_file(&path, Some(&known)).is_err());
     // Nothing is measured where labels are not read.
-    assert!(task.load_file(&path, Some(&known), false).is_ok());
+    let rows = Task::from(task.clone()).open_inputs(&path, None).unwrap();
+    assert!(rows.into_iter().all(|row| row.is_ok()));
     fs::write(&path, "text,label\na,x\nb,y\n").unwrap();
     assert!(task.load(dir.path(), Split::Train, None).is_ok());
 }

@@ -112,6 +112,42 @@ pub enum Error {
         /// The form that the model takes.
         takes: TaskForm,
     },
+    /// The task that a model carries makes no sense.
+    #[error("{}: beft.json: task_definition: {source}", .dir.display())]
+    CarriedTask {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A decoder that does not say what it is to be asked.
+    #[error("{model} does not say what it is to be asked")]
+    NoTask {
+        /// The model.
+        model: String,
+    },
+    /// The task that a model was trained on, which is not known here.
+    #[error("{source}; the model was trained on `{task}`")]
+    TrainedOn {
+        /// The task.
+        task: String,
+        /// Why it is not known.
+        source: Box<Error>,
+    },
+    /// A task of texts whose likelihood is measured.
+    #[error("{task} measures how likely texts are, and asks for no answer: evaluate it instead")]
+    NothingToPredict {
+        /// The task.
+        task: String,
+    },
+    /// Inputs in the form of another kind of task.
+    #[error("{task} takes {}: read the inputs by this task", if *.prompted { "prompts" } else { "texts" })]
+    InputForm {
+        /// The task.
+        task: String,
+        /// Whether it takes prompts.
+        prompted: bool,
+    },
     /// A model that generates no text.
     #[error("{model} is an encoder, which generates no text")]
     NoGeneration {

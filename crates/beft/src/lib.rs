@@ -37,7 +37,7 @@ pub mod table;
 mod tune;
 mod tuned;
 
-pub use base::{Base, Encoded, Model, ModelConfig, find_data, find_model, find_task};
+pub use base::{Base, Encoded, InputCounts, Model, ModelConfig, find_data, find_model, find_task};
 pub use beft_device::{
     BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes,
 };
@@ -66,4 +66,6 @@ pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
-pub use tuned::{Predicted, Tuned, open_tuned};
+pub use tuned::{
+    Answer, Answers, OpenOptions, Pace, Predicted, Predictor, Streamed, Tuned, open_tuned,
+};

@@ -71,19 +71,55 @@ pub(crate) struct PredictArgs {
     /// Format of the texts [default: lines for standard input; otherwise by the file's extension]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) input_format: Option<Format>,
-    /// Format of the predictions. glue needs --split, and --out is then a folder.
-    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
-    pub(crate) format: OutputFormat,
-    /// Where to write the predictions: a file, - for standard output, or a folder (for glue).
+    /// Columns of the input to write beside the predictions: all, none, or their names [default: all; none for plain lines]
+    #[arg(long, value_name = "all|none|COLUMN,...")]
+    pub(crate) keep: Option<Keep>,
+    /// Format of the predictions: jsonl, csv, tsv or glue. glue needs --split, and --out is then a folder [default: by the
+    /// extension of --out; otherwise jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<OutputFormat>,
+    /// Where to write the predictions: a file, - for standard output, or a folder (for glue). A file is called
+    /// FILE.partial until it is complete.
     #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
     pub(crate) out: PathBuf,
+}
+
+/// Which columns of the input stand beside the predictions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    All,
+    None,
+    Named(Vec<String>),
+}
+
+impl std::str::FromStr for Keep {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "all" => Self::All,
+            "none" => Self::None,
+            names => Self::Named(
+                names
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .collect(),
+            ),
+        })
+    }
 }
 
 /// What `predict` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// One JSON object per line: index, label, logits.
+    /// One JSON object per line: index, the columns of the input, label, probability, probabilities, logits; or value, or
+    /// generated_text.
     Jsonl,
+    /// Comma-separated with a header line: index, the columns of the input, label, probability, and a probability for
+    /// each class; or value, or generated_text.
+    Csv,
+    /// The same, tab-separated. Tabs and line breaks within a column become spaces.
+    Tsv,
     /// Files for the GLUE server, with its file names and the columns index and prediction.
     Glue,
 }

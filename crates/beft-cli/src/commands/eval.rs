@@ -1,18 +1,14 @@
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
-use beft::{
-    Evaluation, PromptOptions, Tuned, evaluate_prompts, find_task, metric_suffix, open_tuned,
-    parse_device, write_json,
-};
-use beft_core::Outputs;
+use anyhow::{Result, bail};
+use beft::{Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, write_json};
 use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task};
 use beft_train::Metrics;
 use serde_json::json;
 
-use super::fetch_base;
-use crate::args::{EvalArgs, TunedArgs};
+use super::open_predictor;
+use crate::args::EvalArgs;
 use crate::output::{check_file, say, tell};
 use crate::progress::{Progress, metrics};
 
@@ -21,10 +17,11 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     let mut inputs: Vec<&Path> = vec![&args.data];
     inputs.extend(args.tuned.adapter.as_deref());
     let _made = out.map(|out| check_file(out, &inputs)).transpose()?;
-    let (tuned, task) = open(&args.tuned)?;
-    match &task {
-        Task::Labelled(labelled) => eval_texts(args, &tuned, labelled, &task),
-        Task::Prompted(prompted) => eval_prompts(args, &tuned, prompted, &task),
+    let predictor = open_predictor(&args.tuned)?;
+    let (tuned, task) = (predictor.tuned(), predictor.task());
+    match task {
+        Task::Labelled(labelled) => eval_texts(args, tuned, labelled, task),
+        Task::Prompted(prompted) => eval_prompts(args, tuned, prompted, task),
     }
 }
 
@@ -49,7 +46,7 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
             ));
         }
     } else {
-        data.push(("", labelled.load_file(&args.data, labels, true)?));
+        data.push(("", labelled.load_file(&args.data, labels)?));
     }
     if let Some(limit) = args.limit {
         let most = limit as usize;
@@ -155,54 +152,4 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task
     let result = evaluate_prompts(tuned, prompt, found.examples, &shots, options, done)?;
     progress.finish();
     report(args, tuned, task, &file, &result)
-}
-
-/// The tuned model and the task: the one asked for, else the one it was trained on. The classes
-/// are named for the task.
-pub(super) fn open(args: &TunedArgs) -> Result<(Tuned, Task)> {
-    let device = parse_device(&args.device)?;
-    fetch_base(args.model.as_deref(), args.adapter.as_deref())?;
-    let mut tuned = open_tuned(
-        args.model.as_deref(),
-        args.adapter.as_deref(),
-        &device,
-        args.precision,
-        args.max_length.map(|n| n as usize),
-    )?;
-    tuned.notes.iter().for_each(|note| tell!("{note}"));
-    let task = task_of(&tuned, args)?;
-    if let (Task::Labelled(task), Outputs::Classes(names)) = (&task, &mut tuned.outputs) {
-        let classes = task.name_classes(names)?;
-        classes.note.iter().for_each(|note| tell!("{note}"));
-        *names = classes.names;
-    }
-    Ok((tuned, task))
-}
-
-fn task_of(tuned: &Tuned, args: &TunedArgs) -> Result<Task> {
-    if args.task.is_none() {
-        let carried = tuned.carried_task().map_err(|error| {
-            let dir = args
-                .adapter
-                .as_deref()
-                .or(args.model.as_ref().map(Path::new));
-            let dir = dir.unwrap_or(Path::new("")).display();
-            anyhow!(error).context(format!("{dir}: beft.json: task_definition"))
-        })?;
-        if let Some(task) = carried {
-            return Ok(task);
-        }
-    }
-    let name = match args.task.as_deref().or(tuned.task.as_deref()) {
-        Some(name) => name,
-        None if tuned.base.config().has_head() => "text",
-        None => bail!(
-            "give --task: {} does not say what it is to be asked",
-            tuned.base.name()
-        ),
-    };
-    find_task(tuned.base.name(), name).map_err(|error| match &args.task {
-        Some(_) => anyhow!(error),
-        None => anyhow!("{error}; the adapter was trained on `{name}`: give its file with --task"),
-    })
 }

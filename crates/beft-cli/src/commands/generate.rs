@@ -1,7 +1,7 @@
 use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
-use beft::{Tuned, open_tuned, parse_device};
+use beft::{OpenOptions, Tuned, open_tuned, parse_device};
 use beft_decoder::GenerationSettings;
 
 use super::fetch_base;
@@ -12,7 +12,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
     let (model, adapter) = (args.model.as_deref(), args.adapter.as_deref());
     fetch_base(model, adapter)?;
-    let tuned = open_tuned(model, adapter, &device, args.precision, None)?;
+    let tuned = open_tuned(&OpenOptions {
+        model,
+        adapter,
+        device: Some(&device),
+        precision: args.precision,
+        ..OpenOptions::default()
+    })?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     let settings = tuned.base.generation()?;
     settings.notes.iter().for_each(|note| tell!("{note}"));

@@ -19,16 +19,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, Settings, TaskData, check_mode, check_output, check_training_memory,
-    find_task, parse_device, protocol, settings,
+    Base, DataOptions, OpenOptions, Predictor, Settings, TaskData, check_mode, check_output,
+    check_training_memory, find_task, parse_device, protocol, settings,
 };
 use beft_modes::{Adapter, Mode};
 use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 use beft_train::TrainSettings;
 
-use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs};
-use crate::output::{OutputFolder, lock_folder};
+use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, TunedArgs};
+use crate::output::{OutputFolder, lock_folder, tell};
 use crate::progress::{Downloads, Progress};
 
 /// What every training command needs, checked and loaded.
@@ -153,6 +153,22 @@ fn fetch_base(model: Option<&str>, adapter: Option<&Path>) -> Result<()> {
         }
         (None, None) => Ok(()),
     }
+}
+
+/// Opens a tuned model with its task, and prints the notes about their files.
+fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
+    let device = parse_device(&args.device)?;
+    fetch_base(args.model.as_deref(), args.adapter.as_deref())?;
+    let predictor = Predictor::open(&OpenOptions {
+        model: args.model.as_deref(),
+        adapter: args.adapter.as_deref(),
+        task: args.task.as_deref(),
+        device: Some(&device),
+        precision: args.precision,
+        max_length: args.max_length.map(|n| n as usize),
+    })?;
+    predictor.notes().iter().for_each(|note| tell!("{note}"));
+    Ok(predictor)
 }
 
 /// The folder of the data: as given, else the task's from the cache or the hub.

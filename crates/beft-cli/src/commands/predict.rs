@@ -1,162 +1,143 @@
-use std::fs::File;
 use std::io::{BufReader, Write, stdin};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use beft::{Tuned, parse_device};
-use beft_core::{Outputs, Prediction};
-use beft_eval::argmax;
-use beft_tasks::{DataError, Dataset, Example, InputFormat, Label, LabelledTask, Split, Task};
-use serde_json::json;
+use beft::{Answer, Pace, Predictor, Streamed, parse_device};
+use beft_files::PartialFile;
+use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task};
 
-use super::eval::open;
-use crate::args::{Format, OutputFormat, PredictArgs, SplitName};
-use crate::output::{check_file, prepare_folder, say, tell, write_bytes, write_file};
+use super::open_predictor;
+use crate::args::{Format, Keep, OutputFormat, PredictArgs, SplitName};
+use crate::output::{check_file, prepare_folder, say, tell, write_file, write_now};
 use crate::progress::Progress;
+use crate::rows::{RowFormat, RowWriter};
 
 /// The name of standard input and output.
 const STANDARD: &str = "-";
 
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
-    if args.format == OutputFormat::Glue {
-        return predict_glue(args);
+    match format(args) {
+        OutputFormat::Glue => predict_glue(args),
+        OutputFormat::Jsonl => predict_rows(args, RowFormat::Jsonl),
+        OutputFormat::Csv => predict_rows(args, RowFormat::Csv),
+        OutputFormat::Tsv => predict_rows(args, RowFormat::Tsv),
     }
+}
+
+/// The format that is asked for, else that of the output's name.
+fn format(args: &PredictArgs) -> OutputFormat {
+    let named = || match args.out.extension()?.to_str()? {
+        "csv" => Some(OutputFormat::Csv),
+        "tsv" => Some(OutputFormat::Tsv),
+        _ => None,
+    };
+    args.format.or_else(named).unwrap_or(OutputFormat::Jsonl)
+}
+
+fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
     let to_stdout = args.out.as_os_str() == STANDARD;
     let mut inputs: Vec<&Path> = vec![&args.data];
     inputs.extend(args.tuned.adapter.as_deref());
     let _made = (!to_stdout)
         .then(|| check_file(&args.out, &inputs))
         .transpose()?;
-    let (tuned, task) = open(&args.tuned)?;
-    let task = labelled(&tuned, task)?;
-    let examples = match args.split {
-        Some(split) => {
-            let splits = splits(&task, split);
-            let mut all = Vec::new();
-            for split in splits {
-                all.extend(inputs_of(args, &tuned, &task, split)?);
-            }
-            all
-        }
-        None => none_if_empty(read(args, &task)?)?,
+    check_source(args)?;
+    let predictor = open_predictor(&args.tuned)?;
+    let sources = sources(args, predictor.task())?;
+    let mut output = match to_stdout {
+        true => Output::Standard,
+        false => Output::File(PartialFile::create(&args.out).with_context(|| cannot(&args.out))?),
     };
-    let mut rows = Vec::new();
-    for (index, said) in predictions(&tuned, &examples)?.iter().enumerate() {
-        let logits = said.scores();
-        let row = match (said, &tuned.outputs) {
-            (Prediction::Classes(scores), Outputs::Classes(names)) => {
-                json!({"index": index, "label": names[argmax(scores)], "logits": logits})
-            }
-            _ => json!({"index": index, "value": logits[0], "logits": logits}),
-        };
-        writeln!(rows, "{row}")?;
-    }
-    if to_stdout {
-        write_bytes(&rows);
-        Ok(())
-    } else {
-        write_file(&args.out, &rows)
-    }
-}
-
-/// The files that the GLUE server takes, one per split, into the folder `--out`.
-fn predict_glue(args: &PredictArgs) -> Result<()> {
-    let Some(split) = args.split else {
-        bail!("--format glue needs --split test and --data with the task's folder");
-    };
-    if args.out.as_os_str() == STANDARD {
-        bail!("--format glue needs --out with a folder: the files' names are the server's");
-    }
-    // Before anything is loaded.
-    parse_device(&args.tuned.device)?;
-    let (tuned, task) = open(&args.tuned)?;
-    let task = labelled(&tuned, task)?;
-    let mut named = Vec::new();
-    for split in splits(&task, split) {
-        let name = task.glue_file_name(split);
-        named.push((name, inputs_of(args, &tuned, &task, split)?));
-    }
-    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-    let _made = prepare_folder(&args.out, &names)?;
-    for (name, examples) in &named {
-        let predictions: Vec<Label> = predictions(&tuned, examples)?
-            .iter()
-            .map(|said| match said {
-                Prediction::Classes(scores) => Label::Class(argmax(scores)),
-                said => Label::Value(f64::from(said.scores()[0])),
-            })
-            .collect();
-        let mut file = Vec::new();
-        task.write_glue(&mut file, tuned.outputs.names(), &predictions)?;
-        let path = args.out.join(name);
-        write_file(&path, &file)?;
-        say!("{} predictions: {}", predictions.len(), path.display());
-    }
-    Ok(())
-}
-
-/// The task, which must be one of labelled texts.
-fn labelled(tuned: &Tuned, task: Task) -> Result<LabelledTask> {
-    match task {
-        Task::Labelled(task) => Ok(task),
-        Task::Prompted(_) => bail!(
-            "{} is a decoder: `beft eval` measures it on a task, `beft generate` generates text from prompts",
-            tuned.base.name()
-        ),
-    }
-}
-
-/// The examples, after what there is to say of them. An input without texts gives no predictions, which is no
-/// error.
-fn none_if_empty(data: Result<Dataset, DataError>) -> Result<Vec<Example>> {
-    match data {
-        Err(DataError::Empty { .. } | DataError::NoRows { .. }) => Ok(Vec::new()),
-        data => {
-            let data = data?;
-            data.notes.iter().for_each(|note| tell!("{note}"));
-            Ok(data.examples)
-        }
-    }
-}
-
-fn predictions(tuned: &Tuned, examples: &[Example]) -> Result<Vec<Prediction>> {
-    if examples.is_empty() {
-        return Ok(Vec::new());
-    }
+    let keep = args.keep.clone().unwrap_or(match sources[0].plain {
+        true => Keep::None,
+        false => Keep::All,
+    });
+    let mut writer = RowWriter::new(format, keep, predictor.labels());
     let progress = Progress::new();
-    let bar = progress.inputs(examples.len());
-    let predicted = tuned.predict(examples, |done| bar.inc(done as u64))?;
-    progress.finish();
-    predicted.notes.iter().for_each(|note| tell!("{note}"));
-    Ok(predicted.predictions)
+    let bar = progress.count("inputs");
+    for source in sources {
+        let found = predictor.stream(source.rows, source.pace, |chunk| -> Result<()> {
+            bar.inc(chunk.len() as u64);
+            let mut bytes = Vec::new();
+            for (row, answer) in chunk {
+                writer.write(&mut bytes, row.columns, &answer)?;
+            }
+            output.write(&bytes, &args.out)
+        });
+        let streamed = match found {
+            Err(error) if error.is::<Unread>() => return Ok(()),
+            Err(error) => return Err(output.explain(error, writer.rows())),
+            Ok(streamed) => streamed,
+        };
+        progress.finish();
+        tell_notes(&predictor, &streamed, &source.name);
+    }
+    writer.notes().iter().for_each(|note| tell!("{note}"));
+    output.finish(&args.out)
 }
 
-/// The texts of a split; its labels, if there are any, are not read.
-fn inputs_of(
-    args: &PredictArgs,
-    tuned: &Tuned,
-    task: &LabelledTask,
-    split: Split,
-) -> Result<Vec<Example>> {
-    none_if_empty(task.load_inputs(&args.data, split, tuned.outputs.classes()))
+fn cannot(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
-/// MNLI has two dev and two test splits.
-fn splits(task: &LabelledTask, split: SplitName) -> Vec<Split> {
-    match split {
-        SplitName::Train => vec![Split::Train],
-        SplitName::Dev => task.dev_splits().to_vec(),
-        SplitName::Test => task.test_splits().to_vec(),
+/// Nobody reads the output any more.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+struct Unread;
+
+enum Output {
+    Standard,
+    File(PartialFile),
+}
+
+impl Output {
+    /// Writes rows so that they can be read at once.
+    fn write(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+        match self {
+            Self::Standard => match write_now(bytes) {
+                true => Ok(()),
+                false => Err(Unread.into()),
+            },
+            Self::File(file) => file.write_all(bytes).with_context(|| cannot(path)),
+        }
+    }
+
+    /// An error, with what becomes of the rows before it.
+    fn explain(&self, error: anyhow::Error, rows: usize) -> anyhow::Error {
+        match self {
+            Self::File(file) if rows > 0 => {
+                let path = file.partial_path().display();
+                anyhow::anyhow!(
+                    "{error:#} ({rows} predictions were made before; they are in {path})"
+                )
+            }
+            _ => error,
+        }
+    }
+
+    fn finish(self, path: &Path) -> Result<()> {
+        match self {
+            Self::Standard => Ok(()),
+            Self::File(file) => file.finish().with_context(|| cannot(path)),
+        }
     }
 }
 
-/// The texts; the inner error is of their content.
-fn read(args: &PredictArgs, task: &LabelledTask) -> Result<Result<Dataset, DataError>> {
-    let format = args.input_format.map(InputFormat::from);
-    if args.data.as_os_str() == STANDARD {
-        let name = Path::new("standard input");
-        let format = format.unwrap_or(InputFormat::Lines);
-        return Ok(task.read_inputs(stdin().lock(), name, format));
+/// Rows to predict.
+struct Source {
+    rows: Inputs,
+    pace: Pace,
+    /// What messages call it.
+    name: String,
+    /// Whether a row is a line of plain text.
+    plain: bool,
+}
+
+/// Fails if there is nothing to read, before anything is loaded.
+fn check_source(args: &PredictArgs) -> Result<()> {
+    parse_device(&args.tuned.device)?;
+    if args.data.as_os_str() == STANDARD || args.split.is_some() {
+        return Ok(());
     }
     if args.data.is_dir() {
         bail!(
@@ -170,15 +151,122 @@ fn read(args: &PredictArgs, task: &LabelledTask) -> Result<Result<Dataset, DataE
             args.data.display()
         );
     }
-    let Some(format) = format.or_else(|| InputFormat::of_path(&args.data)) else {
+    if args.input_format.is_none() && InputFormat::of_path(&args.data).is_none() {
         bail!(
             "cannot tell the format of {} by its name: give --input-format lines, tsv, csv, jsonl or json",
             args.data.display()
         );
+    }
+    Ok(())
+}
+
+fn sources(args: &PredictArgs, task: &Task) -> Result<Vec<Source>> {
+    let format = args.input_format.map(InputFormat::from);
+    if let Some(split) = args.split {
+        let mut files = Vec::new();
+        for split in splits(task, split) {
+            files.extend(task.split_files(&args.data, split)?);
+        }
+        return files.iter().map(|file| of_file(task, file, None)).collect();
+    }
+    if args.data.as_os_str() == STANDARD {
+        let name = "standard input";
+        let format = format.unwrap_or(InputFormat::Lines);
+        let reader = BufReader::with_capacity(1 << 16, stdin());
+        return Ok(vec![Source {
+            rows: task.inputs(Path::new(name), reader, format)?,
+            pace: Pace::Arrival,
+            name: name.to_owned(),
+            plain: format == InputFormat::Lines,
+        }]);
+    }
+    Ok(vec![of_file(task, &args.data, format)?])
+}
+
+fn of_file(task: &Task, file: &Path, format: Option<InputFormat>) -> Result<Source> {
+    let known = format.or_else(|| InputFormat::of_path(file));
+    Ok(Source {
+        rows: task.open_inputs(file, format)?,
+        pace: Pace::Chunks,
+        name: file.display().to_string(),
+        plain: known == Some(InputFormat::Lines),
+    })
+}
+
+fn tell_notes(predictor: &Predictor, streamed: &Streamed, name: &str) {
+    let base = &predictor.tuned().base;
+    let fit = base.input_notes(name, streamed.counts);
+    let notes = streamed.notes.iter().chain(&fit);
+    notes.for_each(|note| tell!("{note}"));
+}
+
+/// The files that the GLUE server takes, one per split, into the folder `--out`.
+fn predict_glue(args: &PredictArgs) -> Result<()> {
+    let Some(split) = args.split else {
+        bail!("--format glue needs --split test and --data with the task's folder");
     };
-    let file =
-        File::open(&args.data).with_context(|| format!("cannot read {}", args.data.display()))?;
-    Ok(task.read_inputs(BufReader::new(file), &args.data, format))
+    if args.out.as_os_str() == STANDARD {
+        bail!("--format glue needs --out with a folder: the files' names are the server's");
+    }
+    // Before anything is loaded.
+    parse_device(&args.tuned.device)?;
+    let predictor = open_predictor(&args.tuned)?;
+    let task = labelled(&predictor)?;
+    let mut named: Vec<(String, Vec<PathBuf>)> = Vec::new();
+    for split in splits(predictor.task(), split) {
+        named.push((
+            task.glue_file_name(split),
+            task.split_files(&args.data, split)?,
+        ));
+    }
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let _made = prepare_folder(&args.out, &names)?;
+    for (name, files) in &named {
+        let mut labels: Vec<Label> = Vec::new();
+        for file in files {
+            let source = of_file(predictor.task(), file, None)?;
+            let streamed = predictor.stream(source.rows, source.pace, |chunk| -> Result<()> {
+                labels.extend(chunk.iter().filter_map(|(_, answer)| label(answer)));
+                Ok(())
+            })?;
+            tell_notes(&predictor, &streamed, &source.name);
+        }
+        let mut file = Vec::new();
+        task.write_glue(&mut file, &predictor.labels(), &labels)?;
+        let path = args.out.join(name);
+        write_file(&path, &file)?;
+        say!("{} predictions: {}", labels.len(), path.display());
+    }
+    Ok(())
+}
+
+/// An answer as the server takes it.
+fn label(answer: &Answer) -> Option<Label> {
+    match answer {
+        Answer::Class { class, .. } => Some(Label::Class(*class)),
+        Answer::Value(value) => Some(Label::Value(f64::from(*value))),
+        Answer::Text(_) => None,
+    }
+}
+
+/// The task, which must be one of labelled texts.
+fn labelled(predictor: &Predictor) -> Result<&LabelledTask> {
+    match predictor.task() {
+        Task::Labelled(task) => Ok(task),
+        Task::Prompted(task) => bail!(
+            "--format glue is for encoders: {} is a task of prompts; leave it out",
+            task.name
+        ),
+    }
+}
+
+/// MNLI has two dev and two test splits.
+fn splits(task: &Task, split: SplitName) -> Vec<Split> {
+    match split {
+        SplitName::Train => vec![Split::Train],
+        SplitName::Dev => task.dev_splits().to_vec(),
+        SplitName::Test => task.test_splits().to_vec(),
+    }
 }
 
 impl From<Format> for InputFormat {

@@ -3,7 +3,7 @@ use beft_tasks::{LabelledTask, PromptTask, Split, Task, training_subset};
 
 use super::{data_folder, train_size};
 use crate::args::SampleArgs;
-use crate::output::write_bytes;
+use crate::output::write_now;
 
 /// Prints the row numbers, from 0 and without the header, of the training subset in its order.
 pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
@@ -41,6 +41,6 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
         .into_iter()
         .map(|row| format!("{row}\n"))
         .collect();
-    write_bytes(rows.as_bytes());
+    write_now(rows.as_bytes());
     Ok(())
 }

@@ -51,6 +51,11 @@ impl Field {
         Ok(Self { names, form })
     }
 
+    /// The name of its column, where several are accepted the first.
+    pub(super) fn first_name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
     /// The value in a record, under the first of its names that is there.
     fn value<'r>(&self, path: &Path, record: &'r Record) -> Result<(&str, &'r Value), DataError> {
         find(&record.fields, &self.names).ok_or_else(|| missing(path, record, &self.names))

@@ -1,10 +1,12 @@
-use std::fs;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::choose::BadField;
 use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
-use crate::dataset::unreadable;
-use crate::records::raw::{self, Record};
+use crate::dataset::{open, unreadable};
+use crate::records::raw::Record;
+use crate::records::stream::{Names, Records};
+use crate::records::{Input, LabelUse};
 use crate::split::Wanted;
 use crate::{DataError, InputFormat, Split};
 
@@ -18,8 +20,11 @@ impl PromptTask {
     ///
     /// The first thing wrong with the folder or the file.
     pub fn load(&self, data: &Path, split: Split) -> Result<PromptSet, DataError> {
-        let required = !matches!(split, Split::Test | Split::TestMismatched);
-        self.load_paths(&self.split_files(data, split)?, required)
+        let label_use = match split {
+            Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
+            Split::Test | Split::TestMismatched => LabelUse::IfPresent,
+        };
+        self.load_paths(&self.split_files(data, split)?, label_use)
     }
 
     /// The files that [`PromptTask::load`] reads for a split: one, or the parts of a Parquet file.
@@ -43,10 +48,10 @@ impl PromptTask {
     ///
     /// The first thing wrong with the file.
     pub fn load_file(&self, path: &Path) -> Result<PromptSet, DataError> {
-        self.load_paths(&[path.to_owned()], true)
+        self.load_paths(&[path.to_owned()], LabelUse::Required)
     }
 
-    fn load_paths(&self, paths: &[PathBuf], required: bool) -> Result<PromptSet, DataError> {
+    fn load_paths(&self, paths: &[PathBuf], label_use: LabelUse) -> Result<PromptSet, DataError> {
         let first = paths.first().map(PathBuf::as_path);
         let path = first.unwrap_or(Path::new("")).to_owned();
         let mut set = PromptSet {
@@ -56,31 +61,35 @@ impl PromptTask {
             notes: Vec::new(),
             examples: Vec::new(),
         };
+        let required = label_use == LabelUse::Required;
         for path in paths {
-            let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
-            let format = InputFormat::of_path(path).ok_or_else(|| DataError::UnknownExtension {
+            let input = open(path)?;
+            let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
+            let format = format.ok_or_else(|| DataError::UnknownExtension {
                 path: path.to_owned(),
             })?;
-            let records = match format {
-                InputFormat::Json => documents::read(path, &bytes, self.form)?,
-                _ => None,
-            };
-            if let Some(records) = records {
-                for record in records {
-                    self.add(path, record, required, &mut set)?;
+            let mut records = self.records(path, input, format)?;
+            for record in records.by_ref() {
+                match record {
+                    Ok(record) => {
+                        for record in self.form.expand(path, record)? {
+                            let example = self.example(path, &record, label_use)?;
+                            // Only a label that says so may be missing here.
+                            if required && example.right.is_empty() && example.answers.is_empty() {
+                                set.skipped.push(example.line);
+                            } else {
+                                set.examples.push(example);
+                            }
+                        }
+                    }
+                    Err(DataError::ColumnCount { line, .. }) if self.skip_malformed && required => {
+                        set.skipped.push(line);
+                    }
+                    Err(error) => return Err(error),
                 }
-                continue;
             }
-            let sink = &mut |record| match record {
-                Ok(record) => self.add(path, record, required, &mut set),
-                Err(DataError::ColumnCount { line, .. }) if self.skip_malformed && required => {
-                    set.skipped.push(line);
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-            let notes = raw::read(path, &bytes, format, &self.headerless, sink)?;
-            set.notes.extend(notes);
+            records.check_any()?;
+            set.notes.extend(records.notes());
         }
         match (set.examples.len(), set.skipped.len()) {
             (0, 0) => Err(DataError::Empty { path }),
@@ -89,32 +98,51 @@ impl PromptTask {
         }
     }
 
-    /// Adds the examples of one row.
-    fn add(
+    /// The records of a file, which the form may turn into several examples each.
+    pub(crate) fn records(
+        &self,
+        path: &Path,
+        mut input: Input,
+        format: InputFormat,
+    ) -> Result<Records, DataError> {
+        let names = Names {
+            line: self.template.only_column().unwrap_or("text"),
+            headerless: &self.headerless,
+            wanted: None,
+        };
+        if format == InputFormat::Json {
+            let mut bytes = Vec::new();
+            let read = input.read_to_end(&mut bytes);
+            read.map_err(|reason| unreadable(path, reason))?;
+            if let Some(records) = documents::read(path, &bytes, self.form)? {
+                return Ok(Records::of(path, records));
+            }
+            input = Box::new(Cursor::new(bytes));
+        }
+        Records::new(path, input, format, names)
+    }
+
+    /// The examples of one record, without its label, each beside its columns.
+    pub(crate) fn unlabelled(
         &self,
         path: &Path,
         record: Record,
-        required: bool,
-        set: &mut PromptSet,
-    ) -> Result<(), DataError> {
-        for record in self.form.expand(path, record)? {
-            let example = self.example(path, &record, required)?;
-            // Only a label that says so may be missing here.
-            if required && example.right.is_empty() && example.answers.is_empty() {
-                set.skipped.push(example.line);
-            } else {
-                set.examples.push(example);
-            }
-        }
-        Ok(())
+    ) -> Result<Vec<(PromptExample, Record)>, DataError> {
+        let records = self.form.expand(path, record)?.into_iter();
+        let examples = records.map(|record| {
+            let example = self.example(path, &record, LabelUse::Ignored)?;
+            Ok((example, record))
+        });
+        examples.collect()
     }
 
     fn example(
         &self,
         path: &Path,
         record: &Record,
-        required: bool,
+        label_use: LabelUse,
     ) -> Result<PromptExample, DataError> {
+        let required = label_use == LabelUse::Required;
         let (candidates, answers) = match &self.candidates {
             Candidates::Classes(texts) => (texts.clone(), Vec::new()),
             Candidates::Choices(templates) => {
@@ -129,6 +157,7 @@ impl PromptTask {
                 }
                 (texts, Vec::new())
             }
+            Candidates::Answer(_) if label_use == LabelUse::Ignored => Default::default(),
             Candidates::Answer(template) => {
                 let answers = match template.render_each(path, record) {
                     Err(DataError::MissingColumn { .. }) if !required => Vec::new(),
@@ -143,6 +172,7 @@ impl PromptTask {
         };
         let right = match &self.candidates {
             Candidates::Answer(_) => Vec::new(),
+            _ if label_use == LabelUse::Ignored => Vec::new(),
             _ => self.right(path, record, candidates.len(), required)?,
         };
         Ok(PromptExample {

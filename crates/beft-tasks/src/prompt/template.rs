@@ -133,6 +133,15 @@ impl Template {
         })
     }
 
+    /// The column of a template that has one field alone, by its first name.
+    pub(crate) fn only_column(&self) -> Option<&str> {
+        let mut fields = self.parts.iter().filter_map(|part| match part {
+            Part::Field(field) => Some(field.first_name()),
+            Part::Text(_) => None,
+        });
+        fields.next().filter(|_| fields.next().is_none())
+    }
+
     /// The template as it was written.
     pub fn source(&self) -> &str {
         &self.source

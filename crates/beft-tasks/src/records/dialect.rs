@@ -8,11 +8,11 @@ use std::path::Path;
 pub(super) fn delimiter(
     path: &Path,
     content: &str,
-    is_column: impl Fn(&str) -> bool,
+    mut is_column: impl FnMut(&str) -> bool,
 ) -> (u8, Option<String>) {
     let mut lines = content.lines().map(str::trim_end);
     let header = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    let has = |name: &str, delimiter| header.contains(delimiter) && !is_column(name);
+    let mut has = |name: &str, delimiter| header.contains(delimiter) && !is_column(name);
     let (byte, name) = if header.contains(',') {
         return (b',', None);
     } else if has(header, ';') {
@@ -26,24 +26,6 @@ pub(super) fn delimiter(
     let note =
         format!("{path}: its first line has {name} and no comma: they are taken to separate");
     (byte, Some(note))
-}
-
-/// A TSV file without the blank lines that it ends in. Where there are several columns, a line of
-/// spaces is blank too.
-pub(super) fn without_blank_end(content: &str) -> &str {
-    let end = &['\n', '\r'][..];
-    let mut content = content.trim_end_matches(end);
-    let several = content
-        .lines()
-        .next()
-        .is_some_and(|line| line.contains('\t'));
-    while let Some((rest, last)) = content.rsplit_once('\n').filter(|_| several) {
-        if !last.chars().all(|c| c == ' ') {
-            break;
-        }
-        content = rest.trim_end_matches(end);
-    }
-    content
 }
 
 /// Counts texts of a TSV file that a program has put in quotes, which mean nothing there.
@@ -108,17 +90,6 @@ mod tests {
                 "{content}"
             );
         }
-    }
-
-    #[test]
-    fn blank_lines_at_the_end_are_no_rows() {
-        for end in ["\n", "\n\n\n", "\r\n\r\n", "\n  \n \n"] {
-            let content = format!("a\tb\n1\t2{end}");
-            assert_eq!(without_blank_end(&content), "a\tb\n1\t2", "{end:?}");
-        }
-        // A text of spaces, and an empty row that has its columns.
-        assert_eq!(without_blank_end("a\n1\n \n"), "a\n1\n ");
-        assert_eq!(without_blank_end("a\tb\n1\t2\n\t\n"), "a\tb\n1\t2\n\t");
     }
 
     #[test]

@@ -1,19 +1,27 @@
 //! The rows of a file, whatever its format.
 
-mod delimited;
 mod dialect;
 pub(crate) mod json;
 mod jsonl;
+mod lines;
 mod parquet;
 mod physical;
 pub(crate) mod raw;
+mod row;
+pub(crate) mod stream;
 
 pub(crate) use jsonl::{document, type_name, whole};
+pub(crate) use lines::Input;
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
+use raw::Record;
+use stream::{Names, Records};
+
 use crate::classes::KnownLabels;
+use crate::dataset::unreadable;
 use crate::{DataError, LabelTarget, LabelledTask, Place, TaskKind};
 
 /// What data sets have in place of a label that is kept back.
@@ -94,30 +102,47 @@ pub(crate) type Notes = Vec<String>;
 pub(crate) type Sink<'s> = dyn FnMut(Result<Row<'_>, DataError>) -> Result<(), DataError> + 's;
 
 impl Source<'_> {
-    /// Reads all rows of `bytes` into `sink`, in file order.
+    /// Reads all rows of `input` into `sink`, in file order.
     pub(crate) fn read(
         &self,
-        bytes: &[u8],
+        mut input: Input,
         format: InputFormat,
         sink: &mut Sink<'_>,
     ) -> Result<Notes, DataError> {
-        let read: fn(&Source<'_>, &str, &mut Sink<'_>) -> Result<Notes, DataError> = match format {
-            InputFormat::Lines => read_lines,
-            InputFormat::Tsv => delimited::read_tsv,
-            InputFormat::Csv => delimited::read_csv,
-            InputFormat::Jsonl => jsonl::read,
-            InputFormat::Json => jsonl::read_json,
-            InputFormat::Parquet => return parquet::read(self, bytes, sink),
-        };
-        let content = utf8(self.path, bytes)?;
-        let blank = content.bytes().all(|b| matches!(b, b'\n' | b'\r'));
-        // Lines of nothing are texts of nothing, but no bytes at all are no text.
-        if content.is_empty() || (blank && format != InputFormat::Lines) {
-            return Err(DataError::Empty {
-                path: self.path.to_owned(),
+        if format == InputFormat::Parquet {
+            let mut bytes = Vec::new();
+            let read = input.read_to_end(&mut bytes);
+            read.map_err(|reason| unreadable(self.path, reason))?;
+            return parquet::read(self, &bytes, sink);
+        }
+        let columns = self.task.columns();
+        let names = self.task.names_of(Some(&columns));
+        let mut records = Records::new(self.path, input, format, names)?;
+        while let Some(record) = records.next() {
+            match record {
+                Ok(record) => sink(self.row(&records, &record))?,
+                Err(error) => sink(Err(error))?,
+            }
+        }
+        records.check_any()?;
+        Ok(records.notes())
+    }
+
+    /// The row that one of `records` is.
+    pub(crate) fn row<'r>(
+        &self,
+        records: &Records,
+        record: &'r Record,
+    ) -> Result<Row<'r>, DataError> {
+        if let Some(text) = records.line_of(record) {
+            return Ok(Row {
+                at: record.at,
+                text: Cow::Borrowed(text),
+                pair: None,
+                label: None,
             });
         }
-        read(self, content, sink)
+        row::row(self, records.header(), record)
     }
 
     fn missing_column(&self, at: Place, expected: &[String], found: Vec<String>) -> DataError {
@@ -214,16 +239,26 @@ fn count_lines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&b| b == b'\n').count()
 }
 
-fn read_lines(_: &Source<'_>, content: &str, sink: &mut Sink<'_>) -> Result<Notes, DataError> {
-    for (line, text) in lines(content) {
-        sink(Ok(Row {
-            at: Place::Line(line),
-            text: Cow::Borrowed(text),
-            pair: None,
-            label: None,
-        }))?;
+impl LabelledTask {
+    /// The columns that are read, by all their names.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let texts = self.text_columns.names().iter();
+        let texts = texts.chain(self.pair_columns.names());
+        texts.chain(&self.label_columns).cloned().collect()
     }
-    Ok(Notes::new())
+
+    /// How the columns of files are named, of which those in `wanted` are kept.
+    pub(crate) fn names_of<'a>(&'a self, wanted: Option<&'a [String]>) -> Names<'a> {
+        Names {
+            line: self
+                .text_columns
+                .names()
+                .first()
+                .map_or("text", String::as_str),
+            headerless: &self.headerless,
+            wanted,
+        }
+    }
 }
 
 /// Helpers shared by the tests of the formats.
@@ -247,7 +282,8 @@ pub(crate) mod testing {
             known: None,
         };
         let mut rows = Vec::new();
-        source.read(bytes, format, &mut |row| {
+        let input = Box::new(std::io::Cursor::new(bytes.to_vec()));
+        source.read(input, format, &mut |row| {
             let row = row?;
             rows.push((
                 row.at.number(),
@@ -323,8 +359,12 @@ mod tests {
     #[test]
     fn not_utf8_names_the_line() {
         for format in TEXT {
+            let content: &[u8] = match format {
+                InputFormat::Jsonl => b"{\"text\": \"a\"}\n\n{\"text\": \"caf\xe9\"}\n",
+                _ => b"text\nfine\ncaf\xe9\n",
+            };
             assert_eq!(
-                error_of(LabelUse::Ignored, format, b"text\nfine\ncaf\xe9\n"),
+                error_of(LabelUse::Ignored, format, content),
                 "in.file:3: not UTF-8: save the file in the UTF-8 encoding"
             );
         }

@@ -39,10 +39,27 @@ pub struct Base {
 pub struct Encoded {
     /// The inputs.
     pub encodings: Vec<Encoding>,
-    /// How many of them are longer than the model's, or the asked for, longest input.
+    /// How they fit the model.
+    pub counts: InputCounts,
+}
+
+/// How inputs fit a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputCounts {
+    /// Number of inputs.
+    pub all: usize,
+    /// How many of them are longer than the model's, or the asked for, longest input, and were cut.
     pub cut: usize,
     /// Whether there are pairs, which the tokenizer does not tell the model.
     pub joined: bool,
+}
+
+impl std::ops::AddAssign for InputCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.cut += other.cut;
+        self.joined |= other.joined;
+    }
 }
 
 /// The first model made for so many classes: its tensors are shared by all that are made after it.
@@ -243,23 +260,27 @@ impl Base {
                 source,
             })?;
         }
+        let joined = pairs && self.config.has_segments() && !self.tokenizer.has_segments();
         Ok(Encoded {
+            counts: InputCounts {
+                all: encodings.len(),
+                cut,
+                joined,
+            },
             encodings,
-            cut,
-            joined: pairs && self.config.has_segments() && !self.tokenizer.has_segments(),
         })
     }
 
     /// What to say of inputs; `of` is their file.
-    pub fn input_notes(&self, of: &str, encoded: &Encoded) -> Vec<String> {
-        let (cut, all) = (encoded.cut, encoded.encodings.len());
+    pub fn input_notes(&self, of: &str, counts: InputCounts) -> Vec<String> {
+        let InputCounts { all, cut, joined } = counts;
         let cut = (cut > 0).then(|| {
             format!(
                 "{of}: {cut} of {all} inputs are longer than {} tokens and were cut",
                 self.max_length
             )
         });
-        let joined = encoded.joined.then(|| {
+        let joined = joined.then(|| {
             format!(
                 "{of}: the tokenizer gives no token_type_ids (model_input_names in tokenizer_config.json), so both texts \
                  of a pair are the model's first segment, as in transformers"

@@ -83,7 +83,7 @@ fn fingerprint<'a>(examples: impl Iterator<Item = &'a Example>) -> String {
 }
 
 /// Whether any example is a pair of texts.
-pub(crate) fn has_pairs(examples: &[Example]) -> bool {
+fn has_pairs(examples: &[Example]) -> bool {
     examples.iter().any(|e| e.text_pair.is_some())
 }
 
@@ -98,7 +98,7 @@ fn encode(
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
     let encoded = base.encode(texts)?;
-    let notes = base.input_notes(&path.display().to_string(), &encoded);
+    let notes = base.input_notes(&path.display().to_string(), encoded.counts);
     let set = EncodedSet {
         encodings: encoded.encodings,
         targets: targets(task, examples.into_iter()),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use class_order::in_task_order;
 pub use dev::{DevInputs, DevSet, plain};
-pub(crate) use labelled::{has_pairs, targets};
+pub(crate) use labelled::targets;
 pub use prompted::dev_sample;
 pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};

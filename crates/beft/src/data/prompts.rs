@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use beft_core::{EncodedSet, Encoding, OutputKind, Targets};
 use beft_tasks::{Candidates, PromptExample, PromptKind, PromptTask, Template};
 
+use crate::base::InputCounts;
 use crate::{Base, Error};
 
 /// What a decoder is trained with.
@@ -98,6 +99,15 @@ impl<'a> Prompter<'a> {
                 self.max_length
             )
         })
+    }
+
+    /// How many of so many examples were cut so far.
+    pub(crate) fn counts(&self, examples: usize) -> InputCounts {
+        InputCounts {
+            all: examples,
+            cut: self.cut.get(),
+            joined: false,
+        }
     }
 
     /// What a model says of its questions.

@@ -9,6 +9,7 @@ use beft_tasks::{Dataset, LabelTarget, LabelledTask, Split};
 use beft_train::Metrics;
 
 pub(crate) use dev::{DevMetrics, DevPredictions};
+pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
 
 use crate::data::{in_task_order, targets};

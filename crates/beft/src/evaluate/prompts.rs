@@ -47,7 +47,20 @@ pub fn evaluate_prompts(
         .model
         .generator()
         .map_or(0, |model| model.prefix_len());
-    // What is asked must be what was learned.
+    check_asked(tuned, task)?;
+    let prompter = Prompter::new(&tuned.base, task, &shots, reserved);
+    let dev = prompter.dev_set(&examples, asked.calibrated)?;
+    let said = dev.predict(&tuned.base, &tuned.model, Savings::default(), on_done)?;
+    check_finite(&tuned.base, &said)?;
+    Ok(Evaluation {
+        notes: prompter.cut_note(&task.name).into_iter().collect(),
+        metrics: dev.metrics(&task.metrics, &said, ""),
+        examples: examples.len(),
+    })
+}
+
+/// Fails if what is asked is not what was learned.
+pub(crate) fn check_asked(tuned: &Tuned, task: &PromptTask) -> Result<(), Error> {
     let labels = task.label_names();
     let known = tuned.outputs.names();
     if !known.is_empty() && !labels.is_empty() && known != labels {
@@ -63,13 +76,5 @@ pub fn evaluate_prompts(
             task: format!("{} ({asks:?})", task.name),
         });
     }
-    let prompter = Prompter::new(&tuned.base, task, &shots, reserved);
-    let dev = prompter.dev_set(&examples, asked.calibrated)?;
-    let said = dev.predict(&tuned.base, &tuned.model, Savings::default(), on_done)?;
-    check_finite(&tuned.base, &said)?;
-    Ok(Evaluation {
-        notes: prompter.cut_note(&task.name).into_iter().collect(),
-        metrics: dev.metrics(&task.metrics, &said, ""),
-        examples: examples.len(),
-    })
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! Tuned models: opening them, and what they say of texts.
 
 mod open;
+mod predictor;
+mod stream;
 
 use beft_core::{OutputKind, Outputs, Prediction};
 use beft_eval::predict;
@@ -8,10 +10,12 @@ use beft_nn::Savings;
 use beft_tasks::{Example, Task};
 use serde_json::Value;
 
-pub use open::open_tuned;
+pub use open::{OpenOptions, open_tuned};
+pub use predictor::{Answer, Answers, Predictor};
+pub use stream::{Pace, Streamed};
 
-use crate::data::has_pairs;
-use crate::{Base, Encoded, Error, Model};
+use crate::base::InputCounts;
+use crate::{Base, Error, Model};
 
 /// A base model with an adapter on it, or a tuned model.
 #[derive(Debug)]
@@ -72,7 +76,34 @@ impl Tuned {
         examples: &[Example],
         on_done: impl FnMut(usize) + Send,
     ) -> Result<Predicted, Error> {
-        let encoded = self.encode_texts(examples)?;
+        let examples: Vec<&Example> = examples.iter().collect();
+        let (predictions, counts) = self.scores(&examples, on_done)?;
+        Ok(Predicted {
+            predictions,
+            notes: self.base.input_notes("inputs", counts),
+        })
+    }
+
+    fn scores(
+        &self,
+        examples: &[&Example],
+        on_done: impl FnMut(usize) + Send,
+    ) -> Result<(Vec<Prediction>, InputCounts), Error> {
+        if !self.base.config().has_head() {
+            return Err(Error::TakesPrompts {
+                model: self.base.name().to_owned(),
+            });
+        }
+        let pairs = examples.iter().any(|e| e.text_pair.is_some());
+        if let Some(trained) = self.text_pairs.filter(|trained| *trained != pairs)
+            && !examples.is_empty()
+        {
+            return Err(Error::Pairs { trained });
+        }
+        let texts = examples.iter();
+        let encoded = self
+            .base
+            .encode(texts.map(|e| (e.text.as_str(), e.text_pair.as_deref())))?;
         let (inputs, savings) = (&encoded.encodings, Savings::default());
         let scores = predict(&self.model, inputs, EVAL_BATCH, savings, on_done);
         let kind = match self.outputs {
@@ -81,26 +112,7 @@ impl Tuned {
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
-        Ok(Predicted {
-            predictions,
-            notes: self.base.input_notes("inputs", &encoded),
-        })
-    }
-
-    fn encode_texts(&self, examples: &[Example]) -> Result<Encoded, Error> {
-        if !self.base.config().has_head() {
-            return Err(Error::TakesPrompts {
-                model: self.base.name().to_owned(),
-            });
-        }
-        match (self.text_pairs, has_pairs(examples)) {
-            (Some(trained), given) if trained != given => Err(Error::Pairs { trained }),
-            _ => self.base.encode(
-                examples
-                    .iter()
-                    .map(|e| (e.text.as_str(), e.text_pair.as_deref())),
-            ),
-        }
+        Ok((predictions, encoded.counts))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening of tuned models: an adapter on its base, or a model with a head of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, TOKENIZER_FILES};
 use beft_modes::Adapter;
@@ -14,39 +14,58 @@ use crate::{Base, Error, Model, Tuned, find_model};
 /// Three special tokens and one of each text of a pair.
 const SHORTEST_MAX_LENGTH: u64 = 5;
 
-/// Opens a tuned model: an adapter folder on its base model (`model` if given, else the one it
-/// names), or without an adapter the model folder `model` with a head of its own. Inputs are cut to `max_length`
-/// tokens, or without it to what the adapter was trained with, or to what model and tokenizer allow.
+/// What to open, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions<'a> {
+    /// The base model of the adapter, by default the one that it names; without an adapter the folder of a tuned model.
+    pub model: Option<&'a str>,
+    /// The folder of an adapter.
+    pub adapter: Option<&'a Path>,
+    /// The name of a task or the path of its file, for [`Predictor`](crate::Predictor); by default the task that the
+    /// model was trained on.
+    pub task: Option<&'a str>,
+    /// What to compute on, see [`parse_device`](crate::parse_device).
+    pub device: Option<&'a Device>,
+    /// The number type of the frozen weight matrices.
+    pub precision: Precision,
+    /// Longest input in tokens; by default the one of training, or what model and tokenizer allow.
+    pub max_length: Option<usize>,
+}
+
+impl OpenOptions<'_> {
+    /// The folder of the adapter or of the tuned model, for messages.
+    pub(super) fn folder(&self) -> PathBuf {
+        let folder = self.adapter.or(self.model.map(Path::new));
+        folder.unwrap_or(Path::new("")).to_owned()
+    }
+}
+
+/// Opens a tuned model: an adapter folder on its base model, or without an adapter a model folder with a head of
+/// its own.
 ///
 /// # Errors
 ///
 /// When either cannot be read, they do not fit, or there is no classification head.
-pub fn open_tuned(
-    model: Option<&str>,
-    adapter: Option<&Path>,
-    device: &Device,
-    precision: Precision,
-    max_length: Option<usize>,
-) -> Result<Tuned, Error> {
-    match (model, adapter) {
-        (model, Some(dir)) => open_adapter(model, dir, device, precision, max_length),
-        (Some(model), None) => open_model(model, device, precision, max_length),
+pub fn open_tuned(options: &OpenOptions<'_>) -> Result<Tuned, Error> {
+    let default = Device::default();
+    let device = options.device.unwrap_or(&default);
+    match (options.model, options.adapter) {
+        (_, Some(dir)) => open_adapter(dir, device, options),
+        (Some(model), None) => open_model(model, device, options),
         (None, None) => Err(Error::NothingToOpen),
     }
 }
 
 fn open_adapter(
-    model: Option<&str>,
     adapter_dir: &Path,
     device: &Device,
-    precision: Precision,
-    max_length: Option<usize>,
+    options: &OpenOptions<'_>,
 ) -> Result<Tuned, Error> {
     let adapter = Adapter::load(adapter_dir)?;
     let whose = format!("adapter {}: beft.json", adapter_dir.display());
     let facts = Sidecar::read(&adapter.facts, &whose)?;
-    let longest = max_length.or(facts.max_length);
-    let base = match model {
+    let longest = options.max_length.or(facts.max_length);
+    let base = match options.model {
         Some(model) => Base::open(model, longest, device)?,
         None if adapter.base_model.is_empty() => {
             return Err(Error::NoBaseName {
@@ -62,7 +81,7 @@ fn open_adapter(
             })?
         }
     };
-    let base = base.with_precision(precision)?;
+    let base = base.with_precision(options.precision)?;
     adapter.check_base(adapter_dir, &base.fingerprint())?;
     let fail = |problem| Error::Adapter {
         adapter: adapter_dir.to_owned(),
@@ -127,12 +146,7 @@ fn other_tokenizer(adapter: &Path, base: &Base) -> Option<String> {
     ))
 }
 
-fn open_model(
-    name: &str,
-    device: &Device,
-    precision: Precision,
-    max_length: Option<usize>,
-) -> Result<Tuned, Error> {
+fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<Tuned, Error> {
     let dir = find_model(name, &mut |_| ())?;
     let sidecar = dir.path().join(ADAPTER_SIDECAR);
     let mut known = Map::new();
@@ -144,8 +158,8 @@ fn open_model(
     }
     let whose = format!("{}: beft.json", dir.path().display());
     let facts = Sidecar::read(&known, &whose)?;
-    let base = Base::open(name, max_length.or(facts.max_length), device)?;
-    let base = base.with_precision(precision)?;
+    let base = Base::open(name, options.max_length.or(facts.max_length), device)?;
+    let base = base.with_precision(options.precision)?;
     if !base.config().has_head() {
         let (model, _) = base.model(1, 0)?;
         return facts.tuned(base, model, 1, &whose, Vec::new());

@@ -1,0 +1,192 @@
+//! `predict`: rows in, rows out, one chunk after another.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+use common::Scratch;
+use common::decoder;
+use serde_json::Value;
+
+const PREDICT: [&str; 3] = ["predict", "--adapter", "out/adapter"];
+
+fn tuned() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    scratch
+}
+
+fn predicted(scratch: &Scratch, more: &[&str]) -> (String, String) {
+    let output = scratch.beft(&PREDICT).args(more).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{more:?}: {said}");
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+fn started(scratch: &Scratch, more: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_beft"))
+        .args(PREDICT)
+        .args(more)
+        .current_dir(scratch.path("."))
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn the_columns_of_the_input_are_kept() {
+    let scratch = tuned();
+    // As Excel writes it where the comma is the decimal sign.
+    let csv = "\u{feff}id;text;label\r\n7;\"good; really\r\ngood\";a\r\n8;\"\";b\r\n";
+    scratch.write("in.csv", csv);
+    let (rows, said) = predicted(&scratch, &["--data", "in.csv"]);
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    assert_eq!((rows.len(), &rows[0]["id"]), (2, &Value::from("7")));
+    assert_eq!(rows[0]["text"], "good; really\r\ngood");
+    // The gold label has the name of the predicted one.
+    assert_eq!(rows[1]["input_label"], "b");
+    assert!(said.contains("the column `label` of the input is called `input_label`"));
+    assert!(said.contains("semicolons"), "{said}");
+    let probabilities = rows[0]["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities.values().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    let label = rows[0]["label"].as_str().unwrap();
+    assert_eq!(probabilities[label], rows[0]["probability"]);
+
+    let (csv, _) = predicted(
+        &scratch,
+        &["--data", "in.csv", "--format", "csv", "--keep", "id"],
+    );
+    let header = "index,id,label,probability,probability_a,probability_b,probability_c";
+    assert!(csv.starts_with(&format!("{header}\n0,7,{label},")), "{csv}");
+    // The name of the output tells the format.
+    predicted(&scratch, &["--data", "in.csv", "--out", "rows.tsv"]);
+    let tsv = scratch.read("rows.tsv");
+    assert!(
+        tsv.starts_with("index\tid\ttext\tinput_label\tlabel\t"),
+        "{tsv}"
+    );
+    assert!(tsv.contains("good; really good"), "{tsv}");
+
+    let wrong = [&PREDICT[..], &["--data", "in.csv", "--keep", "number"]].concat();
+    let output = scratch.beft(&wrong).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "the input has no column `number` to keep: found `id`, `text`, `label`";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_line_is_answered_before_the_next_is_written() {
+    let scratch = tuned();
+    for (format, header, row) in [
+        ("lines", "", "good film\n"),
+        ("csv", "text,id\n", "good film,1\n"),
+        ("jsonl", "", "{\"text\": \"good film\"}\n"),
+    ] {
+        let mut child = started(&scratch, &["--input-format", format]);
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        input.write_all(header.as_bytes()).unwrap();
+        for index in 0..3 {
+            input.write_all(row.as_bytes()).unwrap();
+            let mut line = String::new();
+            // Waits for ever if the program waits for the end of its input.
+            output.read_line(&mut line).unwrap();
+            let row: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(row["index"], index, "{format}");
+        }
+        drop(input);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn rows_before_a_bad_one_are_there() {
+    let scratch = tuned();
+    let mut csv = "id,text\n".to_owned();
+    (0..100).for_each(|id| csv += &format!("{id},good film\n"));
+    scratch.write("in.csv", &(csv.clone() + "100\n"));
+    let args = [&PREDICT[..], &["--data", "in.csv", "--out", "rows.csv"]].concat();
+    let output = scratch.beft(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("in.csv:102: found 1 columns, expected 2"),
+        "{said}"
+    );
+    assert!(
+        said.contains("100 predictions were made before; they are in"),
+        "{said}"
+    );
+    assert!(!scratch.path("rows.csv").exists());
+    assert_eq!(scratch.read("rows.csv.partial").lines().count(), 101);
+    scratch.write("in.csv", &csv);
+    scratch.beft(&args).assert().success();
+    assert_eq!(scratch.read("rows.csv").lines().count(), 101);
+    assert!(!scratch.path("rows.csv.partial").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_work() {
+    let scratch = tuned();
+    let rows = "good film\n".repeat(20_000);
+    scratch.write("in.txt", &rows);
+    let mut child = started(&scratch, &["--data", "in.txt"]);
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"index\":0,"), "{line}");
+    drop(output);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn decoders_choose_and_generate() {
+    let scratch = decoder::scratch("opt-tiny");
+    let beft = |args: &[&str]| {
+        let output = scratch.beft(args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {said}");
+        let out = String::from_utf8(output.stdout).unwrap();
+        let rows = out.lines().map(|row| serde_json::from_str(row).unwrap());
+        rows.collect::<Vec<Value>>()
+    };
+    let base = ["predict", "--model", "model", "--task"];
+    let rows = beft(&[&base[..], &["sst2", "--data", "sst2", "--split", "dev"]].concat());
+    let probability = rows[0]["probability"].as_f64().unwrap();
+    assert!((0.5..1.0).contains(&probability), "{rows:?}");
+    assert!(["0", "1"].contains(&rows[0]["label"].as_str().unwrap()));
+    // The choices of an example are texts.
+    let rows = beft(
+        &[
+            &base[..],
+            &["copa", "--data", "copa/dev.jsonl", "--keep", "none"],
+        ]
+        .concat(),
+    );
+    let label = rows[0]["label"].as_str().unwrap();
+    assert!(
+        ["It was long.", "I was there."]
+            .map(str::to_lowercase)
+            .contains(&label.to_lowercase()),
+        "{label}"
+    );
+    let generated = "name = 'reply'\n[prompt]\ntemplate = \"{sentence} It was\"\nanswer = \"{reply}\"\nmax_new_tokens = 4\n";
+    scratch.write("reply.toml", generated);
+    scratch.write("in.jsonl", "{\"sentence\": \"A film\", \"id\": 3}\n");
+    let rows = beft(&[&base[..], &["reply.toml", "--data", "in.jsonl"]].concat());
+    assert_eq!(rows[0]["id"], 3);
+    assert!(rows[0]["generated_text"].is_string(), "{rows:?}");
+}

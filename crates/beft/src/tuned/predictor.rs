@@ -1,0 +1,272 @@
+//! From texts to answers: a tuned model with the task that it does.
+
+use beft_core::{OutputKind, Outputs, Prediction};
+use beft_eval::{argmax, softmax};
+use beft_nn::Savings;
+use beft_tasks::{Example, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput};
+
+use super::{OpenOptions, Tuned, check_finite, open_tuned};
+use crate::base::InputCounts;
+use crate::data::Prompter;
+use crate::evaluate::check_asked;
+use crate::{Error, find_task};
+
+/// A tuned model with the task that it does.
+///
+/// # Examples
+///
+/// ```no_run
+/// use beft::{OpenOptions, Predictor};
+///
+/// # fn main() -> Result<(), beft::Error> {
+/// let predictor = Predictor::open(&OpenOptions {
+///     adapter: Some("tuned/adapter".as_ref()),
+///     ..OpenOptions::default()
+/// })?;
+/// for answer in predictor.predict(&["a warm , funny film".into()])?.answers {
+///     println!("{}", answer.text());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    tuned: Tuned,
+    task: Task,
+    notes: Vec<String>,
+}
+
+/// What a model says of one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// One of several classes or candidates.
+    Class {
+        /// Its index.
+        class: usize,
+        /// Its name; of a choice between texts of the example, the text.
+        label: String,
+        /// The probability of each class: softmax of the logits.
+        probabilities: Vec<f32>,
+        /// The number of each class; of a decoder's candidates the mean log probability.
+        logits: Vec<f32>,
+    },
+    /// A number.
+    Value(f32),
+    /// A generated text.
+    Text(String),
+}
+
+impl Answer {
+    /// The answer as a person writes it: the label, the number or the text.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Class { label, .. } => label.clone(),
+            Self::Value(value) => value.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// The probability of the answer, where it is one of several.
+    pub fn probability(&self) -> Option<f32> {
+        match self {
+            Self::Class {
+                class,
+                probabilities,
+                ..
+            } => probabilities.get(*class).copied(),
+            Self::Value(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// Answers to inputs, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// One for each input.
+    pub answers: Vec<Answer>,
+    /// How the inputs fit the model.
+    pub counts: InputCounts,
+}
+
+impl Predictor {
+    /// Opens a tuned model with the task of `options`, or else with the one that it was trained on.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_tuned`]; when no task is known, or it does not fit the model.
+    pub fn open(options: &OpenOptions<'_>) -> Result<Self, Error> {
+        let tuned = open_tuned(options)?;
+        let task = task_of(&tuned, options)?;
+        Self::new(tuned, task)
+    }
+
+    /// Gives a tuned model its task. Classes are named as the task names them.
+    ///
+    /// # Errors
+    ///
+    /// When the model has other classes than the task.
+    pub fn new(mut tuned: Tuned, task: Task) -> Result<Self, Error> {
+        tuned.base.config().check_task(&task, tuned.base.name())?;
+        let mut notes = tuned.notes.clone();
+        match (&task, &mut tuned.outputs) {
+            (Task::Labelled(task), Outputs::Classes(names)) => {
+                let classes = task.name_classes(names)?;
+                notes.extend(classes.note);
+                *names = classes.names;
+            }
+            (Task::Prompted(task), _) => check_asked(&tuned, task)?,
+            (Task::Labelled(_), Outputs::Value | Outputs::Text) => {}
+        }
+        Ok(Self { tuned, task, notes })
+    }
+
+    /// The model.
+    pub fn tuned(&self) -> &Tuned {
+        &self.tuned
+    }
+
+    /// The task.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// What the user should hear about the files.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The names of the classes in the order of the logits; none for numbers and texts, and where every example
+    /// has choices of its own.
+    pub fn labels(&self) -> Vec<String> {
+        match &self.task {
+            Task::Labelled(_) => self.tuned.outputs.names().to_vec(),
+            Task::Prompted(task) => task.label_names(),
+        }
+    }
+
+    /// Answers inputs. They are computed together, those of like length side by side; memory grows with their
+    /// number, so that many are better given in chunks ([`Predictor::stream`]).
+    ///
+    /// # Errors
+    ///
+    /// When tokenising fails, inputs are of another form than in training, or the model's numbers are not finite.
+    pub fn predict(&self, inputs: &[TaskInput]) -> Result<Answers, Error> {
+        self.answers(&inputs.iter().collect::<Vec<_>>())
+    }
+
+    pub(super) fn answers(&self, inputs: &[&TaskInput]) -> Result<Answers, Error> {
+        match &self.task {
+            Task::Labelled(task) => self.classify(task, inputs),
+            Task::Prompted(task) => self.ask(task, inputs),
+        }
+    }
+
+    fn classify(&self, task: &LabelledTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
+        let texts: Vec<&Example> = inputs.iter().filter_map(|input| as_text(input)).collect();
+        self.check_form(task, inputs.len() - texts.len())?;
+        let (predictions, counts) = self.tuned.scores(&texts, |_| ())?;
+        let names = self.tuned.outputs.names();
+        let answers = predictions.into_iter().map(|prediction| match prediction {
+            Prediction::Classes(logits) => chosen(logits, |class| names[class].clone()),
+            other => Answer::Value(other.scores()[0]),
+        });
+        Ok(Answers {
+            answers: answers.collect(),
+            counts,
+        })
+    }
+
+    fn ask(&self, task: &PromptTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
+        let examples = inputs.iter().filter_map(|input| as_prompt(input));
+        let examples: Vec<PromptExample> = examples.cloned().collect();
+        self.check_form(task, inputs.len() - examples.len())?;
+        if task.output() == OutputKind::Tokens {
+            return Err(Error::NothingToPredict {
+                task: task.name.clone(),
+            });
+        }
+        let tuned = &self.tuned;
+        let reserved = tuned.model.generator().map_or(0, |m| m.prefix_len());
+        let prompter = Prompter::new(&tuned.base, task, &[], reserved);
+        let set = prompter.dev_set(&examples, false)?;
+        let said = set.predict(&tuned.base, &tuned.model, Savings::default(), |_| ())?;
+        check_finite(&tuned.base, &said)?;
+        let labels = task.label_names();
+        let named = task.kind() == PromptKind::Classification;
+        let answers = said.into_iter().zip(&examples);
+        let answers = answers.map(|(prediction, example)| match prediction {
+            Prediction::Classes(logits) => chosen(logits, |class| match named {
+                true => labels[class].clone(),
+                false => example.candidates[class].trim().to_owned(),
+            }),
+            Prediction::Answer { text, .. } => Answer::Text(text),
+            Prediction::Value(value) | Prediction::Tokens(value) => Answer::Value(value),
+        });
+        Ok(Answers {
+            answers: answers.collect(),
+            counts: prompter.counts(examples.len()),
+        })
+    }
+
+    /// Fails if inputs are of the form of another kind of task.
+    fn check_form(&self, task: &beft_tasks::TaskInfo, others: usize) -> Result<(), Error> {
+        match others {
+            0 => Ok(()),
+            _ => Err(Error::InputForm {
+                task: task.name.clone(),
+                prompted: matches!(self.task, Task::Prompted(_)),
+            }),
+        }
+    }
+}
+
+fn as_text(input: &TaskInput) -> Option<&Example> {
+    match input {
+        TaskInput::Text(example) => Some(example),
+        TaskInput::Prompt(_) => None,
+    }
+}
+
+fn as_prompt(input: &TaskInput) -> Option<&PromptExample> {
+    match input {
+        TaskInput::Prompt(example) => Some(example),
+        TaskInput::Text(_) => None,
+    }
+}
+
+fn chosen(logits: Vec<f32>, label: impl FnOnce(usize) -> String) -> Answer {
+    let class = argmax(&logits);
+    Answer::Class {
+        class,
+        label: label(class),
+        probabilities: softmax(&logits),
+        logits,
+    }
+}
+
+/// The task that is asked for, else the one that the model was trained on.
+fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
+    if let Some(name) = options.task {
+        return find_task(tuned.base.name(), name);
+    }
+    let carried = tuned.carried_task().map_err(|source| Error::CarriedTask {
+        dir: options.folder(),
+        source: Box::new(source),
+    })?;
+    if let Some(task) = carried {
+        return Ok(task);
+    }
+    let name = match tuned.task.as_deref() {
+        Some(name) => name,
+        None if tuned.base.config().has_head() => "text",
+        None => {
+            return Err(Error::NoTask {
+                model: tuned.base.name().to_owned(),
+            });
+        }
+    };
+    find_task(tuned.base.name(), name).map_err(|source| Error::TrainedOn {
+        task: name.to_owned(),
+        source: Box::new(source),
+    })
+}
