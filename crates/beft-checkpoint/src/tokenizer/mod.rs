@@ -1,5 +1,6 @@
 mod build;
 mod class;
+mod long;
 mod parts;
 mod settings;
 
@@ -268,13 +269,12 @@ impl TextTokenizer {
         &self,
         inputs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<(Vec<Encoding>, usize), CheckpointError> {
-        let inputs: Vec<tokenizers::EncodeInput<'_>> = inputs
-            .into_iter()
-            .map(|(text, pair)| match pair {
-                None => text.into(),
-                Some(pair) => (text, pair).into(),
-            })
-            .collect();
+        let inputs = inputs.into_iter().map(|(text, pair)| match pair {
+            None => Ok(self.beginning(text)?.into()),
+            Some(pair) => Ok((text, pair).into()),
+        });
+        let inputs: Vec<tokenizers::EncodeInput<'_>> =
+            inputs.collect::<Result<_, CheckpointError>>()?;
         let fail = |reason| CheckpointError::Tokenizer {
             path: self.path.clone(),
             reason,

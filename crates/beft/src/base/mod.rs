@@ -50,6 +50,8 @@ pub struct InputCounts {
     pub all: usize,
     /// How many of them are longer than the model's, or the asked for, longest input, and were cut.
     pub cut: usize,
+    /// How many of them have no text, or only white space.
+    pub empty: usize,
     /// Whether there are pairs, which the tokenizer does not tell the model.
     pub joined: bool,
 }
@@ -58,6 +60,7 @@ impl std::ops::AddAssign for InputCounts {
     fn add_assign(&mut self, other: Self) {
         self.all += other.all;
         self.cut += other.cut;
+        self.empty += other.empty;
         self.joined |= other.joined;
     }
 }
@@ -251,6 +254,11 @@ impl Base {
     ) -> Result<Encoded, Error> {
         let inputs: Vec<_> = inputs.into_iter().collect();
         let pairs = inputs.iter().any(|(_, pair)| pair.is_some());
+        let blank = |text: &str| text.trim().is_empty();
+        let empty = inputs
+            .iter()
+            .filter(|(text, pair)| blank(text) && pair.is_none_or(blank))
+            .count();
         let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
         for (input, encoding) in encodings.iter_mut().enumerate() {
             let prepared = self.config.prepare(encoding);
@@ -265,6 +273,7 @@ impl Base {
             counts: InputCounts {
                 all: encodings.len(),
                 cut,
+                empty,
                 joined,
             },
             encodings,
@@ -273,7 +282,13 @@ impl Base {
 
     /// What to say of inputs; `of` is their file.
     pub fn input_notes(&self, of: &str, counts: InputCounts) -> Vec<String> {
-        let InputCounts { all, cut, joined } = counts;
+        let InputCounts {
+            all,
+            cut,
+            empty,
+            joined,
+        } = counts;
+        let empty = (empty > 0).then(|| format!("{of}: {empty} of {all} texts are empty"));
         let cut = (cut > 0).then(|| {
             format!(
                 "{of}: {cut} of {all} inputs are longer than {} tokens and were cut",
@@ -286,7 +301,7 @@ impl Base {
                  of a pair are the model's first segment, as in transformers"
             )
         });
-        cut.into_iter().chain(joined).collect()
+        cut.into_iter().chain(empty).chain(joined).collect()
     }
 }
 

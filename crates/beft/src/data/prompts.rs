@@ -106,7 +106,7 @@ impl<'a> Prompter<'a> {
         InputCounts {
             all: examples,
             cut: self.cut.get(),
-            joined: false,
+            ..InputCounts::default()
         }
     }
 

@@ -28,8 +28,9 @@ pub struct Streamed {
     pub notes: Vec<String>,
 }
 
-/// The first chunk is small, so that the first answers are there at once.
-const FIRST_CHUNK: usize = 64;
+/// The first chunks are small, so that the first answers are there at once, and soon it is known whether anyone reads
+/// them.
+const FIRST_CHUNK: usize = 32;
 /// Enough to put texts of like length side by side.
 const CHUNK: usize = 1024;
 /// Bytes of text that end a chunk before it is full.
@@ -92,7 +93,7 @@ impl Predictor {
                 streamed.notes = rows.notes();
                 return Ok(streamed);
             }
-            most = CHUNK;
+            most = streamed.counts.all.clamp(FIRST_CHUNK, CHUNK);
         }
     }
 
