@@ -42,6 +42,7 @@ fn data() -> EncodedSet {
         }
     };
     EncodedSet {
+        class_weights: Vec::new(),
         encodings: (0..INPUTS).map(encoding).collect(),
         targets: Targets::Classes((0..INPUTS).map(|i| i % 2).collect()),
     }

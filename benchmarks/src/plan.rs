@@ -75,7 +75,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         model.hf_class(),
         &model,
         model.names(),
-        data.outputs.names(),
+        &data.outputs,
         &facts,
     )?;
     let dev = data.dev.first().context("the task has no dev split")?;
@@ -88,9 +88,9 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let plan = json!({
         "max_length": base.max_length(),
         "train": rows(&data.train_examples),
-        "train_labels": data.train.targets.to_f64(),
+        "train_labels": data.train.targets.truths(),
         "dev": rows(&dev.examples),
-        "dev_labels": dev.inputs.targets().map(Targets::to_f64),
+        "dev_labels": dev.inputs.targets().map(Targets::truths),
         "orders": orders,
     });
     std::fs::write(args.out.join("plan.json"), plan.to_string())?;
@@ -99,7 +99,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
 
 /// Token ids of each prompt and of what follows it, how many of those count, and which is right.
 fn prompts(encodings: &[Encoding], targets: &Targets) -> Vec<Value> {
-    let examples = encodings.iter().zip(targets.to_f64());
+    let examples = encodings.iter().zip(targets.truths());
     examples
         .map(|(encoding, right)| {
             let (prompt, mut rest) = encoding.ids.split_at(encoding.prompt_len());

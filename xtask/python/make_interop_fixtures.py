@@ -271,9 +271,11 @@ def checkpoints() -> None:
     case("quantized", ["predict", "--model", "@quantized"], "good\n", refuses="quantization_config")
 
     folder = out("several-labels")
-    bert(folder, num_labels=3, problem_type="multi_label_classification")
+    model = bert(folder, num_labels=3, problem_type="multi_label_classification")
     word_pieces(folder)
-    case("several-labels", ["predict", "--model", "@several-labels"], "good\n", refuses="problem_type")
+    scores = logits(model, folder, "good")
+    holding = [f"LABEL_{i}" for i, score in enumerate(scores) if score >= 0]
+    case("several-labels", ["predict", "--model", "@several-labels"], "good\n", logits=[scores], labels=[holding])
 
     folder = out("no-numbers")
     model = bert(folder, num_labels=2)

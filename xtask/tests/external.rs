@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = ModelDir::open("encoder".as_ref())?;
     let (model, _) = EncoderForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
     let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3], ..Encoding::default() });
-    let data = EncodedSet { encodings: inputs.collect(), targets: Targets::Classes(vec![1; 8]) };
+    let data = EncodedSet::new(inputs.collect(), Targets::Classes(vec![1; 8]));
     let config = TrainConfig::new("v".parse::<TermSet>()?, 1e-2, 20, 0);
     let evaluate = |_: &_| Ok::<Metrics, TrainError>(Metrics::new());
     let trained = train(model, &data, &config, evaluate, |_| ())?;

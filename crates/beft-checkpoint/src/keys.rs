@@ -66,6 +66,7 @@ pub const MODEL_KEYS: KeyTable = KeyTable {
         ("is_decoder", "false"),
         ("is_encoder_decoder", "false"),
         ("problem_type", "\"single_label_classification\""),
+        ("problem_type", "\"multi_label_classification\""),
         ("problem_type", "\"regression\""),
         ("pruned_heads", "{}"),
         ("quantization_config", "null"),

@@ -40,6 +40,8 @@ pub use keys::{KeyTable, MODEL_KEYS};
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as, third};
 pub use model_dir::ModelDir;
 pub use names::{NameTable, Stored, TensorName, rows};
-pub use save::{ADAPTER_SIDECAR, check_model_target, save_model, tensor_file};
+pub use save::{
+    ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, check_model_target, save_model, tensor_file,
+};
 pub use tensors::TensorFiles;
 pub use tokenizer::{TOKENIZER_FILES, TextTokenizer};

@@ -3,6 +3,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use beft_core::Outputs;
 use beft_files::{check_replaceable, write_dir_atomic};
 use beft_nn::read_params;
 use burn::module::Module;
@@ -15,6 +16,11 @@ use crate::{CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
 /// The file with our own facts beside an adapter or a tuned model.
 pub const ADAPTER_SIDECAR: &str = "beft.json";
 
+/// The key that says what the outputs of a head stand for, and its value where several labels may hold.
+pub const PROBLEM: &str = "problem_type";
+/// See [`PROBLEM`].
+pub const MULTI_LABEL: &str = "multi_label_classification";
+
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const OWNED: &[&str] = &[CONFIG, WEIGHTS, ADAPTER_SIDECAR];
@@ -25,8 +31,7 @@ fn owned() -> Vec<&'static str> {
 }
 
 /// Writes a whole model with its classification head in Hugging Face layout: the base's config and
-/// tokenizer, all weights, and `facts` of our own in `beft.json`. `labels` name the classes, none a
-/// regression. The folder appears when it is complete; an earlier one of that kind is replaced.
+/// tokenizer, all weights, and `facts` of our own in `beft.json`. The folder appears when it is complete; an earlier one of that kind is replaced.
 ///
 /// # Errors
 ///
@@ -37,7 +42,7 @@ pub fn save_model<M: Module>(
     architecture: &str,
     module: &M,
     table: &NameTable,
-    labels: &[String],
+    outputs: &Outputs,
     facts: &Map<String, Value>,
 ) -> Result<(), CheckpointError> {
     let mut config: Map<String, Value> = base.config()?;
@@ -47,16 +52,23 @@ pub fn save_model<M: Module>(
         config.remove(stale);
     }
     config.insert("dtype".to_owned(), json!("float32"));
-    let names = labels.iter().enumerate();
+    let names = outputs.names().iter().enumerate();
     let ids: Map<String, Value> = names.clone().map(|(i, l)| (l.clone(), json!(i))).collect();
     let names: Map<String, Value> = names.map(|(i, l)| (i.to_string(), json!(l))).collect();
-    if labels.is_empty() {
-        config.insert("id2label".to_owned(), json!({"0": "LABEL_0"}));
-        config.insert("label2id".to_owned(), json!({"LABEL_0": 0}));
-        config.insert("problem_type".to_owned(), json!("regression"));
-    } else {
-        config.insert("id2label".to_owned(), Value::Object(names));
-        config.insert("label2id".to_owned(), Value::Object(ids));
+    let (names, ids) = match names.is_empty() {
+        true => (json!({"0": "LABEL_0"}), json!({"LABEL_0": 0})),
+        false => (Value::Object(names), Value::Object(ids)),
+    };
+    config.insert("id2label".to_owned(), names);
+    config.insert("label2id".to_owned(), ids);
+    let problem = match outputs {
+        Outputs::Labels(_) => Some(MULTI_LABEL),
+        Outputs::Value | Outputs::Text => Some("regression"),
+        // What transformers takes it for where nothing is said.
+        Outputs::Classes(_) => config.get(PROBLEM).map(|_| "single_label_classification"),
+    };
+    if let Some(problem) = problem {
+        config.insert(PROBLEM.to_owned(), json!(problem));
     }
 
     let tensors: Vec<(String, HeadTensor)> = read_params(module, |_| true)

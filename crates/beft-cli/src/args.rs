@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
 pub(crate) use decoders::{GenerateArgs, PlanArgs};
 pub(crate) use train::{
-    DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs, ScorerArgs,
-    SourceArgs, TrainArgs, TuneArgs,
+    ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
+    ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{EvalArgs, Format, Keep, OutputFormat, PredictArgs, SplitName, TunedArgs};
 pub(crate) use values::Scorers;

@@ -4,7 +4,7 @@ use beft::{AdapterProblem, Difference, Error, MemoryUse};
 use beft_checkpoint::CheckpointError;
 use beft_compare::CompareError;
 use beft_device::DeviceError;
-use beft_tasks::TaskError;
+use beft_tasks::{DataError, TaskError};
 use serde_json::Value;
 
 /// The options that help against an error, if there are any.
@@ -47,6 +47,7 @@ fn of(error: &Error) -> Option<String> {
         },
         Error::OtherSettings { differences, .. } => return Some(same_settings(differences)),
         Error::Task(error) => return of_task(error),
+        Error::Data(DataError::NotAFolder { .. }) => "--dev-share 0.2 measures on a fifth of it",
         Error::Device(error) => return of_device(error),
         Error::Checkpoint(CheckpointError::OtherBase { .. }) => "give that model with --model",
         _ => return None,

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod hints;
 mod memory;
+mod mistakes;
 mod output;
 mod progress;
 mod rows;

@@ -79,7 +79,7 @@ impl RowWriter {
         let kept = self.kept(columns)?;
         match self.format {
             RowFormat::Jsonl => self.write_json(out, kept, answer)?,
-            RowFormat::Csv | RowFormat::Tsv => self.write_cells(out, kept, answer)?,
+            RowFormat::Csv | RowFormat::Tsv => self.write_delimited(out, kept, answer)?,
         }
         self.rows += 1;
         Ok(())
@@ -112,6 +112,7 @@ impl RowWriter {
     fn name(&mut self, name: String, answer: &Answer) -> String {
         let own = match answer {
             Answer::Class { .. } => &["label", "probability", "probabilities", "logits"][..],
+            Answer::Labels { .. } => &["labels", "probabilities", "logits"][..],
             Answer::Value(_) | Answer::Text(_) => &[prediction(answer).0],
         };
         if name != "index" && !own.contains(&name.as_str()) {
@@ -136,13 +137,10 @@ impl RowWriter {
         }
         let (name, value) = prediction(answer);
         row.insert(name.to_owned(), value);
-        if let Answer::Class {
-            probabilities,
-            logits,
-            ..
-        } = answer
-        {
-            row.insert("probability".to_owned(), json!(answer.probability()));
+        if let Some((probabilities, logits)) = numbers(answer) {
+            if let Some(probability) = answer.probability() {
+                row.insert("probability".to_owned(), json!(probability));
+            }
             let probabilities = match self.labels.is_empty() {
                 true => json!(probabilities),
                 false => {
@@ -159,7 +157,7 @@ impl RowWriter {
         Ok(())
     }
 
-    fn write_cells(
+    fn write_delimited(
         &mut self,
         out: &mut Vec<u8>,
         kept: Vec<(String, Value)>,
@@ -182,11 +180,9 @@ impl RowWriter {
             cells.push(value.map_or_else(String::new, |(_, value)| cell(value)));
         }
         cells.push(cell(&prediction(answer).1));
-        if let Answer::Class { probabilities, .. } = answer {
-            cells.push(number(answer.probability().unwrap_or(f32::NAN)));
-            if !self.labels.is_empty() {
-                cells.extend(probabilities.iter().map(|p| number(*p)));
-            }
+        cells.extend(answer.probability().map(number));
+        if let Some((probabilities, _)) = numbers(answer).filter(|_| !self.labels.is_empty()) {
+            cells.extend(probabilities.iter().map(|p| number(*p)));
         }
         self.write_record(out, cells)
     }
@@ -203,8 +199,10 @@ impl RowWriter {
             header.push(self.name(column.clone(), answer));
         }
         header.push(prediction(answer).0.to_owned());
-        if matches!(answer, Answer::Class { .. }) {
+        if answer.probability().is_some() {
             header.push("probability".to_owned());
+        }
+        if numbers(answer).is_some() {
             let each = self.labels.iter();
             header.extend(each.map(|label| format!("probability_{label}")));
         }
@@ -212,22 +210,49 @@ impl RowWriter {
         self.write_record(out, header)
     }
 
-    fn write_record(&mut self, out: &mut Vec<u8>, mut cells: Vec<String>) -> Result<()> {
-        if self.format == RowFormat::Csv {
-            csv::Writer::from_writer(out).write_record(&cells)?;
-            return Ok(());
-        }
-        // Nothing is quoted in TSV, as GLUE has it.
-        for cell in &mut cells {
-            if let Cow::Owned(plain) = without_breaks(cell) {
-                *cell = plain;
-                self.replaced += 1;
-            }
-        }
-        out.extend_from_slice(cells.join("\t").as_bytes());
-        out.push(b'\n');
+    fn write_record(&mut self, out: &mut Vec<u8>, cells: Vec<String>) -> Result<()> {
+        self.replaced += write_cells(self.format, out, cells)?;
         Ok(())
     }
+}
+
+/// Writes a line of CSV, or else of TSV; returns in how many cells something was replaced by spaces.
+fn write_cells(format: RowFormat, out: &mut Vec<u8>, mut cells: Vec<String>) -> Result<usize> {
+    if format == RowFormat::Csv {
+        csv::Writer::from_writer(out).write_record(&cells)?;
+        return Ok(0);
+    }
+    let mut replaced = 0;
+    // Nothing is quoted in TSV, as GLUE has it.
+    for cell in &mut cells {
+        if let Cow::Owned(plain) = without_breaks(cell) {
+            *cell = plain;
+            replaced += 1;
+        }
+    }
+    out.extend_from_slice(cells.join("\t").as_bytes());
+    out.push(b'\n');
+    Ok(replaced)
+}
+
+/// Rows that all have the columns of the first.
+pub(crate) fn write_table(format: RowFormat, rows: &[Map<String, Value>]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        match format {
+            RowFormat::Jsonl => {
+                serde_json::to_writer(&mut out, row)?;
+                out.push(b'\n');
+            }
+            RowFormat::Csv | RowFormat::Tsv => {
+                if index == 0 {
+                    write_cells(format, &mut out, row.keys().cloned().collect())?;
+                }
+                write_cells(format, &mut out, row.values().map(cell).collect())?;
+            }
+        }
+    }
+    Ok(out)
 }
 
 fn without_breaks(text: &str) -> Cow<'_, str> {
@@ -241,8 +266,26 @@ fn without_breaks(text: &str) -> Cow<'_, str> {
 fn prediction(answer: &Answer) -> (&'static str, Value) {
     match answer {
         Answer::Class { label, .. } => ("label", json!(label)),
+        Answer::Labels { labels, .. } => ("labels", json!(labels)),
         Answer::Value(value) => ("value", json!(value)),
         Answer::Text(text) => ("generated_text", json!(text)),
+    }
+}
+
+/// The probabilities and logits of classes or labels.
+fn numbers(answer: &Answer) -> Option<(&[f32], &[f32])> {
+    match answer {
+        Answer::Class {
+            probabilities,
+            logits,
+            ..
+        }
+        | Answer::Labels {
+            probabilities,
+            logits,
+            ..
+        } => Some((probabilities, logits)),
+        Answer::Value(_) | Answer::Text(_) => None,
     }
 }
 

@@ -22,8 +22,8 @@ struct Case {
     stdin: String,
     /// For each input the scores of the classes.
     logits: Option<Vec<Vec<f64>>>,
-    /// For each input the class.
-    labels: Option<Vec<String>>,
+    /// For each input the class, or the labels that hold.
+    labels: Option<Vec<Value>>,
     /// Prompt and generated text.
     text: Option<String>,
     /// A part of the error.
@@ -84,10 +84,8 @@ impl Case {
             }
         }
         if let Some(expected) = &self.labels {
-            let found: Vec<&str> = rows
-                .iter()
-                .filter_map(|row| row["label"].as_str())
-                .collect();
+            let said = |row: &Value| row.get("label").or(row.get("labels")).cloned();
+            let found: Vec<Value> = rows.iter().filter_map(said).collect();
             if found != *expected {
                 return Some(format!("labels {found:?} instead of {expected:?}"));
             }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use beft_core::{Metric, OutputKind};
+use beft_core::{Metric, OutputKind, Truth};
 use beft_modes::Mode;
 use beft_tasks::Task;
 use serde_json::{Map, Value, json};
@@ -108,25 +108,32 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
             let samples = result.samples.get(suffix).map(Vec::as_slice);
             let rows = examples.iter().zip(samples.unwrap_or_default());
             for (index, (example, sample)) in rows.enumerate() {
-                let name = |value: f64| match result.labels.get(value as usize) {
-                    Some(label) => json!(label),
-                    None => json!(value),
+                let label = |index: usize| result.labels.get(index);
+                let name = |truth: &Truth| match truth {
+                    Truth::Number(value) => match label(*value as usize) {
+                        Some(label) => json!(label),
+                        None => json!(value),
+                    },
+                    Truth::Labels(labels) => {
+                        json!(labels.iter().map(|l| label(*l)).collect::<Vec<_>>())
+                    }
                 };
                 let predicted = sample.prediction(task.output());
                 let correct = match task.output() {
                     // A likelihood is neither right nor wrong.
                     OutputKind::Tokens => json!(null),
-                    OutputKind::Classes | OutputKind::Value | OutputKind::Answer => {
-                        json!(predicted == sample.target)
-                    }
+                    OutputKind::Classes
+                    | OutputKind::Labels
+                    | OutputKind::Value
+                    | OutputKind::Answer => json!(predicted == sample.target),
                 };
                 let line = json!({
                     "doc_id": index,
                     "doc": {"text": example.text, "text_pair": example.text_pair, "line": example.line},
-                    "target": name(sample.target),
+                    "target": name(&sample.target),
                     "arguments": [[example.text, example.text_pair]],
                     "resps": [[sample.scores]],
-                    "filtered_resps": [name(predicted)],
+                    "filtered_resps": [name(&predicted)],
                     "split": split.name(),
                     "seed": result.trial.seed,
                     "correct": correct,

@@ -235,7 +235,8 @@ fn resample(trials: &[&TrialResult], kind: OutputKind, metric: Metric, suffix: &
 
 /// The outcomes that samples record.
 fn outcomes(samples: &[Sample], kind: OutputKind) -> Outcomes {
-    Outcomes::from_scores(kind, samples.iter().map(|s| (s.target, s.scores.clone())))
+    let samples = samples.iter().map(|s| (s.target.clone(), s.scores.clone()));
+    Outcomes::from_scores(kind, samples, &[])
 }
 
 fn mcnemar_by_seed(
@@ -245,8 +246,10 @@ fn mcnemar_by_seed(
     suffix: &str,
 ) -> Vec<f64> {
     let mut found = Vec::new();
-    if kind != OutputKind::Classes {
-        return found;
+    match kind {
+        OutputKind::Classes | OutputKind::Labels => {}
+        // Not right or wrong.
+        OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => return found,
     }
     for first in a {
         let Some(second) = b.iter().find(|c| c.trial.seed == first.trial.seed) else {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use beft_core::{OutputKind, TermSet};
+use beft_core::{OutputKind, TermSet, Truth};
 use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
@@ -95,19 +95,24 @@ pub struct TrialResult {
 /// What the model said of a dev example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Class index or value; 1 for an answer.
-    pub target: f64,
+    /// Class index, labels or value; 1 for an answer.
+    pub target: Truth,
     /// Scores of its [`Prediction`](beft_core::Prediction).
     pub scores: Vec<f32>,
 }
 
 impl Sample {
-    /// The predicted class, value, mean log probability or token F1.
-    pub fn prediction(&self, kind: OutputKind) -> f64 {
+    /// The predicted class, labels, value, mean log probability or token F1.
+    pub fn prediction(&self, kind: OutputKind) -> Truth {
         match kind {
-            OutputKind::Classes => beft_eval::argmax(&self.scores) as f64,
+            OutputKind::Classes => Truth::Number(beft_eval::argmax(&self.scores) as f64),
+            OutputKind::Labels => {
+                let holds = beft_eval::predicted_labels(&self.scores, &[]);
+                let holds = holds.into_iter().enumerate().filter(|(_, holds)| *holds);
+                Truth::Labels(holds.map(|(label, _)| label).collect())
+            }
             OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => {
-                f64::from(self.scores.first().copied().unwrap_or(0.0))
+                Truth::Number(f64::from(self.scores.first().copied().unwrap_or(0.0)))
             }
         }
     }
@@ -208,9 +213,9 @@ fn result(
             None => dev.predict(base, &outcome.model, settings.savings, |_| ())?,
         };
         let targets = match dev.inputs.targets() {
-            Some(targets) => targets.to_f64(),
+            Some(targets) => targets.truths(),
             // Answers are right or wrong.
-            None => vec![1.0; said.len()],
+            None => vec![Truth::Number(1.0); said.len()],
         };
         let samples = targets.into_iter().zip(&said);
         let samples = samples.map(|(target, said)| Sample {

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 /// One tokenised input, without padding and with special tokens.
 ///
 /// For a decoder it can be a prompt with several continuations, one after another in `ids`. Each continuation
@@ -68,6 +70,8 @@ impl Encoding {
 pub enum Targets {
     /// Class indices.
     Classes(Vec<usize>),
+    /// The indices of the labels that hold, in order; there may be none.
+    Labels(Vec<Vec<usize>>),
     /// Values of a regression task.
     Values(Vec<f32>),
     /// Language modelling: the number of predicted tokens of each input's only continuation.
@@ -79,6 +83,7 @@ impl Targets {
     pub fn len(&self) -> usize {
         match self {
             Self::Classes(classes) => classes.len(),
+            Self::Labels(sets) => sets.len(),
             Self::Values(values) => values.len(),
             Self::Tokens(counts) => counts.len(),
         }
@@ -89,12 +94,18 @@ impl Targets {
         self.len() == 0
     }
 
-    /// Class indices, values or numbers of tokens, as numbers.
-    pub fn to_f64(&self) -> Vec<f64> {
+    /// What is right for each input, by itself.
+    pub fn truths(&self) -> Vec<Truth> {
+        let numbers =
+            |numbers: &[usize]| numbers.iter().map(|n| Truth::Number(*n as f64)).collect();
         match self {
-            Self::Classes(classes) => classes.iter().map(|class| *class as f64).collect(),
-            Self::Values(values) => values.iter().map(|value| f64::from(*value)).collect(),
-            Self::Tokens(counts) => counts.iter().map(|count| *count as f64).collect(),
+            Self::Classes(classes) => numbers(classes),
+            Self::Labels(sets) => sets.iter().cloned().map(Truth::Labels).collect(),
+            Self::Values(values) => {
+                let values = values.iter().map(|value| f64::from(*value));
+                values.map(Truth::Number).collect()
+            }
+            Self::Tokens(counts) => numbers(counts),
         }
     }
 
@@ -102,10 +113,21 @@ impl Targets {
     pub fn truncate(&mut self, len: usize) {
         match self {
             Self::Classes(classes) => classes.truncate(len),
+            Self::Labels(sets) => sets.truncate(len),
             Self::Values(values) => values.truncate(len),
             Self::Tokens(counts) => counts.truncate(len),
         }
     }
+}
+
+/// What is right for one input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Truth {
+    /// A class index, a value or a number of tokens.
+    Number(f64),
+    /// The indices of the labels that hold.
+    Labels(Vec<usize>),
 }
 
 /// Tokenised inputs with their targets.
@@ -115,9 +137,21 @@ pub struct EncodedSet {
     pub encodings: Vec<Encoding>,
     /// The target of each input; as long as `encodings`.
     pub targets: Targets,
+    /// What an example counts in the loss, by its class; of several labels what a label that holds counts beside one
+    /// that does not. Empty for all alike.
+    pub class_weights: Vec<f32>,
 }
 
 impl EncodedSet {
+    /// Inputs with their targets, which all count alike in the loss.
+    pub fn new(encodings: Vec<Encoding>, targets: Targets) -> Self {
+        Self {
+            encodings,
+            targets,
+            class_weights: Vec::new(),
+        }
+    }
+
     /// Number of examples.
     pub fn len(&self) -> usize {
         self.encodings.len()

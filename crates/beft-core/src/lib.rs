@@ -25,8 +25,8 @@ mod snapshot;
 mod term;
 mod term_set;
 
-pub use encoding::{Branch, EncodedSet, Encoding, Targets};
-pub use metric::Metric;
+pub use encoding::{Branch, EncodedSet, Encoding, Targets, Truth};
+pub use metric::{Metric, UnknownMetric};
 pub use output::{OutputKind, Outputs, Prediction};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,10 @@ pub enum Metric {
     F1,
     /// Mean of the F1 of each label.
     MacroF1,
+    /// F1 over the decisions about all labels together, where several may hold.
+    MicroF1,
+    /// Share of examples with exactly the right labels, where several may hold.
+    SubsetAccuracy,
     /// Matthews correlation coefficient.
     #[serde(rename = "mcc")]
     Matthews,
@@ -30,14 +35,52 @@ pub enum Metric {
     LogLikelihood,
 }
 
+/// No metric of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown metric `{name}`: expected one of {}", Metric::ALL.map(Metric::name).join(", "))]
+pub struct UnknownMetric {
+    /// The name as written.
+    pub name: String,
+}
+
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|metric| metric.name() == name.trim());
+        found.ok_or_else(|| UnknownMetric {
+            name: name.trim().to_owned(),
+        })
+    }
+}
+
 impl Metric {
-    /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `mcc`, `pearson`,
-    /// `spearman`, `token_f1`, `exact_match`, `log_likelihood`.
+    /// All metrics.
+    pub const ALL: [Self; 11] = [
+        Self::Accuracy,
+        Self::F1,
+        Self::MacroF1,
+        Self::MicroF1,
+        Self::SubsetAccuracy,
+        Self::Matthews,
+        Self::Pearson,
+        Self::Spearman,
+        Self::TokenF1,
+        Self::ExactMatch,
+        Self::LogLikelihood,
+    ];
+
+    /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `micro_f1`,
+    /// `subset_accuracy`, `mcc`, `pearson`, `spearman`, `token_f1`, `exact_match`, `log_likelihood`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
             Self::F1 => "f1",
             Self::MacroF1 => "macro_f1",
+            Self::MicroF1 => "micro_f1",
+            Self::SubsetAccuracy => "subset_accuracy",
             Self::Matthews => "mcc",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
@@ -47,13 +90,15 @@ impl Metric {
         }
     }
 
-    /// The kind of output that it measures.
-    pub const fn output(self) -> OutputKind {
+    /// Whether it measures this kind of output.
+    pub const fn measures(self, output: OutputKind) -> bool {
         match self {
-            Self::Accuracy | Self::F1 | Self::MacroF1 | Self::Matthews => OutputKind::Classes,
-            Self::Pearson | Self::Spearman => OutputKind::Value,
-            Self::TokenF1 | Self::ExactMatch => OutputKind::Answer,
-            Self::LogLikelihood => OutputKind::Tokens,
+            Self::Accuracy | Self::F1 | Self::Matthews => matches!(output, OutputKind::Classes),
+            Self::MacroF1 => matches!(output, OutputKind::Classes | OutputKind::Labels),
+            Self::MicroF1 | Self::SubsetAccuracy => matches!(output, OutputKind::Labels),
+            Self::Pearson | Self::Spearman => matches!(output, OutputKind::Value),
+            Self::TokenF1 | Self::ExactMatch => matches!(output, OutputKind::Answer),
+            Self::LogLikelihood => matches!(output, OutputKind::Tokens),
         }
     }
 
@@ -62,6 +107,7 @@ impl Metric {
         match self {
             Self::F1 => true,
             Self::Accuracy | Self::MacroF1 | Self::Matthews => false,
+            Self::MicroF1 | Self::SubsetAccuracy => false,
             Self::Pearson | Self::Spearman => false,
             Self::TokenF1 | Self::ExactMatch | Self::LogLikelihood => false,
         }
@@ -80,18 +126,9 @@ mod tests {
 
     #[test]
     fn serde_uses_the_same_names() {
-        for metric in [
-            Metric::Accuracy,
-            Metric::F1,
-            Metric::MacroF1,
-            Metric::Matthews,
-            Metric::Pearson,
-            Metric::Spearman,
-            Metric::TokenF1,
-            Metric::ExactMatch,
-            Metric::LogLikelihood,
-        ] {
+        for metric in Metric::ALL {
             assert_eq!(metric.to_string(), metric.name());
+            assert_eq!(metric.name().parse(), Ok(metric));
             let json = serde_json::to_string(&metric).unwrap();
             assert_eq!(json, format!("\"{}\"", metric.name()));
             assert_eq!(serde_json::from_str::<Metric>(&json).unwrap(), metric);

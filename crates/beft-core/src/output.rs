@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub enum OutputKind {
     /// A score for each of several classes or candidates.
     Classes,
+    /// A score for each of several labels, any number of which may hold.
+    Labels,
     /// A number (regression).
     Value,
     /// The likelihood of the input's own continuation (language modelling).
@@ -19,6 +21,8 @@ pub enum OutputKind {
 pub enum Outputs {
     /// Classes or candidates with these names.
     Classes(Vec<String>),
+    /// Labels with these names, any number of which may hold.
+    Labels(Vec<String>),
     /// One number.
     Value,
     /// Continuations that belong to the input, or a generated text.
@@ -29,20 +33,20 @@ impl Outputs {
     /// How many numbers a model gives for one input: one per class, else 1.
     pub fn count(&self) -> usize {
         match self {
-            Self::Classes(names) => names.len(),
+            Self::Classes(names) | Self::Labels(names) => names.len(),
             Self::Value | Self::Text => 1,
         }
     }
 
-    /// The names of the classes, where there are classes.
+    /// The names of the classes or labels, where there are any.
     pub fn classes(&self) -> Option<&[String]> {
         match self {
-            Self::Classes(names) => Some(names),
+            Self::Classes(names) | Self::Labels(names) => Some(names),
             Self::Value | Self::Text => None,
         }
     }
 
-    /// The names of the classes; empty where there are none.
+    /// The names of the classes or labels; empty where there are none.
     pub fn names(&self) -> &[String] {
         self.classes().unwrap_or_default()
     }
@@ -53,6 +57,8 @@ impl Outputs {
 pub enum Prediction {
     /// A score for each class or candidate, before softmax.
     Classes(Vec<f32>),
+    /// A score for each label, before the sigmoid.
+    Labels(Vec<f32>),
     /// A number.
     Value(f32),
     /// The mean log probability of the input's predicted tokens.
@@ -72,7 +78,7 @@ impl Prediction {
     /// The numbers of the prediction: scores, the value, or token F1 and exact match.
     pub fn scores(&self) -> Vec<f32> {
         match self {
-            Self::Classes(scores) => scores.clone(),
+            Self::Classes(scores) | Self::Labels(scores) => scores.clone(),
             Self::Value(value) | Self::Tokens(value) => vec![*value],
             Self::Answer {
                 token_f1, exact, ..
@@ -83,7 +89,9 @@ impl Prediction {
     /// Whether all its numbers are finite.
     pub fn is_finite(&self) -> bool {
         match self {
-            Self::Classes(scores) => scores.iter().all(|score| score.is_finite()),
+            Self::Classes(scores) | Self::Labels(scores) => {
+                scores.iter().all(|score| score.is_finite())
+            }
             Self::Value(value) | Self::Tokens(value) => value.is_finite(),
             Self::Answer { token_f1, .. } => token_f1.is_finite(),
         }

@@ -3,6 +3,7 @@
 //!
 //! * [`write_model`]: the pretrained model as a folder in Hugging Face layout.
 //! * [`write_data`]: the labelled task as `train.tsv` and `dev.tsv`.
+//! * [`tickets`]: made-up support tickets, for the tutorial.
 //!
 //! The model was pretrained by `examples/pretrain.rs` as BERT was (masked words, next segment) on
 //! text from [`corpus`], which is generated and has no labels. The sentiment words of the labelled
@@ -18,6 +19,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub use tickets::tickets;
+
 use std::path::Path;
 use std::{fs, io};
 
@@ -26,6 +29,7 @@ use beft_files::write_dir_atomic;
 pub mod corpus;
 pub mod labelled;
 mod template;
+mod tickets;
 pub mod vocab;
 pub mod words;
 

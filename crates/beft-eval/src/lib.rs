@@ -6,14 +6,18 @@
 //! assert_eq!(beft_eval::pearson(&[1.0, 1.0], &[0.1, 0.5]), None);
 //! ```
 
+mod calibration;
+mod classes;
 mod metrics;
 mod outcomes;
 mod predict;
 mod significance;
 mod text;
 
+pub use calibration::{Calibration, CalibrationBin};
+pub use classes::*;
 pub use metrics::*;
-pub use outcomes::Outcomes;
-pub use predict::{RepeatedPrediction, argmax, predict, softmax};
+pub use outcomes::{Outcomes, predicted_labels};
+pub use predict::{RepeatedPrediction, argmax, predict, sigmoid, softmax};
 pub use significance::*;
 pub use text::*;

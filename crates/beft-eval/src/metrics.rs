@@ -27,7 +27,8 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         Metric::Matthews => Some(matthews(labels, predictions)),
         Metric::Pearson => pearson(&values(labels), &values(predictions)),
         Metric::Spearman => spearman(&values(labels), &values(predictions)),
-        // Of texts, scored one by one.
+        // Of several labels, or of texts, scored one by one.
+        Metric::MicroF1 | Metric::SubsetAccuracy => None,
         Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }
@@ -44,6 +45,7 @@ pub fn compute_values(metric: Metric, values: &[f64], predictions: &[f64]) -> Op
         Metric::Pearson => pearson(values, predictions),
         Metric::Spearman => spearman(values, predictions),
         Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => None,
+        Metric::MicroF1 | Metric::SubsetAccuracy => None,
         Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }

@@ -1,12 +1,16 @@
-use beft_core::{Metric, OutputKind, Prediction, Targets};
+use beft_core::{Metric, OutputKind, Prediction, Targets, Truth};
 
-use crate::{argmax, compute, compute_values};
+use crate::{
+    LabelSets, argmax, compute, compute_values, macro_label_f1, micro_f1, sigmoid, subset_accuracy,
+};
 
 /// Targets and predictions, example by example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcomes {
     /// True and predicted class.
     Classes(Vec<(usize, usize)>),
+    /// Which labels hold, and which are predicted.
+    Labels(Vec<LabelSets>),
     /// True and predicted value.
     Values(Vec<(f64, f64)>),
     /// Mean log probability of the tokens of each text.
@@ -16,32 +20,66 @@ pub enum Outcomes {
 }
 
 impl Outcomes {
-    /// Pairs targets with predictions of the same kind, example by example.
+    /// Pairs targets with predictions of the same kind, example by example. A label is predicted whose probability is
+    /// 0.5 or more.
     pub fn new(targets: &Targets, predictions: &[Prediction]) -> Self {
+        Self::with_thresholds(targets, predictions, &[])
+    }
+
+    /// The same with a threshold of probability for each label; for labels without one it is 0.5.
+    pub fn with_thresholds(
+        targets: &Targets,
+        predictions: &[Prediction],
+        thresholds: &[f32],
+    ) -> Self {
         let kind = match targets {
             Targets::Classes(_) => OutputKind::Classes,
+            Targets::Labels(_) => OutputKind::Labels,
             Targets::Values(_) => OutputKind::Value,
             Targets::Tokens(_) => OutputKind::Tokens,
         };
         let scores = predictions.iter().map(Prediction::scores);
-        Self::from_scores(kind, targets.to_f64().into_iter().zip(scores))
+        Self::from_scores(kind, targets.truths().into_iter().zip(scores), thresholds)
     }
 
     /// The outcomes of generated answers.
     pub fn of_answers(predictions: &[Prediction]) -> Self {
         let scores = predictions.iter().map(Prediction::scores);
-        Self::from_scores(OutputKind::Answer, scores.map(|scores| (1.0, scores)))
+        let right = scores.map(|scores| (Truth::Number(1.0), scores));
+        Self::from_scores(OutputKind::Answer, right, &[])
     }
 
-    /// The same from numbers: for each example its class index or value, and the
-    /// [`scores`](Prediction::scores) of its prediction.
-    pub fn from_scores(kind: OutputKind, examples: impl Iterator<Item = (f64, Vec<f32>)>) -> Self {
+    /// The same from numbers: for each example what is right, and the [`scores`](Prediction::scores) of its
+    /// prediction.
+    pub fn from_scores(
+        kind: OutputKind,
+        examples: impl Iterator<Item = (Truth, Vec<f32>)>,
+        thresholds: &[f32],
+    ) -> Self {
         let number = |scores: &[f32], at: usize| f64::from(scores.get(at).copied().unwrap_or(0.0));
+        let truth = |truth: &Truth| match truth {
+            Truth::Number(number) => *number,
+            Truth::Labels(_) => f64::NAN,
+        };
         match kind {
-            OutputKind::Classes => {
-                Self::Classes(examples.map(|(t, s)| (t as usize, argmax(&s))).collect())
+            OutputKind::Classes => Self::Classes(
+                examples
+                    .map(|(t, s)| (truth(&t) as usize, argmax(&s)))
+                    .collect(),
+            ),
+            OutputKind::Labels => {
+                let sets = examples.map(|(truth, scores)| {
+                    let mut holds = vec![false; scores.len()];
+                    if let Truth::Labels(labels) = truth {
+                        labels.into_iter().for_each(|label| holds[label] = true);
+                    }
+                    (holds, predicted_labels(&scores, thresholds))
+                });
+                Self::Labels(sets.collect())
             }
-            OutputKind::Value => Self::Values(examples.map(|(t, s)| (t, number(&s, 0))).collect()),
+            OutputKind::Value => {
+                Self::Values(examples.map(|(t, s)| (truth(&t), number(&s, 0))).collect())
+            }
             OutputKind::Tokens => Self::Tokens(examples.map(|(_, s)| number(&s, 0)).collect()),
             OutputKind::Answer => Self::Answers(
                 examples
@@ -55,6 +93,7 @@ impl Outcomes {
     pub fn len(&self) -> usize {
         match self {
             Self::Classes(pairs) => pairs.len(),
+            Self::Labels(pairs) => pairs.len(),
             Self::Values(pairs) => pairs.len(),
             Self::Tokens(values) => values.len(),
             Self::Answers(scores) => scores.len(),
@@ -83,6 +122,17 @@ impl Outcomes {
                 let (t, p): (Vec<usize>, Vec<usize>) = chosen.map(|i| pairs[i]).unzip();
                 compute(metric, &t, &p)
             }
+            Self::Labels(pairs) => {
+                let chosen = chosen.map(|i| &pairs[i]);
+                match metric {
+                    Metric::MicroF1 => Some(micro_f1(chosen)),
+                    Metric::MacroF1 => Some(macro_label_f1(chosen)),
+                    Metric::SubsetAccuracy => Some(subset_accuracy(chosen)),
+                    Metric::Accuracy | Metric::F1 | Metric::Matthews => None,
+                    Metric::Pearson | Metric::Spearman => None,
+                    Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
+                }
+            }
             Self::Values(pairs) => {
                 let (t, p): (Vec<f64>, Vec<f64>) = chosen.map(|i| pairs[i]).unzip();
                 compute_values(metric, &t, &p)
@@ -98,12 +148,22 @@ impl Outcomes {
                     Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => {
                         return None;
                     }
+                    Metric::MicroF1 | Metric::SubsetAccuracy => return None,
                     Metric::Pearson | Metric::Spearman | Metric::LogLikelihood => return None,
                 };
                 Some(chosen.map(|i| scores[i][column]).sum::<f64>() / count)
             }
         }
     }
+}
+
+/// Whether each label is predicted that has these scores.
+pub fn predicted_labels(scores: &[f32], thresholds: &[f32]) -> Vec<bool> {
+    let thresholds = thresholds.iter().copied().chain(std::iter::repeat(0.5));
+    let scores = scores.iter().zip(thresholds);
+    scores
+        .map(|(score, threshold)| sigmoid(*score) >= threshold)
+        .collect()
 }
 
 #[cfg(test)]

@@ -181,6 +181,11 @@ pub fn softmax(scores: &[f32]) -> Vec<f32> {
     powers.into_iter().map(|p| (p / sum) as f32).collect()
 }
 
+/// The probability of a label whose score this is.
+pub fn sigmoid(score: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(score)).exp())) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,6 +64,19 @@ impl Bootstrap {
     }
 }
 
+/// The 95 % interval of a distribution: its 2.5th and 97.5th percentile.
+///
+/// # Panics
+///
+/// When the distribution is empty.
+pub fn interval(distribution: &[f64]) -> (f64, f64) {
+    let mut sorted = distribution.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    let at = |share: f64| sorted[((share * n as f64) as usize).min(n - 1)];
+    (at(0.025), at(0.975))
+}
+
 /// Whether two values of a metric are equal: they differ by no more than rounding. One more right
 /// example changes a metric by far more.
 pub fn same_value(a: f64, b: f64) -> bool {
@@ -86,17 +99,15 @@ pub fn mean(values: &[f64]) -> f64 {
 pub fn difference(value: f64, a: &[f64], b: &[f64]) -> Difference {
     assert!(a.len() == b.len() && !a.is_empty(), "paired resamples");
     let exact = |d: f64| if same_value(d, 0.0) { 0.0 } else { d };
-    let mut differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| exact(a - b)).collect();
-    differences.sort_by(f64::total_cmp);
-    let n = differences.len();
-    let at = |share: f64| differences[((share * n as f64) as usize).min(n - 1)];
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| exact(a - b)).collect();
+    let (low, high) = interval(&differences);
     let not_above = differences.iter().filter(|d| **d <= 0.0).count();
     let not_below = differences.iter().filter(|d| **d >= 0.0).count();
-    let tail = (not_above.min(not_below) + 1) as f64 / (n + 1) as f64;
+    let tail = (not_above.min(not_below) + 1) as f64 / (a.len() + 1) as f64;
     Difference {
         value: exact(value),
-        low: at(0.025),
-        high: at(0.975),
+        low,
+        high,
         p: (2.0 * tail).min(1.0),
     }
 }

@@ -209,6 +209,7 @@ impl Run<'_> {
     /// The Fisher information of the layers' biases but the keys', over all batches.
     fn fisher(&mut self) -> Result<(), ParityError> {
         let mut all = EncodedSet {
+            class_weights: Vec::new(),
             encodings: Vec::new(),
             targets: Targets::Classes(Vec::new()),
         };

@@ -93,6 +93,7 @@ pub fn decoder_examples(model_dir: &Path) -> Result<[EncodedSet; 2], ParityError
 
 fn choices(examples: &[&Example]) -> EncodedSet {
     EncodedSet {
+        class_weights: Vec::new(),
         encodings: examples.iter().map(|e| e.together()).collect(),
         targets: Targets::Classes(examples.iter().map(|e| e.right).collect()),
     }
@@ -101,6 +102,7 @@ fn choices(examples: &[&Example]) -> EncodedSet {
 fn right_texts(examples: &[&Example]) -> EncodedSet {
     let tokens = examples.iter().map(|e| e.candidates[e.right].len());
     EncodedSet {
+        class_weights: Vec::new(),
         encodings: examples.iter().map(|e| e.one(e.right)).collect(),
         targets: Targets::Tokens(tokens.collect()),
     }
@@ -152,6 +154,7 @@ impl Run<'_> {
         let texts = self.cases.texts.iter();
         let targets = texts.clone().map(|ids| ids.len() - 1).collect();
         let all = EncodedSet {
+            class_weights: Vec::new(),
             encodings: texts
                 .map(|ids| Encoding::with_branches(&ids[..1], [(&ids[1..], ids.len() - 1)]))
                 .collect(),

@@ -82,6 +82,7 @@ impl Expected {
             })
             .collect();
         Ok(EncodedSet {
+            class_weights: Vec::new(),
             encodings,
             targets: Targets::Classes(labels.iter().map(|l| *l as usize).collect()),
         })

@@ -109,11 +109,13 @@ impl Shape {
                 Encoding::with_branches(prompt, [(last, 1)])
             });
             return EncodedSet {
+                class_weights: Vec::new(),
                 encodings: encodings.collect(),
                 targets: Targets::Tokens(vec![1; self.batch]),
             };
         }
         EncodedSet {
+            class_weights: Vec::new(),
             encodings: (0..self.batch)
                 .map(|i| Encoding {
                     ids: (0..self.length).map(|j| id(i, j)).collect(),

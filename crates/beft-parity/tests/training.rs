@@ -193,6 +193,7 @@ fn single_crates_train_and_generate() {
         ..Encoding::default()
     });
     let data = EncodedSet {
+        class_weights: Vec::new(),
         encodings: encodings.collect(),
         targets: Targets::Classes(vec![1; 8]),
     };

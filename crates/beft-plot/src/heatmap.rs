@@ -1,11 +1,9 @@
-mod paint;
-
 use beft_core::{BiasSite, BiasTerm};
 use beft_score::{Cell, Scores};
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, WHITE};
 
-use paint::{
+use crate::paint::{
     ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, INK, OUTLINE, Style, UNDEFINED, colour, ink_on,
     short, wrap,
 };

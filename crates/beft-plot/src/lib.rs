@@ -1,4 +1,5 @@
-//! Pictures of results as SVG: heatmaps of importance scores, learning curves.
+//! Pictures of results as SVG: heatmaps of importance scores, learning curves, confusion matrices, reliability
+//! diagrams.
 //!
 //! ```
 //! use beft_core::{BiasSite, BiasTerm};
@@ -9,8 +10,13 @@
 //! assert!(svg.starts_with("<svg"));
 //! ```
 
+mod confusion;
 mod curves;
 mod heatmap;
+mod paint;
+mod reliability;
 
+pub use confusion::confusion_svg;
 pub use curves::{Curve, curves_svg};
 pub use heatmap::heatmap_svg;
+pub use reliability::{ReliabilityStep, reliability_svg};

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::task_checks::{is_file_name, is_rate};
 use crate::{
-    Candidates, ClassLabel, Defaults, Form, Hub, LabelTarget, LabelledTask, PromptKind, PromptTask,
-    Regimes, Split, Task, TaskError, TaskInfo, TaskKind, Template, TextColumns,
+    Candidates, ClassLabel, Defaults, Form, HeldOut, Hub, LabelForm, LabelTarget, LabelledTask,
+    MultiLabel, PromptKind, PromptTask, Regimes, Split, Task, TaskError, TaskInfo, TaskKind,
+    Template, TextColumns,
 };
 
 /// How a task is written. Adapters and journals of all versions hold this, so its keys and their order
@@ -36,6 +37,13 @@ struct Written {
     defaults: Defaults,
     regimes: Regimes,
     prompt: Option<WrittenPrompt>,
+    /// How several labels are written, which is not in definitions of before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label_form: Option<LabelForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_out: Option<HeldOut>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    balanced: bool,
 }
 
 /// What a task of prompts has beside, some of it a second time.
@@ -108,14 +116,16 @@ impl Task {
 impl Written {
     fn labelled(task: LabelledTask) -> Self {
         let kind = task.target.kind();
-        let (labels, range) = match task.target {
-            LabelTarget::Classes(labels) => (labels, None),
-            LabelTarget::Value(range) => (None, range),
+        let (labels, range, label_form) = match task.target {
+            LabelTarget::Classes(labels) => (labels, None, None),
+            LabelTarget::Labels(set) => (set.labels, None, Some(set.form)),
+            LabelTarget::Value(range) => (None, range, None),
         };
         Self {
             kind,
             labels,
             range,
+            label_form,
             text_columns: task.text_columns,
             pair_columns: task.pair_columns,
             pair_required: task.pair_required,
@@ -181,6 +191,9 @@ impl Written {
             defaults: info.defaults,
             regimes: info.regimes,
             prompt: None,
+            label_form: None,
+            held_out: info.held_out,
+            balanced: info.balanced,
         }
     }
 
@@ -201,6 +214,8 @@ impl Written {
             metrics: self.metrics,
             defaults: self.defaults,
             regimes: self.regimes,
+            held_out: self.held_out,
+            balanced: self.balanced,
         };
         match self.prompt {
             Some(prompt) => Task::Prompted(PromptTask {
@@ -220,6 +235,10 @@ impl Written {
                 mismatched: self.mismatched,
                 target: match self.kind {
                     TaskKind::Classification => LabelTarget::Classes(self.labels),
+                    TaskKind::MultiLabel => LabelTarget::Labels(MultiLabel {
+                        labels: self.labels,
+                        form: self.label_form.unwrap_or(LabelForm::Columns),
+                    }),
                     TaskKind::Regression => LabelTarget::Value(self.range),
                 },
             }),
@@ -250,9 +269,20 @@ impl Written {
         check(!self.label_columns.is_empty(), "label_columns")?;
         check(self.labels.iter().all(|labels| distinct(labels)), "labels")?;
         check(
-            self.labels.is_none() || self.kind == TaskKind::Classification,
+            self.labels.is_none() || self.kind != TaskKind::Regression,
             "labels",
         )?;
+        let separated = |form: &LabelForm| match form {
+            LabelForm::Separated(separator) => !separator.is_empty(),
+            LabelForm::Columns => true,
+        };
+        check(
+            self.label_form.is_some() == (self.kind == TaskKind::MultiLabel)
+                && self.label_form.iter().all(separated),
+            "label_form",
+        )?;
+        let part = |held_out: HeldOut| held_out.share > 0.0 && held_out.share < 1.0;
+        check(self.held_out.is_none_or(part), "held_out")?;
         check(self.range.is_none_or(ordered), "range")?;
         check(
             !self.metrics.is_empty() && self.metrics.iter().all(metric),

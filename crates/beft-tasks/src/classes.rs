@@ -30,7 +30,9 @@ impl LabelledTask {
             note: None,
         };
         let known = match (self.target.kind(), self.label_names()) {
-            (TaskKind::Classification, Some(known)) if !model.is_empty() => known,
+            (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) if !model.is_empty() => {
+                known
+            }
             _ => return Ok(same),
         };
         let classes = self.classes_of(model);
@@ -237,8 +239,9 @@ mod tests {
     #[test]
     fn numbers_are_matched_with_numbered_labels_first() {
         let mut task = LabelledTask::named("text").unwrap();
-        let set =
-            |words: &[&str]| crate::task::class_labels(words.iter().map(|w| names(&[w])).collect());
+        let set = |words: &[&str]| {
+            crate::target::class_labels(words.iter().map(|w| names(&[w])).collect())
+        };
         task.target = crate::LabelTarget::Classes(Some(set(&["1", "2", "3"])));
         let found = |model: &[&str]| task.name_classes(&names(model)).map(|found| found.names);
         assert_eq!(found(&["0", "1", "2"]).unwrap(), ["1", "2", "3"]);

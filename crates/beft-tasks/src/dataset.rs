@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::held_out::{Stratum, whole_file};
 use crate::reading::Reading;
 use crate::records::{Input, LabelUse};
 use crate::{DataError, InputFormat, Label, LabelledTask, Split};
@@ -41,7 +42,8 @@ impl LabelledTask {
     /// Reads the file of `split` in the folder `data`: the first of
     /// `train.{tsv,csv,jsonl,parquet,json}`, of `{dev,val,validation}.*` or of `test.*`; with mismatched splits, of
     /// `{dev,validation}_{matched,mismatched}.*` and so on; unless [`TaskInfo::files`](crate::TaskInfo::files) names it.
-    /// Parquet may be in parts as the hub has it, such as `train-00000-of-00002.parquet`.
+    /// Parquet may be in parts as the hub has it, such as `train-00000-of-00002.parquet`. Where `data` is a file, the
+    /// task says which part of it is the dev split ([`TaskInfo::held_out`](crate::TaskInfo::held_out)).
     ///
     /// `labels` is the label set to use, which for another split than the training split has to be
     /// that of the training file or of the model, named as [`LabelledTask::name_classes`] does. Without it
@@ -62,7 +64,20 @@ impl LabelledTask {
             Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
             Split::Test | Split::TestMismatched => LabelUse::IfPresent,
         };
-        self.load_paths(&split.find_in(data, self)?, labels, label_use)
+        let mut found = self.load_paths(&self.split_files(data, split)?, labels, label_use)?;
+        if let Some(held_out) = self.held_out.filter(|_| data.is_file()) {
+            let stratum = |example: &Example| match &example.label {
+                Some(label) => Stratum::from(label),
+                None => Stratum::Labels(Vec::new()),
+            };
+            let examples = held_out.of_split(split, found.examples, stratum);
+            found.examples = examples.unwrap_or_default();
+            if found.examples.is_empty() {
+                let path = data.to_owned();
+                return Err(DataError::TooFewToSplit { path });
+            }
+        }
+        Ok(found)
     }
 
     /// The files that [`LabelledTask::load`] reads for a split: one, or the parts of a Parquet file.
@@ -71,7 +86,10 @@ impl LabelledTask {
     ///
     /// When there is none.
     pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
-        split.find_in(data, self)
+        match data.is_file() {
+            true => whole_file(self.held_out, data, split),
+            false => split.find_in(data, self),
+        }
     }
 
     /// Reads one file with a label in every row. Its extension tells the format; `labels` is as for
@@ -229,7 +247,10 @@ mod tests {
         assert_eq!(dev.labels, ["no", "yes"]);
         assert_eq!(dev.examples[0].label, Some(Label::Class(1)));
         let test = task.load(dir.path(), Split::Test, labels).unwrap();
-        assert_eq!((test.examples[0].label, test.labels.len()), (None, 2));
+        assert_eq!(
+            (test.examples[0].label.clone(), test.labels.len()),
+            (None, 2)
+        );
 
         let path = dir.path().join("val.tsv");
         fs::write(&path, "text\tlabel\nc\tyes\nd\tmaybe\n").unwrap();

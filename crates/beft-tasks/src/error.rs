@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::classes::default_number;
+use crate::remedies::{column_remedy, label_remedy};
 use crate::shown::{either, listed, quoted};
 use crate::{Metric, Place, Split};
 
@@ -16,9 +16,26 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The path is a file, and a folder is needed.
-    #[error("{}: is a file: give the folder that holds the train and dev files", .path.display())]
+    #[error(
+        "{}: is a file: give the folder that holds the train and dev files, or the share of this file to measure on",
+        .path.display()
+    )]
     NotAFolder {
         /// The path.
+        path: PathBuf,
+    },
+    /// One file is split into train and dev, and another split is asked for.
+    #[error("{}: is split into train and dev: there is no {split} split", .path.display())]
+    OnlyTrainAndDev {
+        /// The file.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+    },
+    /// A file of too few examples to be split.
+    #[error("{}: there are too few examples to split: give two at least", .path.display())]
+    TooFewToSplit {
+        /// The file.
         path: PathBuf,
     },
     /// The path is a folder, and a file is needed.
@@ -370,25 +387,4 @@ pub enum DataError {
         /// The only label.
         label: String,
     },
-}
-
-/// What to do where a label is not among `labels`.
-fn label_remedy(labels: &[String]) -> &'static str {
-    if !labels.is_empty() && labels.iter().all(|label| default_number(label).is_some()) {
-        "the model does not name its classes, so give a task file whose `labels` are \
-         their names in the order of its outputs"
-    } else {
-        "correct it, or use the labels of the training file"
-    }
-}
-
-/// What to do where a column is not among `found`.
-fn column_remedy(found: &[String]) -> &'static str {
-    let quoted = |name: &String| name.len() > 1 && name.starts_with('"') && name.ends_with('"');
-    if found.iter().any(quoted) {
-        "the names stand in double quotes, which belong to them in TSV, so name the file .csv, or \
-         write it without (pandas: `quoting=csv.QUOTE_NONE`)"
-    } else {
-        "rename or add a column"
-    }
 }

@@ -40,9 +40,12 @@ impl LabelledTask {
                 let message = format!("prediction {index} cannot be written: {what}");
                 io::Error::new(io::ErrorKind::InvalidInput, message)
             };
-            match (&self.target, *prediction) {
+            match (&self.target, prediction) {
                 (LabelTarget::Value(_), Label::Class(_)) => {
                     return Err(wrong(format!("a class, and task {} has values", self.name)));
+                }
+                (LabelTarget::Labels(_), _) | (_, Label::Labels(_)) => {
+                    return Err(wrong("the server takes one label for each".to_owned()));
                 }
                 (LabelTarget::Classes(_), Label::Value(_)) => {
                     return Err(wrong(format!(
@@ -52,7 +55,7 @@ impl LabelledTask {
                 }
                 (LabelTarget::Classes(_), Label::Class(class)) => {
                     let name = names
-                        .get(class)
+                        .get(*class)
                         .ok_or_else(|| wrong(format!("class {class} of {}", labels.len())))?;
                     writeln!(out, "{index}\t{name}")?;
                 }

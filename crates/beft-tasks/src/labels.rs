@@ -2,32 +2,46 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::classes::{KnownLabels, default_number, whole_number};
-use crate::{DataError, Example, LabelledTask, Place, TaskKind};
+use crate::{
+    DataError, Example, LabelForm, LabelTarget, LabelledTask, MultiLabel, Place, TaskKind,
+};
 
 /// The label of an example.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Label {
     /// The index into the label set, in a classification task.
     Class(usize),
+    /// The indices of the labels that hold, in order, where several may.
+    Labels(Vec<usize>),
     /// The finite value, in a regression task.
     Value(f64),
 }
 
 impl Label {
-    /// The class index; `None` for a value.
-    pub const fn class(self) -> Option<usize> {
+    /// The class index, of a class.
+    pub const fn class(&self) -> Option<usize> {
         match self {
-            Self::Class(index) => Some(index),
-            Self::Value(_) => None,
+            Self::Class(index) => Some(*index),
+            Self::Labels(_) | Self::Value(_) => None,
         }
     }
 
-    /// The value; `None` for a class.
-    pub const fn value(self) -> Option<f64> {
+    /// The labels that hold, where several may.
+    pub fn labels(&self) -> Option<&[usize]> {
         match self {
-            Self::Class(_) => None,
-            Self::Value(value) => Some(value),
+            Self::Labels(labels) => Some(labels),
+            Self::Class(_) | Self::Value(_) => None,
+        }
+    }
+
+    /// The value, of a value.
+    pub const fn value(&self) -> Option<f64> {
+        match self {
+            Self::Class(_) | Self::Labels(_) => None,
+            Self::Value(value) => Some(*value),
         }
     }
 }
@@ -36,6 +50,8 @@ impl Label {
 /// into values.
 pub(crate) struct LabelReader {
     kind: TaskKind,
+    /// What stands between several labels.
+    separator: String,
     names: Option<Vec<String>>,
     /// What stands for the labels of a known set.
     known: Option<Rc<KnownLabels>>,
@@ -52,18 +68,28 @@ impl LabelReader {
         let mut notes = Vec::new();
         let names = match (task.target.kind(), known) {
             (TaskKind::Regression, _) => Some(Vec::new()),
-            (TaskKind::Classification, None) => task.label_names(),
-            (TaskKind::Classification, Some(known)) => {
+            (TaskKind::Classification | TaskKind::MultiLabel, None) => task.label_names(),
+            (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) => {
                 let classes = task.name_classes(known)?;
                 notes.extend(classes.note);
                 Some(classes.names)
             }
         };
         let of = |names: &Vec<String>| KnownLabels::of(task, names, known.unwrap_or_default());
-        let classification = task.target.kind() == TaskKind::Classification;
-        let known = names.as_ref().filter(|_| classification).map(of);
+        let labels = task.target.kind() != TaskKind::Regression;
+        let known = names.as_ref().filter(|_| labels).map(of);
+        let separator = match &task.target {
+            LabelTarget::Labels(MultiLabel {
+                form: LabelForm::Separated(separator),
+                ..
+            }) => separator.clone(),
+            LabelTarget::Labels(_) | LabelTarget::Classes(_) | LabelTarget::Value(_) => {
+                ",".to_owned()
+            }
+        };
         Ok(Self {
             kind: task.target.kind(),
+            separator,
             names,
             known: known.map(Rc::new),
             gathered: HashMap::new(),
@@ -81,6 +107,14 @@ impl LabelReader {
     pub(crate) fn read(&mut self, label: &str, path: &Path, at: Place) -> Result<Label, DataError> {
         match self.kind {
             TaskKind::Classification => self.index(label, path, at).map(Label::Class),
+            TaskKind::MultiLabel => {
+                let labels = separated(label, &self.separator).into_iter();
+                let indices = labels.map(|label| self.index(&label, path, at));
+                let mut indices: Vec<usize> = indices.collect::<Result<_, _>>()?;
+                indices.sort_unstable();
+                indices.dedup();
+                Ok(Label::Labels(indices))
+            }
             TaskKind::Regression => {
                 let value = label.parse().ok().filter(|value: &f64| value.is_finite());
                 let value = value.ok_or_else(|| DataError::NotANumber {
@@ -146,13 +180,44 @@ impl LabelReader {
             renumbered[*old] = new[name];
         }
         for example in examples {
-            if let Some(Label::Class(index)) = &mut example.label {
-                *index = renumbered[*index];
+            match &mut example.label {
+                Some(Label::Class(index)) => *index = renumbered[*index],
+                Some(Label::Labels(labels)) => {
+                    labels
+                        .iter_mut()
+                        .for_each(|index| *index = renumbered[*index]);
+                    labels.sort_unstable();
+                }
+                Some(Label::Value(_)) | None => {}
             }
         }
         self.notes.extend(alike(&names, path));
         Ok((names, self.notes))
     }
+}
+
+/// The labels in a text: the entries of a list, as JSON or Python write it, or what stands between separators.
+fn separated(text: &str, separator: &str) -> Vec<String> {
+    let named = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let Some(list) = text
+        .trim()
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+    else {
+        return text.split(separator).filter_map(named).collect();
+    };
+    if let Ok(Value::Array(entries)) = serde_json::from_str(text) {
+        let text = |entry: Value| match entry {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        return entries
+            .into_iter()
+            .filter_map(|entry| named(&text(entry)))
+            .collect();
+    }
+    let bare = |entry: &str| named(entry.trim().trim_matches(['\'', '"']));
+    list.split(',').filter_map(bare).collect()
 }
 
 /// Gathered labels of which all are whole numbers, without the fractions of zeros that a program
@@ -224,7 +289,7 @@ mod tests {
             })
             .collect();
         let (set, _) = reader.finish(&mut examples, Path::new("a"), true).unwrap();
-        let index = |example: &Example| example.label.and_then(Label::class).unwrap();
+        let index = |example: &Example| example.label.as_ref().and_then(Label::class).unwrap();
         (set, examples.iter().map(index).collect())
     }
 
@@ -271,6 +336,24 @@ mod tests {
         let said =
             "a.tsv: the labels `Yes` and `yes` differ in letter case alone, and are two classes";
         assert_eq!(notes, [said]);
+    }
+
+    #[test]
+    fn several_labels_are_a_list_or_separated() {
+        for (text, expected) in [
+            ("joy,anger", vec!["joy", "anger"]),
+            (" joy , ,anger ", vec!["joy", "anger"]),
+            ("", vec![]),
+            ("[]", vec![]),
+            (
+                "[\"joy, really\", 3, true]",
+                vec!["joy, really", "3", "true"],
+            ),
+            ("['joy', 'anger']", vec!["joy", "anger"]),
+        ] {
+            assert_eq!(separated(text, ","), expected, "{text}");
+        }
+        assert_eq!(separated("a b|c", "|"), ["a b", "c"]);
     }
 
     #[test]

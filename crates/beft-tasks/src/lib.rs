@@ -28,11 +28,13 @@
 //! ```
 
 mod carried;
+mod changes;
 mod classes;
 mod columns;
 mod dataset;
 mod error;
 mod glue;
+mod held_out;
 mod inputs;
 mod labels;
 mod permutation;
@@ -41,15 +43,18 @@ mod prompt;
 mod reading;
 mod records;
 mod regime;
+mod remedies;
 mod shown;
 mod split;
 mod table;
+mod target;
 mod task;
 mod task_checks;
 mod task_error;
 mod task_file;
 
 pub use beft_core::Metric;
+pub use changes::TaskChanges;
 pub use classes::ClassNames;
 pub use columns::TextColumns;
 pub use dataset::{Dataset, Example};
@@ -64,5 +69,6 @@ pub use prompt::{
 pub use records::InputFormat;
 pub use regime::{ProtocolColumn, Regime, Regimes, UnknownRegime};
 pub use split::Split;
-pub use task::{ClassLabel, Defaults, Hub, LabelTarget, LabelledTask, Task, TaskInfo, TaskKind};
+pub use target::{ClassLabel, LabelForm, LabelTarget, MultiLabel, TaskKind};
+pub use task::{Defaults, HeldOut, Hub, LabelledTask, Task, TaskInfo};
 pub use task_error::TaskError;

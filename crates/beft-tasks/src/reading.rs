@@ -112,7 +112,7 @@ impl<'t> Reading<'t> {
 /// Fails when the task has a metric that is not of so many classes, which is known here at last.
 fn check_metrics(task: &LabelledTask, labels: &[String], path: &Path) -> Result<(), DataError> {
     let classes = match task.target.kind() {
-        TaskKind::Classification => Some(labels.len()),
+        TaskKind::Classification | TaskKind::MultiLabel => Some(labels.len()),
         TaskKind::Regression => None,
     };
     let mut metrics = task.metrics.iter();

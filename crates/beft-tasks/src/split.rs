@@ -388,7 +388,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "{}: is a file: give the folder that holds the train and dev files",
+                "{}: is a file: give the folder that holds the train and dev files, or the share of this file to \
+                 measure on",
                 path.display()
             )
         );

@@ -6,7 +6,7 @@
 
 use beft_core::Metric;
 
-use crate::task::class_labels;
+use crate::target::class_labels;
 use crate::{Defaults, Hub, LabelTarget, LabelledTask, Regimes, TaskInfo, TextColumns};
 
 const GLUE: Option<&str> = Some("nyu-mll/glue");
@@ -276,6 +276,8 @@ impl Row {
                     medium: size(1),
                     high: size(2),
                 },
+                held_out: None,
+                balanced: false,
             },
             text_columns: TextColumns::First(owned(self.text)),
             pair_columns: TextColumns::First(owned(self.pair)),

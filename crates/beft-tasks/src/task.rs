@@ -5,7 +5,8 @@ use beft_core::{Metric, OutputKind};
 
 use crate::table::{self, TABLE};
 use crate::{
-    DataError, PromptTask, ProtocolColumn, Regime, Regimes, Split, TaskError, TextColumns,
+    ClassLabel, DataError, LabelTarget, PromptTask, ProtocolColumn, Regime, Regimes, Split,
+    TaskError, TextColumns,
 };
 
 /// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
@@ -48,6 +49,20 @@ pub struct TaskInfo {
     pub defaults: Defaults,
     /// Training examples of each regime of the protocol.
     pub regimes: Regimes,
+    /// How one file is split, where the data are not in files of their own for each split.
+    pub held_out: Option<HeldOut>,
+    /// Whether rare classes count as much in the loss as frequent ones.
+    pub balanced: bool,
+}
+
+/// The part of one file that is kept for the dev split: of each label the same share.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// The share of the examples, above 0 and below 1.
+    pub share: f64,
+    /// Chooses them.
+    pub seed: u32,
 }
 
 /// A task of labelled texts as data: which columns hold what, and what a label is.
@@ -65,26 +80,6 @@ pub struct LabelledTask {
     pub mismatched: bool,
     /// What a label is.
     pub target: LabelTarget,
-}
-
-/// What a label is, with its classes or its range.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LabelTarget {
-    /// One of these classes, in index order; `None` for those found in the training file.
-    Classes(Option<Vec<ClassLabel>>),
-    /// A number, in this range (smallest, largest) if one is given; predictions are cut to it when
-    /// written.
-    Value(Option<(f64, f64)>),
-}
-
-impl LabelTarget {
-    /// Its kind.
-    pub const fn kind(&self) -> TaskKind {
-        match self {
-            Self::Classes(_) => TaskKind::Classification,
-            Self::Value(_) => TaskKind::Regression,
-        }
-    }
 }
 
 macro_rules! has_info {
@@ -138,38 +133,6 @@ impl From<PromptTask> for Task {
     fn from(task: PromptTask) -> Self {
         Self::Prompted(task)
     }
-}
-
-/// What a label is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskKind {
-    /// One of a set of classes.
-    Classification,
-    /// A number.
-    Regression,
-}
-
-impl TaskKind {
-    /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
-    pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
-        let output = match self {
-            Self::Classification => OutputKind::Classes,
-            Self::Regression => OutputKind::Value,
-        };
-        let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
-        metric.output() == output && enough
-    }
-}
-
-/// One class of a classification task.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassLabel {
-    /// The name in reports, adapters and written predictions.
-    pub name: String,
-    /// All spellings of the class in files, including the name.
-    pub spellings: Vec<String>,
 }
 
 /// A data set of the Hugging Face hub.
@@ -248,6 +211,7 @@ impl LabelledTask {
     pub fn classes(&self) -> Option<&[ClassLabel]> {
         match &self.target {
             LabelTarget::Classes(classes) => classes.as_deref(),
+            LabelTarget::Labels(set) => set.labels.as_deref(),
             LabelTarget::Value(_) => None,
         }
     }
@@ -257,6 +221,7 @@ impl LabelledTask {
     pub fn label_names(&self) -> Option<Vec<String>> {
         let labels = match &self.target {
             LabelTarget::Classes(classes) => classes.as_deref()?,
+            LabelTarget::Labels(set) => set.labels.as_deref()?,
             LabelTarget::Value(_) => &[],
         };
         Some(labels.iter().map(|label| label.name.clone()).collect())
@@ -287,6 +252,7 @@ impl Task {
         match self {
             Self::Labelled(task) => match task.target {
                 LabelTarget::Classes(_) => OutputKind::Classes,
+                LabelTarget::Labels(_) => OutputKind::Labels,
                 LabelTarget::Value(_) => OutputKind::Value,
             },
             Self::Prompted(task) => task.output(),
@@ -371,25 +337,6 @@ pub(crate) fn plain_name(name: &str) -> String {
     name.trim().to_ascii_lowercase().replace(['-', '_'], "")
 }
 
-/// Labels of these spellings, of which the first is the name.
-///
-/// The index of a label stands for it too, as in the hub's Parquet files, unless numbers are
-/// already spoken for.
-pub(crate) fn class_labels(spellings: Vec<Vec<String>>) -> Vec<ClassLabel> {
-    let numbered = spellings.iter().flatten().any(|s| s.parse::<i64>().is_ok());
-    spellings
-        .into_iter()
-        .enumerate()
-        .map(|(index, mut spellings)| {
-            let name = spellings.first().cloned().unwrap_or_default();
-            if !numbered {
-                spellings.push(index.to_string());
-            }
-            ClassLabel { name, spellings }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,15 +370,5 @@ mod tests {
             "task cb has no high regime (it has low): give the number of training examples"
         );
         assert!(message("text").starts_with("task text has no high regime (it has none):"));
-    }
-
-    #[test]
-    fn indices_stand_for_labels_unless_numbers_do() {
-        let words = |words: &[&str]| vec![words.iter().map(|&w| w.to_owned()).collect()];
-        assert_eq!(
-            class_labels(words(&["no", "n"]))[0].spellings,
-            ["no", "n", "0"]
-        );
-        assert_eq!(class_labels(words(&["1"]))[0].spellings, ["1"]);
     }
 }

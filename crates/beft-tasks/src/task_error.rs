@@ -39,6 +39,14 @@ pub enum TaskError {
     /// The task file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DataError),
+    /// A change that is not for this task.
+    #[error("task {task} cannot be changed so: {message}")]
+    Change {
+        /// The task.
+        task: String,
+        /// Why.
+        message: String,
+    },
     /// An adapter carries a definition of its task that cannot be used.
     #[error("{message}")]
     Definition {

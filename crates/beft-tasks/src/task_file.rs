@@ -12,13 +12,14 @@ use toml::Spanned;
 
 use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
-use crate::task::class_labels;
+use crate::target::class_labels;
 use crate::task_checks::{
-    checked_labels, checked_metrics, checked_name, checked_rate, label_columns, text_columns, wrong,
+    checked_columns, checked_labels, checked_metrics, checked_name, checked_rate, label_columns,
+    text_columns, wrong,
 };
 use crate::{
-    DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split, TaskError,
-    TaskInfo, TaskKind, TextColumns,
+    ClassLabel, DataError, Defaults, HeldOut, Hub, LabelForm, LabelTarget, LabelledTask,
+    MultiLabel, Place, Regimes, Split, TaskError, TaskInfo, TaskKind, TextColumns,
 };
 
 /// The file as it is written; [`LabelledTask::from_toml`] tells what the keys mean.
@@ -33,8 +34,15 @@ pub(crate) struct TaskFile {
     pair: Option<Spanned<Names>>,
     pair_alternatives: Option<Spanned<Vec<String>>>,
     pub(crate) label: Option<Spanned<Names>>,
+    /// One column for each label.
+    label_columns: Option<Spanned<Vec<String>>>,
+    separator: Option<Spanned<String>>,
     pub(crate) labels: Option<Spanned<Vec<Names>>>,
     pub(crate) no_label: Option<String>,
+    #[serde(default)]
+    pub(crate) balanced: bool,
+    pub(crate) dev_share: Option<Spanned<f64>>,
+    pub(crate) split_seed: Option<Spanned<u32>>,
     range: Option<Spanned<(f64, f64)>>,
     pub(crate) columns: Option<Vec<String>>,
     #[serde(default)]
@@ -110,7 +118,7 @@ impl LabelledTask {
     ///
     /// ```toml
     /// name = "intent"                   # letters, digits, `-`, `_`; not that of a built-in task
-    /// kind = "classification"           # the usual, or "regression"
+    /// kind = "classification"           # the usual, or "multi_label", or "regression"
     /// text = ["title", "utterance"]     # column with the text; several are joined by a space
     /// # text_alternatives = ["a", "b"]  # instead: of these the first that the file has
     /// pair = "context"                  # column with the second text of a pair, or several
@@ -120,7 +128,12 @@ impl LabelledTask {
     /// labels = [["no", "n"], "yes"]     # in index order; otherwise those of the training file.
     ///                                   # Of several spellings the first is the name. The index
     ///                                   # stands for the label too, if no spelling is a number.
+    /// # separator = ","                 # of kind "multi_label": what stands between the labels of a row
+    /// # label_columns = ["a", "b"]      # of kind "multi_label", instead of label: a column of 0 and 1 for each label
     /// no_label = "?"                    # label of rows to pass over
+    /// balanced = true                   # rare classes count as much in the loss as frequent ones
+    /// dev_share = 0.2                   # where the data are one file: the share that is kept to measure on
+    /// split_seed = 0                    # which chooses it
     /// columns = ["intent", "utterance"] # those of a TSV file that has no header line
     /// skip_malformed = true             # pass over rows with a wrong number of columns
     /// metrics = ["accuracy", "f1"]      # the first is the main one; also macro_f1, mcc, and for
@@ -212,8 +225,7 @@ impl TaskFile {
             }
         };
         let metrics = match self.metrics {
-            None if regression => vec![Metric::Spearman, Metric::Pearson],
-            None => vec![Metric::Accuracy],
+            None => default_metrics(self.kind),
             Some(metrics) => checked_metrics(metrics, self.kind, labels.as_ref().map(Vec::len))?,
         };
         if let (Some(config), None) = (&self.config, &self.hub) {
@@ -225,12 +237,29 @@ impl TaskFile {
             return Err((0..0, "missing field `text`".to_owned()));
         };
         let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
+        let held_out = held_out(self.dev_share, self.split_seed)?;
+        let (label_columns, target) = match self.kind {
+            TaskKind::MultiLabel => {
+                multi_label(self.label, self.label_columns, self.separator, labels)?
+            }
+            TaskKind::Classification | TaskKind::Regression => {
+                only_multi_label(&self.label_columns, "label_columns")?;
+                only_multi_label(&self.separator, "separator")?;
+                let target = match self.kind {
+                    TaskKind::Regression => LabelTarget::Value(range),
+                    TaskKind::Classification | TaskKind::MultiLabel => LabelTarget::Classes(labels),
+                };
+                (label_columns(self.label)?, target)
+            }
+        };
         Ok(LabelledTask {
             info: TaskInfo {
                 title: name.clone(),
                 name,
-                label_columns: label_columns(self.label)?,
+                label_columns,
                 no_label: self.no_label,
+                held_out,
+                balanced: self.balanced,
                 headerless: self.columns.unwrap_or_default(),
                 skip_malformed: self.skip_malformed,
                 files: self.files.into_map(),
@@ -250,11 +279,89 @@ impl TaskFile {
             pair_required: pair.is_some(),
             pair_columns: pair.unwrap_or(TextColumns::First(Vec::new())),
             mismatched: false,
-            target: match self.kind {
-                TaskKind::Classification => LabelTarget::Classes(labels),
-                TaskKind::Regression => LabelTarget::Value(range),
-            },
+            target,
         })
+    }
+}
+
+/// The metrics of a task that names none.
+pub(crate) fn default_metrics(kind: TaskKind) -> Vec<Metric> {
+    match kind {
+        TaskKind::Classification => vec![Metric::Accuracy],
+        TaskKind::MultiLabel => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
+        TaskKind::Regression => vec![Metric::Spearman, Metric::Pearson],
+    }
+}
+
+fn only_multi_label<T>(value: &Option<Spanned<T>>, key: &str) -> Result<(), Wrong> {
+    match value {
+        None => Ok(()),
+        Some(value) => wrong(
+            value,
+            format!("`{key}` is for tasks of `kind = \"multi_label\"`: remove it"),
+        ),
+    }
+}
+
+/// The columns with several labels, and what the labels are.
+fn multi_label(
+    label: Option<Spanned<Names>>,
+    columns: Option<Spanned<Vec<String>>>,
+    separator: Option<Spanned<String>>,
+    labels: Option<Vec<ClassLabel>>,
+) -> Result<(Vec<String>, LabelTarget), Wrong> {
+    if let Some(columns) = columns {
+        if let Some(label) = label {
+            return wrong(
+                &label,
+                "`label` and `label_columns` exclude each other: remove one",
+            );
+        }
+        let span = columns.span();
+        let names = Spanned::new(span.clone(), Names::Several(columns.into_inner()));
+        let names = checked_columns(names)?;
+        let own = names.iter().cloned().map(Names::One).collect();
+        let own = class_labels(checked_labels(Spanned::new(span.clone(), own))?);
+        if labels.is_some() {
+            let message = "`labels` are those of `label_columns`: remove them";
+            return Err((span, message.to_owned()));
+        }
+        let set = MultiLabel {
+            labels: Some(own),
+            form: LabelForm::Columns,
+        };
+        return Ok((names, LabelTarget::Labels(set)));
+    }
+    let separator = match separator {
+        None => ",".to_owned(),
+        Some(text) if text.get_ref().is_empty() => {
+            return wrong(&text, "`separator` must be a text");
+        }
+        Some(text) => text.into_inner(),
+    };
+    let set = MultiLabel {
+        labels,
+        form: LabelForm::Separated(separator),
+    };
+    Ok((label_columns(label)?, LabelTarget::Labels(set)))
+}
+
+/// How one file is split.
+pub(crate) fn held_out(
+    share: Option<Spanned<f64>>,
+    seed: Option<Spanned<u32>>,
+) -> Result<Option<HeldOut>, Wrong> {
+    match (share, seed) {
+        (None, None) => Ok(None),
+        (None, Some(seed)) => wrong(&seed, "`split_seed` needs `dev_share`"),
+        (Some(share), seed) => {
+            let value = *share.get_ref();
+            if !(value > 0.0 && value < 1.0) {
+                return wrong(&share, "`dev_share` must be above 0 and below 1");
+            }
+            let seed = seed.map_or(0, Spanned::into_inner);
+            Ok(Some(HeldOut { share: value, seed }))
+        }
     }
 }
 

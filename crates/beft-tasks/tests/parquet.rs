@@ -87,7 +87,7 @@ fn write(path: &Path, columns: &[(&str, Column<'_>)], groups: usize) {
 }
 
 fn labels(data: &Dataset) -> Vec<Option<Label>> {
-    data.examples.iter().map(|e| e.label).collect()
+    data.examples.iter().map(|e| e.label.clone()).collect()
 }
 
 fn classes(classes: &[usize]) -> Vec<Option<Label>> {

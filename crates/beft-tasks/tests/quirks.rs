@@ -22,7 +22,7 @@ fn load(task: &str, split: Split, folder: &Path) -> Dataset {
 }
 
 fn labels(data: &Dataset) -> Vec<Option<Label>> {
-    data.examples.iter().map(|e| e.label).collect()
+    data.examples.iter().map(|e| e.label.clone()).collect()
 }
 
 fn classes(classes: &[usize]) -> Vec<Option<Label>> {

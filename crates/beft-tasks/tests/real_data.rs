@@ -25,8 +25,8 @@ fn counts(data: &Dataset) -> Vec<usize> {
     assert!(data.skipped.is_empty());
     let mut counts = vec![0; data.labels.len()];
     for example in &data.examples {
-        match example.label {
-            Some(Label::Class(class)) => counts[class] += 1,
+        match &example.label {
+            Some(Label::Class(class)) => counts[*class] += 1,
             other => panic!("line {}: {other:?}", example.line),
         }
     }
@@ -81,7 +81,10 @@ fn similarities_are_within_their_range() {
     for (split, examples) in [(Split::Train, 5749), (Split::Dev, 1500)] {
         let data = task.load(&folder, split, None).unwrap();
         assert!(data.labels.is_empty());
-        let values = data.examples.iter().map(|e| e.label.and_then(Label::value));
+        let values = data
+            .examples
+            .iter()
+            .map(|e| e.label.as_ref().and_then(Label::value));
         let values: Vec<f64> = values.map(Option::unwrap).collect();
         assert_eq!(values.len(), examples);
         let LabelTarget::Value(Some((low, high))) = task.target else {
@@ -100,7 +103,12 @@ fn both_forms_of_rte_agree() {
         let read = |name: &str| task.load_file(&folder.join(name), None).unwrap();
         let (tsv, jsonl) = (read(tsv), read(jsonl));
         assert_eq!(tsv.labels, jsonl.labels);
-        let labels = |data: &Dataset| data.examples.iter().map(|e| e.label).collect::<Vec<_>>();
+        let labels = |data: &Dataset| {
+            data.examples
+                .iter()
+                .map(|e| e.label.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(labels(&tsv), labels(&jsonl));
         // SuperGLUE took some quotes away, and nothing else.
         let plain = |text: &str| text.replace(['"', ' '], "");

@@ -228,7 +228,7 @@ fn a_task_of_values_reads_its_own_files() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.tsv"), "4.5\thello\n1\tbye\n").unwrap();
     let data = task.load(dir.path(), Split::Train, None).unwrap();
-    let labels: Vec<_> = data.examples.iter().map(|e| e.label).collect();
+    let labels: Vec<_> = data.examples.iter().map(|e| e.label.clone()).collect();
     assert_eq!(labels, [4.5, 1.0].map(|value| Some(Label::Value(value))));
     let mut out = Vec::new();
     task.write_glue(&mut out, &[], &[Label::Value(9.0)])

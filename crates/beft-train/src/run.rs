@@ -135,8 +135,21 @@ pub(crate) fn check_data<M: SequenceClassifier>(
         return Err(TrainError::NoData);
     }
     let classes = model.num_classes();
+    let out_of_range = |index: usize, label: usize| TrainError::LabelOutOfRange {
+        index,
+        label,
+        classes,
+    };
     match &data.targets {
         Targets::Tokens(_) => Ok(()),
+        Targets::Labels(sets) => {
+            let labels = sets.iter().enumerate();
+            let mut labels = labels.flat_map(|(index, set)| set.iter().map(move |l| (index, *l)));
+            match labels.find(|(_, label)| *label >= classes) {
+                Some((index, label)) => Err(out_of_range(index, label)),
+                None => Ok(()),
+            }
+        }
         Targets::Values(_) if classes == 1 => Ok(()),
         Targets::Values(_) => Err(TrainError::Config(
             "a regression task needs a model with one output",
@@ -144,11 +157,7 @@ pub(crate) fn check_data<M: SequenceClassifier>(
         Targets::Classes(labels) => {
             let mut labels = labels.iter().copied().enumerate();
             match labels.find(|(_, label)| *label >= classes) {
-                Some((index, label)) => Err(TrainError::LabelOutOfRange {
-                    index,
-                    label,
-                    classes,
-                }),
+                Some((index, label)) => Err(out_of_range(index, label)),
                 None => Ok(()),
             }
         }

@@ -33,6 +33,9 @@ pub struct TrainSettings {
     pub keep: Keep,
     /// Training stops after this many epochs without a better one by the main metric.
     pub patience: Option<usize>,
+    /// Whether the thresholds of labels, where several may hold, are chosen on the dev split when training is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tune_thresholds: bool,
     /// Whether of a forward pass only the layers' inputs are kept, and each layer is computed anew in the
     /// backward pass (gradient checkpointing): less memory, more time, the same bits.
     #[serde(skip)]
@@ -83,6 +86,7 @@ impl TrainSettings {
             modes: ModeSettings::default(),
             keep: Keep::default(),
             patience: None,
+            tune_thresholds: false,
             checkpointing: false,
             kept_memory: kept_memory(),
             checkpoint: None,

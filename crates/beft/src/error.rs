@@ -9,7 +9,7 @@ use beft_hub::HubError;
 use beft_modes::Mode;
 use beft_nn::Precision;
 use beft_score::ScoreError;
-use beft_tasks::{DataError, TaskError};
+use beft_tasks::{DataError, TaskError, TaskKind};
 use beft_train::{Failure, TrainError};
 
 use crate::memory::MemoryUse;
@@ -111,6 +111,12 @@ pub enum Error {
         model: String,
         /// The form that the model takes.
         takes: TaskForm,
+    },
+    /// Thresholds for a task that has none.
+    #[error("task {task}: thresholds are for tasks in which several labels may hold")]
+    Thresholds {
+        /// The task.
+        task: String,
     },
     /// The task that a model carries makes no sense.
     #[error("{}: beft.json: task_definition: {source}", .dir.display())]
@@ -252,17 +258,18 @@ pub enum Error {
     },
     /// A task that asks for something else than the model's outputs.
     #[error(
-        "task {task} is {}",
-        match .regression {
-            true => "a regression, the model gives classes",
-            false => "a classification, the model gives one value",
+        "task {task} asks for {}, and the model gives something else: give a model that was trained on such a task",
+        match .kind {
+            TaskKind::Classification => "one of several classes",
+            TaskKind::MultiLabel => "any number of labels (problem_type multi_label_classification)",
+            TaskKind::Regression => "a number",
         }
     )]
     OtherOutput {
         /// The task.
         task: String,
-        /// Whether the task is a regression.
-        regression: bool,
+        /// What the task asks for.
+        kind: TaskKind,
     },
     /// Examples to evaluate on that have no labels.
     #[error("{}: some examples have no label: give a file with a label in every row", .path.display())]

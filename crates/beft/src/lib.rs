@@ -48,7 +48,8 @@ pub use data::{
 };
 pub use error::{AdapterProblem, Error, TaskForm};
 pub use evaluate::{
-    Evaluation, PromptOptions, evaluate, evaluate_prompts, metric_suffix, task_metrics,
+    Baseline, ClassDetails, Details, Evaluation, Judged, PromptOptions, evaluate, evaluate_prompts,
+    metric_suffix, task_metrics,
 };
 pub use memory::{
     MemoryPlan, MemoryUse, MemoryWarning, PlanOptions, available_memory, check_training_memory,

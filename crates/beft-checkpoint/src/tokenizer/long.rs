@@ -51,8 +51,7 @@ mod tests {
         r#"{"type": "WordLevel", "vocab": {"<unk>": 0, "ab": 1, "c": 2}, "unk_token": "<unk>"}"#;
     const PIECES: &str = r###"{"type": "WordPiece", "vocab": {"<unk>": 0, "ab": 1, "c": 2, "##c": 3, "##ab": 4}, "unk_token": "<unk>",
         "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}"###;
-    const UNIGRAM: &str =
-        r#"{"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["ab", -1.0], ["c", -2.0], ["abc", -2.5], [" ", -3.0]]}"#;
+    const UNIGRAM: &str = r#"{"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["ab", -1.0], ["c", -2.0], ["abc", -2.5], [" ", -3.0]]}"#;
     const MERGES: &str = r#"{"type": "BPE", "vocab": {"<unk>": 0, "a": 1, "b": 2, "c": 3, "ab": 4, "abc": 5, "cab": 6, " ": 7},
         "merges": ["a b", "ab c", "c ab"], "unk_token": "<unk>"}"#;
 

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use beft::{Objective, Precision};
-use beft_core::{BiasTerm, TermSet};
+use beft_core::{BiasTerm, Metric, TermSet};
 use beft_modes::Mode;
 use beft_nn::Savings;
-use beft_tasks::Regime;
+use beft_tasks::{HeldOut, Regime, TaskChanges};
 use clap::{Args, ValueEnum};
 
-use super::values::{Scorers, learning_rate, max_length, objective, savings, scorers};
+use super::values::{
+    Scorers, learning_rate, max_length, metric, objective, savings, scorers, share,
+};
 
 /// The model, the data and the training recipe.
 #[derive(Debug, Args)]
@@ -40,12 +42,63 @@ pub(crate) struct SourceArgs {
     /// Name of the task, or a .toml file that describes one. Encoders: cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli,
     /// boolq, cb, wic, or text for your own data (columns text, label and optionally text_pair). Decoders: sst2, rte, cb,
     /// boolq, wsc, wic, multirc, copa, record, squad, drop.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", default_value = "text")]
     pub(crate) task: String,
-    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet) [default: the task's data set in the
-    /// Hugging Face cache, or from the hub]
-    #[arg(long, value_name = "DIR")]
+    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet), or one file, with --dev-share [default: the
+    /// task's data set in the Hugging Face cache, or from the hub]
+    #[arg(long, value_name = "DIR|FILE")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) changes: ChangeArgs,
+}
+
+/// What is different from the task as it stands.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ChangeArgs {
+    /// If --data is one file: the share of its examples to measure on, such as 0.2. Each label gives its share.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) dev_share: Option<f64>,
+    /// Seed that chooses the examples of --dev-share.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "dev_share")]
+    pub(crate) split_seed: u32,
+    /// Columns with the text. Several are joined by a space [default: the task's; text or sentence for text]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) text: Vec<String>,
+    /// Columns with the second text of a pair [default: the task's; text_pair for text]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) pair: Vec<String>,
+    /// Column with the label; with --multi-label also several, one column of 0 and 1 for each label [default: the task's;
+    /// label for text]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) label: Vec<String>,
+    /// Any number of labels may hold for a text. One column has them as a list or with commas between them.
+    #[arg(long)]
+    pub(crate) multi_label: bool,
+    /// Metrics, the main one first: accuracy, macro_f1, mcc, f1; of several labels micro_f1, macro_f1, subset_accuracy; of
+    /// numbers pearson, spearman [default: the task's]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = metric)]
+    pub(crate) metric: Vec<Metric>,
+    /// Let rare classes count as much in the loss as frequent ones.
+    #[arg(long)]
+    pub(crate) balanced: bool,
+}
+
+impl ChangeArgs {
+    /// The same for the library.
+    pub(crate) fn to_changes(&self) -> TaskChanges {
+        TaskChanges {
+            text: self.text.clone(),
+            pair: self.pair.clone(),
+            label: self.label.clone(),
+            multi_label: self.multi_label,
+            metrics: self.metric.clone(),
+            held_out: self.dev_share.map(|share| HeldOut {
+                share,
+                seed: self.split_seed,
+            }),
+            balanced: self.balanced,
+        }
+    }
 }
 
 /// The recipe of a training.
@@ -168,6 +221,10 @@ pub(crate) struct TuneArgs {
     /// otherwise the number of biases]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) random_entries: Option<u32>,
+    /// Several labels may hold: when training is over, choose the probability from which each label holds, for the highest F1
+    /// on the dev split [default: 0.5]
+    #[arg(long)]
+    pub(crate) tune_thresholds: bool,
     /// Epoch to keep: the last one, or the best one by the task's main metric on the dev split.
     #[arg(long, value_name = "EPOCH", default_value = "last")]
     pub(crate) keep: KeepChoice,
@@ -213,4 +270,7 @@ pub(crate) struct DemoArgs {
     /// Output folder. It gets model/, data/, report.md, results.json, heatmaps and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,
+    /// Only write made-up support tickets to this file, for the tutorial (docs/tutorial.md).
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) tickets: Option<PathBuf>,
 }

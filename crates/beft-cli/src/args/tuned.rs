@@ -40,6 +40,9 @@ pub(crate) struct EvalArgs {
     /// Labelled data: a file (.tsv, .csv, .jsonl, .json, .parquet), or a folder with a dev split.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) data: PathBuf,
+    /// If --data is the file that was split for training (--dev-share): only the examples that were held out.
+    #[arg(long)]
+    pub(crate) held_out: bool,
     /// Largest number of examples to evaluate [default: all; for a decoder's task the protocol's 1,000, drawn by seed 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
@@ -56,6 +59,16 @@ pub(crate) struct EvalArgs {
     /// Also write the result to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the examples that were wrong to this file (.jsonl, .csv or .tsv): text, label, prediction, probability. Those
+    /// come first of which the model was most certain.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Write report.md to this folder, with pictures of the confusion matrix and the calibration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

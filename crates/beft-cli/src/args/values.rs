@@ -1,6 +1,7 @@
 //! How the values of options are read.
 
 use beft::Objective;
+use beft_core::{Metric, UnknownMetric};
 use beft_nn::Savings;
 use beft_score::{ScorerKind, UnknownScorer};
 
@@ -10,6 +11,18 @@ pub(crate) struct Scorers(pub(crate) Vec<ScorerKind>);
 
 pub(super) fn scorers(list: &str) -> Result<Scorers, UnknownScorer> {
     ScorerKind::parse_list(list).map(Scorers)
+}
+
+pub(super) fn metric(name: &str) -> Result<Metric, UnknownMetric> {
+    name.parse()
+}
+
+/// A part of a whole that is neither nothing nor all of it.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    let part = share > 0.0 && share < 1.0;
+    part.then_some(share)
+        .ok_or_else(|| "it must be above 0 and below 1, such as 0.2".to_owned())
 }
 
 pub(super) fn objective(name: &str) -> Result<Objective, String> {

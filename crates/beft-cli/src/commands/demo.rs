@@ -4,17 +4,28 @@ use beft_core::BiasTerm;
 use beft_score::ScorerKind;
 
 use super::run::run;
-use crate::args::{DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs};
-use crate::output::lock_folder;
+use crate::args::{
+    ChangeArgs, DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs,
+};
+use crate::output::{check_file, lock_folder, say, write_file};
 
 /// The tiny model learns with larger and more steps than the protocol's for real ones.
 const EPOCHS: u32 = 12;
 /// See [`EPOCHS`].
 const LEARNING_RATE: f64 = 5e-3;
 
+/// Tickets of the tutorial.
+const TICKETS: usize = 600;
+
 /// Writes the model and data that are part of this program, then does what `beft run` does on any
 /// other.
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
+    if let Some(file) = &args.tickets {
+        let _made = check_file(file, &[])?;
+        write_file(file, beft_demo::tickets(TICKETS, 0).as_bytes())?;
+        say!("{TICKETS} tickets: {}", file.display());
+        return Ok(());
+    }
     // `run` takes the lock again.
     let output = lock_folder(&args.out, &[])?;
     let (model, data) = (args.out.join("model"), args.out.join("data"));
@@ -28,6 +39,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             source: SourceArgs {
                 task: "text".to_owned(),
                 data: Some(data),
+                changes: ChangeArgs::default(),
             },
             regime: None,
             limit: None,

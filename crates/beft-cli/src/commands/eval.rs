@@ -1,32 +1,87 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use beft::{Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, write_json};
+use beft::table::Document;
+use beft::{
+    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, write_json,
+};
 use beft_modes::Asked;
-use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task};
+use beft_plot::{ReliabilityStep, confusion_svg, reliability_svg};
+use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
 use beft_train::Metrics;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::open_predictor;
 use crate::args::EvalArgs;
-use crate::output::{check_file, say, tell};
+use crate::mistakes::Mistakes;
+use crate::output::{check_file, prepare_folder, print_document, say, tell, write_file};
 use crate::progress::{Progress, metrics};
 
+/// The names of what `--report` writes.
+const REPORT: &str = "report.md";
+
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
-    let out = args.out.as_ref();
     let mut inputs: Vec<&Path> = vec![&args.data];
     inputs.extend(args.tuned.adapter.as_deref());
-    let _made = out.map(|out| check_file(out, &inputs)).transpose()?;
+    let mut made = Vec::new();
+    for file in [&args.out, &args.errors].into_iter().flatten() {
+        made.push(check_file(file, &inputs)?);
+    }
+    if let Some(dir) = &args.report {
+        made.push(prepare_folder(dir, &[REPORT])?);
+    }
+    let mistakes = args.errors.as_deref().map(Mistakes::new).transpose()?;
     let predictor = open_predictor(&args.tuned)?;
     let (tuned, task) = (predictor.tuned(), predictor.task());
-    match task {
-        Task::Labelled(labelled) => eval_texts(args, tuned, labelled, task),
-        Task::Prompted(prompted) => eval_prompts(args, tuned, prompted, task),
+    let parts = match task {
+        Task::Labelled(labelled) => eval_texts(args, tuned, labelled)?,
+        Task::Prompted(prompted) => vec![eval_prompts(args, tuned, prompted)?],
+    };
+    for part in &parts {
+        part.result.notes.iter().for_each(|note| tell!("{note}"));
     }
+    if let Some(mut mistakes) = mistakes {
+        for part in &parts {
+            mistakes.add(&part.file, &part.result);
+        }
+        mistakes.write()?;
+    }
+    let record = record(args, tuned, task, &parts);
+    if let Some(out) = &args.out {
+        write_json(out, &record)?;
+    }
+    if let Some(dir) = &args.report {
+        write_report(dir, tuned, task, &parts)?;
+    }
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&record)?);
+        return Ok(());
+    }
+    for part in &parts {
+        let details = &part.result.details;
+        say!(
+            "{} examples of {}{}\n",
+            details.examples,
+            part.file,
+            metrics(&details.metrics)
+        );
+        let mut document = Document::default();
+        details.describe(&mut document);
+        print_document(&document);
+    }
+    Ok(())
+}
+
+/// One file that was evaluated, such as one of MNLI's two dev splits.
+struct Part {
+    file: String,
+    /// What the metrics' names end in.
+    suffix: &'static str,
+    result: Evaluation,
 }
 
 /// Evaluates an encoder on labelled texts.
-fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Task) -> Result<()> {
+fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask) -> Result<Vec<Part>> {
     for (given, flag) in [(args.shots > 0, "--shots"), (args.calibrate, "--calibrate")] {
         if given {
             bail!(
@@ -37,7 +92,7 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
     }
     let labels = tuned.outputs.classes();
     // MNLI has two dev splits, everything else one.
-    let mut data: Vec<(&str, Dataset)> = Vec::new();
+    let mut data: Vec<(&'static str, Dataset)> = Vec::new();
     if args.data.is_dir() {
         for split in labelled.dev_splits() {
             data.push((
@@ -45,6 +100,8 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
                 labelled.load(&args.data, *split, labels)?,
             ));
         }
+    } else if is_held_out(args, labelled)? {
+        data.push(("", labelled.load(&args.data, Split::Dev, labels)?));
     } else {
         data.push(("", labelled.load_file(&args.data, labels)?));
     }
@@ -52,32 +109,31 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask, task: &Ta
         let most = limit as usize;
         data.iter_mut().for_each(|(_, d)| d.examples.truncate(most));
     }
-    let mut all = Metrics::new();
-    let mut notes = Vec::new();
-    let mut examples = 0;
-    for (suffix, data) in &data {
+    let parts = data.into_iter().map(|(suffix, data)| {
         tell_skipped(&data.path, &data.skipped);
-        let result = beft::evaluate(tuned, labelled, data)?;
-        notes.extend(result.notes);
-        let named = result.metrics.into_iter();
-        all.extend(named.map(|(name, value)| (format!("{name}{suffix}"), value)));
-        examples += result.examples;
+        Ok(Part {
+            file: data.path.display().to_string(),
+            suffix,
+            result: beft::evaluate(tuned, labelled, &data, suffix)?,
+        })
+    });
+    parts.collect()
+}
+
+/// Whether only the examples that were held out of training are measured on. `--data` is a file.
+fn is_held_out(args: &EvalArgs, task: &TaskInfo) -> Result<bool> {
+    match (args.held_out, task.held_out) {
+        (true, None) => {
+            bail!("--held-out needs a model that was trained on a part of one file (--dev-share)")
+        }
+        (false, Some(_)) => {
+            tell!(
+                "note: the model was trained on a part of one file; if this is the file, --held-out measures on the rest"
+            );
+            Ok(false)
+        }
+        (held_out, _) => Ok(held_out),
     }
-    let files: Vec<String> = data
-        .iter()
-        .map(|(_, d)| d.path.display().to_string())
-        .collect();
-    report(
-        args,
-        tuned,
-        task,
-        &files.join(", "),
-        &Evaluation {
-            metrics: all,
-            examples,
-            notes,
-        },
-    )
 }
 
 /// Tells how many lines of a file were left out.
@@ -91,41 +147,10 @@ fn tell_skipped(file: &Path, lines: &[usize]) {
     }
 }
 
-/// Prints the result, and writes it if it is asked for.
-fn report(
-    args: &EvalArgs,
-    tuned: &Tuned,
-    task: &Task,
-    files: &str,
-    result: &Evaluation,
-) -> Result<()> {
-    result.notes.iter().for_each(|note| tell!("{note}"));
-    if let Some(out) = &args.out {
-        let adapter = args.tuned.adapter.as_ref();
-        let record = json!({
-            "model": tuned.base.name(),
-            "adapter": adapter.map(|path| path.display().to_string()),
-            "task": task.name,
-            "data": files,
-            "shots": args.shots,
-            "calibrated": args.calibrate,
-            "examples": result.examples,
-            "metrics": result.metrics,
-        });
-        write_json(out, &record)?;
-    }
-    say!(
-        "{} examples of {files}{}",
-        result.examples,
-        metrics(&result.metrics)
-    );
-    Ok(())
-}
-
 /// Evaluates a decoder on prompts: zero-shot, with worked examples, or with an adapter.
-fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task) -> Result<()> {
+fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask) -> Result<Part> {
     let folder = args.data.is_dir();
-    let found = match folder {
+    let found = match folder || is_held_out(args, prompt)? {
         true => prompt.load(&args.data, Split::Dev)?,
         false => prompt.load_file(&args.data)?,
     };
@@ -147,9 +172,74 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask, task: &Task
     let progress = Progress::new();
     let most = found.examples.len().min(prompt.dev_size);
     let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));
-    let file = found.path.display().to_string();
     let done = |done| bar.inc(done as u64);
     let result = evaluate_prompts(tuned, prompt, found.examples, &shots, options, done)?;
     progress.finish();
-    report(args, tuned, task, &file, &result)
+    Ok(Part {
+        file: found.path.display().to_string(),
+        suffix: "",
+        result,
+    })
+}
+
+/// The result as JSON.
+fn record(args: &EvalArgs, tuned: &Tuned, task: &Task, parts: &[Part]) -> Value {
+    let adapter = args.tuned.adapter.as_ref();
+    let details: Vec<&Details> = parts.iter().map(|part| &part.result.details).collect();
+    let all = details.iter().flat_map(|details| details.metrics.clone());
+    let files: Vec<&str> = parts.iter().map(|part| part.file.as_str()).collect();
+    json!({
+        "model": tuned.base.name(),
+        "adapter": adapter.map(|path| path.display().to_string()),
+        "task": task.name,
+        "data": files.join(", "),
+        "shots": args.shots,
+        "calibrated": args.calibrate,
+        "examples": details.iter().map(|details| details.examples).sum::<usize>(),
+        "metrics": all.collect::<Metrics>(),
+        "details": details,
+    })
+}
+
+/// Writes `report.md` and its pictures.
+fn write_report(dir: &Path, tuned: &Tuned, task: &Task, parts: &[Part]) -> Result<()> {
+    let mut document = Document::default();
+    document.heading(1, format!("{} on {}", tuned.base.name(), task.name));
+    if let Some(terms) = &tuned.terms {
+        document.paragraph(format!("Trained: `{terms}`."));
+    }
+    for part in parts {
+        let details = &part.result.details;
+        document.heading(2, format!("{} examples of {}", details.examples, part.file));
+        details.describe(&mut document);
+        for (name, svg) in pictures(details, part.suffix, &task.name) {
+            write_file(&dir.join(&name), svg.as_bytes())?;
+            document.paragraph(format!("![{}]({name})", name.trim_end_matches(".svg")));
+        }
+    }
+    write_file(&dir.join(REPORT), document.to_markdown().as_bytes())
+}
+
+/// The pictures of an evaluation, with their file names.
+fn pictures(details: &Details, suffix: &str, task: &str) -> Vec<(String, String)> {
+    let mut pictures = Vec::new();
+    if !details.confusion.is_empty() {
+        let names: Vec<String> = details.classes.iter().map(|c| c.label.clone()).collect();
+        let title = format!(
+            "{task}: {} examples by true and predicted class",
+            details.examples
+        );
+        let svg = confusion_svg(&names, &details.confusion, &title);
+        pictures.push((format!("confusion{suffix}.svg"), svg));
+    }
+    if let Some(calibration) = &details.calibration {
+        let bins = calibration.bins.iter();
+        let steps: Vec<ReliabilityStep> = bins
+            .map(|bin| (bin.count, bin.probability, bin.right))
+            .collect();
+        let title = format!("{task}: calibration error {:.3}", calibration.ece);
+        let svg = reliability_svg(&steps, &title);
+        pictures.extend(svg.map(|svg| (format!("reliability{suffix}.svg"), svg)));
+    }
+    pictures
 }

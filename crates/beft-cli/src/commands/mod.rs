@@ -10,6 +10,7 @@ pub(crate) mod predict;
 pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
+mod split;
 pub(crate) mod sweep;
 pub(crate) mod trials;
 pub(crate) mod tune;
@@ -80,6 +81,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let device = parse_device(&args.recipe.device)?;
     fetch_model(&args.model)?;
     let task = find_task(&args.model, &args.source.task)?;
+    let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
     let asked = args.recipe.max_length.map(|n| n as usize);
     let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?

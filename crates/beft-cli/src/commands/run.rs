@@ -6,6 +6,7 @@ use beft_core::TermSet;
 use beft_modes::Mode;
 use beft_train::Checkpoint;
 
+use super::split::{SPLIT, write_split};
 use super::{
     FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,
 };
@@ -15,7 +16,7 @@ use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // First of all: another process that writes there is told of before any work.
-    let _output = prepare_output(&args.out, &["results.json", "report.md"])?;
+    let _output = prepare_output(&args.out, &["results.json", "report.md", SPLIT])?;
     let mut progress = Progress::new();
     let Setup {
         base,
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         RunEvent::Gradients => progress.pulse("gradients of batch"),
     })?;
     progress.finish();
+    write_split(&data.task, &folder, &args.out)?;
     remove_state(&state);
     print_results(&outcome.results, &outcome.ranking, &args.out);
     Ok(())

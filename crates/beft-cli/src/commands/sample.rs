@@ -14,6 +14,7 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
             .map_err(|_| unknown)?
             .into(),
     };
+    let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
     let (path, available) = match &task {
         Task::Prompted(task) => {

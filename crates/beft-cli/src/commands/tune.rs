@@ -5,6 +5,7 @@ use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
 use beft_modes::Makes;
 use beft_train::{Checkpoint, Keep, TrainSettings};
 
+use super::split::{SPLIT, write_split};
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{KeepChoice, TuneArgs};
 use crate::output::{say, tell};
@@ -18,7 +19,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         );
     }
     // First of all: another process that writes there is told of before any work.
-    let _output = prepare_output(&args.out, &["results.json"])?;
+    let _output = prepare_output(&args.out, &["results.json", SPLIT])?;
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
     if let Some(terms) = args.terms.terms() {
@@ -36,6 +37,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         KeepChoice::Last => Keep::Last,
         KeepChoice::Best => Keep::Best,
     };
+    training.tune_thresholds = args.tune_thresholds;
     training.patience = args.patience.map(|n| n as usize);
     training.checkpoint = Some(Checkpoint {
         path: state.clone(),
@@ -69,6 +71,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         trainings: vec![outcome.record.clone()],
     };
     write_json(&args.out.join("results.json"), &results)?;
+    write_split(&setup.data.task, &setup.folder, &args.out)?;
     remove_state(&state);
     print_results(&results, &training, &saved);
     if let Some(note) = outcome.beyond_peft() {
@@ -96,6 +99,12 @@ fn print_results(results: &TuneResults, training: &TrainSettings, saved: &Path) 
             share(mode.share),
             metrics(&mode.metrics)
         );
+        if !mode.thresholds.is_empty() {
+            say!(
+                "At thresholds chosen on the dev split{} (on the examples that they were chosen on)",
+                metrics(&mode.threshold_metrics)
+            );
+        }
     }
     say!("Saved: {}", saved.display());
 }

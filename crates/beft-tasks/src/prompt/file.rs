@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Candidates, Form, PromptKind, PromptTask, Template, table};
-use crate::task::class_labels;
+use crate::target::class_labels;
 use crate::task_checks::{checked_labels, checked_name, checked_rate, label_columns, wrong};
-use crate::task_file::{Names, TaskFile, Wrong, read};
+use crate::task_file::{Names, TaskFile, Wrong, held_out, read};
 use crate::{Defaults, TaskError, TaskInfo, TaskKind};
 
 /// The `[prompt]` table; [`PromptTask::from_toml`] tells what the keys mean.
@@ -83,8 +83,15 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
         let message = "there is no [prompt] table: add one, with a `template` and its `candidates`";
         return Err((0..0, message.to_owned()));
     };
-    if file.kind == TaskKind::Regression {
-        return wrong(&prompt, "a regression task has no prompt: remove the table");
+    match file.kind {
+        TaskKind::Classification => {}
+        TaskKind::Regression => {
+            return wrong(&prompt, "a regression task has no prompt: remove the table");
+        }
+        TaskKind::MultiLabel => {
+            let message = "a task with several labels for a text has no prompt: remove the table";
+            return wrong(&prompt, message);
+        }
     }
     let span = prompt.span();
     let prompt = prompt.into_inner();
@@ -167,6 +174,8 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             files: file.files.into_map(),
             metrics,
             regimes: table::only_low(&defaults),
+            held_out: held_out(file.dev_share, file.split_seed)?,
+            balanced: file.balanced,
             defaults,
         },
         template,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use super::choose::BadField;
 use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
 use crate::dataset::{open, unreadable};
+use crate::held_out::{Stratum, whole_file};
 use crate::records::raw::Record;
 use crate::records::stream::{Names, Records};
 use crate::records::{Input, LabelUse};
@@ -24,7 +25,17 @@ impl PromptTask {
             Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
             Split::Test | Split::TestMismatched => LabelUse::IfPresent,
         };
-        self.load_paths(&self.split_files(data, split)?, label_use)
+        let mut found = self.load_paths(&self.split_files(data, split)?, label_use)?;
+        if let Some(held_out) = self.held_out.filter(|_| data.is_file()) {
+            let stratum = |example: &PromptExample| Stratum::Labels(example.right.clone());
+            let examples = held_out.of_split(split, found.examples, stratum);
+            found.examples = examples.unwrap_or_default();
+            if found.examples.is_empty() {
+                let path = data.to_owned();
+                return Err(DataError::TooFewToSplit { path });
+            }
+        }
+        Ok(found)
     }
 
     /// The files that [`PromptTask::load`] reads for a split: one, or the parts of a Parquet file.
@@ -33,6 +44,9 @@ impl PromptTask {
     ///
     /// When there is none.
     pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+        if data.is_file() {
+            return whole_file(self.held_out, data, split);
+        }
         let wanted = Wanted {
             files: &self.files,
             mismatched: false,

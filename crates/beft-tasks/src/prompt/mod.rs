@@ -20,7 +20,8 @@ use std::path::Path;
 use beft_core::{Metric, OutputKind};
 
 use crate::TaskError;
-use crate::task::{ClassLabel, is_task_file, plain_name};
+use crate::target::ClassLabel;
+use crate::task::{is_task_file, plain_name};
 use crate::{TaskInfo, TaskKind};
 
 pub(crate) use file::PromptTable;
@@ -46,7 +47,7 @@ impl PromptKind {
             Self::Classification => TaskKind::Classification.suits(metric, classes),
             Self::MultipleChoice => metric == Metric::Accuracy,
             Self::Generation => {
-                matches!(metric.output(), OutputKind::Answer | OutputKind::Tokens)
+                metric.measures(OutputKind::Answer) || metric.measures(OutputKind::Tokens)
             }
         }
     }

@@ -9,7 +9,7 @@ use beft_core::Metric;
 
 use super::{Candidates, Form, PromptTask, Template, TemplateError};
 use crate::table::{BOOLEAN, CB, ENTAILMENT, SENTIMENT, Spellings, owned};
-use crate::task::class_labels;
+use crate::target::class_labels;
 use crate::{Defaults, Hub, LabelledTask, Regimes, TaskInfo};
 
 pub(super) const DEFAULTS: Defaults = Defaults {
@@ -206,6 +206,8 @@ impl Row {
                 hub: hub(self.name),
                 metrics: self.metrics.to_vec(),
                 regimes: only_low(&defaults),
+                held_out: None,
+                balanced: false,
                 defaults,
             },
             template: Template::parse(self.template)?,

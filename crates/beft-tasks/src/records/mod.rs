@@ -109,7 +109,9 @@ impl Source<'_> {
         format: InputFormat,
         sink: &mut Sink<'_>,
     ) -> Result<Notes, DataError> {
-        if format == InputFormat::Parquet {
+        let columnar = format == InputFormat::Parquet;
+        // Lists are read row by row.
+        if columnar && self.task.target.kind() != TaskKind::MultiLabel {
             let mut bytes = Vec::new();
             let read = input.read_to_end(&mut bytes);
             read.map_err(|reason| unreadable(self.path, reason))?;
@@ -174,6 +176,7 @@ impl Source<'_> {
     fn label_types(&self) -> &'static str {
         match self.task.target.kind() {
             TaskKind::Classification => "a string, an integer or a boolean",
+            TaskKind::MultiLabel => "a list of labels, or a text with all of them",
             TaskKind::Regression => "a number",
         }
     }
@@ -191,9 +194,16 @@ impl Source<'_> {
             Cow::Owned(label) => Cow::Owned(label.trim().to_owned()),
         });
         let no_label = self.task.no_label.as_deref();
-        match label.filter(|label| !(label.is_empty() || self.is_hidden(label))) {
+        // Where several may hold, nothing says that none does.
+        let blank = self.task.target.kind() != TaskKind::MultiLabel;
+        let label = label.filter(|label| !(blank && label.is_empty() || self.is_hidden(label)));
+        match label {
             Some(label) => Ok(Some(label).filter(|label| Some(&**label) != no_label)),
-            None if self.labels == LabelUse::Required && no_label.is_none() => {
+            // In the files of a benchmark something is wrong then; in others it may be so, and is counted.
+            None if self.labels == LabelUse::Required
+                && no_label.is_none()
+                && self.task.hub.is_some() =>
+            {
                 Err(self.missing_label(at))
             }
             None => Ok(None),
@@ -208,6 +218,7 @@ impl Source<'_> {
             && match (&task.target, self.known) {
                 (LabelTarget::Classes(_), Some(known)) => known.index(label).is_none(),
                 (LabelTarget::Classes(_), None) => hub || self.labels != LabelUse::Required,
+                (LabelTarget::Labels(_), _) => false,
                 (LabelTarget::Value(range), _) => hub || range.is_some_and(|(low, _)| low > -1.0),
             }
     }

@@ -7,11 +7,69 @@ use serde_json::{Map, Value};
 use super::raw::Record;
 use super::{LabelUse, Row, Source, type_name, whole};
 use crate::columns::joined;
-use crate::{DataError, Place, TaskKind, TextColumns};
+use crate::{DataError, LabelForm, LabelTarget, LabelledTask, Place, TaskKind, TextColumns};
 
-/// The first of `names` that the object has.
-fn column<'n>(object: &Map<String, Value>, names: &'n [String]) -> Option<&'n String> {
-    names.iter().find(|name| object.contains_key(*name))
+/// The fields with the label of a row.
+enum LabelFields<'r> {
+    One(&'r String, &'r Value),
+    /// One for each label.
+    Each(Vec<(&'r String, &'r Value)>),
+}
+
+/// The fields with the label, or else the names of those that are missing.
+fn label_fields<'t, 'r>(
+    task: &'t LabelledTask,
+    object: &'r Map<String, Value>,
+) -> Result<LabelFields<'r>, &'t [String]> {
+    let names = &task.label_columns;
+    let each = match &task.target {
+        LabelTarget::Labels(set) => set.form == LabelForm::Columns,
+        LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+    };
+    if each {
+        let fields = names.iter().map(|name| {
+            let field = object.get_key_value(name);
+            field.ok_or(std::slice::from_ref(name))
+        });
+        return fields.collect::<Result<_, _>>().map(LabelFields::Each);
+    }
+    let found = names.iter().find_map(|name| object.get_key_value(name));
+    found
+        .map(|(name, value)| LabelFields::One(name, value))
+        .ok_or(names)
+}
+
+/// The labels whose fields say 1, as a list; `None` where no field says anything.
+fn flags<'r>(
+    source: &Source<'_>,
+    at: Place,
+    fields: &[(&'r String, &'r Value)],
+) -> Result<Option<Cow<'r, str>>, DataError> {
+    let mut holding = Vec::new();
+    let mut said = false;
+    for (name, value) in fields {
+        let holds = match value {
+            Value::Null => None,
+            Value::Bool(holds) => Some(*holds),
+            Value::String(text) if text.trim().is_empty() => None,
+            Value::String(text) => Some(flag(source, at, name, text.trim())?),
+            Value::Number(number) => Some(flag(source, at, name, &number.to_string())?),
+            other => return Err(source.field_type(at, name, "0 or 1", type_name(other))),
+        };
+        said |= holds.is_some();
+        if holds == Some(true) {
+            holding.push(name.as_str());
+        }
+    }
+    Ok(said.then(|| Cow::Owned(Value::from(holding).to_string())))
+}
+
+fn flag(source: &Source<'_>, at: Place, name: &str, text: &str) -> Result<bool, DataError> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "1.0" | "true" => Ok(true),
+        "0" | "0.0" | "false" => Ok(false),
+        _ => Err(source.field_type(at, name, "0 or 1", "another text")),
+    }
 }
 
 /// The row that a record is. `header` is the line that names the columns and all their names, where there is one.
@@ -25,13 +83,14 @@ pub(super) fn row<'r>(
         Some((line, names)) => source.missing_column(Place::Line(line), expected, names.to_vec()),
         None => source.missing_column(at, expected, object.keys().cloned().collect()),
     };
-    let label = match (source.labels, column(object, &task.label_columns)) {
-        (LabelUse::Ignored, _) | (LabelUse::IfPresent, None) => None,
-        (LabelUse::Required, None) => return Err(missing(&task.label_columns)),
-        (_, Some(name)) => {
-            let label = label(source, at, name, &object[name])?;
+    let label = match (source.labels, label_fields(task, object)) {
+        (LabelUse::Ignored, _) | (LabelUse::IfPresent, Err(_)) => None,
+        (LabelUse::Required, Err(expected)) => return Err(missing(expected)),
+        (_, Ok(LabelFields::One(name, value))) => {
+            let label = label(source, at, name, value)?;
             source.label(at, label)?
         }
+        (_, Ok(LabelFields::Each(fields))) => flags(source, at, &fields)?,
     };
     let found = |columns: &TextColumns| {
         let named = columns.find(|name| object.get_key_value(name));
@@ -86,6 +145,9 @@ fn label<'r>(
     match value {
         Value::Null => Ok(None),
         Value::String(label) => Ok(Some(Cow::Borrowed(label))),
+        Value::Array(_) if source.task.target.kind() == TaskKind::MultiLabel => {
+            Ok(Some(Cow::Owned(value.to_string())))
+        }
         Value::Bool(label) if !regression => Ok(Some(Cow::Owned(label.to_string()))),
         Value::Number(label) if regression => Ok(Some(Cow::Owned(label.to_string()))),
         Value::Number(label) => match label.as_f64().filter(|_| label.is_f64()) {
@@ -180,8 +242,14 @@ mod tests {
             "in.file:1: no column `label`: found none; rename or add a column"
         );
         for label in ["null", "\"\"", "\" \""] {
+            let row = format!("{{\"sentence\": \"a\", \"label\": {label}}}");
+            // The user's own rows may have none, those of a benchmark may not.
+            let own = rows_of(&text_task(), LabelUse::Required, Jsonl, row.as_bytes());
+            assert_eq!(own.unwrap()[0].3, None);
+            let task = LabelledTask::named("sst2").unwrap();
+            let found = rows_of(&task, LabelUse::Required, Jsonl, row.as_bytes());
             assert_eq!(
-                error(&format!("{{\"text\": \"a\", \"label\": {label}}}")),
+                found.unwrap_err().to_string(),
                 "in.file:1: the label is missing: fill in the column `label`"
             );
         }

@@ -506,9 +506,11 @@ mod tests {
     #[test]
     fn labels_missing_or_not_wanted() {
         for (format, tab) in [(Tsv, "\t"), (Csv, ",")] {
-            let content = "text#label\na#1\nb# \n".replace('#', tab);
+            let content = "sentence#label\na#1\nb# \n".replace('#', tab);
+            let benchmark = LabelledTask::named("sst2").unwrap();
+            let found = rows_of(&benchmark, LabelUse::Required, format, content.as_bytes());
             assert_eq!(
-                error(format, &content),
+                found.unwrap_err().to_string(),
                 "in.file:3: the label is missing: fill in the column `label`"
             );
             let task = text_task();

@@ -1,10 +1,11 @@
 use beft_core::{EncodedSet, Targets};
 use beft_nn::{Batch, Savings, SequenceClassifier};
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
-/// classes, or the squared error of the one score for values.
+/// classes, the mean binary cross entropy over labels, or the squared error of the one score for values. Classes count
+/// by [`EncodedSet::class_weights`], as in PyTorch's `CrossEntropyLoss(weight)` and `BCEWithLogitsLoss(pos_weight)`.
 ///
 /// # Shapes
 ///
@@ -18,7 +19,7 @@ pub fn batch_loss<M: SequenceClassifier>(
 ) -> Tensor<1> {
     let part = Part { data, chosen };
     let batch = batch(&[part], savings, device);
-    loss_sums(model.forward(&batch), &[part]) / part.weight() as f32
+    loss_sums(model.forward(&batch), &[part]) / part.weight()
 }
 
 /// Examples of one training: numbers of `data`.
@@ -29,11 +30,15 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// What the sum of its losses is divided by for their mean: the number of examples, or of tokens.
-    pub(crate) fn weight(&self) -> usize {
+    /// What the sum of its losses is divided by for their mean: the number of examples or of tokens, or the sum of
+    /// the weights of the examples' classes.
+    pub(crate) fn weight(&self) -> f32 {
+        let chosen = self.chosen.iter();
         match &self.data.targets {
-            Targets::Classes(_) | Targets::Values(_) => self.chosen.len(),
-            Targets::Tokens(counts) => self.chosen.iter().map(|i| counts[*i]).sum(),
+            Targets::Classes(_) if self.data.class_weights.is_empty() => self.chosen.len() as f32,
+            Targets::Classes(of) => chosen.map(|i| self.data.class_weights[of[*i]]).sum(),
+            Targets::Labels(_) | Targets::Values(_) => self.chosen.len() as f32,
+            Targets::Tokens(counts) => chosen.map(|i| counts[*i]).sum::<usize>() as f32,
         }
     }
 }
@@ -47,37 +52,186 @@ pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &De
     Batch::new(encodings, savings, device).with_stacked_biases(parts.len())
 }
 
-/// For each part the sum of its examples' losses: cross entropy over classes, the squared error of
-/// the one score for values (HF `*ForSequenceClassification.forward`), or minus the log likelihood of all
-/// predicted tokens, whose mean the one score is.
+/// For each part the sum of its examples' losses: cross entropy over classes, the mean binary cross entropy over
+/// labels, the squared error of the one score for values (HF `*ForSequenceClassification.forward`), or minus the log
+/// likelihood of all predicted tokens, whose mean the one score is.
 ///
 /// # Shapes
 ///
 /// - logits: `[parts * examples of each, classes]`
 /// - output: `[parts]`
 pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
-    let device = &logits.device();
     let [inputs, _] = logits.dims();
-    let (mut classes, mut values) = (Vec::<i64>::new(), Vec::<f32>::new());
-    let mut counts = Vec::<f32>::new();
-    for part in parts {
-        match &part.data.targets {
-            Targets::Classes(of) => classes.extend(part.chosen.iter().map(|i| of[*i] as i64)),
-            Targets::Values(of) => values.extend(part.chosen.iter().map(|i| of[*i])),
-            Targets::Tokens(of) => counts.extend(part.chosen.iter().map(|i| of[*i] as f32)),
+    // Parts that are computed together are of one kind.
+    let losses = match &parts[0].data.targets {
+        Targets::Classes(_) => cross_entropy(logits, parts),
+        Targets::Labels(_) => binary_cross_entropy(logits, parts),
+        Targets::Values(_) => {
+            let targets = column(&logits, parts, |targets, i| match targets {
+                Targets::Values(values) => values[i],
+                Targets::Classes(_) | Targets::Labels(_) | Targets::Tokens(_) => 0.0,
+            });
+            (logits - targets).square()
         }
-    }
-    let losses = if !counts.is_empty() {
-        let counts = Tensor::<2>::from_data(TensorData::new(counts, [inputs, 1]), device);
-        (logits * counts).neg()
-    } else if values.is_empty() {
-        let targets = TensorData::new(classes, [inputs, 1]);
-        let targets = Tensor::<2, Int>::from_data(targets, device);
-        log_softmax(logits, 1).gather(1, targets).neg()
-    } else {
-        let targets = Tensor::<2>::from_data(TensorData::new(values, [inputs, 1]), device);
-        (logits - targets).square()
+        Targets::Tokens(_) => {
+            let counts = column(&logits, parts, |targets, i| match targets {
+                Targets::Tokens(counts) => counts[i] as f32,
+                Targets::Classes(_) | Targets::Labels(_) | Targets::Values(_) => 0.0,
+            });
+            (logits * counts).neg()
+        }
     };
     let by_part = losses.reshape([parts.len(), inputs / parts.len()]);
     by_part.sum_dim(1).reshape([parts.len()])
+}
+
+/// A number for each example, `[inputs, 1]`.
+fn column(
+    logits: &Tensor<2>,
+    parts: &[Part<'_>],
+    number: impl Fn(&Targets, usize) -> f32,
+) -> Tensor<2> {
+    let numbers = parts.iter().flat_map(|part| {
+        let numbers = part.chosen.iter();
+        numbers.map(|i| number(&part.data.targets, *i))
+    });
+    let numbers: Vec<f32> = numbers.collect();
+    let count = numbers.len();
+    Tensor::from_data(TensorData::new(numbers, [count, 1]), &logits.device())
+}
+
+fn cross_entropy(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
+    let (mut classes, mut weights) = (Vec::<i64>::new(), Vec::<f32>::new());
+    for part in parts {
+        if let Targets::Classes(of) = &part.data.targets {
+            let weighted = &part.data.class_weights;
+            for i in part.chosen {
+                classes.push(of[*i] as i64);
+                weights.push(weighted.get(of[*i]).copied().unwrap_or(1.0));
+            }
+        }
+    }
+    let count = classes.len();
+    let equal = weights.iter().all(|weight| *weight == 1.0);
+    let targets = TensorData::new(classes, [count, 1]);
+    let targets = Tensor::<2, Int>::from_data(targets, &logits.device());
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, [count, 1]), &logits.device());
+    let losses = log_softmax(logits, 1).gather(1, targets).neg();
+    match equal {
+        true => losses,
+        false => losses * weights,
+    }
+}
+
+fn binary_cross_entropy(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
+    let [inputs, labels] = logits.dims();
+    let (mut holds, mut counts) = (Vec::<f32>::new(), Vec::<f32>::new());
+    for part in parts {
+        if let Targets::Labels(sets) = &part.data.targets {
+            let weights = &part.data.class_weights;
+            for i in part.chosen {
+                let set = &sets[*i];
+                holds.extend((0..labels).map(|label| f32::from(u8::from(set.contains(&label)))));
+                counts.extend((0..labels).map(|label| weights.get(label).copied().unwrap_or(1.0)));
+            }
+        }
+    }
+    let on = |values: Vec<f32>| {
+        let data = TensorData::new(values, [inputs, labels]);
+        Tensor::<2>::from_data(data, &logits.device())
+    };
+    let (holds, counts) = (on(holds), on(counts));
+    let yes = log_sigmoid(logits.clone()) * holds.clone() * counts;
+    let no = log_sigmoid(logits.neg()) * holds.neg().add_scalar(1.0);
+    (yes + no).neg().mean_dim(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    const LOGITS: [[f32; 3]; 3] = [[0.5, -1.0, 2.0], [0.0, 3.0, -40.0], [1.5, 0.2, -0.3]];
+
+    /// The mean loss and its gradient.
+    fn loss(targets: Targets, class_weights: &[f32]) -> (f32, Vec<f32>) {
+        let data = EncodedSet {
+            encodings: Vec::new(),
+            targets,
+            class_weights: class_weights.to_vec(),
+        };
+        let part = Part {
+            data: &data,
+            chosen: &[0, 1, 2],
+        };
+        let device = Device::flex().autodiff();
+        let logits = Tensor::<2>::from_floats(LOGITS, &device).require_grad();
+        let loss = loss_sums(logits.clone(), &[part]) / part.weight();
+        let gradients = loss.clone().backward();
+        let gradient = logits.grad(&gradients).unwrap().into_data();
+        (loss.into_scalar(), gradient.iter().collect())
+    }
+
+    #[track_caller]
+    fn assert_close((loss, gradient): (f32, Vec<f32>), expected: f32, expected_gradient: [f32; 9]) {
+        assert!(
+            (loss - expected).abs() < 2e-6 * expected,
+            "{loss} for {expected}"
+        );
+        for (a, b) in gradient.iter().zip(expected_gradient) {
+            assert!((a - b).abs() < 1e-6, "{gradient:?}");
+        }
+    }
+
+    #[test]
+    fn losses_are_pytorchs() {
+        let sets = || Targets::Labels(vec![vec![0, 2], vec![1, 2], vec![]]);
+        // binary_cross_entropy_with_logits, the second with pos_weight; then cross_entropy with weight.
+        assert_close(
+            loss(sets(), &[]),
+            4.967_767_7,
+            [
+                -0.041_948_96,
+                0.029_882_38,
+                -0.013_244_774,
+                0.055_555_556,
+                -0.005_269_540_5,
+                -0.111_111_11,
+                0.090_841_606,
+                0.061_092_66,
+                0.047_284_167,
+            ],
+        );
+        assert_close(
+            loss(sets(), &[1.0, 2.0, 5.0]),
+            22.807_358,
+            [
+                -0.041_948_96,
+                0.029_882_38,
+                -0.066_223_89,
+                0.055_555_556,
+                -0.010_539_081,
+                -0.555_555_6,
+                0.090_841_606,
+                0.061_092_66,
+                0.047_284_167,
+            ],
+        );
+        assert_close(
+            loss(Targets::Classes(vec![0, 2, 1]), &[1.0, 2.0, 5.0]),
+            27.538_816,
+            [
+                -0.103_088_7,
+                0.004_889_071_5,
+                0.098_199_63,
+                0.029_641_17,
+                0.595_358_85,
+                -0.625,
+                0.173_873_04,
+                -0.202_614_07,
+                0.028_741_02,
+            ],
+        );
+    }
 }

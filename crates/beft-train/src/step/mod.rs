@@ -135,11 +135,7 @@ impl Step<'_> {
             .collect();
         let batch = batch(&parts, self.savings, device)
             .with_dropout_seeds(self.seeds.clone(), share.concat());
-        let weights: Vec<f32> = self
-            .parts
-            .iter()
-            .map(|part| 1.0 / part.weight() as f32)
-            .collect();
+        let weights: Vec<f32> = self.parts.iter().map(|part| 1.0 / part.weight()).collect();
         let mean_losses =
             |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
         if self.checkpointing && learns(model) {
@@ -181,6 +177,7 @@ mod tests {
     fn shares_are_even_in_number_and_length() {
         let lengths = [3, 40, 5, 6, 20, 4, 22];
         let data = EncodedSet {
+            class_weights: Vec::new(),
             encodings: lengths
                 .iter()
                 .map(|len| Encoding {

@@ -14,13 +14,18 @@ pub(crate) fn in_task_order(
     targets: Targets,
     predictions: Vec<Prediction>,
 ) -> Result<(Targets, Vec<Prediction>), Error> {
-    let Targets::Classes(classes) = targets else {
-        return Ok((targets, predictions));
-    };
     let others = || Error::ReadWithOthers {
         path: data.path.clone(),
         labels: data.labels.clone(),
         model: model.to_vec(),
+    };
+    let classes = match targets {
+        Targets::Classes(classes) => classes,
+        // No metric depends on their order.
+        Targets::Labels(_) if data.labels != model => return Err(others()),
+        Targets::Labels(_) | Targets::Values(_) | Targets::Tokens(_) => {
+            return Ok((targets, predictions));
+        }
     };
     let Some(labels) = task.classes() else {
         return match data.labels == model {

@@ -54,6 +54,7 @@ impl DevInputs {
         match self {
             Self::Labelled(set) => match set.targets {
                 Targets::Values(_) => OutputKind::Value,
+                Targets::Labels(_) => OutputKind::Labels,
                 Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
             },
             Self::Choices(..) => OutputKind::Classes,
@@ -81,7 +82,7 @@ impl Prompter<'_> {
             return Err(Error::Calibrated);
         }
         let inputs = match output {
-            OutputKind::Classes | OutputKind::Value => {
+            OutputKind::Classes | OutputKind::Labels | OutputKind::Value => {
                 let calibration = calibrated.then(|| self.calibration(examples)).transpose()?;
                 DevInputs::Choices(self.choices(examples)?, calibration)
             }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use beft_core::{EncodedSet, Outputs, Targets};
-use beft_tasks::{Dataset, Example, LabelTarget, LabelledTask, Split, training_subset};
+use beft_tasks::{Dataset, Example, Label, LabelTarget, LabelledTask, Split, training_subset};
 use sha2::{Digest, Sha256};
 
+use super::class_weights::ClassWeights;
 use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, note_left_out, short_hex};
 use crate::{Base, Error};
 
@@ -46,12 +47,22 @@ pub(super) fn load(
         .map(|index| train.examples[index].clone())
         .collect();
     let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
-    let (train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
+    let (mut train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
     notes.extend(note);
+    let weights = ClassWeights::of(&train_set.targets, train.labels.len());
+    notes.extend(weights.note(
+        &train.labels,
+        task.balanced,
+        &train.path.display().to_string(),
+    ));
+    if task.balanced {
+        train_set.class_weights = weights.balanced;
+    }
     Ok(TaskData {
         task: task.clone().into(),
         outputs: match task.target {
             LabelTarget::Classes(_) => Outputs::Classes(train.labels),
+            LabelTarget::Labels(_) => Outputs::Labels(train.labels),
             LabelTarget::Value(_) => Outputs::Value,
         },
         text_pairs,
@@ -76,7 +87,7 @@ fn fingerprint<'a>(examples: impl Iterator<Item = &'a Example>) -> String {
     for example in examples {
         hash.update(format!(
             "{:?}\n",
-            (&example.text, &example.text_pair, example.label)
+            (&example.text, &example.text_pair, &example.label)
         ));
     }
     short_hex(hash)
@@ -100,6 +111,7 @@ fn encode(
     let encoded = base.encode(texts)?;
     let notes = base.input_notes(&path.display().to_string(), encoded.counts);
     let set = EncodedSet {
+        class_weights: Vec::new(),
         encodings: encoded.encodings,
         targets: targets(task, examples.into_iter()),
     };
@@ -111,11 +123,15 @@ pub(crate) fn targets<'a>(
     task: &LabelledTask,
     examples: impl Iterator<Item = &'a Example>,
 ) -> Targets {
-    let labels = examples.filter_map(|e| e.label);
+    let labels = examples.filter_map(|e| e.label.as_ref());
     match task.target {
-        LabelTarget::Classes(_) => Targets::Classes(labels.filter_map(|l| l.class()).collect()),
+        LabelTarget::Classes(_) => Targets::Classes(labels.filter_map(Label::class).collect()),
+        LabelTarget::Labels(_) => {
+            let sets = labels.filter_map(Label::labels);
+            Targets::Labels(sets.map(<[usize]>::to_vec).collect())
+        }
         LabelTarget::Value(_) => {
-            let values = labels.filter_map(|l| l.value());
+            let values = labels.filter_map(Label::value);
             Targets::Values(values.map(|value| value as f32).collect())
         }
     }

@@ -1,11 +1,13 @@
 //! A task's examples in tokens.
 
 mod class_order;
+mod class_weights;
 mod dev;
 mod labelled;
 mod prompted;
 mod prompts;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use beft_core::{EncodedSet, Outputs};
@@ -101,10 +103,14 @@ impl TaskData {
         options: &DataOptions,
     ) -> Result<Self, Error> {
         base.config().check_task(task, base.name())?;
-        match task {
+        let mut loaded = match task {
             Task::Labelled(task) => labelled::load(task, data, base, options),
             Task::Prompted(task) => prompted::load(task, data, base, options),
-        }
+        }?;
+        // What is said of one file that is read for both splits is said once.
+        let mut said = BTreeSet::new();
+        loaded.notes.retain(|note| said.insert(note.clone()));
+        Ok(loaded)
     }
 
     /// Number of dev examples.
@@ -119,7 +125,7 @@ fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
         return Vec::new();
     };
     vec![format!(
-        "{}: {} malformed or unlabelled lines left out, the first is line {first}",
+        "{}: {} lines without a label (or malformed) left out, the first is line {first}",
         path.display(),
         skipped.len()
     )]

@@ -6,6 +6,7 @@ use beft_core::Outputs;
 use beft_tasks::{PromptExample, PromptKind, PromptTask, Split, training_subset};
 use sha2::{Digest, Sha256};
 
+use super::class_weights::ClassWeights;
 use super::{DataOptions, DevSet, Prompter, TaskData, note_left_out, plain, short_hex};
 use crate::{Base, Error};
 
@@ -47,7 +48,11 @@ pub(super) fn load(
     let prompter = Prompter::new(base, task, shots, options.reserved);
     let dev = prompter.dev_set(&examples, asked.calibrated)?;
     let bare = Prompter::new(base, task, &[], options.reserved);
-    let train_set = bare.train(&chosen, options.objective)?;
+    let mut train_set = bare.train(&chosen, options.objective)?;
+    if task.balanced {
+        let weights = ClassWeights::of(&train_set.targets, train.labels.len());
+        train_set.class_weights = weights.balanced;
+    }
     notes.extend(prompter.cut_note("dev"));
     notes.extend(bare.cut_note("train"));
     let mut hash = Sha256::new();

@@ -135,6 +135,7 @@ impl<'a> Prompter<'a> {
             .map(|text| self.packed(&[text]))
             .collect::<Result<_, _>>()?;
         Ok(EncodedSet {
+            class_weights: Vec::new(),
             targets: Targets::Tokens(encodings.iter().map(|e| e.branches[0].scored).collect()),
             encodings,
         })
@@ -160,6 +161,7 @@ impl<'a> Prompter<'a> {
         let first = |e: &PromptExample| e.right.first().copied().unwrap_or(0);
         Ok(Choices {
             set: EncodedSet {
+                class_weights: Vec::new(),
                 encodings,
                 targets: Targets::Classes(examples.iter().map(first).collect()),
             },

@@ -1,13 +1,17 @@
 //! Evaluation of models on a task.
 
+mod details;
 mod dev;
 mod prompts;
+mod tables;
 
 use beft_core::{Metric, Outputs};
 use beft_eval::Outcomes;
-use beft_tasks::{Dataset, LabelTarget, LabelledTask, Split};
+use beft_tasks::{Dataset, Example, LabelTarget, LabelledTask, Split};
 use beft_train::Metrics;
 
+pub(crate) use details::Said;
+pub use details::{Baseline, ClassDetails, Details, Judged};
 pub(crate) use dev::{DevMetrics, DevPredictions};
 pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
@@ -16,32 +20,41 @@ use crate::data::{in_task_order, targets};
 use crate::tuned::Predicted;
 use crate::{Error, Tuned};
 
-/// Metrics with the number of examples behind them.
+/// What a model is worth on labelled examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Metric values by name.
-    pub metrics: Metrics,
-    /// Number of examples.
-    pub examples: usize,
+    /// The metrics and what stands behind them.
+    pub details: Details,
+    /// The examples, in the order of the data.
+    pub examples: Vec<Example>,
+    /// For each of them what is right and what the model says.
+    pub judged: Vec<Judged>,
     /// What the user should hear.
     pub notes: Vec<String>,
 }
 
-/// Evaluates a tuned model on labelled data.
+/// Evaluates a tuned model on labelled data. The metrics' names end in `suffix`.
 ///
 /// # Errors
 ///
 /// As [`Tuned::predict`]; when the model's outputs are not what the task calls for, or examples have no
 /// label.
-pub fn evaluate(tuned: &Tuned, task: &LabelledTask, data: &Dataset) -> Result<Evaluation, Error> {
+pub fn evaluate(
+    tuned: &Tuned,
+    task: &LabelledTask,
+    data: &Dataset,
+    suffix: &str,
+) -> Result<Evaluation, Error> {
     let names = match (&task.target, &tuned.outputs) {
         (LabelTarget::Classes(_), Outputs::Classes(names)) => names.as_slice(),
+        (LabelTarget::Labels(_), Outputs::Labels(names)) => names.as_slice(),
         (LabelTarget::Value(_), Outputs::Value) => &[],
-        (LabelTarget::Classes(_), Outputs::Value | Outputs::Text)
-        | (LabelTarget::Value(_), Outputs::Classes(_) | Outputs::Text) => {
+        (LabelTarget::Classes(_), Outputs::Labels(_) | Outputs::Value | Outputs::Text)
+        | (LabelTarget::Labels(_), Outputs::Classes(_) | Outputs::Value | Outputs::Text)
+        | (LabelTarget::Value(_), Outputs::Classes(_) | Outputs::Labels(_) | Outputs::Text) => {
             return Err(Error::OtherOutput {
                 task: task.name.clone(),
-                regression: matches!(task.target, LabelTarget::Value(_)),
+                kind: task.target.kind(),
             });
         }
     };
@@ -53,11 +66,22 @@ pub fn evaluate(tuned: &Tuned, task: &LabelledTask, data: &Dataset) -> Result<Ev
     }
     let Predicted { predictions, notes } = tuned.predict(&data.examples, |_| ())?;
     let (targets, predictions) = in_task_order(task, data, names, targets, predictions)?;
-    let outcomes = Outcomes::new(&targets, &predictions);
+    let known = match task.target {
+        // In this order are the classes now.
+        LabelTarget::Classes(_) => task.label_names(),
+        LabelTarget::Labels(_) | LabelTarget::Value(_) => None,
+    };
+    let said = Said {
+        targets: Some(&targets),
+        predictions: &predictions,
+        names: known.as_deref().unwrap_or(names),
+        thresholds: &tuned.thresholds,
+    };
     Ok(Evaluation {
         notes: data.notes.iter().cloned().chain(notes).collect(),
-        metrics: task_metrics(&task.metrics, &outcomes, ""),
-        examples: data.examples.len(),
+        details: said.details(&task.metrics, suffix),
+        judged: said.judge(|_| Vec::new()),
+        examples: data.examples.clone(),
     })
 }
 

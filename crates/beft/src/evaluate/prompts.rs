@@ -5,6 +5,7 @@ use beft_nn::Savings;
 use beft_tasks::{PromptExample, PromptTask, training_subset};
 
 use crate::data::{Prompter, dev_sample, prompt_facts};
+use crate::evaluate::Said;
 use crate::tuned::check_finite;
 use crate::{Error, Evaluation, Tuned};
 
@@ -52,10 +53,26 @@ pub fn evaluate_prompts(
     let dev = prompter.dev_set(&examples, asked.calibrated)?;
     let said = dev.predict(&tuned.base, &tuned.model, Savings::default(), on_done)?;
     check_finite(&tuned.base, &said)?;
+    let names = task.label_names();
+    let said = Said {
+        targets: dev.inputs.targets(),
+        predictions: &said,
+        names: &names,
+        thresholds: &[],
+    };
+    let choices = |index: usize| {
+        let example: &PromptExample = &examples[index];
+        let texts = match example.candidates.is_empty() {
+            true => &example.answers,
+            false => &example.candidates,
+        };
+        texts.iter().map(|text| text.trim().to_owned()).collect()
+    };
     Ok(Evaluation {
         notes: prompter.cut_note(&task.name).into_iter().collect(),
-        metrics: dev.metrics(&task.metrics, &said, ""),
-        examples: examples.len(),
+        details: said.details(&task.metrics, ""),
+        judged: said.judge(choices),
+        examples: dev.examples.clone(),
     })
 }
 

@@ -93,6 +93,12 @@ pub struct ModeResult {
     pub metrics: Metrics,
     /// Every epoch.
     pub epochs: Vec<EpochRecord>,
+    /// Where they were chosen on the dev split, the probability from which each label holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<f32>,
+    /// The metrics at these thresholds, on the examples that they were chosen on.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub threshold_metrics: Metrics,
     /// The epoch whose metrics these are, from 1; 0 where that is not known.
     #[serde(default)]
     pub kept: usize,
@@ -148,6 +154,8 @@ impl ModeResult {
             metrics: outcome.metrics(),
             epochs: outcome.epochs.clone(),
             kept: outcome.kept,
+            thresholds: outcome.thresholds.clone(),
+            threshold_metrics: outcome.threshold_metrics.clone(),
         }
     }
 }

@@ -5,7 +5,10 @@ mod modes;
 mod outcome;
 mod record;
 mod resume;
+mod thresholds;
 
+use beft_checkpoint::{MULTI_LABEL, PROBLEM};
+use beft_core::Outputs;
 use beft_device::backend_of;
 use beft_modes::{Adapter, Makes, Mode};
 use beft_nn::snapshot;
@@ -101,6 +104,11 @@ pub fn tune_together(
         let (data, settings) = (job.data, &job.settings);
         let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
         check_mode(base, &data.task, &job.mode)?;
+        if settings.tune_thresholds && !matches!(data.outputs, Outputs::Labels(_)) {
+            return Err(Error::Thresholds {
+                task: data.task.name.clone(),
+            });
+        }
         let model = match (job.mode.prefix_tokens(), model) {
             (tokens @ 1.., Model::Decoder(model)) => {
                 Model::Decoder(model.with_prefix(tokens, u64::from(settings.seed)))
@@ -155,6 +163,9 @@ pub fn tune_together(
         };
         let mut outcome = outcome(base, job, &untrained, trained, record);
         outcome.dev_predictions = scores;
+        if job.settings.tune_thresholds {
+            outcome.choose_thresholds(base, job)?;
+        }
         outcomes.push(outcome);
     }
     Ok(outcomes)
@@ -185,9 +196,11 @@ fn asked(
         kept: 1,
         failure: None,
         dev_predictions: Some(said),
+        thresholds: Vec::new(),
+        threshold_metrics: Metrics::new(),
         record,
         facts: Map::new(),
-        labels: job.data.outputs.names().to_vec(),
+        outputs: job.data.outputs.clone(),
     }
 }
 
@@ -259,9 +272,11 @@ fn outcome(
         kept: trained.kept,
         failure: trained.failure,
         dev_predictions: None,
+        thresholds: Vec::new(),
+        threshold_metrics: Metrics::new(),
         record,
         facts,
-        labels: job.data.outputs.names().to_vec(),
+        outputs: job.data.outputs.clone(),
     }
 }
 
@@ -269,6 +284,9 @@ fn outcome(
 fn facts(record: &TrainingRecord, data: &TaskData) -> Map<String, Value> {
     let mut facts = record.facts();
     facts.insert("labels".to_owned(), json!(data.outputs.names()));
+    if let Outputs::Labels(_) = data.outputs {
+        facts.insert(PROBLEM.to_owned(), json!(MULTI_LABEL));
+    }
     facts.insert("text_pairs".to_owned(), json!(data.text_pairs));
     if !data.task.is_built_in() {
         facts.insert("task_definition".to_owned(), data.task.definition());

@@ -12,7 +12,10 @@ use crate::{Base, Error};
 ///
 /// What is in the way.
 pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
-    let generates = task.output() != OutputKind::Classes && task.output() != OutputKind::Value;
+    let generates = match task.output() {
+        OutputKind::Tokens | OutputKind::Answer => true,
+        OutputKind::Classes | OutputKind::Labels | OutputKind::Value => false,
+    };
     let kind = base.config().mode_traits(generates);
     mode.fits(&kind).map_err(|misfit| match misfit {
         Misfit::Refused(reason) => Error::Mode {

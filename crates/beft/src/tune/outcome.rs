@@ -37,10 +37,14 @@ pub struct TuneOutcome {
     pub failure: Option<Failure>,
     /// What the model said of each dev example, where it was evaluated here.
     pub dev_predictions: Option<DevPredictions>,
+    /// Where they were chosen on the dev split, the probability from which each label holds.
+    pub thresholds: Vec<f32>,
+    /// The metrics on the dev split at these thresholds, in which they were chosen: better than on other examples.
+    pub threshold_metrics: Metrics,
     /// Everything that it follows from.
     pub record: TrainingRecord,
     pub(super) facts: Map<String, Value>,
-    pub(super) labels: Vec<String>,
+    pub(super) outputs: Outputs,
 }
 
 /// Folder that an adapter is saved to, and a whole model.
@@ -60,7 +64,13 @@ impl TuneOutcome {
     /// guessing one of the classes says that it went wrong.
     pub fn warning(&self, outputs: &Outputs) -> Option<String> {
         let loss = self.epochs.last()?.train_loss;
-        let guessing = (outputs.classes()?.len().max(2) as f64).ln();
+        let choices = match outputs {
+            Outputs::Classes(names) => names.len().max(2),
+            // Each label holds or does not.
+            Outputs::Labels(_) => 2,
+            Outputs::Value | Outputs::Text => return None,
+        };
+        let guessing = (choices as f64).ln();
         (loss > 10.0 * guessing).then(|| {
             format!(
                 "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
@@ -107,7 +117,7 @@ impl TuneOutcome {
                 self.model.hf_class(),
                 &self.model,
                 self.model.names(),
-                &self.labels,
+                &self.outputs,
                 &self.facts,
             )?,
         }

@@ -27,6 +27,8 @@ pub struct Tuned {
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
     /// (PEFT's own adapters).
     pub outputs: Outputs,
+    /// Where several labels may hold, the probability from which each does; 0.5 for labels without one.
+    pub thresholds: Vec<f32>,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
     /// That task as [`Task::definition`] gives it, where it is no built-in one.
@@ -108,6 +110,7 @@ impl Tuned {
         let scores = predict(&self.model, inputs, EVAL_BATCH, savings, on_done);
         let kind = match self.outputs {
             Outputs::Classes(_) => OutputKind::Classes,
+            Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
         };
         let predictions = predictions(kind, scores);
@@ -124,6 +127,7 @@ pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Predic
     let first = |scores: Vec<f32>| scores.first().copied().unwrap_or(f32::NAN);
     let of = |scores| match kind {
         OutputKind::Classes => Prediction::Classes(scores),
+        OutputKind::Labels => Prediction::Labels(scores),
         OutputKind::Value => Prediction::Value(first(scores)),
         OutputKind::Tokens | OutputKind::Answer => Prediction::Tokens(first(scores)),
     };

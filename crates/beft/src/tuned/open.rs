@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, TOKENIZER_FILES};
+use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, MULTI_LABEL, PROBLEM, TOKENIZER_FILES};
+use beft_core::Outputs;
 use beft_modes::Adapter;
 use beft_nn::Precision;
 use burn::tensor::Device;
@@ -186,6 +187,9 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
 struct Sidecar {
     /// Class names; an empty list for a regression and for texts.
     labels: Option<Vec<String>>,
+    /// Whether several labels may hold; not said by what HF wrote.
+    several: bool,
+    thresholds: Vec<f32>,
     max_length: Option<usize>,
     task: Option<String>,
     task_definition: Option<Value>,
@@ -224,8 +228,24 @@ impl Sidecar {
         if let Some((_, twice)) = twice.into_iter().next() {
             return Err(wrong(format!("it names the label `{twice}` twice")));
         }
+        let thresholds = match facts.get("thresholds") {
+            None => Vec::new(),
+            Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+                wrong(format!(
+                    "thresholds is {value}; it must be a list of numbers"
+                ))
+            })?,
+        };
+        if labels
+            .as_ref()
+            .is_some_and(|labels| !thresholds.is_empty() && labels.len() != thresholds.len())
+        {
+            return Err(wrong("it has not as many thresholds as labels".to_owned()));
+        }
         Ok(Self {
             labels,
+            several: facts.get(PROBLEM).and_then(Value::as_str) == Some(MULTI_LABEL),
+            thresholds,
             max_length: max_length.transpose()?,
             task: text("task"),
             task_definition: facts.get("task_definition").cloned(),
@@ -266,8 +286,16 @@ impl Sidecar {
             });
         }
         let notes = base.notes().iter().cloned().chain(notes).collect();
+        // HF writes it into the base's config.json.
+        let config: Map<String, Value> = base.dir().config()?;
+        let several = self.several || config.get(PROBLEM) == Some(&MULTI_LABEL.into());
+        let outputs = match (base.config().outputs(labels), several) {
+            (Outputs::Classes(labels), true) => Outputs::Labels(labels),
+            (outputs, _) => outputs,
+        };
         Ok(Tuned {
-            outputs: base.config().outputs(labels),
+            outputs,
+            thresholds: self.thresholds,
             base,
             model,
             task: self.task,

@@ -1,7 +1,7 @@
 //! From texts to answers: a tuned model with the task that it does.
 
 use beft_core::{OutputKind, Outputs, Prediction};
-use beft_eval::{argmax, softmax};
+use beft_eval::{argmax, predicted_labels, sigmoid, softmax};
 use beft_nn::Savings;
 use beft_tasks::{Example, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput};
 
@@ -50,6 +50,15 @@ pub enum Answer {
         /// The number of each class; of a decoder's candidates the mean log probability.
         logits: Vec<f32>,
     },
+    /// Any number of labels.
+    Labels {
+        /// The names of those that hold.
+        labels: Vec<String>,
+        /// The probability of each label: the sigmoid of its logit.
+        probabilities: Vec<f32>,
+        /// The number of each label.
+        logits: Vec<f32>,
+    },
     /// A number.
     Value(f32),
     /// A generated text.
@@ -61,6 +70,7 @@ impl Answer {
     pub fn text(&self) -> String {
         match self {
             Self::Class { label, .. } => label.clone(),
+            Self::Labels { labels, .. } => labels.join(","),
             Self::Value(value) => value.to_string(),
             Self::Text(text) => text.clone(),
         }
@@ -74,7 +84,7 @@ impl Answer {
                 probabilities,
                 ..
             } => probabilities.get(*class).copied(),
-            Self::Value(_) | Self::Text(_) => None,
+            Self::Labels { .. } | Self::Value(_) | Self::Text(_) => None,
         }
     }
 }
@@ -109,7 +119,7 @@ impl Predictor {
         tuned.base.config().check_task(&task, tuned.base.name())?;
         let mut notes = tuned.notes.clone();
         match (&task, &mut tuned.outputs) {
-            (Task::Labelled(task), Outputs::Classes(names)) => {
+            (Task::Labelled(task), Outputs::Classes(names) | Outputs::Labels(names)) => {
                 let classes = task.name_classes(names)?;
                 notes.extend(classes.note);
                 *names = classes.names;
@@ -168,6 +178,15 @@ impl Predictor {
         let names = self.tuned.outputs.names();
         let answers = predictions.into_iter().map(|prediction| match prediction {
             Prediction::Classes(logits) => chosen(logits, |class| names[class].clone()),
+            Prediction::Labels(logits) => {
+                let holds = predicted_labels(&logits, &self.tuned.thresholds);
+                let named = names.iter().zip(holds).filter(|(_, holds)| *holds);
+                Answer::Labels {
+                    labels: named.map(|(name, _)| name.clone()).collect(),
+                    probabilities: logits.iter().map(|logit| sigmoid(*logit)).collect(),
+                    logits,
+                }
+            }
             other => Answer::Value(other.scores()[0]),
         });
         Ok(Answers {
@@ -195,10 +214,12 @@ impl Predictor {
         let named = task.kind() == PromptKind::Classification;
         let answers = said.into_iter().zip(&examples);
         let answers = answers.map(|(prediction, example)| match prediction {
-            Prediction::Classes(logits) => chosen(logits, |class| match named {
-                true => labels[class].clone(),
-                false => example.candidates[class].trim().to_owned(),
-            }),
+            Prediction::Classes(logits) | Prediction::Labels(logits) => {
+                chosen(logits, |class| match named {
+                    true => labels[class].clone(),
+                    false => example.candidates[class].trim().to_owned(),
+                })
+            }
             Prediction::Answer { text, .. } => Answer::Text(text),
             Prediction::Value(value) | Prediction::Tokens(value) => Answer::Value(value),
         });

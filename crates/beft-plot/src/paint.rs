@@ -1,4 +1,4 @@
-//! What the heatmap is drawn with: colours, short numbers, text.
+//! What tables of colours are drawn with: colours, short numbers, text.
 
 use std::io;
 
@@ -8,11 +8,11 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use textwrap::{Options, WordSplitter};
 
-pub(super) const INK: RGBColor = RGBColor(0x1f, 0x24, 0x2b);
-pub(super) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7c);
-pub(super) const UNDEFINED: RGBColor = RGBColor(0xd4, 0xd4, 0xd4);
-pub(super) const OUTLINE: RGBColor = RGBColor(0xc2, 0xc6, 0xcc);
-pub(super) const ACCENT: RGBColor = RGBColor(0xb4, 0x53, 0x09);
+pub(crate) const INK: RGBColor = RGBColor(0x1f, 0x24, 0x2b);
+pub(crate) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7c);
+pub(crate) const UNDEFINED: RGBColor = RGBColor(0xd4, 0xd4, 0xd4);
+pub(crate) const OUTLINE: RGBColor = RGBColor(0xc2, 0xc6, 0xcc);
+pub(crate) const ACCENT: RGBColor = RGBColor(0xb4, 0x53, 0x09);
 
 /// From least to most: one blue hue (OKLCH 255 degrees) whose lightness in OKLab falls in equal steps
 /// from 0.97 to 0.35, so that equal differences of a score look equal.
@@ -30,11 +30,11 @@ const BLUES: [RGBColor; 9] = [
 
 /// Width of a character in units of the font size, an upper bound for digits in common sans-serif
 /// fonts: the viewer picks the font, so nothing can be measured here.
-pub(super) const CHAR_WIDTH: f64 = 0.64;
+pub(crate) const CHAR_WIDTH: f64 = 0.64;
 
 /// A number in few characters: three significant digits (`.350`, `.0213`, `1.25`), and two with an
 /// exponent outside 0.01 to 1000 (`2.1e-3`).
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
         return "0".to_owned();
@@ -57,7 +57,7 @@ pub(super) fn short(value: f64) -> String {
 
 /// Breaks a text between words into lines of at most `length` characters; a longer word gets a line
 /// of its own. Characters that XML does not allow become spaces.
-pub(super) fn wrap(text: &str, length: f64) -> Vec<String> {
+pub(crate) fn wrap(text: &str, length: f64) -> Vec<String> {
     let blank =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     let words: Vec<&str> = text.split(blank).filter(|word| !word.is_empty()).collect();
@@ -71,7 +71,7 @@ pub(super) fn wrap(text: &str, length: f64) -> Vec<String> {
 }
 
 /// The colour of a share of the range, 0 to 1, between the two nearest of [`BLUES`].
-pub(super) fn colour(share: f64) -> RGBColor {
+pub(crate) fn colour(share: f64) -> RGBColor {
     let place = share.clamp(0.0, 1.0) * (BLUES.len() - 1) as f64;
     let low = (place as usize).min(BLUES.len() - 2);
     let (from, to) = (BLUES[low], BLUES[low + 1]);
@@ -83,20 +83,20 @@ pub(super) fn colour(share: f64) -> RGBColor {
 }
 
 /// Dark or white, whichever reads better on `fill` (by its relative luminance as in WCAG 2).
-pub(super) fn ink_on(fill: RGBColor) -> RGBColor {
+pub(crate) fn ink_on(fill: RGBColor) -> RGBColor {
     let linear = |channel: u8| (f64::from(channel) / 255.0).powf(2.2);
     let luminance = 0.2126 * linear(fill.0) + 0.7152 * linear(fill.1) + 0.0722 * linear(fill.2);
     if luminance > 0.25 { INK } else { WHITE }
 }
 
-pub(super) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
+pub(crate) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
 /// The drawing.
-pub(super) struct Canvas<'a>(DrawingArea<SVGBackend<'a>, Shift>);
+pub(crate) struct Canvas<'a>(DrawingArea<SVGBackend<'a>, Shift>);
 
 /// How a text looks, and which end of it lies on its point; always centred in height.
 #[derive(Clone, Copy)]
-pub(super) struct Style {
+pub(crate) struct Style {
     size: f64,
     colour: RGBColor,
     bold: bool,
@@ -104,7 +104,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    pub(super) fn new(size: f64, colour: RGBColor) -> Self {
+    pub(crate) fn new(size: f64, colour: RGBColor) -> Self {
         Self {
             size,
             colour,
@@ -113,31 +113,31 @@ impl Style {
         }
     }
 
-    pub(super) fn bold(self) -> Self {
+    pub(crate) fn bold(self) -> Self {
         Self { bold: true, ..self }
     }
 
-    pub(super) fn colour(self, colour: RGBColor) -> Self {
+    pub(crate) fn colour(self, colour: RGBColor) -> Self {
         Self { colour, ..self }
     }
 
-    pub(super) fn anchor(self, anchor: HPos) -> Self {
+    pub(crate) fn anchor(self, anchor: HPos) -> Self {
         Self { anchor, ..self }
     }
 }
 
 impl<'a> Canvas<'a> {
     /// An empty drawing that is written to `svg` when it is finished.
-    pub(super) fn new(svg: &'a mut String, (width, height): (i32, i32)) -> Self {
+    pub(crate) fn new(svg: &'a mut String, (width, height): (i32, i32)) -> Self {
         let size = (width.unsigned_abs(), height.unsigned_abs());
         Self(SVGBackend::with_string(svg, size).into_drawing_area())
     }
 
-    pub(super) fn finish(&self) -> Drawn {
+    pub(crate) fn finish(&self) -> Drawn {
         self.0.present()
     }
 
-    pub(super) fn text(&self, text: &str, at: (i32, i32), style: Style) -> Drawn {
+    pub(crate) fn text(&self, text: &str, at: (i32, i32), style: Style) -> Drawn {
         // plotters takes a line height and writes a font size of 1/1.24 of it.
         let font = ("sans-serif", style.size * 1.24).into_font();
         let font = if style.bold {
@@ -151,7 +151,7 @@ impl<'a> Canvas<'a> {
         self.0.draw(&Text::new(text, at, style))
     }
 
-    pub(super) fn rectangle(
+    pub(crate) fn rectangle(
         &self,
         corners: [(i32, i32); 2],
         style: impl Into<ShapeStyle>,
@@ -160,7 +160,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// A small arrow head that points right, its left edge at `x`, centred on `y`.
-    pub(super) fn pointer(&self, (x, y): (i32, i32)) -> Drawn {
+    pub(crate) fn pointer(&self, (x, y): (i32, i32)) -> Drawn {
         let corners = [(x, y - 5), (x, y + 5), (x + 8, y)];
         self.0.draw(&Polygon::new(corners, ACCENT.filled()))
     }

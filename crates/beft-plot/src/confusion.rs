@@ -1,0 +1,116 @@
+use plotters::style::text_anchor::HPos;
+use plotters::style::{Color, WHITE};
+
+use crate::paint::{CHAR_WIDTH, Canvas, Drawn, FAINT, INK, Style, colour, ink_on, wrap};
+
+// Lengths in pixels.
+const MARGIN: i32 = 16;
+const CELL: (i32, i32) = (52, 30);
+const LINE: i32 = 20;
+const TITLE_SIZE: f64 = 16.0;
+const TEXT_SIZE: f64 = 12.0;
+/// Characters of a class's name beside a row, and above a column.
+const NAME: usize = 24;
+const SHORT: usize = 7;
+
+/// A confusion matrix as SVG: true classes down the side, predicted ones across, coloured by the share of the true
+/// class. `counts` has as many rows and columns as there are `names`.
+pub fn confusion_svg(names: &[String], counts: &[Vec<usize>], title: &str) -> String {
+    let mut svg = String::new();
+    let longest = names
+        .iter()
+        .map(|name| cut(name, NAME).chars().count())
+        .max();
+    let labels = (longest.unwrap_or(0) as f64 * TEXT_SIZE * CHAR_WIDTH) as i32 + 12;
+    let width = 2 * MARGIN + labels + CELL.0 * names.len() as i32;
+    let width = width.max(320);
+    let title = wrap(
+        title,
+        f64::from(width - 2 * MARGIN) / (TITLE_SIZE * CHAR_WIDTH),
+    );
+    let figure = Figure {
+        names,
+        counts,
+        left: MARGIN + labels,
+        top: MARGIN + LINE * title.len() as i32 + 2 * LINE,
+        title,
+    };
+    let height = figure.top + CELL.1 * names.len() as i32 + MARGIN;
+    let canvas = Canvas::new(&mut svg, (width, height));
+    // Fails for I/O alone, and this writes to a string.
+    let _ = figure.draw(&canvas, (width, height));
+    drop(canvas);
+    svg
+}
+
+struct Figure<'a> {
+    names: &'a [String],
+    counts: &'a [Vec<usize>],
+    left: i32,
+    top: i32,
+    title: Vec<String>,
+}
+
+impl Figure<'_> {
+    fn draw(&self, canvas: &Canvas, size: (i32, i32)) -> Drawn {
+        canvas.rectangle([(0, 0), size], WHITE.filled())?;
+        for (row, line) in (0..).zip(&self.title) {
+            let at = (MARGIN, MARGIN + 6 + LINE * row);
+            canvas.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
+        }
+        let faint = Style::new(TEXT_SIZE, FAINT);
+        canvas.text("predicted", (self.left, self.top - 28), faint)?;
+        canvas.text("true", (MARGIN, self.top - 10), faint)?;
+        let centred = Style::new(TEXT_SIZE, INK).anchor(HPos::Center);
+        for (column, name) in (0..).zip(self.names) {
+            let x = self.left + CELL.0 * column + CELL.0 / 2;
+            canvas.text(&cut(name, SHORT), (x, self.top - 10), centred)?;
+        }
+        for (row, (name, counts)) in (0..).zip(self.names.iter().zip(self.counts)) {
+            let y = self.top + CELL.1 * row;
+            let label = Style::new(TEXT_SIZE, INK).anchor(HPos::Right);
+            canvas.text(&cut(name, NAME), (self.left - 8, y + CELL.1 / 2), label)?;
+            let all: usize = counts.iter().sum();
+            for (column, count) in (0..).zip(counts) {
+                let x = self.left + CELL.0 * column;
+                let fill = colour(*count as f64 / all.max(1) as f64);
+                let corners = [(x, y), (x + CELL.0 - 1, y + CELL.1 - 1)];
+                canvas.rectangle(corners, fill.filled())?;
+                let style = Style::new(TEXT_SIZE, ink_on(fill)).anchor(HPos::Center);
+                let centre = (x + CELL.0 / 2, y + CELL.1 / 2 + 1);
+                canvas.text(&count.to_string(), centre, style)?;
+            }
+        }
+        canvas.finish()
+    }
+}
+
+/// The beginning of a long name.
+fn cut(name: &str, most: usize) -> String {
+    let name = wrap(name, f64::MAX).concat();
+    match name.chars().count() > most {
+        true => name.chars().take(most - 1).chain(['\u{2026}']).collect(),
+        false => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_is_there() {
+        let names = ["no", "a very long name of a class <&>"].map(str::to_owned);
+        let svg = confusion_svg(&names, &[vec![17, 3], vec![0, 0]], "Tickets");
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        for text in [
+            "17",
+            "3",
+            "predicted",
+            "Tickets",
+            "a very long name of a c\u{2026}",
+        ] {
+            assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One file as a train and a dev split.
+
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+
+use crate::{DataError, HeldOut, Label, Split, numpy_permutation};
+
+/// What the split of an example depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Stratum {
+    /// The classes or labels.
+    Labels(Vec<usize>),
+    /// The value.
+    Value(f64),
+}
+
+impl From<&Label> for Stratum {
+    fn from(label: &Label) -> Self {
+        match label {
+            Label::Class(class) => Self::Labels(vec![*class]),
+            Label::Labels(labels) => Self::Labels(labels.clone()),
+            Label::Value(value) => Self::Value(*value),
+        }
+    }
+}
+
+impl Stratum {
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Labels(a), Self::Labels(b)) => a.cmp(b),
+            (Self::Value(a), Self::Value(b)) => a.total_cmp(b),
+            (Self::Labels(_), Self::Value(_)) => Ordering::Less,
+            (Self::Value(_), Self::Labels(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl HeldOut {
+    /// Says of each example whether it is held out: of examples with like labels the same share, to one. At least
+    /// one is, and of every label one is not.
+    pub(crate) fn choose(&self, strata: &[Stratum]) -> Vec<bool> {
+        let count = strata.len();
+        let most = count.saturating_sub(1);
+        let wanted = ((self.share * count as f64).round() as usize).clamp(most.min(1), most);
+        // In random order within each stratum, of which every so many-th is taken.
+        let mut order = numpy_permutation(self.seed, count);
+        order.sort_by(|a, b| strata[*a].order(&strata[*b]));
+        let mut held = vec![false; count];
+        for turn in 0..wanted {
+            let position = (2 * turn + 1) * count / (2 * wanted);
+            held[order[position]] = true;
+        }
+        // Nothing could be learned of a label that is in no other example.
+        for like in order.chunk_by(|a, b| strata[*a] == strata[*b]) {
+            let class = matches!(strata[like[0]], Stratum::Labels(_));
+            if class && like.iter().all(|index| held[*index]) {
+                held[like[0]] = false;
+            }
+        }
+        held
+    }
+
+    /// The examples of a split of one file; `None` where there is no such split.
+    pub(crate) fn of_split<T>(
+        &self,
+        split: Split,
+        examples: Vec<T>,
+        stratum: impl Fn(&T) -> Stratum,
+    ) -> Option<Vec<T>> {
+        let wanted = match split {
+            Split::Train => false,
+            Split::Dev => true,
+            Split::DevMismatched | Split::Test | Split::TestMismatched => return None,
+        };
+        let held = self.choose(&examples.iter().map(stratum).collect::<Vec<_>>());
+        let examples = examples.into_iter().zip(held);
+        let chosen = examples.filter(|(_, held)| *held == wanted);
+        Some(chosen.map(|(example, _)| example).collect())
+    }
+}
+
+/// The file that has a split, where the data are one file; an error without a share to hold out, or for another
+/// split than train and dev.
+pub(crate) fn whole_file(
+    held_out: Option<HeldOut>,
+    file: &Path,
+    split: Split,
+) -> Result<Vec<PathBuf>, DataError> {
+    match (held_out, split) {
+        (Some(_), Split::Train | Split::Dev) => Ok(vec![file.to_owned()]),
+        (Some(_), _) => Err(DataError::OnlyTrainAndDev {
+            path: file.to_owned(),
+            split,
+        }),
+        (None, _) => Err(DataError::NotAFolder {
+            path: file.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strata(counts: &[usize]) -> Vec<Stratum> {
+        let classes = counts.iter().enumerate();
+        let classes = classes.flat_map(|(class, count)| vec![class; *count]);
+        classes.map(|class| Stratum::Labels(vec![class])).collect()
+    }
+
+    fn held(counts: &[usize], share: f64, seed: u32) -> Vec<usize> {
+        let strata = strata(counts);
+        let chosen = HeldOut { share, seed }.choose(&strata);
+        let mut held = vec![0; counts.len()];
+        for (stratum, chosen) in strata.iter().zip(chosen) {
+            if let Stratum::Labels(classes) = stratum {
+                held[classes[0]] += usize::from(chosen);
+            }
+        }
+        held
+    }
+
+    #[test]
+    fn each_label_gives_its_share() {
+        for seed in 0..20 {
+            assert_eq!(held(&[100, 50, 10], 0.2, seed), [20, 10, 2]);
+            let found = held(&[500, 10, 1], 0.1, seed);
+            assert!(found[0] >= 49 && found[1] <= 2, "{found:?}");
+            // The only example of a label is learned from.
+            assert_eq!(found[2], 0);
+            assert_eq!(held(&[1, 1], 0.5, seed), [0, 0]);
+        }
+    }
+
+    #[test]
+    fn the_seed_chooses() {
+        let strata = strata(&[30, 30]);
+        let chosen = |seed| HeldOut { share: 0.3, seed }.choose(&strata);
+        assert_eq!(chosen(1), chosen(1));
+        assert_ne!(chosen(1), chosen(2));
+        let values: Vec<Stratum> = (0..50).map(|i| Stratum::Value(f64::from(i))).collect();
+        let held = HeldOut {
+            share: 0.2,
+            seed: 0,
+        }
+        .choose(&values);
+        // Of every fifth of the values two.
+        assert!(
+            held.chunks(10)
+                .all(|part| part.iter().filter(|h| **h).count() == 2)
+        );
+    }
+}

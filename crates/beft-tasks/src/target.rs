@@ -1,0 +1,115 @@
+//! What a label is.
+
+use beft_core::{Metric, OutputKind};
+
+/// What a label is, with its classes or its range.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelTarget {
+    /// One of these classes, in index order; `None` for those found in the training file.
+    Classes(Option<Vec<ClassLabel>>),
+    /// Any number of labels.
+    Labels(MultiLabel),
+    /// A number, in this range (smallest, largest) if one is given; predictions are cut to it when
+    /// written.
+    Value(Option<(f64, f64)>),
+}
+
+impl LabelTarget {
+    /// Its kind.
+    pub const fn kind(&self) -> TaskKind {
+        match self {
+            Self::Classes(_) => TaskKind::Classification,
+            Self::Labels(_) => TaskKind::MultiLabel,
+            Self::Value(_) => TaskKind::Regression,
+        }
+    }
+}
+
+/// The labels of a task in which several may hold, and how files say which.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultiLabel {
+    /// The labels in index order; `None` for those found in the training file.
+    pub labels: Option<Vec<ClassLabel>>,
+    /// How they are written.
+    pub form: LabelForm,
+}
+
+/// How a file says which labels hold.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelForm {
+    /// In one column, as a list (of JSON or Python) or with this text between them; nothing for no label.
+    Separated(String),
+    /// In one column for each label, with 0 or 1: those of [`TaskInfo::label_columns`].
+    Columns,
+}
+
+/// What a label is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// One of a set of classes.
+    Classification,
+    /// Any number of a set of labels.
+    MultiLabel,
+    /// A number.
+    Regression,
+}
+
+impl TaskKind {
+    /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
+    pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
+        let output = match self {
+            Self::Classification => OutputKind::Classes,
+            Self::MultiLabel => OutputKind::Labels,
+            Self::Regression => OutputKind::Value,
+        };
+        let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
+        metric.measures(output) && enough
+    }
+}
+
+/// One class of a classification task.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassLabel {
+    /// The name in reports, adapters and written predictions.
+    pub name: String,
+    /// All spellings of the class in files, including the name.
+    pub spellings: Vec<String>,
+}
+
+/// Labels of these spellings, of which the first is the name.
+///
+/// The index of a label stands for it too, as in the hub's Parquet files, unless numbers are
+/// already spoken for.
+pub(crate) fn class_labels(spellings: Vec<Vec<String>>) -> Vec<ClassLabel> {
+    let numbered = spellings.iter().flatten().any(|s| s.parse::<i64>().is_ok());
+    spellings
+        .into_iter()
+        .enumerate()
+        .map(|(index, mut spellings)| {
+            let name = spellings.first().cloned().unwrap_or_default();
+            if !numbered {
+                spellings.push(index.to_string());
+            }
+            ClassLabel { name, spellings }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_stand_for_labels_unless_numbers_do() {
+        let words = |words: &[&str]| vec![words.iter().map(|&w| w.to_owned()).collect()];
+        assert_eq!(
+            class_labels(words(&["no", "n"]))[0].spellings,
+            ["no", "n", "0"]
+        );
+        assert_eq!(class_labels(words(&["1"]))[0].spellings, ["1"]);
+    }
+}
