@@ -12,7 +12,10 @@ pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
-pub(crate) use tuned::{EvalArgs, Format, Keep, OutputFormat, PredictArgs, SplitName, TunedArgs};
+pub(crate) use tuned::{
+    EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName, TasksAction,
+    TasksArgs, TunedArgs,
+};
 pub(crate) use values::Scorers;
 
 /// Find the bias of a pretrained transformer that is worth training, train only that bias, and show that it was the right
@@ -41,6 +44,10 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Predict the labels of texts with an adapter or a tuned model, as JSON lines or as GLUE files.
     Predict(PredictArgs),
+    /// Say what an adapter folder holds: base, task, labels, settings, tensors and their norms.
+    Inspect(InspectArgs),
+    /// List the built-in tasks, or print one as a task file to start from.
+    Tasks(TasksArgs),
     /// Generate text from prompts with a causal language model.
     Generate(GenerateArgs),
     /// Estimate the memory that the training of a decoder takes, from its config.json alone.

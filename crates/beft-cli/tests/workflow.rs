@@ -22,6 +22,7 @@ fn tune_eval_predict() {
     assert_eq!(
         scratch.list("out/adapter"),
         [
+            "README.md",
             "adapter_config.json",
             "adapter_model.safetensors",
             "beft.json"

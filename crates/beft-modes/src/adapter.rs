@@ -33,8 +33,23 @@ pub struct Adapter {
     pub head: BTreeMap<String, HeadTensor>,
     /// Facts of our own, kept in the sidecar: terms, seed, labels, the base's fingerprint.
     pub facts: Map<String, Value>,
+    /// What people should know of it, as a model card (`README.md` of the folder); empty for no card.
+    pub card: String,
     /// Notes for the user about the files.
     pub notes: Vec<String>,
+}
+
+/// A tensor that an adapter folder holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterTensor {
+    /// Its name in the files.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The Euclidean norm of its values: of a bias that of its change.
+    pub norm: f64,
+    /// Whether it is part of the head, or else a change of the base.
+    pub head: bool,
 }
 
 impl Default for AdapterKind {
@@ -64,6 +79,36 @@ pub struct TrainedParams<'a> {
 pub(crate) const FINGERPRINT: &str = "base_fingerprint";
 
 impl Adapter {
+    /// The name of PEFT's type of adapter, such as `BEFT`.
+    pub fn peft_type(&self) -> &'static str {
+        self.kind.peft_type().name
+    }
+
+    /// Returns all tensors that it holds: what changes the base, then the head.
+    pub fn tensors(&self) -> Vec<AdapterTensor> {
+        let norm = |values: &[f32]| {
+            values
+                .iter()
+                .map(|v| f64::from(*v).powi(2))
+                .sum::<f64>()
+                .sqrt()
+        };
+        let held = self.kind.layout().tensors().into_iter();
+        let held = held.map(|(name, shape, values)| (name, shape, values, false));
+        let extra = self.extra.iter();
+        let extra = extra.map(|(name, v)| (name.clone(), vec![v.len()], v.as_slice(), false));
+        let head = self.head.iter();
+        let head = head.map(|(name, t)| (name.clone(), t.shape.clone(), t.values.as_slice(), true));
+        let all = held.chain(extra).chain(head);
+        let tensors = all.map(|(name, shape, values, head)| AdapterTensor {
+            name,
+            shape,
+            norm: norm(values),
+            head,
+        });
+        tensors.collect()
+    }
+
     /// Makes the adapter that turns the model `base` into `trained`. The models differ in the parameters
     /// `paths`. Returns `None` if the mode makes no adapter. The head is stored whole.
     ///

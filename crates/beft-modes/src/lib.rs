@@ -34,7 +34,7 @@ mod prefix;
 mod random;
 mod random_lines;
 
-pub use adapter::{Adapter, TrainedParams};
+pub use adapter::{Adapter, AdapterTensor, TrainedParams};
 pub use asked::Asked;
 pub use biases::{BiasDeltas, moving_paths};
 pub use full::Full;

@@ -52,6 +52,7 @@ mod task;
 mod task_checks;
 mod task_error;
 mod task_file;
+mod written;
 
 pub use beft_core::Metric;
 pub use changes::TaskChanges;

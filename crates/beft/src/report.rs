@@ -42,6 +42,24 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     out.paragraph(format!(
         "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}"
     ));
+    for details in &results.details {
+        out.heading(
+            2,
+            format!(
+                "What `{}` says of {} dev examples",
+                results.picked, details.examples
+            ),
+        );
+        details.describe(&mut out);
+    }
+    if !results.class_weights.is_empty() {
+        let weights = settings.labels.iter().zip(&results.class_weights);
+        let weights = weights.map(|(label, weight)| format!("`{label}` {weight:.2}"));
+        let weights = weights.collect::<Vec<_>>().join(", ");
+        out.paragraph(format!(
+            "Classes count in the loss by the inverse of their share: {weights}."
+        ));
+    }
     out.heading(2, "Scores by layer");
     for scores in &ranking.scores {
         out.paragraph(format!("![{0} scores](heatmap_{0}.svg)", scores.scorer()));

@@ -58,6 +58,9 @@ const TENSOR_NAMES: [&str; 18] = [
     ".word_embeddings",
 ];
 
+/// A page that tells people how to use what it lies beside.
+const OPTION_FILES: [&str; 1] = ["crates/beft/src/tune/card.rs"];
+
 /// Where Hugging Face's tensor names are written: the architectures' tables, what PEFT asks for, and the old spelling of
 /// norms (`LayerNorm.gamma`), which every table accepts.
 const TENSOR_NAME_FILES: [&str; 4] = [
@@ -158,7 +161,7 @@ fn tensor_names(source: &RustSource) -> Vec<Finding> {
 }
 
 fn options(source: &RustSource) -> Vec<Finding> {
-    if !is_library(source) {
+    if !is_library(source) || is_in(source, &OPTION_FILES) {
         return Vec::new();
     }
     let named = source.strings.iter().filter(|(_, text)| names_option(text));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use beft::Precision;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::max_length;
 
@@ -95,6 +95,35 @@ pub(crate) struct PredictArgs {
     /// FILE.partial until it is complete.
     #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Adapter folder, written by `beft tune` or by HF PEFT.
+    #[arg(value_name = "DIR")]
+    pub(crate) adapter: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TasksArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<TasksAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TasksAction {
+    /// Print a task as a task file.
+    Show {
+        /// Name of a built-in task.
+        #[arg(value_name = "NAME")]
+        task: String,
+        /// The task as a decoder is asked.
+        #[arg(long)]
+        decoder: bool,
+    },
 }
 
 /// Which columns of the input stand beside the predictions.

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod generate;
+pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod rank;
@@ -12,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod sample;
 mod split;
 pub(crate) mod sweep;
+pub(crate) mod tasks;
 pub(crate) mod trials;
 pub(crate) mod tune;
 

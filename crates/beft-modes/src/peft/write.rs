@@ -25,8 +25,11 @@ const OWNED: &[&str] = &[
     ADAPTER_SIDECAR,
     EXTRA_BIASES,
     EXTRA_BIASES_SCRIPT,
-    "README.md",
+    CARD,
 ];
+
+/// What people read first.
+const CARD: &str = "README.md";
 
 /// The version of PEFT whose layout is written.
 const PEFT_VERSION: &str = "0.21.2";
@@ -89,6 +92,9 @@ impl Adapter {
             files.push((EXTRA_BIASES, serialize(&extra, dir)?));
             let script = include_str!("apply_extra_biases.py");
             files.push((EXTRA_BIASES_SCRIPT, script.as_bytes().to_vec()));
+        }
+        if !self.card.is_empty() {
+            files.push((CARD, self.card.clone().into_bytes()));
         }
         write_dir_atomic(dir, &files, OWNED).map_err(CheckpointError::io("write", dir))
     }

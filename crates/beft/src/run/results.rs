@@ -7,7 +7,7 @@ use beft_score::{RankedTerm, ScorerKind, Scores};
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{Ranking, TrainingRecord, TuneOutcome};
+use crate::{Details, Ranking, TrainingRecord, TuneOutcome};
 
 /// The results of [`run`](crate::run()), as written to `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub struct RunResults {
     pub picked: String,
     /// One entry per trained mode.
     pub modes: Vec<ModeResult>,
+    /// What stands behind the picked term's metrics, for each dev split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Details>,
+    /// What each class counts in the loss; nothing where all count alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f32>,
     /// The scorers in the order they were asked for.
     #[serde(default)]
     pub scorers: Vec<String>,

@@ -108,7 +108,14 @@ pub fn run(
     let pick = ranking.pick(&options.candidates);
     let pick = pick.ok_or(Error::NothingRanked)?;
 
+    let picked_mode = Mode::Biases(TermSet::of([pick]));
+    let of_pick = outcomes.iter().find(|outcome| outcome.mode == picked_mode);
+    let details = of_pick
+        .map(|outcome| outcome.details(data))
+        .unwrap_or_default();
     let results = RunResults {
+        details,
+        class_weights: data.train.class_weights.clone(),
         beft_version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: settings(base, data, &options.tune, &options.data, &options.device),
         ranking: ranking.by_scorer(),
@@ -125,10 +132,9 @@ pub fn run(
         scorers: names(scorers),
         trainings: outcomes.iter().map(|o| o.record.clone()).collect(),
     };
-    let picked = Mode::Biases(TermSet::of([pick]));
     let picked = outcomes
         .into_iter()
-        .find(|outcome| outcome.mode == picked)
+        .find(|outcome| outcome.mode == picked_mode)
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;

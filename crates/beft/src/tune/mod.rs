@@ -1,5 +1,6 @@
 //! Trainings of one or several modes over a base.
 
+mod card;
 mod differences;
 mod modes;
 mod outcome;
@@ -20,6 +21,7 @@ use beft_train::{
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
+use card::card;
 pub use differences::Difference;
 pub(crate) use differences::{check_same, explain};
 pub use modes::check_mode;
@@ -165,6 +167,10 @@ pub fn tune_together(
         outcome.dev_predictions = scores;
         if job.settings.tune_thresholds {
             outcome.choose_thresholds(base, job)?;
+        }
+        let card = card(base, job, &outcome);
+        if let Some(adapter) = &mut outcome.adapter {
+            adapter.card = card;
         }
         outcomes.push(outcome);
     }

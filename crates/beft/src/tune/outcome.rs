@@ -8,8 +8,8 @@ use beft_modes::{Adapter, Makes, Mode};
 use beft_train::{EpochRecord, Failure, Metrics};
 use serde_json::{Map, Value};
 
-use crate::evaluate::DevPredictions;
-use crate::{Base, Error, Model, TrainingRecord};
+use crate::evaluate::{DevPredictions, Said};
+use crate::{Base, Details, Error, Model, TaskData, TrainingRecord, metric_suffix};
 
 /// What tuning one mode gave.
 #[derive(Debug)]
@@ -76,6 +76,22 @@ impl TuneOutcome {
                 "the training loss ended at {loss:.1e}, guessing has {guessing:.2}: lower the learning rate"
             )
         })
+    }
+
+    /// What stands behind the metrics, for each dev split that was evaluated.
+    pub fn details(&self, data: &TaskData) -> Vec<Details> {
+        let said = self.dev_predictions.iter().flatten();
+        let splits = data.dev.iter().zip(said);
+        let details = splits.map(|(dev, predictions)| {
+            let said = Said {
+                targets: dev.inputs.targets(),
+                predictions,
+                names: data.outputs.names(),
+                thresholds: &self.thresholds,
+            };
+            said.details(&data.task.metrics, metric_suffix(dev.split))
+        });
+        details.collect()
     }
 
     /// What Python must do beside loading the adapter with PEFT; `None` where PEFT applies all of it.

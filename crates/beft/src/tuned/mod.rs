@@ -1,5 +1,6 @@
 //! Tuned models: opening them, and what they say of texts.
 
+mod inspect;
 mod open;
 mod predictor;
 mod stream;
@@ -10,6 +11,7 @@ use beft_nn::Savings;
 use beft_tasks::{Example, Task};
 use serde_json::Value;
 
+pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use open::{OpenOptions, open_tuned};
 pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
