@@ -152,8 +152,10 @@ fn run_writes_the_report_and_everything_in_it() {
         scratch.list("beft-run"),
         [
             "adapter",
+            "confusion.svg",
             "heatmap_beft.svg",
             "heatmap_magnitude.svg",
+            "reliability.svg",
             "report.md",
             "results.json"
         ]

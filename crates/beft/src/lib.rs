@@ -51,6 +51,8 @@ pub use evaluate::{
     Baseline, ClassDetails, Details, Evaluation, Judged, PromptOptions, evaluate, evaluate_prompts,
     metric_suffix, task_metrics,
 };
+#[cfg(feature = "report")]
+pub use evaluate::{Picture, pictures};
 pub use memory::{
     MemoryPlan, MemoryUse, MemoryWarning, PlanOptions, available_memory, check_training_memory,
     plan_memory,

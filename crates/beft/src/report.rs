@@ -1,7 +1,9 @@
 //! `report.md`: what a run found, for people.
 
+use beft_tasks::Split;
+
 use crate::table::{Align, Cell, Document, Table};
-use crate::{ModeResult, Ranking, RunResults};
+use crate::{Details, ModeResult, Ranking, RunResults, metric_suffix, pictures};
 
 /// The report of a run. Heatmaps are expected beside it as `heatmap_<scorer>.svg`.
 pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
@@ -42,15 +44,16 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     out.paragraph(format!(
         "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}"
     ));
-    for details in &results.details {
-        out.heading(
-            2,
-            format!(
-                "What `{}` says of {} dev examples",
-                results.picked, details.examples
-            ),
+    for (details, suffix) in split_details(results) {
+        let title = format!(
+            "What `{}` says of {} dev examples",
+            results.picked, details.examples
         );
+        out.heading(2, title);
         details.describe(&mut out);
+        for picture in pictures(details, &settings.task, suffix) {
+            out.paragraph(picture.link());
+        }
     }
     if !results.class_weights.is_empty() {
         let weights = settings.labels.iter().zip(&results.class_weights);
@@ -65,6 +68,14 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
         out.paragraph(format!("![{0} scores](heatmap_{0}.svg)", scores.scorer()));
     }
     out
+}
+
+/// What stands behind the picked term's metrics, with what the files of each split end in: MNLI has two splits.
+pub(crate) fn split_details(
+    results: &RunResults,
+) -> impl Iterator<Item = (&Details, &'static str)> {
+    let splits = [Split::Dev, Split::DevMismatched].map(metric_suffix);
+    results.details.iter().zip(splits)
 }
 
 /// One row per term in the order of the first scorer, one column per scorer.

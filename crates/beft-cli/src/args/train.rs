@@ -174,7 +174,7 @@ pub(crate) struct RunArgs {
     /// Continue an interrupted run from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Output folder. It gets report.md, results.json, heatmaps and adapter/.
+    /// Output folder. It gets report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-run")]
     pub(crate) out: PathBuf,
 }
@@ -267,7 +267,7 @@ pub(crate) struct SampleArgs {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
-    /// Output folder. It gets model/, data/, report.md, results.json, heatmaps and adapter/.
+    /// Output folder. It gets model/, data/, report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,
     /// Only write made-up support tickets to this file, for the tutorial (docs/tutorial.md).

@@ -3,10 +3,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::table::Document;
 use beft::{
-    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, write_json,
+    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, pictures,
+    write_json,
 };
 use beft_modes::Asked;
-use beft_plot::{ReliabilityStep, confusion_svg, reliability_svg};
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
 use beft_train::Metrics;
 use serde_json::{Value, json};
@@ -212,34 +212,10 @@ fn write_report(dir: &Path, tuned: &Tuned, task: &Task, parts: &[Part]) -> Resul
         let details = &part.result.details;
         document.heading(2, format!("{} examples of {}", details.examples, part.file));
         details.describe(&mut document);
-        for (name, svg) in pictures(details, part.suffix, &task.name) {
-            write_file(&dir.join(&name), svg.as_bytes())?;
-            document.paragraph(format!("![{}]({name})", name.trim_end_matches(".svg")));
+        for picture in pictures(details, &task.name, part.suffix) {
+            write_file(&dir.join(&picture.file), picture.svg.as_bytes())?;
+            document.paragraph(picture.link());
         }
     }
     write_file(&dir.join(REPORT), document.to_markdown().as_bytes())
-}
-
-/// The pictures of an evaluation, with their file names.
-fn pictures(details: &Details, suffix: &str, task: &str) -> Vec<(String, String)> {
-    let mut pictures = Vec::new();
-    if !details.confusion.is_empty() {
-        let names: Vec<String> = details.classes.iter().map(|c| c.label.clone()).collect();
-        let title = format!(
-            "{task}: {} examples by true and predicted class",
-            details.examples
-        );
-        let svg = confusion_svg(&names, &details.confusion, &title);
-        pictures.push((format!("confusion{suffix}.svg"), svg));
-    }
-    if let Some(calibration) = &details.calibration {
-        let bins = calibration.bins.iter();
-        let steps: Vec<ReliabilityStep> = bins
-            .map(|bin| (bin.count, bin.probability, bin.right))
-            .collect();
-        let title = format!("{task}: calibration error {:.3}", calibration.ece);
-        let svg = reliability_svg(&steps, &title);
-        pictures.extend(svg.map(|svg| (format!("reliability{suffix}.svg"), svg)));
-    }
-    pictures
 }

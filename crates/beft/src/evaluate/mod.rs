@@ -2,6 +2,8 @@
 
 mod details;
 mod dev;
+#[cfg(feature = "report")]
+mod pictures;
 mod prompts;
 mod tables;
 
@@ -13,6 +15,8 @@ use beft_train::Metrics;
 pub(crate) use details::Said;
 pub use details::{Baseline, ClassDetails, Details, Judged};
 pub(crate) use dev::{DevMetrics, DevPredictions};
+#[cfg(feature = "report")]
+pub use pictures::{Picture, pictures};
 pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
 

@@ -9,9 +9,10 @@ use beft_score::ScorerKind;
 use beft_train::{Event, TrainSettings};
 
 use super::{names, write};
+use crate::report::split_details;
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report, settings,
-    tune, write_json,
+    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, pictures, rank, report,
+    settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -60,7 +61,7 @@ pub struct RunOutcome {
 
 /// The whole job: trains all biases and ranks the terms by how they changed, picks the best
 /// candidate, tunes every candidate and the head alone for comparison, and writes `results.json`,
-/// `report.md`, the heatmaps and the picked term's `adapter/` into `out`.
+/// `report.md`, its pictures and the picked term's `adapter/` into `out`.
 ///
 /// # Errors
 ///
@@ -138,6 +139,11 @@ pub fn run(
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
     save_heatmaps(&ranking, base.name(), out)?;
+    for (details, suffix) in split_details(&results) {
+        for picture in pictures(details, &results.settings.task, suffix) {
+            write(&out.join(picture.file), picture.svg)?;
+        }
+    }
     write(
         &out.join("report.md"),
         report(&results, &ranking).to_markdown(),
