@@ -23,9 +23,11 @@ fn device() -> Device {
 }
 
 fn config() -> EncoderConfig {
-    let json = r#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 384,
-        "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}"#;
-    serde_json::from_str(json).expect("a valid config")
+    EncoderConfig {
+        vocab_size: 30522,
+        num_hidden_layers: 6,
+        ..EncoderConfig::base_cased().with_width(384)
+    }
 }
 
 fn model() -> EncoderForSequenceClassification {

@@ -33,7 +33,6 @@ mod cache;
 mod causal_lm;
 mod config;
 mod context;
-mod fields;
 mod generate;
 mod generation;
 mod layer;

@@ -4,7 +4,7 @@ use beft_checkpoint::KeyTable;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::{Map, Value};
 
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 /// How queries and keys are rotated by their position (RoPE, HF `modeling_rope_utils.py`).
 #[derive(Clone, Debug, PartialEq)]

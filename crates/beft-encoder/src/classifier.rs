@@ -1,82 +1,37 @@
 use std::ops::Range;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
-use beft_nn::{
-    Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, bias_of_rows, map_params,
-};
-use burn::module::{Module, Param};
-use burn::nn::{Dropout, DropoutConfig, Initializer};
-use burn::tensor::module::linear;
+use beft_nn::{Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, map_params};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use crate::{Architecture, EncoderConfig, EncoderModel, Family};
+use crate::config::{Activation, HeadConfig};
+use crate::dense::Dense;
+use crate::{Architecture, DenseLayer, EncoderConfig, EncoderModel};
 
-/// A linear layer with its bias, outside the transformer layers.
-#[derive(Module, Debug)]
-pub struct Dense {
-    /// `[d_in, d_out]`.
-    pub weight: Param<Tensor<2>>,
-    /// `[d_out]`.
-    pub bias: Param<Tensor<1>>,
-}
-
-impl Dense {
-    fn init(d_in: usize, d_out: usize, config: &EncoderConfig, device: &Device) -> Self {
-        Self {
-            weight: config.weight_init().init([d_in, d_out], device),
-            bias: Initializer::Zeros.init([d_out], device),
-        }
-    }
-
-    /// `x W + b` of one row for each input of a batch, in its order, each with the weight and the
-    /// bias of its index in the stack ([`Batch::with_stacked_biases`]).
-    ///
-    /// # Shapes
-    ///
-    /// - x: `[batch, d_in]`
-    /// - output: `[batch, d_out]`
-    fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let ([inputs, d_in], [all_in, d_out]) = (x.dims(), weight.dims());
-        let biases = bias_of_rows(&bias, d_out, batch.stack.index(Rows::First));
-        if all_in == d_in {
-            return match biases {
-                Some(biases) => linear(x, weight, None) + biases,
-                None => linear(x, weight, Some(bias)),
-            };
-        }
-        // In input order those with the same biases follow one another.
-        let stacked = batch.stack.count();
-        let x = batch
-            .layout
-            .to_input_order(x)
-            .reshape([stacked, inputs / stacked, d_in]);
-        let product = x.matmul(weight.reshape([stacked, d_in, d_out]));
-        let product = batch
-            .layout
-            .to_batch_order(product.reshape([inputs, d_out]));
-        product + biases.unwrap_or_else(|| bias.unsqueeze())
-    }
-}
-
-/// An encoder with a classification head on its first token: `classifier(dropout(tanh(pooler(h))))`.
+/// An encoder with a classification head: `classifier(dropout(act(dropout(pooled) W + b)))`.
 ///
 /// * BERT, HF `BertForSequenceClassification`: `pooler` is part of the pretrained model.
-/// * RoBERTa, HF `RobertaForSequenceClassification`: `pooler` is the head's own dense layer, and
-///   there is dropout before it as well.
+/// * RoBERTa, HF `RobertaForSequenceClassification`: `pooler` is the head's own dense layer.
+///
+/// [`HeadConfig`] says which activation it has, [`Dropouts`](crate::Dropouts) where it drops values.
 #[derive(Module, Debug)]
 pub struct EncoderForSequenceClassification {
     /// Backbone.
     pub encoder: EncoderModel,
-    /// `tanh(x W + b)` on the first token.
+    /// The dense layer in front of the class scores, `[hidden, hidden]`.
     pub pooler: Dense,
     /// Class scores, `[hidden, classes]`.
     pub classifier: Dense,
+    input_dropout: Dropout,
     dropout: Dropout,
     classes: usize,
+    #[module(skip)]
+    head: HeadConfig,
     #[module(skip)]
     architecture: &'static Architecture,
 }
@@ -89,14 +44,17 @@ impl EncoderForSequenceClassification {
             encoder: EncoderModel::init(config, device),
             pooler: Dense::init(hidden, hidden, config, device),
             classifier: Dense::init(hidden, classes, config, device),
-            dropout: DropoutConfig::new(config.classifier_dropout()).init(),
+            input_dropout: DropoutConfig::new(config.dropouts.head_input).init(),
+            dropout: DropoutConfig::new(config.dropouts.head).init(),
             classes,
+            head: config.head,
             architecture: config.architecture,
         }
     }
 
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(mut self) -> Self {
+        self.input_dropout.prob = 0.0;
         self.dropout.prob = 0.0;
         self.encoder.set_dropout_off();
         self
@@ -170,13 +128,13 @@ impl BiasModel for EncoderForSequenceClassification {
 
     fn bias_layout(&self) -> BiasLayout {
         let with_all = &["encoder.embeddings.norm_bias"];
-        match self.architecture.family {
-            Family::Bert => BiasLayout {
+        match self.architecture.dense {
+            DenseLayer::Pretrained => BiasLayout {
                 with_any: &["pooler.bias"],
                 with_all,
                 head: &["classifier.weight", "classifier.bias"],
             },
-            Family::Roberta => BiasLayout {
+            DenseLayer::Head => BiasLayout {
                 with_any: &[],
                 with_all,
                 head: &[
@@ -214,15 +172,14 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         } else {
             hidden
         };
-        let drop = |x, site| batch.drop_rows(&self.dropout, site, x, Rows::First);
-        let first = match self.architecture.family {
-            Family::Bert => first,
-            Family::Roberta => drop(first, DropoutSite::HeadInput),
+        let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, Rows::First);
+        let pooled = drop(&self.input_dropout, DropoutSite::HeadInput, first);
+        let dense = self.pooler.forward(pooled, batch);
+        let dense = match self.head.activation {
+            Activation::Tanh => dense.tanh(),
         };
-        let pooled = self.pooler.forward(first, batch).tanh();
-        let scores = self
-            .classifier
-            .forward(drop(pooled, DropoutSite::Head), batch);
+        let dense = drop(&self.dropout, DropoutSite::Head, dense);
+        let scores = self.classifier.forward(dense, batch);
         batch.layout.to_input_order(scores)
     }
 

@@ -3,42 +3,48 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 
-use crate::{EncoderConfig, Family};
+use crate::EncoderConfig;
+use crate::config::Segments;
 
-/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. RoBERTa
-/// (`RobertaEmbeddings`) counts positions from behind the padding token's, and has one segment.
+/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. Which tables there are,
+/// [`Positions`](crate::Positions) and [`Segments`] say.
 #[derive(Module, Debug)]
 pub struct EncoderEmbeddings {
-    /// `[vocab, hidden]`.
+    /// `[vocab, embedding]`.
     pub word: Param<Tensor<2>>,
-    /// `[max_position, hidden]`.
+    /// `[max_position, embedding]`.
     pub position: Param<Tensor<2>>,
-    /// `[type_vocab, hidden]`.
-    pub token_type: Param<Tensor<2>>,
-    /// Weight of the norm, `[hidden]`.
+    /// `[type_vocab, embedding]`.
+    pub token_type: Option<Param<Tensor<2>>>,
+    /// Weight of the norm, `[embedding]`.
     pub norm_gamma: Param<Tensor<1>>,
-    /// Bias of the norm, `[hidden]`.
+    /// Bias of the norm, `[embedding]`.
     pub norm_bias: Param<Tensor<1>>,
     dropout: Dropout,
     epsilon: f64,
     first_position: usize,
-    segments: bool,
+    #[module(skip)]
+    segments: Segments,
 }
 
 impl EncoderEmbeddings {
     /// Newly initialised embeddings; values are drawn when first used.
     pub fn init(config: &EncoderConfig, device: &Device) -> Self {
-        let (init, hidden) = (config.weight_init(), config.hidden_size);
+        let (init, width) = (config.weight_init(), config.embedding_size);
+        let table = |rows: usize| init.init([rows, width], device);
         Self {
-            word: init.init([config.vocab_size, hidden], device),
-            position: init.init([config.max_position_embeddings, hidden], device),
-            token_type: init.init([config.type_vocab_size, hidden], device),
-            norm_gamma: Initializer::Ones.init([hidden], device),
-            norm_bias: Initializer::Zeros.init([hidden], device),
-            dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
+            word: table(config.vocab_size),
+            position: table(config.max_position_embeddings),
+            token_type: match config.segments {
+                Segments::None => None,
+                Segments::First(rows) | Segments::Told(rows) => Some(table(rows)),
+            },
+            norm_gamma: Initializer::Ones.init([width], device),
+            norm_bias: Initializer::Zeros.init([width], device),
+            dropout: DropoutConfig::new(config.dropouts.embeddings).init(),
             epsilon: config.layer_norm_eps,
             first_position: config.first_position(),
-            segments: config.architecture.family == Family::Bert,
+            segments: config.segments,
         }
     }
 
@@ -54,18 +60,19 @@ impl EncoderEmbeddings {
     ///
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
-        let word = self.word.val().select(0, batch.layout.ids());
-        let token_type = if self.segments {
-            self.token_type.val().select(0, batch.layout.type_ids())
-        } else {
-            self.token_type.val().narrow(0, 0, 1)
-        };
+        let mut sum = self.word.val().select(0, batch.layout.ids());
+        if let Some(table) = &self.token_type {
+            sum = sum
+                + match self.segments {
+                    Segments::Told(_) => table.val().select(0, batch.layout.type_ids()),
+                    Segments::None | Segments::First(_) => table.val().narrow(0, 0, 1),
+                };
+        }
         let position = match self.first_position {
             0 => batch.layout.positions(),
             first => batch.layout.positions() + first as i64,
         };
-        let position = self.position.val().select(0, position);
-        let sum = word + token_type + position;
+        let sum = sum + self.position.val().select(0, position);
         let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
         let stack_index = batch.stack.index(Rows::All);
         let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);

@@ -37,7 +37,8 @@ pub struct EncoderLayer {
     /// The eight bias vectors.
     pub biases: LayerBiases,
     attention_dropout: Dropout,
-    hidden_dropout: Dropout,
+    attention_output_dropout: Dropout,
+    output_dropout: Dropout,
     heads: usize,
     epsilon: f64,
     index: usize,
@@ -49,6 +50,7 @@ impl EncoderLayer {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
         let gamma = || Initializer::Ones.init([hidden], device);
+        let dropout = |share| DropoutConfig::new(share).init();
         Self {
             query: weight([hidden, hidden]),
             key: weight([hidden, hidden]),
@@ -59,21 +61,36 @@ impl EncoderLayer {
             output: weight([wide, hidden]),
             norm2_gamma: gamma(),
             biases: LayerBiases::zeros(hidden, wide, device),
-            attention_dropout: DropoutConfig::new(config.attention_probs_dropout_prob).init(),
-            hidden_dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
+            attention_dropout: dropout(config.dropouts.attention),
+            attention_output_dropout: dropout(config.dropouts.attention_output),
+            output_dropout: dropout(config.dropouts.output),
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
             index,
         }
     }
 
+    fn dropouts(&mut self) -> [&mut Dropout; 3] {
+        [
+            &mut self.attention_dropout,
+            &mut self.attention_output_dropout,
+            &mut self.output_dropout,
+        ]
+    }
+
     pub(crate) fn drops(&self) -> bool {
-        self.attention_dropout.prob > 0.0 || self.hidden_dropout.prob > 0.0
+        let shares = [
+            self.attention_dropout.prob,
+            self.attention_output_dropout.prob,
+            self.output_dropout.prob,
+        ];
+        shares.iter().any(|share| *share > 0.0)
     }
 
     pub(crate) fn set_dropout_off(&mut self) {
-        self.attention_dropout.prob = 0.0;
-        self.hidden_dropout.prob = 0.0;
+        for dropout in self.dropouts() {
+            dropout.prob = 0.0;
+        }
     }
 
     /// The layer's output at `rows`.
@@ -84,7 +101,7 @@ impl EncoderLayer {
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
     pub fn forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
         let biases = &self.biases;
-        let drop = |x, site| batch.drop_rows(&self.hidden_dropout, site, x, rows);
+        let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, rows);
         let attended = self.attend(x.clone(), batch, rows);
         let x = batch.layout.at(rows, x);
         let stack_index = batch.stack.index(rows);
@@ -92,13 +109,15 @@ impl EncoderLayer {
             biases.normalize(term, Norm::Layer, x, gamma, self.epsilon, stack_index)
         };
         let attended = biases.project(M1, attended, &self.attention_output, stack_index);
-        let sum = x + drop(attended, DropoutSite::AttentionOutput(self.index));
+        let site = DropoutSite::AttentionOutput(self.index);
+        let sum = x + drop(&self.attention_output_dropout, site, attended);
         let h = norm(Ln1, sum, &self.norm1_gamma);
 
         let wide = biases.project(M2, h.clone(), &self.intermediate, stack_index);
         let wide = gelu(wide, batch.savings.host_functions);
         let narrow = biases.project(M3, wide, &self.output, stack_index);
-        let sum = h + drop(narrow, DropoutSite::Output(self.index));
+        let site = DropoutSite::Output(self.index);
+        let sum = h + drop(&self.output_dropout, site, narrow);
         norm(Ln2, sum, &self.norm2_gamma)
     }
 

@@ -28,12 +28,19 @@ pub mod architectures;
 mod backbone;
 mod classifier;
 mod config;
+mod dense;
 mod embeddings;
 mod layer;
 mod masked_lm;
 
-pub use architectures::{Architecture, BERT_NAMES, Family, MASKED_LM_NAMES, ROBERTA_NAMES};
+pub use architectures::{
+    Architecture, BERT_NAMES, DenseLayer, MASKED_LM_NAMES, Protocol, ROBERTA_NAMES,
+};
 pub use backbone::EncoderModel;
 pub use classifier::EncoderForSequenceClassification;
-pub use config::{EncoderConfig, InputError};
+pub use config::{
+    Activation, Distances, Dropouts, EncoderConfig, HeadConfig, InputError, Order, Pooling,
+    Positions, Segments,
+};
+pub use dense::Dense;
 pub use masked_lm::EncoderForMaskedLm;

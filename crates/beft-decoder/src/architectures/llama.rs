@@ -6,8 +6,8 @@ use beft_nn::Norm;
 
 use super::{Architecture, added, divided};
 use crate::config::{Activation, DecoderConfig, Order, Positions};
-use crate::fields::Fields;
 use crate::rotary::RotaryConfig;
+use beft_checkpoint::Fields;
 
 /// LLaMA.
 pub const LLAMA: Architecture = Architecture {

@@ -13,7 +13,7 @@ use beft_checkpoint::{KeyTable, NameTable, Stored, TensorName};
 
 use crate::DecoderConfig;
 use crate::config::Activation;
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 pub use gpt2::GPT2;
 pub use gptj::GPTJ;
