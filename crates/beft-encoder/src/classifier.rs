@@ -1,9 +1,12 @@
 use std::ops::Range;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
-use beft_nn::{Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, map_params};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, gelu, map_params,
+};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -177,6 +180,8 @@ impl SequenceClassifier for EncoderForSequenceClassification {
         let dense = self.pooler.forward(pooled, batch);
         let dense = match self.head.activation {
             Activation::Tanh => dense.tanh(),
+            Activation::Relu => relu(dense),
+            Activation::Gelu => gelu(dense, batch.savings.host_functions),
         };
         let dense = drop(&self.dropout, DropoutSite::Head, dense);
         let scores = self.classifier.forward(dense, batch);

@@ -101,6 +101,10 @@ pub enum Pooling {
 pub enum Activation {
     /// Hyperbolic tangent.
     Tanh,
+    /// Rectified linear.
+    Relu,
+    /// With the error function.
+    Gelu,
 }
 
 /// Shares of values that dropout drops in training, by place.

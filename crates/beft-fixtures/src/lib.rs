@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
+/// Fixtures of encoders, one of each way in which they are computed.
+pub const ENCODERS: [&str; 3] = ["bert-tiny", "roberta-tiny", "distilbert-tiny"];
+
 /// The folder of a fixture in this repository.
 pub fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -11,7 +11,7 @@ use common::{Bert, inputs, inputs_of, load, logits, max_difference, tiny};
 
 #[test]
 fn padding_changes_no_logit() {
-    for name in ["bert-tiny", "roberta-tiny"] {
+    for name in beft_fixtures::ENCODERS {
         padding_changes_no_logit_of(&load(name), &inputs_of(name));
     }
 }

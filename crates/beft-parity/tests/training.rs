@@ -48,7 +48,7 @@ fn trainable_counts_of_roberta_base() {
 /// Every trained tensor moves, and nothing else does, bit for bit.
 #[test]
 fn only_the_chosen_parameters_change() {
-    for name in ["bert-tiny", "roberta-tiny"] {
+    for name in beft_fixtures::ENCODERS {
         for written in [
             "frozen",
             "q",

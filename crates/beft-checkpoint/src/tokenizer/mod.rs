@@ -1,6 +1,7 @@
 mod build;
 mod class;
 mod parts;
+mod pieces;
 mod settings;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,104 @@
+"""Write the fixtures of the encoders that are neither BERT nor RoBERTa: tiny random models with what transformers
+computes of them, and a PEFT adapter of each.
+
+Run from the repository root:
+
+    python xtask/python/make_encoder_fixtures.py --out crates/beft-fixtures/models [--only NAME]
+
+Everything is seeded: a second run on the same machine writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from make_fixtures import write_adapter, write_expected, write_json, write_tokenizer
+from reference import randomize
+
+#: Endings of the names of norms' weights.
+NORMS = ("LayerNorm.weight", "layer_norm.weight", "norm.weight")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One fixture."""
+
+    model_type: str
+    #: Writes tokenizer.json and tokenizer_config.json.
+    tokenizer: Callable[[Path], None]
+    #: What config.json has beside the sizes.
+    config: dict[str, Any]
+    seed: int
+    #: Modules that the adapter of PEFT tunes.
+    targets: list[str]
+    #: Modules that it saves whole beside the classifier.
+    saved: list[str] = field(default_factory=list)
+    #: Terms of our own that the config's names of sizes replace.
+    sizes: tuple[str, str, str, str] = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+
+
+def word_pieces(tokenizer_class: str) -> Callable[[Path], None]:
+    """BERT's kind of tokenizer under another class's name."""
+
+    def write(folder: Path) -> None:
+        write_tokenizer(folder)
+        names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+        names |= {"mask_token": "[MASK]", "tokenizer_class": tokenizer_class}
+        write_json(folder / "tokenizer_config.json", names)
+
+    return write
+
+
+MODELS: dict[str, Model] = {
+    "distilbert-tiny": Model(
+        "distilbert", word_pieces("DistilBertTokenizer"), {"max_position_embeddings": 40}, 20260, ["v_lin"],
+        sizes=("dim", "n_layers", "n_heads", "hidden_dim"),
+    ),
+}  # fmt: skip
+
+
+def write_model(folder: Path, model: Model) -> PreTrainedModel:
+    """A model whose every parameter is random, so that no mistake hides behind a 0 or a 1."""
+    vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
+    sizes = dict(zip(model.sizes, (32, 3, 4, 64)))
+    config = AutoConfig.for_model(model.model_type, vocab_size=vocabulary, num_labels=3, **{**sizes, **model.config})
+    made = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager").eval()
+    # The head is larger, so that the gradient norm exceeds 1 and clipping is exercised.
+    last = "classifier.out_proj" if hasattr(made.classifier, "out_proj") else "classifier"
+    scales = {f"{last}.weight": 0.5, f"{last}.bias": 0.1}
+    std = lambda name: scales.get(name, 0.1 if name.endswith("bias") else 0.15)  # noqa: E731
+    randomize(made.named_parameters(), seed=model.seed, std=std, norms=NORMS)
+    made.save_pretrained(folder, safe_serialization=True)
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("crates/beft-fixtures/models"), help="model fixtures")
+    parser.add_argument("--only", choices=MODELS, help="one fixture")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, model in MODELS.items():
+        if args.only not in (None, name):
+            continue
+        print(name)
+        folder = args.out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        model.tokenizer(folder)
+        made = write_model(folder, model)
+        inputs = ["input_ids", "token_type_ids", "attention_mask"]
+        plain = AutoTokenizer.from_pretrained(folder)
+        batches = write_expected(made, AutoTokenizer.from_pretrained(folder, model_input_names=inputs), folder, plain)
+        write_adapter(folder, args.out / f"{name}-peft", batches, model.targets, model.saved)
+
+
+if __name__ == "__main__":
+    main()
