@@ -62,6 +62,9 @@ MODELS: dict[str, Model] = {
         "distilbert", word_pieces("DistilBertTokenizer"), {"max_position_embeddings": 40}, 20260, ["v_lin"],
         sizes=("dim", "n_layers", "n_heads", "hidden_dim"),
     ),
+    "electra-tiny": Model(
+        "electra", word_pieces("ElectraTokenizer"), {"max_position_embeddings": 40, "embedding_size": 16}, 20271, ["value"],
+    ),
 }  # fmt: skip
 
 

@@ -130,7 +130,13 @@ impl BiasModel for EncoderForSequenceClassification {
     }
 
     fn bias_layout(&self) -> BiasLayout {
-        let with_all = &["encoder.embeddings.norm_bias"];
+        let with_all: &[&str] = match &self.encoder.embeddings.project {
+            None => &["encoder.embeddings.norm_bias"],
+            Some(_) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.project_bias",
+            ],
+        };
         match self.architecture.dense {
             DenseLayer::Pretrained => BiasLayout {
                 with_any: &["pooler.bias"],

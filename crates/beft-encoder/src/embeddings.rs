@@ -1,13 +1,14 @@
-use beft_nn::{Batch, DropoutSite, Norm, Rows};
+use beft_nn::{Batch, DropoutSite, Norm, Rows, bias_of_rows};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::EncoderConfig;
 use crate::config::Segments;
 
-/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`. Which tables there are,
-/// [`Positions`](crate::Positions) and [`Segments`] say.
+/// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`, and a linear layer behind it
+/// where the residual stream is wider. Which tables there are, [`Positions`](crate::Positions) and [`Segments`] say.
 #[derive(Module, Debug)]
 pub struct EncoderEmbeddings {
     /// `[vocab, embedding]`.
@@ -20,6 +21,10 @@ pub struct EncoderEmbeddings {
     pub norm_gamma: Param<Tensor<1>>,
     /// Bias of the norm, `[embedding]`.
     pub norm_bias: Param<Tensor<1>>,
+    /// From the width of the embeddings to that of the residual stream, `[embedding, hidden]` (ELECTRA).
+    pub project: Option<Param<Tensor<2>>>,
+    /// Its bias, `[hidden]`.
+    pub project_bias: Option<Param<Tensor<1>>>,
     dropout: Dropout,
     epsilon: f64,
     first_position: usize,
@@ -32,6 +37,8 @@ impl EncoderEmbeddings {
     pub fn init(config: &EncoderConfig, device: &Device) -> Self {
         let (init, width) = (config.weight_init(), config.embedding_size);
         let table = |rows: usize| init.init([rows, width], device);
+        let hidden = config.hidden_size;
+        let projected = width != hidden;
         Self {
             word: table(config.vocab_size),
             position: table(config.max_position_embeddings),
@@ -41,6 +48,8 @@ impl EncoderEmbeddings {
             },
             norm_gamma: Initializer::Ones.init([width], device),
             norm_bias: Initializer::Zeros.init([width], device),
+            project: projected.then(|| init.init([width, hidden], device)),
+            project_bias: projected.then(|| Initializer::Zeros.init([hidden], device)),
             dropout: DropoutConfig::new(config.dropouts.embeddings).init(),
             epsilon: config.layer_norm_eps,
             first_position: config.first_position(),
@@ -76,6 +85,15 @@ impl EncoderEmbeddings {
         let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
         let stack_index = batch.stack.index(Rows::All);
         let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);
-        batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All)
+        let dropped = batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All);
+        match (&self.project, &self.project_bias) {
+            (Some(project), Some(bias)) => {
+                let bias = bias.val();
+                let width = project.shape()[1];
+                let biases = bias_of_rows(&bias, width, stack_index);
+                linear(dropped, project.val(), None) + biases.unwrap_or_else(|| bias.unsqueeze())
+            }
+            (None, _) | (_, None) => dropped,
+        }
     }
 }

@@ -36,15 +36,24 @@ macro_rules! rows {
 
 mod bert;
 mod distilbert;
+mod electra;
 mod read;
 mod roberta;
 
 pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
 pub use distilbert::DISTILBERT;
+pub use electra::ELECTRA;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
 /// Every architecture.
-pub const ALL: [&Architecture; 5] = [&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT, &DISTILBERT];
+pub const ALL: [&Architecture; 6] = [
+    &BERT,
+    &ROBERTA,
+    &XLM_ROBERTA,
+    &CAMEMBERT,
+    &DISTILBERT,
+    &ELECTRA,
+];
 
 /// An architecture of encoders in Hugging Face's layout. How it is computed says the [`EncoderConfig`] that
 /// `read` makes of config.json.
