@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, MPNetTokenizer, PreTrainedModel
 
-from make_fixtures import write_adapter, write_expected, write_json, write_tokenizer
+from make_fixtures import PIECES, WORDS, write_adapter, write_expected, write_json, write_tokenizer
 from reference import randomize
 
 #: Endings of the names of norms' weights.
@@ -57,6 +57,16 @@ def word_pieces(tokenizer_class: str) -> Callable[[Path], None]:
     return write
 
 
+def mpnet_pieces(folder: Path) -> None:
+    """MPNet's kind of tokenizer: BERT's pieces, `<s> a </s></s> b </s>`, and `<pad>` with the id 1."""
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1) if chr(c) not in WORDS]
+    suffixes = ["##" + chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocabulary = {piece: i for i, piece in enumerate(special + letters + suffixes + WORDS + PIECES)}
+    made = MPNetTokenizer(vocab=vocabulary)
+    made.save_pretrained(folder)
+
+
 MODELS: dict[str, Model] = {
     "distilbert-tiny": Model(
         "distilbert", word_pieces("DistilBertTokenizer"), {"max_position_embeddings": 40}, 20260, ["v_lin"],
@@ -64,6 +74,11 @@ MODELS: dict[str, Model] = {
     ),
     "electra-tiny": Model(
         "electra", word_pieces("ElectraTokenizer"), {"max_position_embeddings": 40, "embedding_size": 16}, 20271, ["value"],
+    ),
+    # Positions begin behind 1, and inputs are longer than the buckets of single distances.
+    "mpnet-tiny": Model(
+        "mpnet", mpnet_pieces, {"max_position_embeddings": 42, "relative_attention_num_buckets": 32}, 20262,
+        ["attn.v"],
     ),
 }  # fmt: skip
 

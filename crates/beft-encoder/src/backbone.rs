@@ -1,10 +1,13 @@
+use std::ops::Range;
+
 use beft_nn::{Batch, Rows};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::EncoderConfig;
+use crate::distances::bucket_scores;
 use crate::embeddings::EncoderEmbeddings;
 use crate::layer::EncoderLayer;
+use crate::{EncoderConfig, ForwardContext};
 
 /// The backbone: embeddings and layers, HF `BertModel` and `RobertaModel` without a
 /// pooler.
@@ -34,6 +37,14 @@ impl EncoderModel {
         }
     }
 
+    /// What the layers need to know of a batch.
+    pub fn context<'a>(&self, batch: &'a Batch) -> ForwardContext<'a> {
+        ForwardContext::new(batch, |group| {
+            let table = self.embeddings.distances.as_ref()?;
+            Some(bucket_scores(table.val(), group.length()))
+        })
+    }
+
     /// The last hidden state.
     ///
     /// # Shapes
@@ -50,9 +61,26 @@ impl EncoderModel {
     /// - output: `[rows, hidden]`
     pub fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         let embedded = self.embeddings.forward(batch);
-        self.layers[..layers]
+        if layers == 0 {
+            return embedded;
+        }
+        self.advance(&self.context(batch), embedded, 0..layers)
+    }
+
+    /// What some layers make of what those below gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    pub(crate) fn advance(
+        &self,
+        context: &ForwardContext<'_>,
+        hidden: Tensor<2>,
+        layers: Range<usize>,
+    ) -> Tensor<2> {
+        self.layers[layers]
             .iter()
-            .fold(embedded, |x, layer| layer.forward(x, batch, Rows::All))
+            .fold(hidden, |x, layer| layer.forward(x, context, Rows::All))
     }
 
     /// The last hidden state at each input's first token, from what the lowest `done` layers made
@@ -68,10 +96,9 @@ impl EncoderModel {
             true => Rows::First,
             false => Rows::All,
         };
-        let hidden = self.layers[done..last]
-            .iter()
-            .fold(hidden, |x, layer| layer.forward(x, batch, Rows::All));
-        let hidden = self.layers[last].forward(hidden, batch, rows);
+        let context = self.context(batch);
+        let hidden = self.advance(&context, hidden, done..last);
+        let hidden = self.layers[last].forward(hidden, &context, rows);
         match rows {
             Rows::First => hidden,
             Rows::All => batch.layout.first_tokens(hidden),

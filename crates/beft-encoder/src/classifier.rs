@@ -171,8 +171,8 @@ impl SequenceClassifier for EncoderForSequenceClassification {
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        let layers = self.encoder.layers[layers].iter();
-        layers.fold(hidden, |x, layer| layer.forward(x, batch, Rows::All))
+        let context = self.encoder.context(batch);
+        self.encoder.advance(&context, hidden, layers)
     }
 
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {

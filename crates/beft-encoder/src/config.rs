@@ -71,6 +71,8 @@ pub enum Segments {
 pub enum Distances {
     /// Nothing.
     None,
+    /// A learned number for each head and bucket of distances, shared by all layers; so many rows (MPNet).
+    Buckets(usize),
 }
 
 /// How the parts of a layer follow one another.

@@ -5,7 +5,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::EncoderConfig;
-use crate::config::Segments;
+use crate::config::{Distances, Segments};
 
 /// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`, and a linear layer behind it
 /// where the residual stream is wider. Which tables there are, [`Positions`](crate::Positions) and [`Segments`] say.
@@ -17,6 +17,8 @@ pub struct EncoderEmbeddings {
     pub position: Param<Tensor<2>>,
     /// `[type_vocab, embedding]`.
     pub token_type: Option<Param<Tensor<2>>>,
+    /// The table of distances, `[buckets, heads]` (MPNet).
+    pub distances: Option<Param<Tensor<2>>>,
     /// Weight of the norm, `[embedding]`.
     pub norm_gamma: Param<Tensor<1>>,
     /// Bias of the norm, `[embedding]`.
@@ -45,6 +47,12 @@ impl EncoderEmbeddings {
             token_type: match config.segments {
                 Segments::None => None,
                 Segments::First(rows) | Segments::Told(rows) => Some(table(rows)),
+            },
+            distances: match config.distances {
+                Distances::None => None,
+                Distances::Buckets(rows) => {
+                    Some(init.init([rows, config.num_attention_heads], device))
+                }
             },
             norm_gamma: Initializer::Ones.init([width], device),
             norm_bias: Initializer::Zeros.init([width], device),

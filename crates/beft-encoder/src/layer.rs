@@ -1,16 +1,16 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
+use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::EncoderConfig;
+use crate::{EncoderConfig, ForwardContext};
 
 /// One post-norm transformer layer, HF `BertLayer` and `RobertaLayer`:
 ///
 /// ```text
-/// a = softmax(q k^T / sqrt(d) + mask) v          with q, k, v = x W + b
+/// a = softmax(q k^T / sqrt(d) + added) v          with q, k, v = x W + b
 /// h = norm(x + dropout(a W + m1)) * gamma + ln1
 /// y = norm(h + dropout(gelu(h W + m2) W + m3)) * gamma + ln2
 /// ```
@@ -99,10 +99,10 @@ impl EncoderLayer {
     ///
     /// - x: `[rows, hidden]`
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
-    pub fn forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
-        let biases = &self.biases;
+    pub fn forward(&self, x: Tensor<2>, context: &ForwardContext<'_>, rows: Rows) -> Tensor<2> {
+        let (biases, batch) = (&self.biases, context.batch);
         let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, rows);
-        let attended = self.attend(x.clone(), batch, rows);
+        let attended = self.attend(x.clone(), context, rows);
         let x = batch.layout.at(rows, x);
         let stack_index = batch.stack.index(rows);
         let norm = |term, x, gamma| {
@@ -128,7 +128,8 @@ impl EncoderLayer {
     ///
     /// - x: `[rows, hidden]`
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
-    pub fn attend(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
+    pub fn attend(&self, x: Tensor<2>, context: &ForwardContext<'_>, rows: Rows) -> Tensor<2> {
+        let batch = context.batch;
         let [_, hidden] = x.dims();
         let head_dim = hidden / self.heads;
         let project = |term, x, weight, rows| {
@@ -145,7 +146,7 @@ impl EncoderLayer {
             grid.reshape([inputs, length, self.heads, head_dim])
                 .swap_dims(1, 2)
         };
-        let attend = |group: &Group| {
+        let attend = |(group, added): (&Group, Option<Tensor<4>>)| {
             let size = group.batch_size();
             let grid = |rows: Tensor<2>| heads(group.to_grid(group.take_rows(rows)));
             let q = match rows {
@@ -153,8 +154,8 @@ impl EncoderLayer {
                 Rows::First => heads(group.take_inputs(q.clone()).reshape([size, 1, hidden])),
             };
             let mut scores = q.matmul(grid(k.clone()).swap_dims(2, 3));
-            if let Some(bias) = group.attention_bias() {
-                scores = scores + bias;
+            if let Some(added) = added {
+                scores = scores + added;
             }
             let weights = softmax(scores, 3);
             let site = DropoutSite::Attention(self.index);
@@ -165,7 +166,7 @@ impl EncoderLayer {
                 Rows::First => attended.reshape([size, hidden]),
             }
         };
-        let mut groups: Vec<Tensor<2>> = batch.layout.groups().iter().map(attend).collect();
+        let mut groups: Vec<Tensor<2>> = context.groups(rows).map(attend).collect();
         match groups.len() {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),

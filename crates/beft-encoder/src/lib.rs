@@ -28,7 +28,9 @@ pub mod architectures;
 mod backbone;
 mod classifier;
 mod config;
+mod context;
 mod dense;
+mod distances;
 mod embeddings;
 mod layer;
 mod masked_lm;
@@ -42,5 +44,6 @@ pub use config::{
     Activation, Distances, Dropouts, EncoderConfig, HeadConfig, InputError, Order, Pooling,
     Positions, Segments,
 };
+pub use context::ForwardContext;
 pub use dense::Dense;
 pub use masked_lm::EncoderForMaskedLm;

@@ -14,11 +14,12 @@ use tempfile::TempDir;
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
 /// Fixtures of encoders, one of each way in which they are computed.
-pub const ENCODERS: [&str; 4] = [
+pub const ENCODERS: [&str; 5] = [
     "bert-tiny",
     "roberta-tiny",
     "distilbert-tiny",
     "electra-tiny",
+    "mpnet-tiny",
 ];
 
 /// The folder of a fixture in this repository.

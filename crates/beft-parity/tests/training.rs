@@ -171,7 +171,7 @@ fn dropout_acts_in_training_whatever_is_trained() {
         let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
         let pass = || -> Vec<f32> {
             layer
-                .attend(x.clone(), &batch, Rows::All)
+                .attend(x.clone(), &model.encoder.context(&batch), Rows::All)
                 .into_data()
                 .iter()
                 .collect()

@@ -37,22 +37,25 @@ macro_rules! rows {
 mod bert;
 mod distilbert;
 mod electra;
+mod mpnet;
 mod read;
 mod roberta;
 
 pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
 pub use distilbert::DISTILBERT;
 pub use electra::ELECTRA;
+pub use mpnet::MPNET;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
 /// Every architecture.
-pub const ALL: [&Architecture; 6] = [
+pub const ALL: [&Architecture; 7] = [
     &BERT,
     &ROBERTA,
     &XLM_ROBERTA,
     &CAMEMBERT,
     &DISTILBERT,
     &ELECTRA,
+    &MPNET,
 ];
 
 /// An architecture of encoders in Hugging Face's layout. How it is computed says the [`EncoderConfig`] that
