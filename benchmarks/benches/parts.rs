@@ -76,23 +76,30 @@ fn operations(c: &mut Criterion) {
         let name = if host { "gelu" } else { "gelu of the backend" };
         group.bench_function(name, |b| b.iter(|| gelu(wide.clone(), host).into_data()));
     }
-    let gamma = layer.norm1_gamma.val();
+    let gamma = layer.norm2_gamma.val();
+    let context = model.encoder.context(&batch);
     group.bench_function("layer norm", |b| {
         b.iter(|| layer_norm(x.clone(), gamma.clone(), None, 1e-12).into_data());
     });
     group.bench_function("attention", |b| {
-        b.iter(|| layer.attend(x.clone(), &batch, Rows::All).into_data());
+        b.iter(|| layer.attend(x.clone(), &context, Rows::All).into_data());
     });
     group.bench_function("layer forward", |b| {
-        b.iter(|| layer.forward(x.clone(), &batch, Rows::All).into_data());
+        b.iter(|| layer.forward(x.clone(), &context, Rows::All).into_data());
     });
     let learning = with_trainable(model.clone(), &TermSet::of([BiasTerm::V])).expect("a valid set");
     let layer = &learning.encoder.layers[0];
     let device = device.clone().autodiff();
     let batch = Batch::new(&data.encodings, Padding::Packed, &device);
+    let context = learning.encoder.context(&batch);
     let x = Tensor::from_inner(x);
     group.bench_function("layer forward and backward", |b| {
-        b.iter(|| layer.forward(x.clone(), &batch, Rows::All).sum().backward());
+        b.iter(|| {
+            layer
+                .forward(x.clone(), &context, Rows::All)
+                .sum()
+                .backward()
+        });
     });
     group.finish();
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, MPNetTokenizer, PreTrainedModel
 
 from make_fixtures import PIECES, WORDS, write_adapter, write_expected, write_json, write_tokenizer
@@ -67,6 +67,28 @@ def mpnet_pieces(folder: Path) -> None:
     made.save_pretrained(folder)
 
 
+def byte_pieces(folder: Path) -> None:
+    """ModernBERT's kind of tokenizer: pieces of bytes, `[CLS] a [SEP] b [SEP]`."""
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=330, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("unk_token", "cls_token", "sep_token", "pad_token", "mask_token"), special))
+    names |= {"model_input_names": ["input_ids", "attention_mask"], "tokenizer_class": "PreTrainedTokenizerFast"}
+    write_json(folder / "tokenizer_config.json", names)
+
+
 MODELS: dict[str, Model] = {
     "distilbert-tiny": Model(
         "distilbert", word_pieces("DistilBertTokenizer"), {"max_position_embeddings": 40}, 20260, ["v_lin"],
@@ -79,6 +101,31 @@ MODELS: dict[str, Model] = {
     "mpnet-tiny": Model(
         "mpnet", mpnet_pieces, {"max_position_embeddings": 42, "relative_attention_num_buckets": 32}, 20262,
         ["attn.v"],
+    ),
+    # Windows of 4 tokens in each direction in all layers but the first; no biases.
+    "modernbert-tiny": Model(
+        "modernbert", byte_pieces,
+        {
+            "max_position_embeddings": 40, "local_attention": 8, "pad_token_id": 3, "bos_token_id": 1, "eos_token_id": 2,
+            "cls_token_id": 1, "sep_token_id": 2, "attention_dropout": 0.1, "mlp_dropout": 0.1,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 1000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+        20263, ["Wqkv", "Wi"],
+    ),
+    # The mean over tokens, layers in another order, and every bias that there can be.
+    "modernbert-mean-tiny": Model(
+        "modernbert", byte_pieces,
+        {
+            "max_position_embeddings": 40, "local_attention": 12, "pad_token_id": 3, "bos_token_id": 1, "eos_token_id": 2,
+            "cls_token_id": 1, "sep_token_id": 2, "classifier_pooling": "mean", "attention_bias": True, "mlp_bias": True,
+            "norm_bias": True, "classifier_bias": True, "attention_dropout": 0.1, "mlp_dropout": 0.1,
+            "embedding_dropout": 0.1, "classifier_dropout": 0.1,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        },
+        20264, ["Wqkv", "attn.Wo"],
     ),
 }  # fmt: skip
 

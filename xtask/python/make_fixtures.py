@@ -41,7 +41,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from reference import Batch, expected, inputs_of, randomize, report, run, save
+from reference import Batch, expected, in_float64, inputs_of, randomize, report, run, save
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = """the a and of is it in to was film movie plot story actor funny dull great bad good terrible charming
@@ -241,7 +241,7 @@ def write_adapter(
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     with torch.no_grad():
-        logits = run(model.double(), inputs_of(batches[0])).logits
+        logits = run(in_float64(model), inputs_of(batches[0])).logits
     save({"logits": logits}, folder / "expected.safetensors")
     print(f"{folder.name}: logits moved by {(logits - before).abs().max():.3f}")
 

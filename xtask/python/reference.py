@@ -207,12 +207,17 @@ def run(model: nn.Module, batch: Batch):  # noqa: ANN201
 
 def exact_copy(model: nn.Module) -> tuple[nn.Module, Sites]:
     """A float64 copy in eval mode, and its sites."""
-    exact = copy.deepcopy(model).double().eval()
-    if exact.config.model_type == "modernbert":
-        import decoder_reference  # noqa: F401  (registers attention without the detour through float32)
-
-        exact.set_attn_implementation("exact")
+    exact = in_float64(copy.deepcopy(model)).eval()
     return exact, Sites(exact)
+
+
+def in_float64(model: nn.Module) -> nn.Module:
+    """The model in float64, ModernBERT without the detour through float32, where masked padding becomes NaN."""
+    if model.config.model_type == "modernbert":
+        import decoder_reference  # noqa: F401  (registers this kind of attention)
+
+        getattr(model, "get_base_model", lambda: model)().set_attn_implementation("exact")
+    return model.double()
 
 
 def adamw_steps(model: nn.Module, batches: list[Batch], mode: str) -> dict[str, Tensor]:

@@ -42,6 +42,7 @@ mod rotary;
 
 pub use architectures::Architecture;
 pub use beft_nn::Norm;
+pub use beft_nn::{RotaryConfig, Scaling};
 pub use causal_lm::DecoderForCausalLM;
 pub use config::{Activation, DecoderConfig, Order, Positions};
 pub use generate::GenerateOptions;
@@ -49,4 +50,3 @@ pub use generation::GenerationSettings;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;
 pub use prefix::{KeyValuePrefix, PrefixError};
-pub use rotary::{RotaryConfig, Scaling};

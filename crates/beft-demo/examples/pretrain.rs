@@ -342,7 +342,9 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
                 let at = |i: usize| data.values[i % rows * columns + i / rows];
                 ((0..rows * columns).map(at).collect(), vec![columns, rows])
             }
-            Stored::Third(_) => return Err(format!("{name} is part of a tensor").into()),
+            Stored::Third(_) | Stored::LinearThird(_) => {
+                return Err(format!("{name} is part of a tensor").into());
+            }
         };
         let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
         tensors.insert(name, (bytes, shape));
@@ -358,10 +360,9 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
     let weights = safetensors::serialize(views, Some(format))?;
 
     let config = json!({
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size, "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads, "intermediate_size": config.intermediate_size,
-        "hidden_act": "gelu",
+        "vocab_size": config.vocab_size, "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_hidden_layers, "num_attention_heads": config.num_attention_heads,
+        "intermediate_size": config.intermediate_size, "hidden_act": "gelu",
         "hidden_dropout_prob": config.dropouts.output,
         "attention_probs_dropout_prob": config.dropouts.attention,
         "max_position_embeddings": config.max_position_embeddings, "type_vocab_size": 2,

@@ -1,11 +1,12 @@
-use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
-use beft_core::Encoding;
+use beft_checkpoint::{CheckpointError, Fields, KeyTable, ModelDir};
+use beft_core::{BiasSite, BiasTerm, Encoding};
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
-use beft_checkpoint::Fields;
-
 use crate::architectures::{ALL, Architecture, BERT};
+use crate::facts::{
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
+};
 
 /// What the computation of an encoder depends on. The `read` of its architecture makes it of a `config.json`, with
 /// transformers' defaults.
@@ -35,6 +36,8 @@ pub struct EncoderConfig {
     pub distances: Distances,
     /// How the parts of a layer follow one another.
     pub order: Order,
+    /// Which biases a checkpoint has.
+    pub native: NativeBiases,
     /// Added to the variance in layer norms.
     pub layer_norm_eps: f64,
     /// The classification head.
@@ -43,87 +46,6 @@ pub struct EncoderConfig {
     pub dropouts: Dropouts,
     /// Standard deviation of newly initialised weights.
     pub initializer_range: f64,
-}
-
-/// The table of position embeddings, whose rows are added to those of words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Positions {
-    /// The first token has row 0 (BERT).
-    FromZero,
-    /// The first token has the row behind this one, which padding inside texts has (RoBERTa,
-    /// `create_position_ids_from_input_ids`).
-    BehindPadding(usize),
-}
-
-/// The table of segment embeddings, with so many rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Segments {
-    /// There is none (DistilBERT).
-    None,
-    /// Every token is of the first segment (RoBERTa).
-    First(usize),
-    /// The texts of a pair are told apart (BERT).
-    Told(usize),
-}
-
-/// What attention knows of the distance between two tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distances {
-    /// Nothing.
-    None,
-    /// A learned number for each head and bucket of distances, shared by all layers; so many rows (MPNet).
-    Buckets(usize),
-}
-
-/// How the parts of a layer follow one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// A norm behind each part and its residual (BERT).
-    PostNorm,
-}
-
-/// The classification head: `classifier(dropout(act(pooled W + b)))`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadConfig {
-    /// What it reads of the last layer.
-    pub pooling: Pooling,
-    /// Its activation.
-    pub activation: Activation,
-}
-
-/// What a head reads of the last layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// The first token's state.
-    FirstToken,
-}
-
-/// The activation of a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Hyperbolic tangent.
-    Tanh,
-    /// Rectified linear.
-    Relu,
-    /// With the error function.
-    Gelu,
-}
-
-/// Shares of values that dropout drops in training, by place.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Dropouts {
-    /// Behind the embeddings.
-    pub embeddings: f64,
-    /// Of attention weights.
-    pub attention: f64,
-    /// Behind attention's output projection.
-    pub attention_output: f64,
-    /// Behind the second feed-forward projection.
-    pub output: f64,
-    /// Before the head's dense layer.
-    pub head_input: f64,
-    /// Before the head's last layer.
-    pub head: f64,
 }
 
 /// Far above any encoder: a config that asks for more is damaged.
@@ -176,15 +98,18 @@ impl EncoderConfig {
             segments: Segments::Told(2),
             distances: Distances::None,
             order: Order::PostNorm,
+            native: NativeBiases::ALL,
             layer_norm_eps: 1e-12,
             head: HeadConfig {
                 pooling: Pooling::FirstToken,
                 activation: Activation::Tanh,
+                norm: false,
             },
             dropouts: Dropouts {
                 embeddings: 0.1,
                 attention: 0.1,
                 attention_output: 0.1,
+                wide: 0.0,
                 output: 0.1,
                 head_input: 0.0,
                 head: 0.1,
@@ -276,7 +201,7 @@ impl EncoderConfig {
             });
         }
         let padding = match self.positions {
-            Positions::FromZero => None,
+            Positions::None | Positions::FromZero => None,
             Positions::BehindPadding(padding) => Some(padding),
         };
         let is_padding = |id: &u32| padding == Some(*id as usize);
@@ -298,7 +223,7 @@ impl EncoderConfig {
     /// Row of the first token in the table of position embeddings.
     pub fn first_position(&self) -> usize {
         match self.positions {
-            Positions::FromZero => 0,
+            Positions::None | Positions::FromZero => 0,
             Positions::BehindPadding(padding) => padding.saturating_add(1),
         }
     }
@@ -317,6 +242,20 @@ impl EncoderConfig {
         }
     }
 
+    /// Whether a key bias changes nothing: where keys are not rotated.
+    pub fn ignores_key_bias(&self) -> bool {
+        match self.distances {
+            Distances::None | Distances::Buckets(_) => true,
+            Distances::Rotary(_) => false,
+        }
+    }
+
+    /// Whether a checkpoint has the bias of a site. The first layer of a pre-norm model has no norm before attention.
+    pub fn has_bias(&self, site: BiasSite) -> bool {
+        let first_norm = site.layer == 0 && site.term == BiasTerm::Ln1;
+        self.native.has(site.term) && !(first_norm && self.order == Order::PreNormGated)
+    }
+
     /// What no single key of the file is to blame for.
     fn check(&self) -> Result<(), String> {
         if self.max_tokens() < 2 {
@@ -329,6 +268,12 @@ impl EncoderConfig {
         if !hidden.is_multiple_of(heads) {
             return Err(format!(
                 "the hidden size {hidden} is not a multiple of the {heads} attention heads"
+            ));
+        }
+        if matches!(self.distances, Distances::Rotary(_)) && !(hidden / heads).is_multiple_of(2) {
+            return Err(format!(
+                "the heads are {} values wide (hidden_size / num_attention_heads); rotations need an even number",
+                hidden / heads
             ));
         }
         if self.num_hidden_layers > MOST_LAYERS {

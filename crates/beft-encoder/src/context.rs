@@ -1,4 +1,4 @@
-use beft_nn::{Batch, Group, Rows};
+use beft_nn::{Batch, Group, Rotary, Rows};
 use burn::tensor::Tensor;
 
 /// What the layers of an encoder need to know of a batch, made once for a pass ([`EncoderModel::context`]).
@@ -7,32 +7,45 @@ use burn::tensor::Tensor;
 #[derive(Debug)]
 pub struct ForwardContext<'a> {
     pub(crate) batch: &'a Batch,
-    /// For each group what every layer adds to attention scores, `[1 or inputs, 1 or heads, 1 or length, length]`.
-    pub(crate) scores: Vec<Option<Tensor<4>>>,
+    /// For layers that see all tokens.
+    pub(crate) all: Reach,
+    /// For layers that see near tokens alone.
+    pub(crate) near: Option<Reach>,
 }
 
-impl<'a> ForwardContext<'a> {
-    /// Makes the context of a batch: padding is not attended to, and `scores` gives what is added to the scores of a
-    /// group otherwise.
-    pub(crate) fn new(batch: &'a Batch, scores: impl Fn(&Group) -> Option<Tensor<4>>) -> Self {
+/// What a layer sees of an input.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    /// For each group what is added to attention scores, `[1 or inputs, 1 or heads, 1 or length, length]`.
+    scores: Vec<Option<Tensor<4>>>,
+    /// How the queries and keys of all rows are rotated.
+    pub(crate) rotary: Option<Rotary>,
+}
+
+impl Reach {
+    /// Padding is not attended to, and `scores` gives what is added to the scores of a group otherwise.
+    pub(crate) fn new(
+        batch: &Batch,
+        rotary: Option<Rotary>,
+        scores: impl Fn(&Group) -> Option<Tensor<4>>,
+    ) -> Self {
         let groups = batch.layout.groups().iter();
         let scores = groups.map(|group| sum(group.attention_bias(), scores(group)));
         Self {
-            batch,
             scores: scores.collect(),
+            rotary,
         }
     }
 
-    /// The groups, each with what is added to the attention scores of the queries at `rows`.
-    pub(crate) fn groups(&self, rows: Rows) -> impl Iterator<Item = (&Group, Option<Tensor<4>>)> {
-        let scores = self.scores.iter().map(move |scores| {
+    /// For each group what is added to the attention scores of the queries at `rows`.
+    pub(crate) fn scores(&self, rows: Rows) -> impl Iterator<Item = Option<Tensor<4>>> {
+        self.scores.iter().map(move |scores| {
             let scores = scores.clone()?;
             Some(match (rows, scores.dims()[2]) {
                 (Rows::First, 2..) => scores.narrow(2, 0, 1),
                 (Rows::First | Rows::All, _) => scores,
             })
-        });
-        self.batch.layout.groups().iter().zip(scores)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What attention knows of the distance between two tokens.
 
+use beft_nn::MASKED;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Number of buckets of MPNet's distances, half of them for tokens behind (`compute_position_bias`).
@@ -34,6 +35,21 @@ fn bucket(query: usize, key: usize) -> usize {
     let (near, far) = (exact as f32, FARTHEST / exact as f32);
     let steps = (distance as f32 / near).ln() / far.ln() * (half - exact) as f32;
     behind + (exact + steps as usize).min(half - 1)
+}
+
+/// What is added to attention scores so that no token sees one that is farther away than `window`; `None` where none is.
+///
+/// # Shapes
+///
+/// - output: `[1, 1, length, length]`
+pub(crate) fn window_scores(window: usize, length: usize, device: &Device) -> Option<Tensor<4>> {
+    let far = |query: usize, key: usize| query.abs_diff(key) > window;
+    let pairs = (0..length).flat_map(|query| (0..length).map(move |key| (query, key)));
+    let scores = pairs.map(|(query, key)| if far(query, key) { MASKED } else { 0.0 });
+    (length > window + 1).then(|| {
+        let scores = TensorData::new(scores.collect::<Vec<f32>>(), [1, 1, length, length]);
+        Tensor::from_data(scores, device)
+    })
 }
 
 /// Puts numbers on a device.

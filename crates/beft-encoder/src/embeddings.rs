@@ -1,20 +1,21 @@
-use beft_nn::{Batch, DropoutSite, Norm, Rows, bias_of_rows};
+use beft_nn::{Batch, DropoutSite, Rows, bias_of_rows};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::EncoderConfig;
-use crate::config::{Distances, Segments};
+use crate::dense::{outer_norm, zeros_if};
+use crate::facts::{Distances, Positions, Segments};
 
 /// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`, and a linear layer behind it
-/// where the residual stream is wider. Which tables there are, [`Positions`](crate::Positions) and [`Segments`] say.
+/// where the residual stream is wider. Which tables there are, [`Positions`] and [`Segments`] say.
 #[derive(Module, Debug)]
 pub struct EncoderEmbeddings {
     /// `[vocab, embedding]`.
     pub word: Param<Tensor<2>>,
     /// `[max_position, embedding]`.
-    pub position: Param<Tensor<2>>,
+    pub position: Option<Param<Tensor<2>>>,
     /// `[type_vocab, embedding]`.
     pub token_type: Option<Param<Tensor<2>>>,
     /// The table of distances, `[buckets, heads]` (MPNet).
@@ -22,7 +23,7 @@ pub struct EncoderEmbeddings {
     /// Weight of the norm, `[embedding]`.
     pub norm_gamma: Param<Tensor<1>>,
     /// Bias of the norm, `[embedding]`.
-    pub norm_bias: Param<Tensor<1>>,
+    pub norm_bias: Option<Param<Tensor<1>>>,
     /// From the width of the embeddings to that of the residual stream, `[embedding, hidden]` (ELECTRA).
     pub project: Option<Param<Tensor<2>>>,
     /// Its bias, `[hidden]`.
@@ -43,19 +44,24 @@ impl EncoderEmbeddings {
         let projected = width != hidden;
         Self {
             word: table(config.vocab_size),
-            position: table(config.max_position_embeddings),
+            position: match config.positions {
+                Positions::None => None,
+                Positions::FromZero | Positions::BehindPadding(_) => {
+                    Some(table(config.max_position_embeddings))
+                }
+            },
             token_type: match config.segments {
                 Segments::None => None,
                 Segments::First(rows) | Segments::Told(rows) => Some(table(rows)),
             },
             distances: match config.distances {
-                Distances::None => None,
+                Distances::None | Distances::Rotary(_) => None,
                 Distances::Buckets(rows) => {
                     Some(init.init([rows, config.num_attention_heads], device))
                 }
             },
             norm_gamma: Initializer::Ones.init([width], device),
-            norm_bias: Initializer::Zeros.init([width], device),
+            norm_bias: zeros_if(config.native.norms, width, device),
             project: projected.then(|| init.init([width, hidden], device)),
             project_bias: projected.then(|| Initializer::Zeros.init([hidden], device)),
             dropout: DropoutConfig::new(config.dropouts.embeddings).init(),
@@ -85,14 +91,16 @@ impl EncoderEmbeddings {
                     Segments::None | Segments::First(_) => table.val().narrow(0, 0, 1),
                 };
         }
-        let position = match self.first_position {
-            0 => batch.layout.positions(),
-            first => batch.layout.positions() + first as i64,
-        };
-        let sum = sum + self.position.val().select(0, position);
-        let (gamma, bias) = (self.norm_gamma.val(), self.norm_bias.val());
+        if let Some(table) = &self.position {
+            let position = match self.first_position {
+                0 => batch.layout.positions(),
+                first => batch.layout.positions() + first as i64,
+            };
+            sum = sum + table.val().select(0, position);
+        }
         let stack_index = batch.stack.index(Rows::All);
-        let normed = Norm::Layer.apply(sum, gamma, bias, self.epsilon, stack_index);
+        let bias = self.norm_bias.as_ref();
+        let normed = outer_norm(sum, &self.norm_gamma, bias, self.epsilon, stack_index);
         let dropped = batch.drop_rows(&self.dropout, DropoutSite::Embeddings, normed, Rows::All);
         match (&self.project, &self.project_bias) {
             (Some(project), Some(bias)) => {

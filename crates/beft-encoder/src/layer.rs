@@ -1,18 +1,28 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
+use crate::facts::{Distances, Order};
 use crate::{EncoderConfig, ForwardContext};
 
-/// One post-norm transformer layer, HF `BertLayer` and `RobertaLayer`:
+/// One transformer layer, HF `BertLayer` ([`Order::PostNorm`]):
 ///
 /// ```text
 /// a = softmax(q k^T / sqrt(d) + added) v          with q, k, v = x W + b
 /// h = norm(x + dropout(a W + m1)) * gamma + ln1
 /// y = norm(h + dropout(gelu(h W + m2) W + m3)) * gamma + ln2
+/// ```
+///
+/// and `ModernBertEncoderLayer` ([`Order::PreNormGated`]), whose first layer has no first norm:
+///
+/// ```text
+/// n = norm(x) * gamma + ln1                       a as above, of n, with q and k rotated
+/// h = x + dropout(a W + m1)
+/// c, d = (norm(h) * gamma + ln2) W + m2
+/// y = h + dropout(gelu(c) d) W + m3
 /// ```
 ///
 /// Weights are `[d_in, d_out]`; every bias is in [`LayerBiases`].
@@ -26,9 +36,9 @@ pub struct EncoderLayer {
     pub value: Param<Tensor<2>>,
     /// `[hidden, hidden]`.
     pub attention_output: Param<Tensor<2>>,
-    /// Weight of the first norm, `[hidden]`.
-    pub norm1_gamma: Param<Tensor<1>>,
-    /// `[hidden, intermediate]`.
+    /// Weight of the first norm, `[hidden]`; ModernBERT's first layer has none.
+    pub norm1_gamma: Option<Param<Tensor<1>>>,
+    /// `[hidden, intermediate]`, twice as wide for a gated block.
     pub intermediate: Param<Tensor<2>>,
     /// `[intermediate, hidden]`.
     pub output: Param<Tensor<2>>,
@@ -38,16 +48,25 @@ pub struct EncoderLayer {
     pub biases: LayerBiases,
     attention_dropout: Dropout,
     attention_output_dropout: Dropout,
+    wide_dropout: Dropout,
     output_dropout: Dropout,
     heads: usize,
     epsilon: f64,
     index: usize,
+    /// Whether it sees near tokens alone.
+    near: bool,
+    #[module(skip)]
+    order: Order,
 }
 
 impl EncoderLayer {
     /// Layer number `index`, newly initialised; values are drawn when first used.
     pub fn init(config: &EncoderConfig, index: usize, device: &Device) -> Self {
-        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let (hidden, narrow) = (config.hidden_size, config.intermediate_size);
+        let (wide, first_norm) = match config.order {
+            Order::PostNorm => (narrow, true),
+            Order::PreNormGated => (2 * narrow, index > 0),
+        };
         let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
         let gamma = || Initializer::Ones.init([hidden], device);
         let dropout = |share| DropoutConfig::new(share).init();
@@ -56,24 +75,35 @@ impl EncoderLayer {
             key: weight([hidden, hidden]),
             value: weight([hidden, hidden]),
             attention_output: weight([hidden, hidden]),
-            norm1_gamma: gamma(),
+            norm1_gamma: first_norm.then(gamma),
             intermediate: weight([hidden, wide]),
-            output: weight([wide, hidden]),
+            output: weight([narrow, hidden]),
             norm2_gamma: gamma(),
             biases: LayerBiases::zeros(hidden, wide, device),
             attention_dropout: dropout(config.dropouts.attention),
             attention_output_dropout: dropout(config.dropouts.attention_output),
+            wide_dropout: dropout(config.dropouts.wide),
             output_dropout: dropout(config.dropouts.output),
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
             index,
+            near: match &config.distances {
+                Distances::Rotary(layers) => layers.near[index],
+                Distances::None | Distances::Buckets(_) => false,
+            },
+            order: config.order,
         }
     }
 
-    fn dropouts(&mut self) -> [&mut Dropout; 3] {
+    pub(crate) fn head_dim(&self) -> usize {
+        self.query.shape()[1] / self.heads
+    }
+
+    fn dropouts(&mut self) -> [&mut Dropout; 4] {
         [
             &mut self.attention_dropout,
             &mut self.attention_output_dropout,
+            &mut self.wide_dropout,
             &mut self.output_dropout,
         ]
     }
@@ -82,6 +112,7 @@ impl EncoderLayer {
         let shares = [
             self.attention_dropout.prob,
             self.attention_output_dropout.prob,
+            self.wide_dropout.prob,
             self.output_dropout.prob,
         ];
         shares.iter().any(|share| *share > 0.0)
@@ -101,24 +132,65 @@ impl EncoderLayer {
     /// - output: the same; `[batch, hidden]` for [`Rows::First`]
     pub fn forward(&self, x: Tensor<2>, context: &ForwardContext<'_>, rows: Rows) -> Tensor<2> {
         let (biases, batch) = (&self.biases, context.batch);
+        let all = batch.stack.index(Rows::All);
+        let some = batch.stack.index(rows);
         let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, rows);
-        let attended = self.attend(x.clone(), context, rows);
-        let x = batch.layout.at(rows, x);
-        let stack_index = batch.stack.index(rows);
-        let norm = |term, x, gamma| {
-            biases.normalize(term, Norm::Layer, x, gamma, self.epsilon, stack_index)
+        let out = |attended| {
+            let attended = biases.project(M1, attended, &self.attention_output, some);
+            let site = DropoutSite::AttentionOutput(self.index);
+            drop(&self.attention_output_dropout, site, attended)
         };
-        let attended = biases.project(M1, attended, &self.attention_output, stack_index);
-        let site = DropoutSite::AttentionOutput(self.index);
-        let sum = x + drop(&self.attention_output_dropout, site, attended);
-        let h = norm(Ln1, sum, &self.norm1_gamma);
+        let norm2 = |x| {
+            let (norm, gamma) = (Norm::Layer, &self.norm2_gamma);
+            biases.normalize(Ln2, norm, x, gamma, self.epsilon, some)
+        };
+        match self.order {
+            Order::PostNorm => {
+                let attended = out(self.attend(x.clone(), context, rows));
+                let h = self.norm1(batch.layout.at(rows, x) + attended, some);
+                norm2(h.clone() + self.feed_forward(h, batch, rows))
+            }
+            Order::PreNormGated => {
+                let normed = self.norm1(x.clone(), all);
+                let attended = out(self.attend(normed, context, rows));
+                let h = batch.layout.at(rows, x) + attended;
+                h.clone() + self.feed_forward(norm2(h), batch, rows)
+            }
+        }
+    }
 
-        let wide = biases.project(M2, h.clone(), &self.intermediate, stack_index);
-        let wide = gelu(wide, batch.savings.host_functions);
-        let narrow = biases.project(M3, wide, &self.output, stack_index);
-        let site = DropoutSite::Output(self.index);
-        let sum = h + drop(&self.output_dropout, site, narrow);
-        norm(Ln2, sum, &self.norm2_gamma)
+    /// The first norm with its bias; the bias alone where there is no norm.
+    fn norm1(&self, x: Tensor<2>, stack_index: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        match &self.norm1_gamma {
+            Some(gamma) => {
+                let norm = Norm::Layer;
+                self.biases
+                    .normalize(Ln1, norm, x, gamma, self.epsilon, stack_index)
+            }
+            None => self.biases.shift(Ln1, x, stack_index),
+        }
+    }
+
+    /// The feed-forward block at `rows`, with its dropouts.
+    fn feed_forward(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
+        let stack_index = batch.stack.index(rows);
+        let (host, index) = (batch.savings.host_functions, self.index);
+        let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
+        let wide = match self.order {
+            Order::PostNorm => gelu(wide, host),
+            Order::PreNormGated => {
+                let half = wide.dims()[1] / 2;
+                gelu(wide.clone().narrow(1, 0, half), host) * wide.narrow(1, half, half)
+            }
+        };
+        let wide = batch.drop_rows(&self.wide_dropout, DropoutSite::Wide(index), wide, rows);
+        let narrow = self.biases.project(M3, wide, &self.output, stack_index);
+        batch.drop_rows(
+            &self.output_dropout,
+            DropoutSite::Output(index),
+            narrow,
+            rows,
+        )
     }
 
     /// Multi-head self-attention of the queries at `rows` up to, not including, the output
@@ -136,9 +208,18 @@ impl EncoderLayer {
             self.biases
                 .project(term, x, weight, batch.stack.index(rows))
         };
-        let k = project(K, x.clone(), &self.key, Rows::All);
+        let mut k = project(K, x.clone(), &self.key, Rows::All);
         let v = project(V, x.clone(), &self.value, Rows::All);
-        let q = project(Q, batch.layout.at(rows, x), &self.query, rows);
+        let mut q = project(Q, batch.layout.at(rows, x), &self.query, rows);
+        let near = context.near.as_ref().filter(|_| self.near);
+        let reach = near.unwrap_or(&context.all);
+        if let Some(rotary) = &reach.rotary {
+            k = rotary.rotate(k, self.heads);
+            // The first token is at position 0, where nothing turns.
+            if rows == Rows::All {
+                q = rotary.rotate(q, self.heads);
+            }
+        }
         let q = q * (1.0 / (head_dim as f64).sqrt());
 
         let heads = |grid: Tensor<3>| {
@@ -166,7 +247,13 @@ impl EncoderLayer {
                 Rows::First => attended.reshape([size, hidden]),
             }
         };
-        let mut groups: Vec<Tensor<2>> = context.groups(rows).map(attend).collect();
+        let mut groups: Vec<Tensor<2>> = batch
+            .layout
+            .groups()
+            .iter()
+            .zip(reach.scores(rows))
+            .map(attend)
+            .collect();
         match groups.len() {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),

@@ -32,6 +32,7 @@ mod context;
 mod dense;
 mod distances;
 mod embeddings;
+mod facts;
 mod layer;
 mod masked_lm;
 
@@ -40,10 +41,11 @@ pub use architectures::{
 };
 pub use backbone::EncoderModel;
 pub use classifier::EncoderForSequenceClassification;
-pub use config::{
-    Activation, Distances, Dropouts, EncoderConfig, HeadConfig, InputError, Order, Pooling,
-    Positions, Segments,
-};
+pub use config::{EncoderConfig, InputError};
 pub use context::ForwardContext;
 pub use dense::Dense;
+pub use facts::{
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions,
+    RotaryLayers, Segments,
+};
 pub use masked_lm::EncoderForMaskedLm;

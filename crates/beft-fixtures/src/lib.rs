@@ -14,12 +14,14 @@ use tempfile::TempDir;
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
 /// Fixtures of encoders, one of each way in which they are computed.
-pub const ENCODERS: [&str; 5] = [
+pub const ENCODERS: [&str; 7] = [
     "bert-tiny",
     "roberta-tiny",
     "distilbert-tiny",
     "electra-tiny",
     "mpnet-tiny",
+    "modernbert-tiny",
+    "modernbert-mean-tiny",
 ];
 
 /// The folder of a fixture in this repository.

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues, Stored};
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues};
 use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes, read_params};
 use burn::module::Module;
 use serde_json::{Map, Value};
@@ -189,7 +189,7 @@ pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<St
     param_shapes(module)
         .iter()
         .filter_map(|(path, _)| table.by_path(path))
-        .filter(|(row, _)| row.stored == Stored::Transposed)
+        .filter(|(row, _)| row.stored.is_linear())
         .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
         .collect()
 }

@@ -267,9 +267,11 @@ impl Run<'_> {
             let full = format!("{prefix}{hf}");
             let error = norm_error(&actual, &expected.floats(&full)?);
             let key = path.term() == Some(BiasTerm::K);
-            let tolerance = match key && self.model.ignores_key_bias() {
-                true => self.found.tolerance.key_after_steps,
-                false => self.found.tolerance.values,
+            let added = self.model.is_added(&path);
+            let tolerance = match (key && self.model.ignores_key_bias(), added) {
+                (true, _) => self.found.tolerance.key_after_steps,
+                (false, true) => self.found.tolerance.decoder_after_steps,
+                (false, false) => self.found.tolerance.values,
             };
             self.found.record(full, error, tolerance);
         }
@@ -290,11 +292,15 @@ impl Run<'_> {
         let mut wanted = BiasSnapshot::default();
         for site in sites {
             let path = self.model.site_path(site);
-            let (_, name) = self
+            let (row, name) = self
                 .model
                 .names()
                 .by_path(&path)
                 .ok_or_else(|| ParityError::Missing(path.to_string()))?;
+            let name = match row.stored.part() {
+                Some(part) => format!("{name}#{part}"),
+                None => name,
+            };
             wanted.insert(
                 site,
                 self.found.expected.floats(&format!("step3.all.{name}"))?,
@@ -308,7 +314,15 @@ impl Run<'_> {
                 .collect()
         };
         let (before, after) = (only(&self.before), only(after));
+        let added = |path| self.model.is_added(&path);
+        let native = before
+            .iter()
+            .any(|(site, _)| !added(self.model.site_path(site)));
         for scorer in [&Beft as &dyn Scorer, &Magnitude] {
+            // BEFT's score says nothing of a bias that was zero.
+            if scorer.name() == Beft.name() && !native {
+                continue;
+            }
             let values = |after: &BiasSnapshot| -> Result<Vec<f32>, ParityError> {
                 let scores = scorer.score(&before, after)?;
                 Ok(before

@@ -50,7 +50,7 @@ impl Architecture {
     /// Whether query, key and value lie in one matrix of the checkpoint.
     pub fn fuses_projections(&self) -> bool {
         let mut rows = self.names.rows.iter();
-        rows.any(|row| matches!(row.stored, Stored::Third(_)))
+        rows.any(|row| row.stored.part().is_some())
     }
 }
 

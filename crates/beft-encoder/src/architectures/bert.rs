@@ -5,7 +5,8 @@ use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
-use crate::config::{Dropouts, EncoderConfig, Segments};
+use crate::EncoderConfig;
+use crate::facts::{Dropouts, Segments};
 
 /// BERT.
 pub const BERT: Architecture = Architecture {

@@ -6,8 +6,9 @@ use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{only_gelu, positive, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
-use crate::config::{
-    Activation, Distances, Dropouts, EncoderConfig, HeadConfig, Order, Pooling, Positions, Segments,
+use crate::EncoderConfig;
+use crate::facts::{
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
 };
 
 /// DistilBERT.
@@ -41,15 +42,18 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         segments: Segments::None,
         distances: Distances::None,
         order: Order::PostNorm,
+        native: NativeBiases::ALL,
         layer_norm_eps: EPSILON,
         head: HeadConfig {
             pooling: Pooling::FirstToken,
             activation: Activation::Relu,
+            norm: false,
         },
         dropouts: Dropouts {
             embeddings: dropout,
             attention: probability(fields, "attention_dropout", 0.1)?,
             attention_output: 0.0,
+            wide: 0.0,
             output: dropout,
             head_input: 0.0,
             head: probability(fields, "seq_classif_dropout", 0.2)?,

@@ -6,7 +6,8 @@ use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
-use crate::config::{Activation, Dropouts, EncoderConfig, HeadConfig, Segments};
+use crate::EncoderConfig;
+use crate::facts::{Activation, Dropouts, HeadConfig, Segments};
 
 /// ELECTRA.
 pub const ELECTRA: Architecture = Architecture {

@@ -37,6 +37,7 @@ macro_rules! rows {
 mod bert;
 mod distilbert;
 mod electra;
+mod modernbert;
 mod mpnet;
 mod read;
 mod roberta;
@@ -44,11 +45,12 @@ mod roberta;
 pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
 pub use distilbert::DISTILBERT;
 pub use electra::ELECTRA;
+pub use modernbert::MODERNBERT;
 pub use mpnet::MPNET;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
 /// Every architecture.
-pub const ALL: [&Architecture; 7] = [
+pub const ALL: [&Architecture; 8] = [
     &BERT,
     &ROBERTA,
     &XLM_ROBERTA,
@@ -56,6 +58,7 @@ pub const ALL: [&Architecture; 7] = [
     &DISTILBERT,
     &ELECTRA,
     &MPNET,
+    &MODERNBERT,
 ];
 
 /// An architecture of encoders in Hugging Face's layout. How it is computed says the [`EncoderConfig`] that
@@ -102,6 +105,12 @@ impl Architecture {
     /// Finds an architecture by its name in config.json.
     pub fn named(model_type: &str) -> Option<&'static Self> {
         ALL.into_iter().find(|known| known.model_type == model_type)
+    }
+
+    /// Whether query, key and value lie in one matrix of the checkpoint.
+    pub fn fuses_projections(&self) -> bool {
+        let mut rows = self.names.rows.iter();
+        rows.any(|row| row.stored.part().is_some())
     }
 }
 

@@ -6,8 +6,9 @@ use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, size};
 use super::{Architecture, DenseLayer, Protocol};
-use crate::config::{Distances, Dropouts, EncoderConfig, Positions};
+use crate::EncoderConfig;
 use crate::distances::BUCKETS;
+use crate::facts::{Distances, Dropouts, Positions};
 
 /// MPNet.
 pub const MPNET: Architecture = Architecture {

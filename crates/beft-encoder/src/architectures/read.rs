@@ -3,8 +3,9 @@
 use beft_checkpoint::{Fields, KeyTable};
 
 use super::BERT;
-use crate::config::{
-    Activation, Distances, Dropouts, EncoderConfig, HeadConfig, Order, Pooling, Positions, Segments,
+use crate::EncoderConfig;
+use crate::facts::{
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
 };
 
 /// What transformers takes where a config.json does not say; `None` for a size that has to be there.
@@ -54,15 +55,18 @@ pub(super) fn bert_like(fields: &Fields<'_>, defaults: &Defaults) -> Result<Enco
         segments: Segments::None,
         distances: Distances::None,
         order: Order::PostNorm,
+        native: NativeBiases::ALL,
         layer_norm_eps: positive(fields, "layer_norm_eps", defaults.layer_norm_eps)?,
         head: HeadConfig {
             pooling: Pooling::FirstToken,
             activation: Activation::Tanh,
+            norm: false,
         },
         dropouts: Dropouts {
             embeddings: dropout,
             attention: probability(fields, "attention_probs_dropout_prob", 0.1)?,
             attention_output: dropout,
+            wide: 0.0,
             output: dropout,
             head_input: 0.0,
             head: dropout,

@@ -6,7 +6,8 @@ use beft_checkpoint::{Fields, MODEL_KEYS, NameTable};
 
 use super::read::{SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol, bert};
-use crate::config::{Dropouts, EncoderConfig, Positions, Segments};
+use crate::EncoderConfig;
+use crate::facts::{Dropouts, Positions, Segments};
 
 /// RoBERTa.
 pub const ROBERTA: Architecture = Architecture {

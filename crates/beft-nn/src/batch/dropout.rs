@@ -19,6 +19,8 @@ pub enum DropoutSite {
     AttentionOutput(usize),
     /// Behind a layer's second feed-forward projection.
     Output(usize),
+    /// Before a layer's second feed-forward projection (ModernBERT).
+    Wide(usize),
     /// Before the head's dense layer (RoBERTa).
     HeadInput,
     /// Before the head's last layer.
@@ -34,6 +36,8 @@ impl DropoutSite {
             DropoutSite::Attention(layer) => 3 + 3 * layer as u64,
             DropoutSite::AttentionOutput(layer) => 4 + 3 * layer as u64,
             DropoutSite::Output(layer) => 5 + 3 * layer as u64,
+            // Behind those of any number of layers.
+            DropoutSite::Wide(layer) => (1 << 31) + 2 * layer as u64,
         }
     }
 }

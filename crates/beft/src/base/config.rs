@@ -133,7 +133,7 @@ impl ModelConfig {
     /// them then.
     pub fn adds_biases(&self) -> bool {
         match self {
-            Self::Encoder(_) => false,
+            Self::Encoder(config) => !config.native.attention,
             Self::Decoder(config) => !config.native_qkv_biases,
         }
     }
@@ -141,7 +141,7 @@ impl ModelConfig {
     /// Whether its key biases change nothing ([`BiasModel`](beft_nn::BiasModel::ignores_key_bias)).
     pub fn ignores_key_bias(&self) -> bool {
         match self {
-            Self::Encoder(_) => true,
+            Self::Encoder(config) => config.ignores_key_bias(),
             Self::Decoder(config) => matches!(config.positions, Positions::Learned { .. }),
         }
     }
@@ -149,7 +149,7 @@ impl ModelConfig {
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
     pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
         let (decoder, fused) = match self {
-            Self::Encoder(_) => (false, false),
+            Self::Encoder(config) => (false, config.architecture.fuses_projections()),
             Self::Decoder(config) => (true, config.architecture.fuses_projections()),
         };
         beft_modes::ModelTraits {
