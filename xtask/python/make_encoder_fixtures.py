@@ -11,6 +11,7 @@ Everything is seeded: a second run on the same machine writes the same bytes.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, MPNetTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, DebertaV2Tokenizer, MPNetTokenizer, PreTrainedModel
 
 from make_fixtures import PIECES, WORDS, write_adapter, write_expected, write_json, write_tokenizer
 from reference import randomize
@@ -89,6 +90,17 @@ def byte_pieces(folder: Path) -> None:
     write_json(folder / "tokenizer_config.json", names)
 
 
+def sentence_pieces(folder: Path) -> None:
+    """DeBERTa's kind of tokenizer: pieces of sentencepiece, `[CLS] a [SEP] b [SEP]`."""
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="[UNK]", show_progress=False)
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    pieces = [(piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]]
+    DebertaV2Tokenizer(vocab=pieces).save_pretrained(folder)
+
+
 MODELS: dict[str, Model] = {
     "distilbert-tiny": Model(
         "distilbert", word_pieces("DistilBertTokenizer"), {"max_position_embeddings": 40}, 20260, ["v_lin"],
@@ -126,6 +138,26 @@ MODELS: dict[str, Model] = {
             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         },
         20264, ["Wqkv", "attn.Wo"],
+    ),
+    # As v3's: buckets, keys and queries of distances made like those of tokens, no positions and segments.
+    "deberta-v3-tiny": Model(
+        "deberta-v2", sentence_pieces,
+        {
+            "max_position_embeddings": 40, "relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm",
+            "share_att_key": True, "pos_att_type": "p2c|c2p", "max_relative_positions": -1, "position_biased_input": False,
+            "type_vocab_size": 0,
+        },
+        20265, ["key_proj", "value_proj"], ["pooler"],
+    ),
+    # What v2 can be beside: a row for each distance, projections of their own, positions, segments and a pooler's dropout.
+    "deberta-v2-tiny": Model(
+        "deberta-v2", sentence_pieces,
+        {
+            "max_position_embeddings": 40, "relative_attention": True, "pos_att_type": ["c2p", "p2c"],
+            "max_relative_positions": 12, "position_biased_input": True, "type_vocab_size": 2, "pooler_dropout": 0.1,
+            "cls_dropout": 0.2, "pooler_hidden_act": "tanh",
+        },
+        20266, ["value_proj"],
     ),
 }  # fmt: skip
 

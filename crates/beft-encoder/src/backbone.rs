@@ -7,9 +7,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::context::Reach;
 use crate::dense::{outer_norm, zeros_if};
+use crate::disentangled::DistanceTable;
 use crate::distances::{bucket_scores, window_scores};
 use crate::embeddings::EncoderEmbeddings;
-use crate::facts::{Distances, Order, Pooling, RotaryLayers};
+use crate::facts::{Distances, Order, Pooling};
 use crate::layer::EncoderLayer;
 use crate::{EncoderConfig, ForwardContext};
 
@@ -27,7 +28,7 @@ pub struct EncoderModel {
     pub final_bias: Option<Param<Tensor<1>>>,
     epsilon: f64,
     #[module(skip)]
-    rotary: Option<RotaryLayers>,
+    distances: Distances,
     #[module(skip)]
     pooling: Pooling,
 }
@@ -45,10 +46,7 @@ impl EncoderModel {
             final_gamma: final_norm.then(|| Initializer::Ones.init([hidden], device)),
             final_bias: zeros_if(final_norm && config.native.norms, hidden, device),
             epsilon: config.layer_norm_eps,
-            rotary: match &config.distances {
-                Distances::Rotary(rotary) => Some(rotary.clone()),
-                Distances::None | Distances::Buckets(_) => None,
-            },
+            distances: config.distances.clone(),
             pooling: config.head.pooling,
             layers: (0..config.num_hidden_layers)
                 .map(|index| EncoderLayer::init(config, index, device))
@@ -65,26 +63,46 @@ impl EncoderModel {
 
     /// What the layers need to know of a batch.
     pub fn context<'a>(&self, batch: &'a Batch) -> ForwardContext<'a> {
-        let buckets = |group: &Group| {
-            let table = self.embeddings.distances.as_ref()?;
-            Some(bucket_scores(table.val(), group.length()))
-        };
         let device = batch.layout.device();
-        let longest = batch.layout.groups().iter().map(Group::length).max();
-        let rotary = |theta| {
-            let table = RotaryConfig::plain(self.head_dim(), theta);
-            let table = table.table(longest.unwrap_or(1), &device);
-            table.at(&batch.layout.positions())
-        };
-        let rotated = self.rotary.as_ref();
-        let near = rotated.filter(|layers| layers.near.contains(&true));
-        ForwardContext {
+        let everything = |_: &Group| None;
+        let plain = ForwardContext {
             batch,
-            all: Reach::new(batch, rotated.map(|layers| rotary(layers.theta)), buckets),
-            near: near.map(|layers| {
+            all: Reach::new(batch, None, everything),
+            near: None,
+            distances: None,
+        };
+        match &self.distances {
+            Distances::None => plain,
+            Distances::Buckets(_) => {
+                let table = self.embeddings.distances.as_ref();
+                let scores = |group: &Group| Some(bucket_scores(table?.val(), group.length()));
+                ForwardContext {
+                    all: Reach::new(batch, None, scores),
+                    ..plain
+                }
+            }
+            Distances::Disentangled(config) => {
+                let table = self.embeddings.distance_table(batch);
+                ForwardContext {
+                    distances: table.map(|table| DistanceTable::new(config, table, batch)),
+                    ..plain
+                }
+            }
+            Distances::Rotary(layers) => {
+                let longest = batch.layout.groups().iter().map(Group::length).max();
+                let rotary = |theta| {
+                    let table = RotaryConfig::plain(self.head_dim(), theta);
+                    let table = table.table(longest.unwrap_or(1), &device);
+                    Some(table.at(&batch.layout.positions()))
+                };
                 let window = |group: &Group| window_scores(layers.window, group.length(), &device);
-                Reach::new(batch, Some(rotary(layers.near_theta)), window)
-            }),
+                let near = layers.near.contains(&true);
+                ForwardContext {
+                    all: Reach::new(batch, rotary(layers.theta), everything),
+                    near: near.then(|| Reach::new(batch, rotary(layers.near_theta), window)),
+                    ..plain
+                }
+            }
         }
     }
 

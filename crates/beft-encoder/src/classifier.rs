@@ -167,23 +167,28 @@ impl BiasModel for EncoderForSequenceClassification {
 
     fn bias_layout(&self) -> BiasLayout {
         let embeddings = &self.encoder.embeddings;
-        let norm = embeddings.norm_bias.is_some();
-        let (project, last) = (
-            embeddings.project_bias.is_some(),
-            self.encoder.final_bias.is_some(),
-        );
-        let with_all: &[&str] = match (norm, project, last) {
-            (false, _, _) => &[],
-            (true, false, false) => &["encoder.embeddings.norm_bias"],
-            (true, true, _) => &[
+        let has = |bias: &Option<Param<Tensor<1>>>| bias.is_some();
+        let with_all: &[&str] = match (
+            has(&embeddings.norm_bias),
+            has(&embeddings.project_bias),
+            has(&embeddings.distances_bias),
+            has(&self.encoder.final_bias),
+        ) {
+            (false, _, _, _) => &[],
+            (true, true, _, _) => &[
                 "encoder.embeddings.norm_bias",
                 "encoder.embeddings.project_bias",
             ],
-            (true, false, true) => &[
+            (true, false, true, _) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.distances_bias",
+            ],
+            (true, false, false, true) => &[
                 "encoder.embeddings.norm_bias",
                 "encoder.final_bias",
                 "pooler_norm_bias",
             ],
+            (true, false, false, false) => &["encoder.embeddings.norm_bias"],
         };
         match self.config.architecture.dense {
             DenseLayer::Pretrained => BiasLayout {

@@ -107,6 +107,7 @@ impl EncoderConfig {
             },
             dropouts: Dropouts {
                 embeddings: 0.1,
+                distances: 0.0,
                 attention: 0.1,
                 attention_output: 0.1,
                 wide: 0.0,
@@ -242,11 +243,13 @@ impl EncoderConfig {
         }
     }
 
-    /// Whether a key bias changes nothing: where keys are not rotated.
+    /// Whether a key bias changes nothing: where what it adds to the scores of a query is the same for all keys.
     pub fn ignores_key_bias(&self) -> bool {
         match self.distances {
             Distances::None | Distances::Buckets(_) => true,
             Distances::Rotary(_) => false,
+            // It meets another query of distances at each key.
+            Distances::Disentangled(distances) => !distances.queries,
         }
     }
 

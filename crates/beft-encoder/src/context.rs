@@ -1,6 +1,8 @@
 use beft_nn::{Batch, Group, Rotary, Rows};
 use burn::tensor::Tensor;
 
+use crate::disentangled::DistanceTable;
+
 /// What the layers of an encoder need to know of a batch, made once for a pass ([`EncoderModel::context`]).
 ///
 /// [`EncoderModel::context`]: crate::EncoderModel::context
@@ -11,6 +13,8 @@ pub struct ForwardContext<'a> {
     pub(crate) all: Reach,
     /// For layers that see near tokens alone.
     pub(crate) near: Option<Reach>,
+    /// The table of distances that layers make keys and queries of.
+    pub(crate) distances: Option<DistanceTable>,
 }
 
 /// What a layer sees of an input.

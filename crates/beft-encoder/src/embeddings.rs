@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::EncoderConfig;
 use crate::dense::{outer_norm, zeros_if};
+use crate::disentangled::stack_rows;
 use crate::facts::{Distances, Positions, Segments};
 
 /// `dropout(norm(word[id] + token_type[segment] + position[i]))`, HF `BertEmbeddings`, and a linear layer behind it
@@ -18,8 +19,12 @@ pub struct EncoderEmbeddings {
     pub position: Option<Param<Tensor<2>>>,
     /// `[type_vocab, embedding]`.
     pub token_type: Option<Param<Tensor<2>>>,
-    /// The table of distances, `[buckets, heads]` (MPNet).
+    /// The table of distances: `[buckets, heads]` (MPNet), `[rows, hidden]` (DeBERTa).
     pub distances: Option<Param<Tensor<2>>>,
+    /// Weight of the norm of the table of distances, `[hidden]` (DeBERTa).
+    pub distances_gamma: Option<Param<Tensor<1>>>,
+    /// Its bias, `[hidden]`.
+    pub distances_bias: Option<Param<Tensor<1>>>,
     /// Weight of the norm, `[embedding]`.
     pub norm_gamma: Param<Tensor<1>>,
     /// Bias of the norm, `[embedding]`.
@@ -42,6 +47,10 @@ impl EncoderEmbeddings {
         let table = |rows: usize| init.init([rows, width], device);
         let hidden = config.hidden_size;
         let projected = width != hidden;
+        let normed = match config.distances {
+            Distances::Disentangled(table) => table.norm,
+            Distances::None | Distances::Buckets(_) | Distances::Rotary(_) => false,
+        };
         Self {
             word: table(config.vocab_size),
             position: match config.positions {
@@ -59,7 +68,12 @@ impl EncoderEmbeddings {
                 Distances::Buckets(rows) => {
                     Some(init.init([rows, config.num_attention_heads], device))
                 }
+                Distances::Disentangled(table) => {
+                    Some(init.init([2 * table.span(), hidden], device))
+                }
             },
+            distances_gamma: normed.then(|| Initializer::Ones.init([hidden], device)),
+            distances_bias: zeros_if(normed, hidden, device),
             norm_gamma: Initializer::Ones.init([width], device),
             norm_bias: zeros_if(config.native.norms, width, device),
             project: projected.then(|| init.init([width, hidden], device)),
@@ -77,6 +91,28 @@ impl EncoderEmbeddings {
 
     pub(crate) fn set_dropout_off(&mut self) {
         self.dropout.prob = 0.0;
+    }
+
+    /// The table of distances for each of the stacked biases, after its norm.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[stacked * rows, hidden]`
+    pub(crate) fn distance_table(&self, batch: &Batch) -> Option<Tensor<2>> {
+        let table = self.distances.as_ref()?.val();
+        let (stacked, [rows, _]) = (batch.stack.count(), table.dims());
+        let index = stack_rows(stacked, rows, &table.device());
+        let table = match stacked {
+            1 => table,
+            _ => Tensor::cat(vec![table; stacked], 0),
+        };
+        Some(match &self.distances_gamma {
+            Some(gamma) => {
+                let bias = self.distances_bias.as_ref();
+                outer_norm(table, gamma, bias, self.epsilon, index.as_ref())
+            }
+            None => table,
+        })
     }
 
     /// # Shapes

@@ -32,8 +32,28 @@ pub enum Distances {
     None,
     /// A learned number for each head and bucket of distances, shared by all layers; so many rows (MPNet).
     Buckets(usize),
+    /// A table with a row for each distance, whose keys meet the queries of tokens, and whose queries meet the keys of
+    /// tokens (DeBERTa).
+    Disentangled(Disentangled),
     /// Queries and keys are rotated by their position, and some layers see near tokens alone (ModernBERT).
     Rotary(RotaryLayers),
+}
+
+/// How attention knows distances by a table (`DisentangledSelfAttention`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disentangled {
+    /// Number of buckets of distances in one direction; `None` for a row for each distance.
+    pub buckets: Option<usize>,
+    /// The farthest distance that is told apart.
+    pub farthest: usize,
+    /// Whether the queries of tokens meet keys of distances (`c2p`).
+    pub keys: bool,
+    /// Whether the keys of tokens meet queries of distances (`p2c`).
+    pub queries: bool,
+    /// Whether keys and queries of distances are projected as those of tokens are, with the same biases.
+    pub shared: bool,
+    /// Whether the table is normalised.
+    pub norm: bool,
 }
 
 /// How the layers of a model rotate queries and keys.
@@ -127,6 +147,8 @@ pub enum Activation {
 pub struct Dropouts {
     /// Behind the embeddings.
     pub embeddings: f64,
+    /// Of the table of distances, in each layer.
+    pub distances: f64,
     /// Of attention weights.
     pub attention: f64,
     /// Behind attention's output projection.

@@ -1,11 +1,13 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::facts::{Distances, Order};
+use crate::dense::zeros_if;
+use crate::disentangled::DistanceTable;
+use crate::facts::{Disentangled, Distances, Order};
 use crate::{EncoderConfig, ForwardContext};
 
 /// One transformer layer, HF `BertLayer` ([`Order::PostNorm`]):
@@ -34,6 +36,14 @@ pub struct EncoderLayer {
     pub key: Param<Tensor<2>>,
     /// `[hidden, hidden]`.
     pub value: Param<Tensor<2>>,
+    /// Makes keys of distances, where those of tokens are made otherwise, `[hidden, hidden]` (DeBERTa).
+    pub distance_key: Option<Param<Tensor<2>>>,
+    /// Its own bias, which is never tuned, `[hidden]`.
+    pub distance_key_bias: Option<Param<Tensor<1>>>,
+    /// Makes queries of distances, `[hidden, hidden]`.
+    pub distance_query: Option<Param<Tensor<2>>>,
+    /// Its own bias, which is never tuned, `[hidden]`.
+    pub distance_query_bias: Option<Param<Tensor<1>>>,
     /// `[hidden, hidden]`.
     pub attention_output: Param<Tensor<2>>,
     /// Weight of the first norm, `[hidden]`; ModernBERT's first layer has none.
@@ -46,6 +56,7 @@ pub struct EncoderLayer {
     pub norm2_gamma: Param<Tensor<1>>,
     /// The eight bias vectors.
     pub biases: LayerBiases,
+    distance_dropout: Dropout,
     attention_dropout: Dropout,
     attention_output_dropout: Dropout,
     wide_dropout: Dropout,
@@ -57,6 +68,8 @@ pub struct EncoderLayer {
     near: bool,
     #[module(skip)]
     order: Order,
+    #[module(skip)]
+    disentangled: Option<Disentangled>,
 }
 
 impl EncoderLayer {
@@ -67,6 +80,15 @@ impl EncoderLayer {
             Order::PostNorm => (narrow, true),
             Order::PreNormGated => (2 * narrow, index > 0),
         };
+        let disentangled = match config.distances {
+            Distances::Disentangled(table) => Some(table),
+            Distances::None | Distances::Buckets(_) | Distances::Rotary(_) => None,
+        };
+        let own = disentangled.filter(|table| !table.shared);
+        let (own_keys, own_queries) = (
+            own.is_some_and(|table| table.keys),
+            own.is_some_and(|table| table.queries),
+        );
         let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
         let gamma = || Initializer::Ones.init([hidden], device);
         let dropout = |share| DropoutConfig::new(share).init();
@@ -74,12 +96,17 @@ impl EncoderLayer {
             query: weight([hidden, hidden]),
             key: weight([hidden, hidden]),
             value: weight([hidden, hidden]),
+            distance_key: own_keys.then(|| weight([hidden, hidden])),
+            distance_key_bias: zeros_if(own_keys, hidden, device),
+            distance_query: own_queries.then(|| weight([hidden, hidden])),
+            distance_query_bias: zeros_if(own_queries, hidden, device),
             attention_output: weight([hidden, hidden]),
             norm1_gamma: first_norm.then(gamma),
             intermediate: weight([hidden, wide]),
             output: weight([narrow, hidden]),
             norm2_gamma: gamma(),
             biases: LayerBiases::zeros(hidden, wide, device),
+            distance_dropout: dropout(config.dropouts.distances),
             attention_dropout: dropout(config.dropouts.attention),
             attention_output_dropout: dropout(config.dropouts.attention_output),
             wide_dropout: dropout(config.dropouts.wide),
@@ -89,9 +116,10 @@ impl EncoderLayer {
             index,
             near: match &config.distances {
                 Distances::Rotary(layers) => layers.near[index],
-                Distances::None | Distances::Buckets(_) => false,
+                Distances::None | Distances::Buckets(_) | Distances::Disentangled(_) => false,
             },
             order: config.order,
+            disentangled,
         }
     }
 
@@ -99,8 +127,9 @@ impl EncoderLayer {
         self.query.shape()[1] / self.heads
     }
 
-    fn dropouts(&mut self) -> [&mut Dropout; 4] {
+    fn dropouts(&mut self) -> [&mut Dropout; 5] {
         [
+            &mut self.distance_dropout,
             &mut self.attention_dropout,
             &mut self.attention_output_dropout,
             &mut self.wide_dropout,
@@ -110,6 +139,7 @@ impl EncoderLayer {
 
     pub(crate) fn drops(&self) -> bool {
         let shares = [
+            self.distance_dropout.prob,
             self.attention_dropout.prob,
             self.attention_output_dropout.prob,
             self.wide_dropout.prob,
@@ -220,7 +250,13 @@ impl EncoderLayer {
                 q = rotary.rotate(q, self.heads);
             }
         }
-        let q = q * (1.0 / (head_dim as f64).sqrt());
+        let scale = match &self.disentangled {
+            Some(table) => table.scale(head_dim),
+            None => 1.0 / (head_dim as f64).sqrt(),
+        };
+        let q = q * scale;
+        let distances = context.distances.as_ref();
+        let distances = distances.map(|table| (table, self.of_distances(table, batch, scale)));
 
         let heads = |grid: Tensor<3>| {
             let [inputs, length, _] = grid.dims();
@@ -234,7 +270,17 @@ impl EncoderLayer {
                 Rows::All => grid(q.clone()),
                 Rows::First => heads(group.take_inputs(q.clone()).reshape([size, 1, hidden])),
             };
-            let mut scores = q.matmul(grid(k.clone()).swap_dims(2, 3));
+            let k = grid(k.clone());
+            let mut scores = q.clone().matmul(k.clone().swap_dims(2, 3));
+            if let Some((table, [keys, queries])) = &distances {
+                let at = (group, batch, rows);
+                if let Some(keys) = keys {
+                    scores = scores + table.key_scores(keys, q, at);
+                }
+                if let Some(queries) = queries {
+                    scores = scores + table.query_scores(queries, k, at);
+                }
+            }
             if let Some(added) = added {
                 scores = scores + added;
             }
@@ -258,5 +304,44 @@ impl EncoderLayer {
             1 => groups.remove(0),
             _ => Tensor::cat(groups, 0),
         }
+    }
+
+    /// Keys and queries of the distances that a batch needs, `[stacked, heads, distances, head_dim]`; queries scaled.
+    fn of_distances(
+        &self,
+        distances: &DistanceTable,
+        batch: &Batch,
+        scale: f64,
+    ) -> [Option<Tensor<4>>; 2] {
+        let Some(config) = &self.disentangled else {
+            return [None, None];
+        };
+        let site = DropoutSite::Distances(self.index);
+        let table = batch.drop_table(&self.distance_dropout, site, distances.table.clone());
+        let index = distances.stack_index.as_ref();
+        let own = |rows: Tensor<2>, weight: &Param<Tensor<2>>, bias: &Option<Param<Tensor<1>>>| {
+            let product = multiply(rows, weight.val());
+            match bias {
+                Some(bias) => product + bias.val().unsqueeze(),
+                None => product,
+            }
+        };
+        let keys = config.keys.then(|| {
+            let rows = distances.for_keys(&table);
+            let keys = match &self.distance_key {
+                Some(weight) => own(rows, weight, &self.distance_key_bias),
+                None => self.biases.project(K, rows, &self.key, index),
+            };
+            distances.heads(keys, self.heads)
+        });
+        let queries = config.queries.then(|| {
+            let rows = distances.for_queries(&table);
+            let queries = match &self.distance_query {
+                Some(weight) => own(rows, weight, &self.distance_query_bias),
+                None => self.biases.project(Q, rows, &self.query, index),
+            };
+            distances.heads(queries * scale, self.heads)
+        });
+        [keys, queries]
     }
 }

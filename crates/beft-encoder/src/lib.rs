@@ -30,6 +30,7 @@ mod classifier;
 mod config;
 mod context;
 mod dense;
+mod disentangled;
 mod distances;
 mod embeddings;
 mod facts;
@@ -45,7 +46,7 @@ pub use config::{EncoderConfig, InputError};
 pub use context::ForwardContext;
 pub use dense::Dense;
 pub use facts::{
-    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions,
-    RotaryLayers, Segments,
+    Activation, Disentangled, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling,
+    Positions, RotaryLayers, Segments,
 };
 pub use masked_lm::EncoderForMaskedLm;

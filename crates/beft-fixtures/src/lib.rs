@@ -14,7 +14,7 @@ use tempfile::TempDir;
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
 /// Fixtures of encoders, one of each way in which they are computed.
-pub const ENCODERS: [&str; 7] = [
+pub const ENCODERS: [&str; 9] = [
     "bert-tiny",
     "roberta-tiny",
     "distilbert-tiny",
@@ -22,6 +22,8 @@ pub const ENCODERS: [&str; 7] = [
     "mpnet-tiny",
     "modernbert-tiny",
     "modernbert-mean-tiny",
+    "deberta-v3-tiny",
+    "deberta-v2-tiny",
 ];
 
 /// The folder of a fixture in this repository.

@@ -199,7 +199,7 @@ fn rebuilt(
             words.into()
         }
         ModelWrapper::Unigram(pieces) if class == Class::DebertaV2 => {
-            let made = unigram(pieces, &special);
+            let made = unigram(pieces, &special, settings.unk_id);
             made.map_err(|reason| CheckpointError::Tokenizer {
                 path: dir.join(TOKENIZER),
                 reason,

@@ -51,15 +51,16 @@ pub(super) fn normalizer(class: Class, settings: &TokenizerSettings) -> Option<N
 }
 
 /// The pieces of a model of sentencepiece as `DebertaV2Tokenizer` takes them: an unknown word is the piece that has
-/// its name, or number 1.
+/// its name, or the one that tokenizer_config.json says (`unk_id`), or number 1.
 pub(super) fn unigram(
     pieces: &Unigram,
     special: &BTreeMap<String, AddedToken>,
+    unk_id: Option<usize>,
 ) -> Result<Unigram, String> {
     let all: Vec<(String, f64)> = pieces.iter().cloned().collect();
     let unknown = special.get("unk_token").map(|token| token.content.as_str());
     let named = |(piece, score): &(String, f64)| Some(piece.as_str()) == unknown && *score == 0.0;
-    let unknown = all.iter().position(named).unwrap_or(1);
+    let unknown = all.iter().position(named).or(unk_id).unwrap_or(1);
     Unigram::from(all, Some(unknown), false).map_err(|e| e.to_string())
 }
 

@@ -39,6 +39,7 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "tokenize_chinese_chars",
         "tokenizer_class",
         "truncation_side",
+        "unk_id",
         "unk_token",
     ],
     immaterial: &[
@@ -77,7 +78,6 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "tokenizer_file",
         "transformers_version",
         "trim_offsets",
-        "unk_id",
         "verbose",
         "vocab",
         "vocab_file",
@@ -122,6 +122,8 @@ pub(crate) struct TokenizerSettings {
     pub(crate) prefix_space: Option<bool>,
     pub(crate) split_by_punct: Option<bool>,
     pub(crate) legacy: Option<bool>,
+    /// The piece for what is unknown, where none has the name of that.
+    pub(crate) unk_id: Option<usize>,
     pub(crate) add_bos: Option<bool>,
     pub(crate) add_eos: Option<bool>,
     /// Whether special tokens inside texts are split like other words.
@@ -265,6 +267,13 @@ impl TokenizerSettings {
             prefix_space: flag("add_prefix_space")?,
             split_by_punct: flag("split_by_punct")?,
             legacy: flag("legacy")?,
+            unk_id: match keys.get("unk_id").filter(|v| !v.is_null()) {
+                None => None,
+                Some(value) => match value.as_u64().and_then(|id| usize::try_from(id).ok()) {
+                    Some(id) => Some(id),
+                    None => return Err(format!("`unk_id` is {value}; it must be a token id")),
+                },
+            },
             add_bos: flag("add_bos_token")?,
             add_eos: flag("add_eos_token")?,
             split_special: flag("split_special_tokens")?.unwrap_or(false),

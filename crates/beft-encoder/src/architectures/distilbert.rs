@@ -51,6 +51,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         },
         dropouts: Dropouts {
             embeddings: dropout,
+            distances: 0.0,
             attention: probability(fields, "attention_dropout", 0.1)?,
             attention_output: 0.0,
             wide: 0.0,

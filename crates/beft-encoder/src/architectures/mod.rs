@@ -35,6 +35,7 @@ macro_rules! rows {
 }
 
 mod bert;
+mod deberta_v2;
 mod distilbert;
 mod electra;
 mod modernbert;
@@ -43,6 +44,7 @@ mod read;
 mod roberta;
 
 pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
+pub use deberta_v2::DEBERTA_V2;
 pub use distilbert::DISTILBERT;
 pub use electra::ELECTRA;
 pub use modernbert::MODERNBERT;
@@ -50,7 +52,7 @@ pub use mpnet::MPNET;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
 /// Every architecture.
-pub const ALL: [&Architecture; 8] = [
+pub const ALL: [&Architecture; 9] = [
     &BERT,
     &ROBERTA,
     &XLM_ROBERTA,
@@ -59,6 +61,7 @@ pub const ALL: [&Architecture; 8] = [
     &ELECTRA,
     &MPNET,
     &MODERNBERT,
+    &DEBERTA_V2,
 ];
 
 /// An architecture of encoders in Hugging Face's layout. How it is computed says the [`EncoderConfig`] that

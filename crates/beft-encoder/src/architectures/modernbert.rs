@@ -74,6 +74,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         },
         dropouts: Dropouts {
             embeddings: probability(fields, "embedding_dropout", 0.0)?,
+            distances: 0.0,
             attention,
             attention_output: attention,
             wide: probability(fields, "mlp_dropout", 0.0)?,

@@ -64,6 +64,7 @@ pub(super) fn bert_like(fields: &Fields<'_>, defaults: &Defaults) -> Result<Enco
         },
         dropouts: Dropouts {
             embeddings: dropout,
+            distances: 0.0,
             attention: probability(fields, "attention_probs_dropout_prob", 0.1)?,
             attention_output: dropout,
             wide: 0.0,
