@@ -23,9 +23,11 @@ fn device() -> Device {
 }
 
 fn config() -> EncoderConfig {
-    let json = r#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 384,
-        "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}"#;
-    serde_json::from_str(json).expect("a valid config")
+    EncoderConfig {
+        vocab_size: 30522,
+        num_hidden_layers: 6,
+        ..EncoderConfig::base_cased().with_width(384)
+    }
 }
 
 fn model() -> EncoderForSequenceClassification {
@@ -75,23 +77,30 @@ fn operations(c: &mut Criterion) {
         let name = if host { "gelu" } else { "gelu of the backend" };
         group.bench_function(name, |b| b.iter(|| gelu(wide.clone(), host).into_data()));
     }
-    let gamma = layer.norm1_gamma.val();
+    let gamma = layer.norm2_gamma.val();
+    let context = model.encoder.context(&batch);
     group.bench_function("layer norm", |b| {
         b.iter(|| layer_norm(x.clone(), gamma.clone(), None, 1e-12).into_data());
     });
     group.bench_function("attention", |b| {
-        b.iter(|| layer.attend(x.clone(), &batch, Rows::All).into_data());
+        b.iter(|| layer.attend(x.clone(), &context, Rows::All).into_data());
     });
     group.bench_function("layer forward", |b| {
-        b.iter(|| layer.forward(x.clone(), &batch, Rows::All).into_data());
+        b.iter(|| layer.forward(x.clone(), &context, Rows::All).into_data());
     });
     let learning = with_trainable(model.clone(), &TermSet::of([BiasTerm::V])).expect("a valid set");
     let layer = &learning.encoder.layers[0];
     let device = device.clone().autodiff();
     let batch = Batch::new(&data.encodings, Padding::Packed, &device);
+    let context = learning.encoder.context(&batch);
     let x = Tensor::from_inner(x);
     group.bench_function("layer forward and backward", |b| {
-        b.iter(|| layer.forward(x.clone(), &batch, Rows::All).sum().backward());
+        b.iter(|| {
+            layer
+                .forward(x.clone(), &context, Rows::All)
+                .sum()
+                .backward()
+        });
     });
     group.finish();
 }

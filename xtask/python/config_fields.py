@@ -26,11 +26,11 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 PEFT_KINDS = {"LORA": peft.LoraConfig, "BEFT": peft.BeftConfig, "PREFIX_TUNING": peft.PrefixTuningConfig}
-ENCODERS = ["bert", "roberta", "xlm-roberta", "camembert"]
+ENCODERS = ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet", "modernbert", "deberta-v2"]
 DECODERS = ["opt", "llama", "qwen2", "mistral", "gptj", "gpt2"]
 # Arguments of a call in Python, which no file holds.
 RUN_TIME = {"tokenizer_object", "gguf_file", "post_processor", "tokenizer_padding", "tokenizer_truncation", "tokenizer"}
-TOKENIZERS = ["BertTokenizer", "RobertaTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer"]
+TOKENIZERS = ["BertTokenizer", "DistilBertTokenizer", "MPNetTokenizer", "DebertaV2Tokenizer", "RobertaTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer"]
 
 
 def plain(value: Any) -> Any:

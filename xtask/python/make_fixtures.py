@@ -26,6 +26,7 @@ from peft import BeftConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
@@ -40,7 +41,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from reference import Batch, expected, inputs_of, randomize, report, save
+from reference import Batch, expected, in_float64, inputs_of, randomize, report, run, save
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = """the a and of is it in to was film movie plot story actor funny dull great bad good terrible charming
@@ -156,15 +157,17 @@ def write_alias(folder: Path, kind: tuple[type, type], special: list[str], token
     write_expected(model, AutoTokenizer.from_pretrained(folder, model_input_names=inputs), folder)
 
 
-def write_expected(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> list[Batch]:
-    """The batches, and what the model gives for them."""
+def write_expected(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path, plain: PreTrainedTokenizerBase | None = None
+) -> list[Batch]:
+    """The batches, and what the model gives for them; `plain` is the tokenizer as users have it."""
     batches = make_batches(tokenizer)
     with torch.no_grad():  # labels the model agrees with: a gradient norm below 1, which clipping leaves alone
-        batches[-1]["labels"] = model(**inputs_of(batches[-1])).logits.argmax(-1)
+        batches[-1]["labels"] = run(model, inputs_of(batches[-1])).logits.argmax(-1)
     values = expected(model, batches)
     save(values, folder / "expected.safetensors")
     report(model, batches, values)
-    write_json(folder / "text.json", text_cases(tokenizer))
+    write_json(folder / "text.json", text_cases(plain or tokenizer))
     return batches
 
 
@@ -197,7 +200,8 @@ def text_cases(tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
     rows = []
     for text, pair in cases:
         out = tokenizer(text, pair, truncation="longest_first", max_length=16)
-        ids = {name: out[name] for name in ("input_ids", "token_type_ids")}
+        one = [0] * len(out["input_ids"])
+        ids = {"input_ids": out["input_ids"], "token_type_ids": out.get("token_type_ids", one)}
         rows.append({"text": text, "text_pair": pair, **ids})
     return rows
 
@@ -216,26 +220,28 @@ def write_pickles(model: nn.Module, folder: Path) -> None:
     torch.save({"weight": torch.zeros(2), "evil": Evil()}, folder / "evil.bin")
 
 
-def write_adapter(base: Path, folder: Path, batches: list[Batch], targets: list[str]) -> None:
+def write_adapter(
+    base: Path, folder: Path, batches: list[Batch], targets: list[str], saved_modules: list[str] = []  # noqa: B006
+) -> None:
     """Train a PEFT BEFT adapter for five steps and save it as PEFT does, with the logits it gives."""
     torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(base, attn_implementation="eager")
-    config = BeftConfig(task_type="SEQ_CLS", target_modules=targets, modules_to_save=["classifier"])
+    model = AutoModelForSequenceClassification.from_pretrained(base, attn_implementation="eager")
+    config = BeftConfig(task_type="SEQ_CLS", target_modules=targets, modules_to_save=["classifier", *saved_modules])
     model = get_peft_model(model, config).eval()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-2, weight_decay=0.0)
     with torch.no_grad():
-        before = model(**inputs_of(batches[0])).logits
+        before = run(model, inputs_of(batches[0])).logits
     for step in range(5):
         optimizer.zero_grad()
-        model(**batches[step % len(batches)]).loss.backward()
+        run(model, batches[step % len(batches)]).loss.backward()
         optimizer.step()
     saved = model.peft_config["default"]
-    saved.base_model_name_or_path = "bert-tiny"
+    saved.base_model_name_or_path = base.name
     saved.target_modules = sorted(saved.target_modules)  # a set: its order would change from run to run
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     with torch.no_grad():
-        logits = model.double()(**inputs_of(batches[0])).logits
+        logits = run(in_float64(model), inputs_of(batches[0])).logits
     save({"logits": logits}, folder / "expected.safetensors")
     print(f"{folder.name}: logits moved by {(logits - before).abs().max():.3f}")
 

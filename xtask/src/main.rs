@@ -132,6 +132,7 @@ fn run(task: Task) -> Result<()> {
         Task::Fixtures => {
             let out = ["--out", "crates/beft-fixtures/models"];
             python::script(&root, "make_fixtures.py", &out)?;
+            python::script(&root, "make_encoder_fixtures.py", &out)?;
             python::script(&root, "make_decoder_fixtures.py", &out)?;
             for script in [
                 "make_interop_fixtures.py",

@@ -67,10 +67,10 @@ impl PrefixValues {
 }
 
 impl HeadTensor {
-    /// A parameter as a checkpoint has it.
+    /// A parameter as a checkpoint has it, or the part of a tensor there that it is.
     pub fn from_param(data: &ParamData, stored: Stored) -> Self {
-        match (stored, data.shape.as_slice()) {
-            (Stored::Transposed, &[rows, columns]) => Self {
+        match (stored.is_linear(), data.shape.as_slice()) {
+            (true, &[rows, columns]) => Self {
                 shape: vec![columns, rows],
                 values: transpose(&data.values, rows, columns),
             },

@@ -23,6 +23,7 @@
 
 mod adapter_parts;
 mod error;
+mod fields;
 mod keys;
 mod load;
 mod model_dir;
@@ -36,6 +37,7 @@ mod tokenizer;
 
 pub use adapter_parts::{HeadTensor, PrefixValues};
 pub use error::CheckpointError;
+pub use fields::Fields;
 pub use keys::{KeyTable, MODEL_KEYS};
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as, third};
 pub use model_dir::ModelDir;

@@ -68,6 +68,8 @@ impl fmt::Display for TensorProblem {
 pub struct LoadReport {
     /// Optional tensors the checkpoint does not hold: their parameters keep the initial values.
     pub initialized: Vec<String>,
+    /// Biases of layers that the checkpoint does not hold, zero at first. They are no missing ones.
+    pub added: Vec<String>,
     /// Initialised tensors that the checkpoint has with another number of rows: a head with other classes.
     pub misshapen: Vec<TensorProblem>,
     /// Tensors of the checkpoint that the model does not use.
@@ -119,7 +121,9 @@ pub fn load_module_as<M: Module>(
         });
         spellings.extend(free.map(|(_, other)| (*other).to_owned()));
         let Some(found) = spellings.into_iter().find(|n| files.contains(n)) else {
-            if row.optional {
+            if row.optional && ParamPath::from(row.path).term().is_some() {
+                report.added.push(name);
+            } else if row.optional {
                 report.initialized.push(name);
             } else {
                 problems.push(TensorProblem::Missing {
@@ -191,6 +195,11 @@ fn read<T: FromFloat + Element>(
     let values: Vec<T> = files.read_as(name)?;
     let values = match (as_stored, shape) {
         (Stored::Transposed, [columns, rows]) => transpose(&values, *rows, *columns),
+        (Stored::LinearThird(part), [columns, rows]) => {
+            let size = rows * columns;
+            transpose(&values[part * size..(part + 1) * size], *rows, *columns)
+        }
+        (Stored::LinearThird(part), [width]) => third(&values, *width, part),
         (Stored::Third(part), [.., width]) => third(&values, *width, part),
         _ => values,
     };

@@ -9,9 +9,11 @@ pub enum Stored {
     Transposed,
     /// This one of three equal parts along the last axis (GPT-2 keeps query, key and value as one).
     Third(usize),
+    /// This one of three equal parts of the outputs of an `nn.Linear`, or of its bias (ModernBERT).
+    LinearThird(usize),
 }
 
-/// Parts that [`Stored::Third`] tells apart.
+/// Parts that [`Stored::Third`] and [`Stored::LinearThird`] tell apart.
 pub(crate) const PARTS: usize = 3;
 
 impl Stored {
@@ -27,6 +29,29 @@ impl Stored {
                 }
                 whole
             }
+            Self::LinearThird(_) => {
+                let mut whole = Self::Transposed.in_file(shape);
+                if let Some(first) = whole.first_mut() {
+                    *first *= PARTS;
+                }
+                whole
+            }
+        }
+    }
+
+    /// Which part of a tensor in the file it is; `None` for a whole one.
+    pub fn part(self) -> Option<usize> {
+        match self {
+            Self::Same | Self::Transposed => None,
+            Self::Third(part) | Self::LinearThird(part) => Some(part),
+        }
+    }
+
+    /// Whether it is the weight of an `nn.Linear`, or a part of it.
+    pub fn is_linear(self) -> bool {
+        match self {
+            Self::Transposed | Self::LinearThird(_) => true,
+            Self::Same | Self::Third(_) => false,
         }
     }
 }
@@ -62,6 +87,14 @@ pub mod rows {
     pub const fn linear(path: &'static str, hf: &'static str) -> TensorName {
         TensorName {
             stored: Stored::Transposed,
+            ..same(path, hf)
+        }
+    }
+
+    /// One of three parts of the weight or the bias of an `nn.Linear`.
+    pub const fn linear_third(path: &'static str, hf: &'static str, part: usize) -> TensorName {
+        TensorName {
+            stored: Stored::LinearThird(part),
             ..same(path, hf)
         }
     }
@@ -117,7 +150,7 @@ impl NameTable {
         let Some((first, path)) = self.by_hf(name) else {
             return Vec::new();
         };
-        if !matches!(first.stored, Stored::Third(_)) {
+        if first.stored.part().is_none() {
             return vec![(first, path)];
         }
         let rows = self.rows.iter().filter(|row| row.hf == first.hf);

@@ -1,12 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use beft_core::Outputs;
 use beft_files::{check_replaceable, write_dir_atomic};
-use beft_nn::read_params;
-use burn::module::Module;
+use beft_nn::{BiasModel, read_params};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
@@ -31,12 +30,13 @@ fn owned() -> Vec<&'static str> {
 }
 
 /// Writes a whole model with its classification head in Hugging Face layout: the base's config and
-/// tokenizer, all weights, and `facts` of our own in `beft.json`. The folder appears when it is complete; an earlier one of that kind is replaced.
+/// tokenizer, all weights but added biases, and `facts` of our own in `beft.json`. The folder appears when it is complete;
+/// an earlier one of that kind is replaced.
 ///
 /// # Errors
 ///
 /// When the base cannot be read or the folder cannot be written.
-pub fn save_model<M: Module>(
+pub fn save_model<M: BiasModel>(
     dir: &Path,
     base: &ModelDir,
     architecture: &str,
@@ -71,13 +71,26 @@ pub fn save_model<M: Module>(
         config.insert(PROBLEM.to_owned(), json!(problem));
     }
 
-    let tensors: Vec<(String, HeadTensor)> = read_params(module, |_| true)
-        .into_iter()
-        .filter_map(|(path, data)| {
-            let (row, name) = table.by_path(&path)?;
-            Some((name, HeadTensor::from_param(&data, row.stored)))
-        })
-        .collect();
+    // Parts of one tensor follow one another.
+    let mut parts: BTreeMap<(String, usize), HeadTensor> = BTreeMap::new();
+    for (path, data) in read_params(module, |path| !module.is_added(path)) {
+        if let Some((row, name)) = table.by_path(&path) {
+            let part = row.stored.part().unwrap_or(0);
+            parts.insert((name, part), HeadTensor::from_param(&data, row.stored));
+        }
+    }
+    let mut tensors: BTreeMap<String, HeadTensor> = BTreeMap::new();
+    for ((name, _), part) in parts {
+        match tensors.get_mut(&name) {
+            None => {
+                tensors.insert(name, part);
+            }
+            Some(whole) => {
+                whole.shape[0] += part.shape[0];
+                whole.values.extend(part.values);
+            }
+        }
+    }
     let tensors = tensors
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice(), &tensor.values[..]));

@@ -52,7 +52,7 @@ fn check_biases(
     for (row, native) in biases {
         for layer in 0..config.layers {
             let name = row.hf.replacen("{l}", &layer.to_string(), 1);
-            let absent = report.initialized.contains(&name);
+            let absent = report.added.contains(&name);
             if native == absent {
                 let says = match native {
                     true => "config.json says that there is such a bias, but the file has no",
@@ -111,7 +111,7 @@ impl DecoderForCausalLM {
             2 => precision.dtype(),
             _ => Precision::F32.dtype(),
         };
-        let (model, mut report) = load_module_as(model, names, files, dtype)?;
+        let (model, report) = load_module_as(model, names, files, dtype)?;
         if !report.misshapen.is_empty() {
             return Err(CheckpointError::Tensors {
                 path: files.path().to_owned(),
@@ -119,8 +119,6 @@ impl DecoderForCausalLM {
             });
         }
         check_biases(&config, files, &report)?;
-        // An added bias is no missing one.
-        report.initialized.clear();
         Ok((model, report))
     }
 

@@ -5,8 +5,8 @@ use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
 use crate::architectures::{ALL, Architecture};
-use crate::fields::Fields;
-use crate::rotary::RotaryConfig;
+use beft_checkpoint::Fields;
+use beft_nn::RotaryConfig;
 
 /// What the computation of a causal language model depends on, read from the `config.json` of any
 /// [`Architecture`].

@@ -1,7 +1,7 @@
 use beft_nn::{Batch, Group};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::rotary::Rotary;
+use beft_nn::Rotary;
 
 /// What the forward pass of every layer needs to know of a batch, made once for it.
 #[derive(Debug)]

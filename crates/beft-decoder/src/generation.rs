@@ -3,8 +3,8 @@ use std::fs;
 use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
 use serde_json::{Map, Value};
 
-use crate::fields::Fields;
 use crate::{DecoderConfig, GenerateOptions};
+use beft_checkpoint::Fields;
 
 const FILE: &str = "generation_config.json";
 

@@ -8,7 +8,7 @@ use crate::cache::LayerCache;
 use crate::config::Positions;
 use crate::context::ForwardContext;
 use crate::layer::DecoderLayer;
-use crate::rotary::RotaryConfig;
+use beft_nn::RotaryConfig;
 
 /// The backbone of a causal language model: HF `OPTModel`, `LlamaModel`, `Qwen2Model`, `GPTJModel`,
 /// `GPT2Model`.

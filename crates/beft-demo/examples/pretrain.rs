@@ -23,7 +23,7 @@ use beft_core::Encoding;
 use beft_demo::corpus::Corpus;
 use beft_demo::vocab::{SPECIAL, function_words, tokenizer_json, vocabulary};
 use beft_demo::words::{Half, Role, Sentiment, sentiment_words};
-use beft_encoder::{BERT_NAMES, EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES};
+use beft_encoder::{BERT_NAMES, Dropouts, EncoderConfig, EncoderForMaskedLm, MASKED_LM_NAMES};
 use beft_nn::{Batch, Savings, map_params, read_params};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -59,8 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = config(pieces.len());
     // A model this small, on text that never repeats, does not overfit: dropout is for fine-tuning.
     let no_dropout = EncoderConfig {
-        hidden_dropout_prob: 0.0,
-        attention_probs_dropout_prob: 0.0,
+        dropouts: Dropouts::default(),
         ..config.clone()
     };
     let device = Device::flex().autodiff();
@@ -114,12 +113,11 @@ fn arguments() -> Result<(usize, PathBuf), Box<dyn Error>> {
 fn config(vocab_size: usize) -> EncoderConfig {
     EncoderConfig {
         vocab_size,
-        hidden_size: 128,
         num_hidden_layers: 3,
         num_attention_heads: 4,
         intermediate_size: 256,
         max_position_embeddings: 64,
-        ..EncoderConfig::base_cased()
+        ..EncoderConfig::base_cased().with_width(128)
     }
 }
 
@@ -344,7 +342,9 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
                 let at = |i: usize| data.values[i % rows * columns + i / rows];
                 ((0..rows * columns).map(at).collect(), vec![columns, rows])
             }
-            Stored::Third(_) => return Err(format!("{name} is part of a tensor").into()),
+            Stored::Third(_) | Stored::LinearThird(_) => {
+                return Err(format!("{name} is part of a tensor").into());
+            }
         };
         let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
         tensors.insert(name, (bytes, shape));
@@ -359,10 +359,18 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let weights = safetensors::serialize(views, Some(format))?;
 
-    let mut config = serde_json::to_value(config)?;
-    config["model_type"] = json!("bert");
-    config["architectures"] = json!(["BertForMaskedLM"]);
-    config["pad_token_id"] = json!(0);
+    let config = json!({
+        "vocab_size": config.vocab_size, "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_hidden_layers, "num_attention_heads": config.num_attention_heads,
+        "intermediate_size": config.intermediate_size, "hidden_act": "gelu",
+        "hidden_dropout_prob": config.dropouts.output,
+        "attention_probs_dropout_prob": config.dropouts.attention,
+        "max_position_embeddings": config.max_position_embeddings, "type_vocab_size": 2,
+        "layer_norm_eps": config.layer_norm_eps, "initializer_range": config.initializer_range,
+        "position_embedding_type": "absolute",
+        "model_type": "bert", "architectures": ["BertForMaskedLM"],
+        "pad_token_id": 0,
+    });
     beft_files::write_dir_atomic(
         out,
         &[

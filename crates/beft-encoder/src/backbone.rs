@@ -1,10 +1,18 @@
-use beft_nn::{Batch, Rows};
-use burn::module::Module;
+use std::ops::Range;
+
+use beft_nn::{Batch, Group, RotaryConfig, Rows};
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use crate::EncoderConfig;
+use crate::context::Reach;
+use crate::dense::{outer_norm, zeros_if};
+use crate::disentangled::DistanceTable;
+use crate::distances::{bucket_scores, window_scores};
 use crate::embeddings::EncoderEmbeddings;
+use crate::facts::{Distances, Order, Pooling};
 use crate::layer::EncoderLayer;
+use crate::{EncoderConfig, ForwardContext};
 
 /// The backbone: embeddings and layers, HF `BertModel` and `RobertaModel` without a
 /// pooler.
@@ -14,13 +22,32 @@ pub struct EncoderModel {
     pub embeddings: EncoderEmbeddings,
     /// Layers, from the input up.
     pub layers: Vec<EncoderLayer>,
+    /// Weight of the norm behind the last layer, `[hidden]` (ModernBERT).
+    pub final_gamma: Option<Param<Tensor<1>>>,
+    /// Its bias, `[hidden]`.
+    pub final_bias: Option<Param<Tensor<1>>>,
+    epsilon: f64,
+    #[module(skip)]
+    distances: Distances,
+    #[module(skip)]
+    pooling: Pooling,
 }
 
 impl EncoderModel {
     /// A newly initialised backbone; values are drawn when first used.
     pub fn init(config: &EncoderConfig, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let final_norm = match config.order {
+            Order::PostNorm => false,
+            Order::PreNormGated => true,
+        };
         Self {
             embeddings: EncoderEmbeddings::init(config, device),
+            final_gamma: final_norm.then(|| Initializer::Ones.init([hidden], device)),
+            final_bias: zeros_if(final_norm && config.native.norms, hidden, device),
+            epsilon: config.layer_norm_eps,
+            distances: config.distances.clone(),
+            pooling: config.head.pooling,
             layers: (0..config.num_hidden_layers)
                 .map(|index| EncoderLayer::init(config, index, device))
                 .collect(),
@@ -34,47 +61,126 @@ impl EncoderModel {
         }
     }
 
+    /// What the layers need to know of a batch.
+    pub fn context<'a>(&self, batch: &'a Batch) -> ForwardContext<'a> {
+        let device = batch.layout.device();
+        let everything = |_: &Group| None;
+        let plain = ForwardContext {
+            batch,
+            all: Reach::new(batch, None, everything),
+            near: None,
+            distances: None,
+        };
+        match &self.distances {
+            Distances::None => plain,
+            Distances::Buckets(_) => {
+                let table = self.embeddings.distances.as_ref();
+                let scores = |group: &Group| Some(bucket_scores(table?.val(), group.length()));
+                ForwardContext {
+                    all: Reach::new(batch, None, scores),
+                    ..plain
+                }
+            }
+            Distances::Disentangled(config) => {
+                let table = self.embeddings.distance_table(batch);
+                ForwardContext {
+                    distances: table.map(|table| DistanceTable::new(config, table, batch)),
+                    ..plain
+                }
+            }
+            Distances::Rotary(layers) => {
+                let longest = batch.layout.groups().iter().map(Group::length).max();
+                let rotary = |theta| {
+                    let table = RotaryConfig::plain(self.head_dim(), theta);
+                    let table = table.table(longest.unwrap_or(1), &device);
+                    Some(table.at(&batch.layout.positions()))
+                };
+                let window = |group: &Group| window_scores(layers.window, group.length(), &device);
+                let near = layers.near.contains(&true);
+                ForwardContext {
+                    all: Reach::new(batch, rotary(layers.theta), everything),
+                    near: near.then(|| Reach::new(batch, rotary(layers.near_theta), window)),
+                    ..plain
+                }
+            }
+        }
+    }
+
+    fn head_dim(&self) -> usize {
+        self.layers.first().map_or(0, EncoderLayer::head_dim)
+    }
+
+    /// The norm behind the last layer, if there is one, at `rows`.
+    fn final_norm(&self, x: Tensor<2>, batch: &Batch, rows: Rows) -> Tensor<2> {
+        match &self.final_gamma {
+            Some(gamma) => {
+                let (bias, index) = (self.final_bias.as_ref(), batch.stack.index(rows));
+                outer_norm(x, gamma, bias, self.epsilon, index)
+            }
+            None => x,
+        }
+    }
+
     /// The last hidden state.
     ///
     /// # Shapes
     ///
     /// - output: `[rows, hidden]`
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
-        self.hidden(batch, self.layers.len())
+        let hidden = self.hidden(batch, self.layers.len());
+        self.final_norm(hidden, batch, Rows::All)
     }
 
-    /// What the lowest `layers` layers make of the inputs.
+    /// What the lowest `layers` layers make of the inputs, before the norm behind the last one.
     ///
     /// # Shapes
     ///
     /// - output: `[rows, hidden]`
     pub fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         let embedded = self.embeddings.forward(batch);
-        self.layers[..layers]
-            .iter()
-            .fold(embedded, |x, layer| layer.forward(x, batch, Rows::All))
+        if layers == 0 {
+            return embedded;
+        }
+        self.advance(&self.context(batch), embedded, 0..layers)
     }
 
-    /// The last hidden state at each input's first token, from what the lowest `done` layers made
-    /// of the inputs; `done` is less than the number of layers.
+    /// What some layers make of what those below gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    pub(crate) fn advance(
+        &self,
+        context: &ForwardContext<'_>,
+        hidden: Tensor<2>,
+        layers: Range<usize>,
+    ) -> Tensor<2> {
+        self.layers[layers]
+            .iter()
+            .fold(hidden, |x, layer| layer.forward(x, context, Rows::All))
+    }
+
+    /// What the head reads: the last hidden state at each input's first token, or its mean over the tokens, from what
+    /// the lowest `done` layers made of the inputs; `done` is less than the number of layers.
     ///
     /// # Shapes
     ///
     /// - hidden: `[rows, hidden]`
     /// - output: `[batch, hidden]`
-    pub(crate) fn first_tokens(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
+    pub(crate) fn pooled(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
         let last = self.layers.len() - 1;
-        let rows = match batch.savings.first_token {
-            true => Rows::First,
-            false => Rows::All,
+        let rows = match (self.pooling, batch.savings.first_token) {
+            (Pooling::FirstToken, true) => Rows::First,
+            (Pooling::FirstToken, false) | (Pooling::Mean, _) => Rows::All,
         };
-        let hidden = self.layers[done..last]
-            .iter()
-            .fold(hidden, |x, layer| layer.forward(x, batch, Rows::All));
-        let hidden = self.layers[last].forward(hidden, batch, rows);
-        match rows {
-            Rows::First => hidden,
-            Rows::All => batch.layout.first_tokens(hidden),
+        let context = self.context(batch);
+        let hidden = self.advance(&context, hidden, done..last);
+        let hidden = self.layers[last].forward(hidden, &context, rows);
+        let hidden = self.final_norm(hidden, batch, rows);
+        match (self.pooling, rows) {
+            (Pooling::FirstToken, Rows::First) => hidden,
+            (Pooling::FirstToken, Rows::All) => batch.layout.first_tokens(hidden),
+            (Pooling::Mean, _) => batch.layout.means(hidden),
         }
     }
 }

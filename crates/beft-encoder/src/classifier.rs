@@ -1,102 +1,69 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module};
+use beft_core::BiasSite;
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, DropoutSite, Rows, SequenceClassifier, bias_of_rows, map_params,
+    Batch, BiasLayout, BiasModel, DropoutSite, ParamPath, Rows, SequenceClassifier, gelu,
+    map_params,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
-use burn::tensor::module::linear;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use crate::{Architecture, EncoderConfig, EncoderModel, Family};
+use crate::dense::{Dense, outer_norm, zeros_if};
+use crate::facts::Activation;
+use crate::{Architecture, DenseLayer, EncoderConfig, EncoderModel};
 
-/// A linear layer with its bias, outside the transformer layers.
-#[derive(Module, Debug)]
-pub struct Dense {
-    /// `[d_in, d_out]`.
-    pub weight: Param<Tensor<2>>,
-    /// `[d_out]`.
-    pub bias: Param<Tensor<1>>,
-}
-
-impl Dense {
-    fn init(d_in: usize, d_out: usize, config: &EncoderConfig, device: &Device) -> Self {
-        Self {
-            weight: config.weight_init().init([d_in, d_out], device),
-            bias: Initializer::Zeros.init([d_out], device),
-        }
-    }
-
-    /// `x W + b` of one row for each input of a batch, in its order, each with the weight and the
-    /// bias of its index in the stack ([`Batch::with_stacked_biases`]).
-    ///
-    /// # Shapes
-    ///
-    /// - x: `[batch, d_in]`
-    /// - output: `[batch, d_out]`
-    fn forward(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let ([inputs, d_in], [all_in, d_out]) = (x.dims(), weight.dims());
-        let biases = bias_of_rows(&bias, d_out, batch.stack.index(Rows::First));
-        if all_in == d_in {
-            return match biases {
-                Some(biases) => linear(x, weight, None) + biases,
-                None => linear(x, weight, Some(bias)),
-            };
-        }
-        // In input order those with the same biases follow one another.
-        let stacked = batch.stack.count();
-        let x = batch
-            .layout
-            .to_input_order(x)
-            .reshape([stacked, inputs / stacked, d_in]);
-        let product = x.matmul(weight.reshape([stacked, d_in, d_out]));
-        let product = batch
-            .layout
-            .to_batch_order(product.reshape([inputs, d_out]));
-        product + biases.unwrap_or_else(|| bias.unsqueeze())
-    }
-}
-
-/// An encoder with a classification head on its first token: `classifier(dropout(tanh(pooler(h))))`.
+/// An encoder with a classification head: `classifier(dropout(act(dropout(pooled) W + b)))`.
 ///
 /// * BERT, HF `BertForSequenceClassification`: `pooler` is part of the pretrained model.
-/// * RoBERTa, HF `RobertaForSequenceClassification`: `pooler` is the head's own dense layer, and
-///   there is dropout before it as well.
+/// * RoBERTa, HF `RobertaForSequenceClassification`: `pooler` is the head's own dense layer.
+///
+/// [`HeadConfig`](crate::HeadConfig) says which activation it has, [`Dropouts`](crate::Dropouts) where it drops values.
 #[derive(Module, Debug)]
 pub struct EncoderForSequenceClassification {
     /// Backbone.
     pub encoder: EncoderModel,
-    /// `tanh(x W + b)` on the first token.
+    /// The dense layer in front of the class scores, `[hidden, hidden]`.
     pub pooler: Dense,
+    /// Weight of the norm behind it, `[hidden]` (ModernBERT).
+    pub pooler_gamma: Option<Param<Tensor<1>>>,
+    /// Its bias, `[hidden]`.
+    pub pooler_norm_bias: Option<Param<Tensor<1>>>,
     /// Class scores, `[hidden, classes]`.
     pub classifier: Dense,
+    input_dropout: Dropout,
     dropout: Dropout,
     classes: usize,
     #[module(skip)]
-    architecture: &'static Architecture,
+    config: Arc<EncoderConfig>,
 }
 
 impl EncoderForSequenceClassification {
     /// A newly initialised model; values are drawn when first used.
     pub fn init(config: &EncoderConfig, classes: usize, device: &Device) -> Self {
-        let hidden = config.hidden_size;
+        let (hidden, norm) = (config.hidden_size, config.head.norm);
         Self {
             encoder: EncoderModel::init(config, device),
-            pooler: Dense::init(hidden, hidden, config, device),
-            classifier: Dense::init(hidden, classes, config, device),
-            dropout: DropoutConfig::new(config.classifier_dropout()).init(),
+            pooler: Dense::init([hidden, hidden], config.native.dense, config, device),
+            pooler_gamma: norm.then(|| Initializer::Ones.init([hidden], device)),
+            pooler_norm_bias: zeros_if(norm && config.native.norms, hidden, device),
+            classifier: Dense::init([hidden, classes], true, config, device),
+            input_dropout: DropoutConfig::new(config.dropouts.head_input).init(),
+            dropout: DropoutConfig::new(config.dropouts.head).init(),
             classes,
-            architecture: config.architecture,
+            config: Arc::new(config.clone()),
         }
     }
 
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(mut self) -> Self {
+        self.input_dropout.prob = 0.0;
         self.dropout.prob = 0.0;
         self.encoder.set_dropout_off();
         self
@@ -104,12 +71,12 @@ impl EncoderForSequenceClassification {
 
     /// Which architecture it is of.
     pub fn architecture(&self) -> &'static Architecture {
-        self.architecture
+        self.config.architecture
     }
 
     /// Where its parameters are in a checkpoint.
     pub fn names(&self) -> &'static NameTable {
-        self.architecture.names
+        self.config.architecture.names
     }
 
     /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
@@ -129,6 +96,7 @@ impl EncoderForSequenceClassification {
         let model = Self::init(&config, classes, device);
         let names = model.names();
         let (model, report) = load_module(model, names, files)?;
+        check_biases(&config, files, &report)?;
         let model = model.with_drawn(&report, config.initializer_range, seed);
         Ok((model, report))
     }
@@ -145,6 +113,35 @@ impl EncoderForSequenceClassification {
             new.then(|| normal(shape, initializer_range, path.as_str(), seed))
         })
     }
+}
+
+/// Fails where the checkpoint has a bias that config.json does not give the layers, or lacks one that it does:
+/// transformers leaves out the first and draws the second at random.
+fn check_biases(
+    config: &EncoderConfig,
+    files: &TensorFiles,
+    report: &LoadReport,
+) -> Result<(), CheckpointError> {
+    let names = config.architecture.names;
+    let sites = BiasSite::all(config.num_hidden_layers);
+    let wrong = sites.into_iter().find_map(|site| {
+        let path = ParamPath::of_site("encoder", site);
+        let (row, name) = names.by_path(&path)?;
+        let native = config.has_bias(site);
+        let absent = report.added.contains(&name);
+        (row.optional && native == absent).then_some((native, name))
+    });
+    let Some((native, name)) = wrong else {
+        return Ok(());
+    };
+    let says = match native {
+        true => "config.json says that there is such a bias, but the file has no",
+        false => "config.json says that there is no such bias, but the file has",
+    };
+    Err(CheckpointError::Config {
+        path: files.path().to_owned(),
+        reason: format!("{says} `{name}`: check attention_bias, mlp_bias and norm_bias"),
+    })
 }
 
 /// Normal values by seed and parameter path, drawn on the host.
@@ -169,14 +166,40 @@ impl BiasModel for EncoderForSequenceClassification {
     }
 
     fn bias_layout(&self) -> BiasLayout {
-        let with_all = &["encoder.embeddings.norm_bias"];
-        match self.architecture.family {
-            Family::Bert => BiasLayout {
-                with_any: &["pooler.bias"],
+        let embeddings = &self.encoder.embeddings;
+        let has = |bias: &Option<Param<Tensor<1>>>| bias.is_some();
+        let with_all: &[&str] = match (
+            has(&embeddings.norm_bias),
+            has(&embeddings.project_bias),
+            has(&embeddings.distances_bias),
+            has(&self.encoder.final_bias),
+        ) {
+            (false, _, _, _) => &[],
+            (true, true, _, _) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.project_bias",
+            ],
+            (true, false, true, _) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.distances_bias",
+            ],
+            (true, false, false, true) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.final_bias",
+                "pooler_norm_bias",
+            ],
+            (true, false, false, false) => &["encoder.embeddings.norm_bias"],
+        };
+        match self.config.architecture.dense {
+            DenseLayer::Pretrained => BiasLayout {
+                with_any: match &self.pooler.bias {
+                    Some(_) => &["pooler.bias"],
+                    None => &[],
+                },
                 with_all,
                 head: &["classifier.weight", "classifier.bias"],
             },
-            Family::Roberta => BiasLayout {
+            DenseLayer::Head => BiasLayout {
                 with_any: &[],
                 with_all,
                 head: &[
@@ -187,6 +210,15 @@ impl BiasModel for EncoderForSequenceClassification {
                 ],
             },
         }
+    }
+
+    fn ignores_key_bias(&self) -> bool {
+        self.config.ignores_key_bias()
+    }
+
+    fn is_added(&self, path: &ParamPath) -> bool {
+        let site = path.layer().zip(path.term());
+        site.is_some_and(|(layer, term)| !self.config.has_bias(BiasSite::new(layer, term)))
     }
 
     fn backbone_path(&self) -> &'static str {
@@ -200,29 +232,40 @@ impl SequenceClassifier for EncoderForSequenceClassification {
             return self.encoder.hidden(batch, layers);
         }
         let embedded = self.encoder.hidden(batch, 0);
-        self.encoder.first_tokens(batch, embedded, 0)
+        self.encoder.pooled(batch, embedded, 0)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        let layers = self.encoder.layers[layers].iter();
-        layers.fold(hidden, |x, layer| layer.forward(x, batch, Rows::All))
+        let context = self.encoder.context(batch);
+        self.encoder.advance(&context, hidden, layers)
     }
 
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        let first = if layers < self.num_layers() {
-            self.encoder.first_tokens(batch, hidden, layers)
+        let pooled = if layers < self.num_layers() {
+            self.encoder.pooled(batch, hidden, layers)
         } else {
             hidden
         };
-        let drop = |x, site| batch.drop_rows(&self.dropout, site, x, Rows::First);
-        let first = match self.architecture.family {
-            Family::Bert => first,
-            Family::Roberta => drop(first, DropoutSite::HeadInput),
+        let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, Rows::First);
+        let pooled = drop(&self.input_dropout, DropoutSite::HeadInput, pooled);
+        let dense = self.pooler.forward(pooled, batch);
+        let dense = match self.config.head.activation {
+            Activation::Tanh => dense.tanh(),
+            Activation::Relu => relu(dense),
+            Activation::Gelu => gelu(dense, batch.savings.host_functions),
         };
-        let pooled = self.pooler.forward(first, batch).tanh();
-        let scores = self
-            .classifier
-            .forward(drop(pooled, DropoutSite::Head), batch);
+        let dense = match &self.pooler_gamma {
+            Some(gamma) => {
+                let (bias, index) = (
+                    self.pooler_norm_bias.as_ref(),
+                    batch.stack.index(Rows::First),
+                );
+                outer_norm(dense, gamma, bias, self.config.layer_norm_eps, index)
+            }
+            None => dense,
+        };
+        let dense = drop(&self.dropout, DropoutSite::Head, dense);
+        let scores = self.classifier.forward(dense, batch);
         batch.layout.to_input_order(scores)
     }
 

@@ -1,119 +1,55 @@
-use beft_checkpoint::{CheckpointError, KeyTable, MODEL_KEYS, ModelDir};
-use beft_core::Encoding;
+use beft_checkpoint::{CheckpointError, Fields, KeyTable, ModelDir};
+use beft_core::{BiasSite, BiasTerm, Encoding};
 use burn::nn::Initializer;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::architectures::{ALL, Architecture, BERT, Family};
+use crate::architectures::{ALL, Architecture, BERT};
+use crate::facts::{
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
+};
 
-/// The fields of a BERT or RoBERTa `config.json` that the computation depends on, under HF's names
-/// (`BertConfig` in `configuration_bert.py`, `RobertaConfig`) with HF's defaults.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What the computation of an encoder depends on. The `read` of its architecture makes it of a `config.json`, with
+/// transformers' defaults.
+#[derive(Clone, Debug)]
 pub struct EncoderConfig {
     /// Which architecture; `model_type` in the file.
-    #[serde(rename = "model_type", with = "crate::architectures")]
     pub architecture: &'static Architecture,
     /// Number of word pieces.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Width of the embeddings; where it is another one than that of the residual stream, a linear layer lies between.
+    pub embedding_size: usize,
     /// Number of layers.
     pub num_hidden_layers: usize,
     /// Number of attention heads; divides `hidden_size`.
     pub num_attention_heads: usize,
     /// Width of the feed-forward block.
     pub intermediate_size: usize,
-    /// Activation of the feed-forward block: `gelu`, computed with the exact error function.
-    #[serde(default = "defaults::hidden_act")]
-    pub hidden_act: String,
-    /// Dropout after embeddings, attention output, feed-forward output and pooler.
-    #[serde(default = "defaults::dropout")]
-    pub hidden_dropout_prob: f64,
-    /// Dropout on attention weights.
-    #[serde(default = "defaults::dropout")]
-    pub attention_probs_dropout_prob: f64,
-    /// Dropout before the classifier; `hidden_dropout_prob` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classifier_dropout: Option<f64>,
-    /// Longest input.
-    #[serde(default = "defaults::max_position_embeddings")]
+    /// Number of rows of the position embeddings; without these the longest input.
     pub max_position_embeddings: usize,
-    /// Number of segments.
-    #[serde(default = "defaults::type_vocab_size")]
-    pub type_vocab_size: usize,
-    /// Token id of padding; RoBERTa's positions begin behind it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pad_token_id: Option<usize>,
+    /// The position embeddings.
+    pub positions: Positions,
+    /// The segment embeddings.
+    pub segments: Segments,
+    /// What attention knows of the distance between two tokens.
+    pub distances: Distances,
+    /// How the parts of a layer follow one another.
+    pub order: Order,
+    /// Which biases a checkpoint has.
+    pub native: NativeBiases,
     /// Added to the variance in layer norms.
-    #[serde(default = "defaults::layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// The classification head.
+    pub head: HeadConfig,
+    /// Shares of values that dropout drops in training.
+    pub dropouts: Dropouts,
     /// Standard deviation of newly initialised weights.
-    #[serde(default = "defaults::initializer_range")]
     pub initializer_range: f64,
-    /// Whether attention is causal; not implemented.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_decoder: bool,
-    /// Kind of position embedding; `absolute` is implemented.
-    #[serde(default = "defaults::position_embedding_type")]
-    pub position_embedding_type: String,
 }
 
-/// Keys of `BertConfig` and `RobertaConfig`. BERT's padding id matters to training from scratch alone; MODEL_KEYS
-/// has it for RoBERTa's positions.
-const KEYS: KeyTable = KeyTable {
-    applied: &[
-        "attention_probs_dropout_prob",
-        "classifier_dropout",
-        "hidden_act",
-        "hidden_dropout_prob",
-        "hidden_size",
-        "initializer_range",
-        "intermediate_size",
-        "layer_norm_eps",
-        "max_position_embeddings",
-        "num_attention_heads",
-        "num_hidden_layers",
-        "position_embedding_type",
-        "type_vocab_size",
-    ],
-    // What other programs wrote beside the first BERTs, and no release of transformers reads.
-    immaterial: &[
-        "directionality",
-        "pooler_fc_size",
-        "pooler_num_attention_heads",
-        "pooler_num_fc_layers",
-        "pooler_size_per_head",
-        "pooler_type",
-    ],
-    only: &[],
-};
-
-/// Far above any BERT: a config that asks for more is damaged.
+/// Far above any encoder: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
-
-mod defaults {
-    pub(super) fn hidden_act() -> String {
-        "gelu".to_owned()
-    }
-    pub(super) fn dropout() -> f64 {
-        0.1
-    }
-    pub(super) fn max_position_embeddings() -> usize {
-        512
-    }
-    pub(super) fn type_vocab_size() -> usize {
-        2
-    }
-    pub(super) fn layer_norm_eps() -> f64 {
-        1e-12
-    }
-    pub(super) fn initializer_range() -> f64 {
-        0.02
-    }
-    pub(super) fn position_embedding_type() -> String {
-        "absolute".to_owned()
-    }
-}
 
 /// An input that a model cannot be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,20 +89,44 @@ impl EncoderConfig {
             architecture: &BERT,
             vocab_size: 28996,
             hidden_size: 768,
+            embedding_size: 768,
             num_hidden_layers: 12,
             num_attention_heads: 12,
             intermediate_size: 3072,
-            hidden_act: defaults::hidden_act(),
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            classifier_dropout: None,
             max_position_embeddings: 512,
-            type_vocab_size: 2,
-            pad_token_id: None,
+            positions: Positions::FromZero,
+            segments: Segments::Told(2),
+            distances: Distances::None,
+            order: Order::PostNorm,
+            native: NativeBiases::ALL,
             layer_norm_eps: 1e-12,
+            head: HeadConfig {
+                pooling: Pooling::FirstToken,
+                activation: Activation::Tanh,
+                norm: false,
+            },
+            dropouts: Dropouts {
+                embeddings: 0.1,
+                distances: 0.0,
+                attention: 0.1,
+                attention_output: 0.1,
+                wide: 0.0,
+                output: 0.1,
+                head_input: 0.0,
+                head: 0.1,
+            },
             initializer_range: 0.02,
-            is_decoder: false,
-            position_embedding_type: defaults::position_embedding_type(),
+        }
+    }
+
+    /// The same in another width: of the residual stream and the embeddings, with a feed-forward block four times as
+    /// wide.
+    pub fn with_width(self, hidden_size: usize) -> Self {
+        Self {
+            hidden_size,
+            embedding_size: hidden_size,
+            intermediate_size: 4 * hidden_size,
+            ..self
         }
     }
 
@@ -178,29 +138,38 @@ impl EncoderConfig {
     /// is not implemented.
     pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
-        if Architecture::named(&found).is_none() {
+        let Some(architecture) = Architecture::named(&found) else {
             return Err(CheckpointError::UnsupportedArchitecture {
                 path: dir.config_path(),
                 found,
                 supported: ALL.map(|known| known.model_type).join(", "),
             });
-        }
+        };
         let fail = |reason| CheckpointError::Config {
             path: dir.config_path(),
             reason,
         };
         let keys: Map<String, Value> = dir.config()?;
-        KeyTable::check(&Self::keys(), &keys)
+        KeyTable::check(architecture.keys, &keys)
             .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
-        // transformers takes null for absent, too.
-        let config: Self = dir.config_without_null()?;
-        config.check().map_err(fail)?;
-        Ok(config)
+        Self::read(architecture, &keys).map_err(fail)
     }
 
-    /// The tables that the keys of the config are checked against.
-    pub fn keys() -> [&'static KeyTable; 2] {
-        [&MODEL_KEYS, &KEYS]
+    /// Reads the config of an architecture from the fields of its `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// What is missing or not implemented.
+    pub fn read(
+        architecture: &'static Architecture,
+        fields: &Map<String, Value>,
+    ) -> Result<Self, String> {
+        let config = Self {
+            architecture,
+            ..(architecture.read)(&Fields(fields))?
+        };
+        config.check()?;
+        Ok(config)
     }
 
     /// Fails for an input that the model cannot be given, and sets the positions that its tokens have where they
@@ -214,10 +183,10 @@ impl EncoderConfig {
         if let Some(id) = encoding.ids.iter().find(|id| **id as usize >= rows) {
             return Err(InputError::Token { id: *id, rows });
         }
-        let segments = match self.architecture.family {
-            Family::Bert => self.type_vocab_size,
-            // It is given no segments (`RobertaEmbeddings`).
-            Family::Roberta => usize::MAX,
+        let segments = match self.segments {
+            Segments::Told(segments) => segments,
+            // It is given no segments.
+            Segments::None | Segments::First(_) => usize::MAX,
         };
         if encoding
             .type_ids
@@ -232,9 +201,9 @@ impl EncoderConfig {
                 most: self.max_tokens(),
             });
         }
-        let padding = match self.architecture.family {
-            Family::Bert => None,
-            Family::Roberta => Some(self.pad_token_id.unwrap_or(1)),
+        let padding = match self.positions {
+            Positions::None | Positions::FromZero => None,
+            Positions::BehindPadding(padding) => Some(padding),
         };
         let is_padding = |id: &u32| padding == Some(*id as usize);
         if encoding.ids.iter().any(is_padding) {
@@ -252,12 +221,11 @@ impl EncoderConfig {
         Ok(())
     }
 
-    /// Position number of the first token: 0, or for RoBERTa the one behind the padding token's id
-    /// (`create_position_ids_from_input_ids` in `modeling_roberta.py`).
+    /// Row of the first token in the table of position embeddings.
     pub fn first_position(&self) -> usize {
-        match self.architecture.family {
-            Family::Bert => 0,
-            Family::Roberta => self.pad_token_id.unwrap_or(1) + 1,
+        match self.positions {
+            Positions::None | Positions::FromZero => 0,
+            Positions::BehindPadding(padding) => padding.saturating_add(1),
         }
     }
 
@@ -267,19 +235,32 @@ impl EncoderConfig {
             .saturating_sub(self.first_position())
     }
 
-    fn check(&self) -> Result<(), String> {
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("`{name}` is 0"));
+    /// Whether the model tells the two texts of a pair apart.
+    pub fn has_segments(&self) -> bool {
+        match self.segments {
+            Segments::Told(_) => true,
+            Segments::None | Segments::First(_) => false,
         }
+    }
+
+    /// Whether a key bias changes nothing: where what it adds to the scores of a query is the same for all keys.
+    pub fn ignores_key_bias(&self) -> bool {
+        match self.distances {
+            Distances::None | Distances::Buckets(_) => true,
+            Distances::Rotary(_) => false,
+            // It meets another query of distances at each key.
+            Distances::Disentangled(distances) => !distances.queries,
+        }
+    }
+
+    /// Whether a checkpoint has the bias of a site. The first layer of a pre-norm model has no norm before attention.
+    pub fn has_bias(&self, site: BiasSite) -> bool {
+        let first_norm = site.layer == 0 && site.term == BiasTerm::Ln1;
+        self.native.has(site.term) && !(first_norm && self.order == Order::PreNormGated)
+    }
+
+    /// What no single key of the file is to blame for.
+    fn check(&self) -> Result<(), String> {
         if self.max_tokens() < 2 {
             return Err(format!(
                 "`max_position_embeddings` {} leaves no room for tokens",
@@ -289,50 +270,22 @@ impl EncoderConfig {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if !hidden.is_multiple_of(heads) {
             return Err(format!(
-                "`hidden_size` {hidden} is not a multiple of `num_attention_heads` {heads}"
+                "the hidden size {hidden} is not a multiple of the {heads} attention heads"
+            ));
+        }
+        if matches!(self.distances, Distances::Rotary(_)) && !(hidden / heads).is_multiple_of(2) {
+            return Err(format!(
+                "the heads are {} values wide (hidden_size / num_attention_heads); rotations need an even number",
+                hidden / heads
             ));
         }
         if self.num_hidden_layers > MOST_LAYERS {
-            return Err(format!("`num_hidden_layers` is {}", self.num_hidden_layers));
-        }
-        let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
-        if !(positive(self.layer_norm_eps) && positive(self.initializer_range)) {
-            return Err("`layer_norm_eps` and `initializer_range` must be positive".to_owned());
-        }
-        if self.hidden_act != "gelu" {
             return Err(format!(
-                "`hidden_act` is `{}`; `gelu` is implemented: compute such a model with transformers",
-                self.hidden_act
-            ));
-        }
-        if self.is_decoder {
-            return Err("`is_decoder` is true; an encoder is implemented".to_owned());
-        }
-        if self.position_embedding_type != "absolute" {
-            return Err(format!(
-                "`position_embedding_type` is `{}`; `absolute` is implemented",
-                self.position_embedding_type
-            ));
-        }
-        let dropouts = [
-            ("hidden_dropout_prob", self.hidden_dropout_prob),
-            (
-                "attention_probs_dropout_prob",
-                self.attention_probs_dropout_prob,
-            ),
-            ("classifier_dropout", self.classifier_dropout()),
-        ];
-        if let Some((name, p)) = dropouts.iter().find(|(_, p)| !(0.0..1.0).contains(p)) {
-            return Err(format!(
-                "`{name}` is {p}; it must be at least 0 and below 1"
+                "the number of layers (num_hidden_layers) is {}",
+                self.num_hidden_layers
             ));
         }
         Ok(())
-    }
-
-    /// Dropout before the classifier.
-    pub fn classifier_dropout(&self) -> f64 {
-        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
     pub(super) fn weight_init(&self) -> Initializer {
@@ -347,23 +300,22 @@ impl EncoderConfig {
 mod tests {
     use super::*;
     use crate::architectures::ROBERTA;
+    use serde_json::json;
 
-    #[test]
-    fn every_key_of_transformers_stands_in_one_table_and_its_default_is_implemented() {
-        let reference = include_str!("../tests/reference/keys.json");
-        let reference: Map<String, Value> = serde_json::from_str(reference).unwrap();
-        for name in ALL.map(|known| known.model_type) {
-            let keys = reference.get(name).and_then(Value::as_object);
-            let keys =
-                keys.unwrap_or_else(|| panic!("{name}: add it to xtask/python/config_fields.py"));
-            let tables = EncoderConfig::keys();
-            for key in keys.keys() {
-                let count = tables.iter().filter(|table| table.names(key)).count();
-                assert_eq!(count, 1, "{name}: {key}");
-            }
-            let unknown = KeyTable::check(&tables, keys).unwrap();
-            assert!(unknown.is_empty(), "{name}: {unknown:?}");
-        }
+    /// The shape of `bert-base-cased` with some keys changed.
+    fn read(
+        architecture: &'static Architecture,
+        changes: &[(&str, Value)],
+    ) -> Result<EncoderConfig, String> {
+        let base = json!({"vocab_size": 28996, "hidden_size": 768, "num_hidden_layers": 12,
+            "num_attention_heads": 12, "intermediate_size": 3072});
+        let mut fields = base.as_object().cloned().unwrap();
+        fields.extend(
+            changes
+                .iter()
+                .map(|(key, v)| ((*key).to_owned(), v.clone())),
+        );
+        EncoderConfig::read(architecture, &fields)
     }
 
     #[test]
@@ -373,11 +325,11 @@ mod tests {
             type_ids: type_ids.to_vec(),
             ..Encoding::default()
         };
-        let mut bert = EncoderConfig::base_cased();
+        let bert = EncoderConfig::base_cased();
         let mut pair = encoding(&[101, 0, 102, 7, 102], &[0, 0, 0, 1, 1]);
         bert.prepare(&mut pair).unwrap();
         assert!(pair.positions.is_empty());
-        bert.type_vocab_size = 1;
+        let bert = read(&BERT, &[("type_vocab_size", json!(1))]).unwrap();
         let refused = |input: &mut Encoding| bert.prepare(input).unwrap_err();
         assert_eq!(refused(&mut pair), InputError::Segments { segments: 1 });
         let unknown = refused(&mut encoding(&[28996], &[0])).to_string();
@@ -385,11 +337,7 @@ mod tests {
         let long = refused(&mut encoding(&[1; 513], &[0; 513])).to_string();
         assert!(long.contains("512"), "{long}");
 
-        let roberta = EncoderConfig {
-            architecture: &ROBERTA,
-            pad_token_id: Some(1),
-            ..bert
-        };
+        let roberta = read(&ROBERTA, &[("type_vocab_size", json!(1))]).unwrap();
         let mut padded = encoding(&[0, 9, 1, 1, 8, 2], &[0, 0, 0, 0, 1, 1]);
         roberta.prepare(&mut padded).unwrap();
         assert_eq!(padded.positions, [0, 1, -1, -1, 2, 3]);
@@ -397,20 +345,25 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_compute() {
-        let base = EncoderConfig::base_cased();
-        assert_eq!(base.check(), Ok(()));
-        let wrong = |change: fn(&mut EncoderConfig)| {
-            let mut config = base.clone();
-            change(&mut config);
-            config.check().unwrap_err()
-        };
-        assert!(wrong(|c| c.num_attention_heads = 7).contains("not a multiple"));
-        assert!(wrong(|c| c.hidden_act = "relu".into()).contains("`relu`"));
-        assert!(wrong(|c| c.position_embedding_type = "relative_key".into()).contains("absolute"));
-        assert!(wrong(|c| c.hidden_dropout_prob = 1.0).contains("hidden_dropout_prob"));
-        assert!(wrong(|c| c.num_hidden_layers = 1 << 40).contains("num_hidden_layers"));
-        assert!(wrong(|c| c.initializer_range = f64::INFINITY).contains("initializer_range"));
-        assert!(wrong(|c| c.layer_norm_eps = -1.0).contains("layer_norm_eps"));
-        assert!(wrong(|c| c.num_hidden_layers = 0).contains("num_hidden_layers"));
+        assert!(read(&BERT, &[]).is_ok());
+        let wrong = |key, value| read(&BERT, &[(key, value)]).unwrap_err();
+        assert!(wrong("num_attention_heads", json!(7)).contains("not a multiple"));
+        assert!(wrong("hidden_act", json!("relu")).contains("`relu`"));
+        for (key, value) in [
+            ("hidden_dropout_prob", json!(1.0)),
+            ("classifier_dropout", json!(-0.1)),
+            ("num_hidden_layers", json!(1_u64 << 40)),
+            ("num_hidden_layers", json!(0)),
+            ("initializer_range", json!(1e300)),
+            ("layer_norm_eps", json!(-1.0)),
+            ("vocab_size", json!("many")),
+            ("hidden_size", Value::Null),
+        ] {
+            let error = wrong(key, value);
+            assert!(error.contains(key), "{error}");
+        }
+        let keys = json!({"position_embedding_type": "relative_key"});
+        let error = KeyTable::check(BERT.keys, keys.as_object().unwrap()).unwrap_err();
+        assert!(error.contains("absolute"), "{error}");
     }
 }

@@ -28,12 +28,25 @@ pub mod architectures;
 mod backbone;
 mod classifier;
 mod config;
+mod context;
+mod dense;
+mod disentangled;
+mod distances;
 mod embeddings;
+mod facts;
 mod layer;
 mod masked_lm;
 
-pub use architectures::{Architecture, BERT_NAMES, Family, MASKED_LM_NAMES, ROBERTA_NAMES};
+pub use architectures::{
+    Architecture, BERT_NAMES, DenseLayer, MASKED_LM_NAMES, Protocol, ROBERTA_NAMES,
+};
 pub use backbone::EncoderModel;
 pub use classifier::EncoderForSequenceClassification;
 pub use config::{EncoderConfig, InputError};
+pub use context::ForwardContext;
+pub use dense::Dense;
+pub use facts::{
+    Activation, Disentangled, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling,
+    Positions, RotaryLayers, Segments,
+};
 pub use masked_lm::EncoderForMaskedLm;

@@ -13,6 +13,19 @@ use tempfile::TempDir;
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
+/// Fixtures of encoders, one of each way in which they are computed.
+pub const ENCODERS: [&str; 9] = [
+    "bert-tiny",
+    "roberta-tiny",
+    "distilbert-tiny",
+    "electra-tiny",
+    "mpnet-tiny",
+    "modernbert-tiny",
+    "modernbert-mean-tiny",
+    "deberta-v3-tiny",
+    "deberta-v2-tiny",
+];
+
 /// The folder of a fixture in this repository.
 pub fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues, Stored};
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues};
 use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes, read_params};
 use burn::module::Module;
 use serde_json::{Map, Value};
@@ -155,7 +155,7 @@ impl Adapter {
         let tuned = adapter.kind.layout().modules().into_iter().collect();
         let suffixes = target_modules(&linear_modules(trained, table), &tuned);
         adapter.targets = Targets {
-            saved: SEQ_CLS_HEADS.map(str::to_owned).to_vec(),
+            saved: saved_modules(adapter.head.keys()),
             ..Targets::suffixes(suffixes)
         };
         Some(adapter)
@@ -216,12 +216,25 @@ impl Adapter {
 /// Modules that PEFT takes for heads of a classifier (`SEQ_CLS`), and saves whole.
 pub(crate) const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
 
+/// The modules that an adapter saves whole: those that PEFT takes for heads, and others that parameters of the head
+/// are in (DistilBERT's `pre_classifier`, DeBERTa's `pooler`).
+fn saved_modules<'a>(head: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut saved = SEQ_CLS_HEADS.map(str::to_owned).to_vec();
+    for name in head {
+        let module = name.split('.').next().unwrap_or(name);
+        if !saved.iter().any(|known| known == module) {
+            saved.push(module.to_owned());
+        }
+    }
+    saved
+}
+
 /// The names of all linear modules of a model, with those of the task head.
 pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
     param_shapes(module)
         .iter()
         .filter_map(|(path, _)| table.by_path(path))
-        .filter(|(row, _)| row.stored == Stored::Transposed)
+        .filter(|(row, _)| row.stored.is_linear())
         .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
         .collect()
 }

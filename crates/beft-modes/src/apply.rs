@@ -91,11 +91,13 @@ impl Adapter {
         };
         let mut head = module.bias_layout().head.iter();
         let some = head.clone().any(|path| new.contains_key(*path));
-        if let Some(path) = head.find(|path| some && !new.contains_key(**path)) {
-            return Some(format!(
-                "tensor `{}` of the head is missing",
-                hf(&ParamPath::from(*path))
-            ));
+        // An adapter of PEFT need not have what the config does not name: DeBERTa's pooler is the base's then.
+        let missing = head.find_map(|path| {
+            let name = hf(&ParamPath::from(*path));
+            (some && !new.contains_key(*path) && self.is_saved(&name)).then_some(name)
+        });
+        if let Some(name) = missing {
+            return Some(format!("tensor `{name}` of the head is missing"));
         }
         let terms = self.facts.get("terms")?.as_str()?;
         if !self.kind.peft_type().has_terms {
@@ -131,6 +133,8 @@ pub(crate) struct NewValues<'a> {
     /// The model's own values of all that the adapter has something for.
     present: BTreeMap<ParamPath, ParamData>,
     values: BTreeMap<ParamPath, Vec<f32>>,
+    /// What its term set trains, where it has one.
+    trained: Option<Vec<ParamPath>>,
 }
 
 impl<'a> NewValues<'a> {
@@ -182,15 +186,13 @@ impl<'a> NewValues<'a> {
             table,
             present: read_params(module, |path| paths.contains(path)),
             values: BTreeMap::new(),
+            trained: adapter.trained_paths(module),
         };
-        let trained = adapter.trained_paths(module);
         for (name, values) in &adapter.extra {
-            // Of a fused vector only what was trained is the adapter's.
-            let wanted = |path: &ParamPath| trained.as_ref().is_none_or(|t| t.contains(path));
-            new.set(name, &[values.len()], values, wanted)?;
+            new.set(name, &[values.len()], values)?;
         }
         for (name, HeadTensor { shape, values }) in &adapter.head {
-            new.set(name, shape, values, |_| true)?;
+            new.set(name, shape, values)?;
         }
         kind.put(&mut new)?;
         Ok(new)
@@ -203,13 +205,7 @@ impl<'a> NewValues<'a> {
     }
 
     /// Sets parameters to what a tensor of the adapter holds, which lies as in a checkpoint.
-    fn set(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        values: &[f32],
-        wanted: impl Fn(&ParamPath) -> bool,
-    ) -> Result<(), String> {
+    fn set(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<(), String> {
         let places = places(self.table, name)?;
         let count = places.len();
         for (row, path) in places {
@@ -223,13 +219,30 @@ impl<'a> NewValues<'a> {
             };
             let values = match row.stored {
                 Stored::Third(part) => third(values, self.width(&path), part),
-                stored => tensor.module_values(stored),
+                Stored::LinearThird(part) if shape.len() == 1 => {
+                    third(values, self.width(&path), part)
+                }
+                Stored::LinearThird(part) => {
+                    let width = self.width(&path);
+                    let size = values.len() / shape[0].max(1) * width;
+                    HeadTensor {
+                        shape: vec![width, size / width.max(1)],
+                        values: values[part * size..(part + 1) * size].to_vec(),
+                    }
+                    .module_values(Stored::Transposed)
+                }
+                stored @ (Stored::Same | Stored::Transposed) => tensor.module_values(stored),
             };
-            if count == 1 || wanted(&path) {
+            if count == 1 || self.may_train(&path) {
                 self.values.insert(path, values);
             }
         }
         Ok(())
+    }
+
+    /// Whether a part of a fused tensor is the adapter's: only what was trained is.
+    fn may_train(&self, path: &ParamPath) -> bool {
+        self.trained.as_ref().is_none_or(|t| t.contains(path))
     }
 
     /// Adds to a bias; a fused one is that of several parameters.
@@ -243,6 +256,7 @@ impl<'a> NewValues<'a> {
             return Err(self.misfit(name, &[delta.len()], &[total]));
         }
         let mut rest = delta;
+        let fused = places.len() > 1;
         for (_, path) in places {
             let mut values = self.current(&path).to_vec();
             let (own, others) = rest.split_at(values.len());
@@ -251,7 +265,9 @@ impl<'a> NewValues<'a> {
                 .zip(own)
                 .for_each(|(value, delta)| *value += delta);
             rest = others;
-            self.values.insert(path, values);
+            if !fused || self.may_train(&path) || own.iter().any(|delta| *delta != 0.0) {
+                self.values.insert(path, values);
+            }
         }
         Ok(())
     }

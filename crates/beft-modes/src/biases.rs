@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use beft_checkpoint::{HeadTensor, KeyTable, NameTable, Stored};
+use beft_checkpoint::{HeadTensor, KeyTable, NameTable};
 use beft_core::{BiasTerm, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, Savings};
 use serde_json::{Map, Value, json};
@@ -81,17 +81,26 @@ pub struct BiasDeltas(pub BTreeMap<String, Vec<f32>>);
 
 /// The adapter with the biases that were trained.
 fn collect(trained: &TrainedParams<'_>) -> Adapter {
-    let (mut deltas, mut extra) = (BTreeMap::new(), BTreeMap::new());
+    let mut deltas: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut extra = BTreeMap::new();
     for (path, data) in trained.values {
         let place = trained.table.by_path(path);
         let (row, name) = place.expect("trained parameters are in the table");
-        if matches!(row.stored, Stored::Third(_)) {
+        let linear = linear_of_bias(trained.table, &name);
+        let pairs = data.values.iter().zip(&trained.base[*path].values);
+        let delta: Vec<f32> = pairs.map(|(b1, b0)| b1 - b0).collect();
+        if let (Some(part), Some(linear)) = (row.stored.part(), &linear) {
+            // The other parts of the bias stay as they are.
+            let parts = trained.table.all_by_hf(&name).len();
+            let whole: &mut Vec<f32> = deltas.entry(linear.clone()).or_default();
+            whole.resize(parts * delta.len(), 0.0);
+            whole[part * delta.len()..][..delta.len()].copy_from_slice(&delta);
+        } else if row.stored.part().is_some() {
             // A part of a tensor that checkpoints have as one, which is stored whole.
             let whole = (trained.whole)(&name);
             extra.insert(name, whole);
-        } else if let Some(linear) = linear_of_bias(trained.table, &name) {
-            let pairs = data.values.iter().zip(&trained.base[*path].values);
-            deltas.insert(linear, pairs.map(|(b1, b0)| b1 - b0).collect());
+        } else if let Some(linear) = linear {
+            deltas.insert(linear, delta);
         } else {
             extra.insert(name, data.values.clone());
         }
@@ -107,7 +116,7 @@ fn collect(trained: &TrainedParams<'_>) -> Adapter {
 fn linear_of_bias(table: &NameTable, bias: &str) -> Option<String> {
     let module = bias.strip_suffix(".bias")?;
     let (row, _) = table.by_hf(&format!("{module}.weight"))?;
-    (row.stored == Stored::Transposed).then(|| module.to_owned())
+    row.stored.is_linear().then(|| module.to_owned())
 }
 
 const DELTA: &str = ".beft_bias";

@@ -3,7 +3,7 @@ use beft_nn::{BiasModel, param_shapes};
 use crate::mode::only_encoders;
 use crate::{Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching, TrainingMode};
 
-/// Full fine-tuning: every parameter learns.
+/// Full fine-tuning: every parameter of the checkpoint learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -21,7 +21,7 @@ impl TrainingMode for Full {
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = param_shapes(&model).into_iter().map(|(path, _)| path);
-        let paths = paths.collect();
+        let paths = paths.filter(|path| !model.is_added(path)).collect();
         Ok(Touched::whole(model, paths))
     }
 

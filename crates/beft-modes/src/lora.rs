@@ -53,7 +53,7 @@ impl TrainingMode for Lora {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.fused {
             return Err(Misfit::Refused(
-                "GPT-2 keeps query, key and value as one matrix, which has no LoRA of its parts",
+                "this model keeps query, key and value as one matrix, which has no LoRA of its parts",
             ));
         }
         Ok(())

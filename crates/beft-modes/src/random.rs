@@ -46,7 +46,7 @@ fn draw<M: BiasModel>(model: &M, count: usize, seed: u64) -> Result<Entries, Mis
     let layout = model.bias_layout();
     let mut sizes: Vec<(ParamPath, usize)> = param_shapes(model)
         .into_iter()
-        .filter(|(path, _)| !layout.in_head(path))
+        .filter(|(path, _)| !layout.in_head(path) && !model.is_added(path))
         .map(|(path, shape)| (path, shape.iter().product()))
         .collect();
     let total: usize = sizes.iter().map(|(_, size)| size).sum();

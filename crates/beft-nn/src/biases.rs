@@ -9,7 +9,7 @@ use crate::Norm;
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
 /// This is the only place where a layer's biases meet its activations
-/// ([`project`](Self::project), [`normalize`](Self::normalize)), so that one frozen backbone can
+/// ([`project`](Self::project), [`normalize`](Self::normalize), [`shift`](Self::shift)), so that one frozen backbone can
 /// carry other biases, or a stack of them, without touching the architectures.
 #[derive(Module, Debug)]
 pub struct LayerBiases {
@@ -134,6 +134,23 @@ impl LayerBiases {
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         norm.apply(x, gamma.val(), self.get(term).val(), epsilon, stack_index)
+    }
+
+    /// Adds the bias of `term` where there is neither a projection nor a norm, to each row that of its index in the stack.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[rows, width]`
+    /// - stack_index: `[rows]`
+    pub fn shift(
+        &self,
+        term: BiasTerm,
+        x: Tensor<2>,
+        stack_index: Option<&Tensor<1, Int>>,
+    ) -> Tensor<2> {
+        let bias = self.get(term).val();
+        let rows = bias_of_rows(&bias, x.dims()[1], stack_index);
+        x + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 }
 

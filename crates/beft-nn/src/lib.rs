@@ -1,6 +1,7 @@
 //! Parts that all models of `beft` share.
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
+//! * [`RotaryConfig`]: how queries and keys are rotated by their position.
 //! * [`Precision`]: what frozen weights are kept in.
 //! * [`Batch`]: tokenised inputs on a device, with or without padding rows. They can be computed with
 //!   several stacked biases over one backbone; dropout's masks are drawn by its seeds; the continuations of
@@ -30,6 +31,7 @@ mod model;
 mod norm;
 mod params;
 mod precision;
+mod rotary;
 mod savings;
 mod workers;
 
@@ -47,5 +49,6 @@ pub use params::{
     map_views, param_shapes, read_params, view_params, visit_params,
 };
 pub use precision::{Precision, PrecisionError};
+pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
 pub use workers::work_on;

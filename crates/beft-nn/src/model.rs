@@ -51,6 +51,11 @@ pub trait BiasModel: Module {
         true
     }
 
+    /// Whether a parameter is a bias that its checkpoint lacks, zero before training. Only a training of biases has them.
+    fn is_added(&self, _path: &ParamPath) -> bool {
+        false
+    }
+
     /// The parameter path of the module that has the layers (`encoder`).
     fn backbone_path(&self) -> &'static str;
 

@@ -90,10 +90,8 @@ impl Shape {
     fn config(&self) -> EncoderConfig {
         EncoderConfig {
             num_hidden_layers: self.layers,
-            hidden_size: self.hidden,
             num_attention_heads: self.heads,
-            intermediate_size: 4 * self.hidden,
-            ..EncoderConfig::base_cased()
+            ..EncoderConfig::base_cased().with_width(self.hidden)
         }
     }
 

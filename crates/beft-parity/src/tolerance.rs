@@ -22,8 +22,8 @@ pub struct Tolerance {
     /// The same of decoders, whose embeddings and output head are in that precision too. Under RoPE a key
     /// bias's gradient is what is left of sums that nearly cancel.
     pub decoder_values: f64,
-    /// Decoders' parameters after three steps: added biases start at zero, so that the error is one of
-    /// AdamW's updates, which go by a gradient's sign where it is small.
+    /// Decoders' parameters after three steps, and added biases of encoders: these start at zero, so that the error is
+    /// one of AdamW's updates, which go by a gradient's sign where it is small.
     pub decoder_after_steps: f64,
 }
 

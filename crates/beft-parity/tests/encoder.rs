@@ -11,7 +11,7 @@ use common::{Bert, inputs, inputs_of, load, logits, max_difference, tiny};
 
 #[test]
 fn padding_changes_no_logit() {
-    for name in ["bert-tiny", "roberta-tiny"] {
+    for name in beft_fixtures::ENCODERS {
         padding_changes_no_logit_of(&load(name), &inputs_of(name));
     }
 }
@@ -51,7 +51,8 @@ fn value_bias_shifts_attention_by_itself() {
     let model = tiny();
     let batch = Batch::new(&inputs(), Padding::Packed, &Device::flex());
     let x = model.encoder.embeddings.forward(&batch);
-    let before = model.encoder.layers[1].attend(x.clone(), &batch, Rows::All);
+    let context = model.encoder.context(&batch);
+    let before = model.encoder.layers[1].attend(x.clone(), &context, Rows::All);
     let shift = |i: usize| 0.1 * (i as f32 - 15.5);
     let b_v =
         &read_params(&model, |p| *p == "encoder.layers.1.biases.v")["encoder.layers.1.biases.v"];
@@ -65,7 +66,7 @@ fn value_bias_shifts_attention_by_itself() {
         (*path == "encoder.layers.1.biases.v")
             .then(|| TensorData::new(moved_bias.clone(), shape.to_vec()))
     });
-    let after = moved.encoder.layers[1].attend(x, &batch, Rows::All);
+    let after = moved.encoder.layers[1].attend(x, &context, Rows::All);
     let change: Vec<f32> = (after - before).into_data().iter().collect();
     for (index, change) in change.iter().enumerate() {
         assert!(

@@ -9,11 +9,12 @@ use std::path::Path;
 use beft_checkpoint::{ModelDir, TensorFiles};
 use beft_core::TermSet;
 use beft_encoder::BERT_NAMES as NAMES;
+use beft_fixtures::ENCODERS;
 use beft_modes::{Adapter, Names};
 use beft_nn::{BiasModel, Padding};
 use beft_parity::{Expected, relative_error};
 use beft_train::{TrainConfig, TrainError, train};
-use common::{Bert, logits, max_difference, tiny};
+use common::{Bert, load, logits, max_difference, tiny};
 
 /// Weights that `torch.save` wrote are those of the safetensors file.
 #[test]
@@ -48,14 +49,12 @@ fn pickles_are_not_executed() {
 
 #[test]
 fn tokenizers_equal_the_hf_fast_tokenizers() {
-    for name in [
-        "bert-tiny",
-        "roberta-tiny",
-        "xlm-roberta-tiny",
-        "camembert-tiny",
-    ] {
+    for name in ENCODERS {
         tokenizer_equals(name);
     }
+    // Aliases with tokenizers of their own.
+    tokenizer_equals("xlm-roberta-tiny");
+    tokenizer_equals("camembert-tiny");
 }
 
 fn tokenizer_equals(name: &str) {
@@ -87,23 +86,29 @@ fn tokenizer_equals(name: &str) {
 /// Adapters that PEFT trained give PEFT's logits here.
 #[test]
 fn peft_adapters_load() {
-    let inputs = Expected::open(&beft_fixtures::model("bert-tiny/expected.safetensors"))
-        .unwrap()
-        .batch(0)
-        .unwrap();
-    let plain = logits(&tiny(), &inputs.encodings, Padding::Packed);
-    for name in ["bert-tiny-peft", "bert-tiny-peft-pooler"] {
-        let dir = beft_fixtures::model(name);
+    // RoBERTa's layout of adapters is BERT's.
+    let models = ENCODERS.into_iter().filter(|name| *name != "roberta-tiny");
+    let adapters = models.map(|name| (name, format!("{name}-peft")));
+    for (name, adapter) in adapters.chain([("bert-tiny", "bert-tiny-peft-pooler".to_owned())]) {
+        let inputs = Expected::open(&beft_fixtures::model(name).join("expected.safetensors"))
+            .unwrap()
+            .batch(0)
+            .unwrap();
+        let model = load(name);
+        let plain = logits(&model, &inputs.encodings, Padding::Packed);
+        let dir = beft_fixtures::model(&adapter);
         let adapter = Adapter::load(&dir).unwrap();
         assert_eq!(adapter.num_classes(), Some(3));
-        let tuned = adapter.apply(tiny(), &NAMES, &dir).unwrap();
+        let names = model.names();
+        let tuned = adapter.apply(model, names, &dir).unwrap();
         let actual = logits(&tuned, &inputs.encodings, Padding::Packed);
         let expected = Expected::open(&dir.join("expected.safetensors")).unwrap();
         let expected = expected.floats("logits").unwrap();
-        assert!(max_difference(&actual, &expected) < 1e-5);
+        let difference = max_difference(&actual, &expected);
+        assert!(difference < 1e-5, "{name}: {difference}");
         assert!(
             relative_error(&plain, &expected) > 0.1,
-            "the adapter must matter"
+            "{name}: the adapter must matter"
         );
     }
 }

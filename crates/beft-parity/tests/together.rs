@@ -6,6 +6,7 @@ use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Targets};
 use beft_encoder::EncoderForSequenceClassification as Encoder;
 use beft_eval::predict;
+use beft_fixtures::ENCODERS;
 use beft_modes::Mode;
 use beft_nn::{Padding, read_params};
 use beft_parity::Expected;
@@ -13,8 +14,6 @@ use beft_train::{
     Checkpoint, Event, Job, Keep, Metrics, TrainConfig, TrainError, Trained, train, train_together,
 };
 use burn::tensor::Device;
-
-const MODELS: [&str; 2] = ["bert-tiny", "roberta-tiny"];
 
 fn load(name: &str, seed: u32) -> Encoder {
     let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
@@ -104,7 +103,7 @@ fn each_training_is_its_own_single_run() {
         ("q,k@1", 1, 1e-3),
         ("v@2", 3, 1e-3),
     ];
-    for name in MODELS {
+    for name in ENCODERS {
         for dropout in [false, true] {
             let sets: Vec<EncodedSet> =
                 cases.iter().map(|(_, seed, _)| data(name, *seed)).collect();
@@ -185,7 +184,7 @@ fn a_kept_prefix_serves_them_all() {
 /// One that diverges ends as it does by itself, and the others do not notice.
 #[test]
 fn a_training_that_diverges_leaves_the_others_alone() {
-    for name in MODELS {
+    for name in ENCODERS {
         let set = data(name, 0);
         let job = |(mode, rate): (&str, f64)| Job {
             model: load(name, 0),

@@ -32,13 +32,10 @@ fn trainable_counts_of_bert_base() {
 /// RoBERTa's head has a dense layer of its own, trained always.
 #[test]
 fn trainable_counts_of_roberta_base() {
-    let config = EncoderConfig {
-        architecture: &ROBERTA,
-        vocab_size: 50_265,
-        max_position_embeddings: 514,
-        type_vocab_size: 1,
-        ..EncoderConfig::base_cased()
-    };
+    let fields = serde_json::json!({"vocab_size": 50_265, "hidden_size": 768, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "intermediate_size": 3072, "max_position_embeddings": 514,
+        "type_vocab_size": 1});
+    let config = EncoderConfig::read(&ROBERTA, fields.as_object().unwrap()).unwrap();
     assert_eq!(config.max_tokens(), 512);
     let model = Bert::init(&config, 2, &Device::flex());
     let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
@@ -51,7 +48,7 @@ fn trainable_counts_of_roberta_base() {
 /// Every trained tensor moves, and nothing else does, bit for bit.
 #[test]
 fn only_the_chosen_parameters_change() {
-    for name in ["bert-tiny", "roberta-tiny"] {
+    for name in beft_fixtures::ENCODERS {
         for written in [
             "frozen",
             "q",
@@ -174,7 +171,7 @@ fn dropout_acts_in_training_whatever_is_trained() {
         let x = model.valid().encoder.embeddings.forward(&batch).autodiff();
         let pass = || -> Vec<f32> {
             layer
-                .attend(x.clone(), &batch, Rows::All)
+                .attend(x.clone(), &model.encoder.context(&batch), Rows::All)
                 .into_data()
                 .iter()
                 .collect()

@@ -8,22 +8,13 @@ use std::path::Path;
 
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::{BertNormalizer, NFC};
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{
-    AddedToken, DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessorWrapper,
-    SplitDelimiterBehavior, Tokenizer, decoders,
-};
+use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer};
 
 use super::class::Class;
 use super::parts::{changed_part, is_byte_level};
+use super::pieces::{decoder, normalizer, pre_tokenizer, unigram};
 use super::settings::TokenizerSettings;
 use crate::CheckpointError;
 
@@ -32,16 +23,15 @@ const WORD_PIECES: &str = "vocab.txt";
 const VOCABULARY: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 /// Names under which models of sentencepiece are saved.
-const SENTENCEPIECE: [&str; 3] = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
-
-/// One word of text in Qwen2 (`PRETOKENIZE_REGEX` in `tokenization_qwen2.py`).
-const QWEN2_WORD: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const SENTENCEPIECE: [&str; 4] = [
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+];
 
 /// Characters of a word above which WordPiece calls it unknown.
 const LONGEST_WORD: usize = 100;
-
-/// What sentencepiece writes for a space.
-const SPACE: char = '\u{2581}';
 
 /// A tokenizer and what the user should hear about its files.
 pub(super) struct Built {
@@ -91,14 +81,14 @@ pub(super) fn build(
                 special.values().chain(&settings.extra_special),
             );
             tokenizer.set_encode_special_tokens(settings.split_special);
-            let segments = gives_segments(settings, !generic);
+            let segments = gives_segments(settings, !generic && class.gives_segments());
             return Ok(Built {
                 tokenizer,
                 segments,
                 notes,
             });
         }
-        let segments = gives_segments(settings, true);
+        let segments = gives_segments(settings, class.gives_segments());
         let tokenizer = rebuilt(class, found.clone(), settings, false, dir)?;
         if let Some(part) = changed_part(&found, &tokenizer) {
             notes.push(format!(
@@ -119,7 +109,7 @@ pub(super) fn build(
         reason,
     };
     let model: ModelWrapper = match class {
-        Class::Bert if dir.join(WORD_PIECES).is_file() => {
+        Class::Bert | Class::DistilBert | Class::Mpnet if dir.join(WORD_PIECES).is_file() => {
             let path = dir.join(WORD_PIECES);
             let builder = WordPiece::from_file(&path.display().to_string());
             builder
@@ -147,7 +137,7 @@ pub(super) fn build(
     let tokenizer = rebuilt(class, Tokenizer::new(model), settings, true, dir)?;
     Ok(Built {
         tokenizer,
-        segments: gives_segments(settings, true),
+        segments: gives_segments(settings, class.gives_segments()),
         notes,
     })
 }
@@ -176,7 +166,7 @@ fn missing(dir: &Path, json: &Path) -> CheckpointError {
         },
         None => CheckpointError::MissingFile {
             path: json.to_owned(),
-            needed: "tokenizer.json, or vocab.txt (BERT), or vocab.json and merges.txt (RoBERTa, OPT, GPT-2, Qwen2)",
+            needed: "tokenizer.json, or vocab.txt (BERT, DistilBERT, ELECTRA, MPNet), or vocab.json and merges.txt (RoBERTa, OPT, GPT-2, Qwen2)",
         },
     }
 }
@@ -208,6 +198,14 @@ fn rebuilt(
             }
             words.into()
         }
+        ModelWrapper::Unigram(pieces) if class == Class::DebertaV2 => {
+            let made = unigram(pieces, &special, settings.unk_id);
+            made.map_err(|reason| CheckpointError::Tokenizer {
+                path: dir.join(TOKENIZER),
+                reason,
+            })?
+            .into()
+        }
         other => other.clone(),
     };
     let mut tokenizer = Tokenizer::new(model);
@@ -216,17 +214,8 @@ fn rebuilt(
             found.get_added_tokens_decoder().into_iter().collect();
         added
     });
-    let normalizer: Option<NormalizerWrapper> = match class {
-        Class::Bert => {
-            let [chinese, lower] = [settings.chinese_chars, settings.lower_case];
-            let (chinese, lower) = (chinese.unwrap_or(true), lower.unwrap_or(true));
-            Some(BertNormalizer::new(true, chinese, settings.strip_accents, lower).into())
-        }
-        Class::Qwen2 => Some(NFC.into()),
-        Class::Roberta | Class::Gpt2 | Class::Llama | Class::Generic => None,
-    };
-    tokenizer.with_normalizer(normalizer);
-    tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, prefix_space, settings.legacy)));
+    tokenizer.with_normalizer(normalizer(class, settings));
+    tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, settings)));
     tokenizer.with_decoder(Some(decoder(class, prefix_space.unwrap_or(true))));
     for token in added.values() {
         match token.special {
@@ -261,7 +250,7 @@ fn rebuilt(
         })
     };
     let processor: Option<PostProcessorWrapper> = match class {
-        Class::Bert => {
+        Class::Bert | Class::DistilBert | Class::DebertaV2 => {
             let (cls, sep) = (token("cls_token"), token("sep_token"));
             let single = format!("{}:0 $A:0 {}:0", cls.0, sep.0);
             let pair = format!("{single} $B:1 {}:1", sep.0);
@@ -274,6 +263,10 @@ fn rebuilt(
                     .add_prefix_space(prefix_space.unwrap_or(false))
                     .into(),
             )
+        }
+        Class::Mpnet => {
+            let processing = RobertaProcessing::new(token("sep_token"), token("cls_token"));
+            Some(processing.add_prefix_space(false).into())
         }
         // transformers reads whether a token begins or ends texts only where tokenizer.json does not say.
         _ if plain => {
@@ -299,63 +292,16 @@ fn rebuilt(
     Ok(tokenizer)
 }
 
-fn pre_tokenizer(
-    class: Class,
-    prefix_space: Option<bool>,
-    legacy: Option<bool>,
-) -> PreTokenizerWrapper {
-    let prefixed = prefix_space.unwrap_or(false);
-    match class {
-        Class::Bert => BertPreTokenizer.into(),
-        Class::Llama => {
-            let scheme = match (prefix_space.unwrap_or(true), legacy.unwrap_or(false)) {
-                (false, _) => PrependScheme::Never,
-                (true, true) => PrependScheme::Always,
-                (true, false) => PrependScheme::First,
-            };
-            Metaspace::new(SPACE, scheme, false).into()
-        }
-        Class::Qwen2 => {
-            let words = SplitPattern::Regex(QWEN2_WORD.to_owned());
-            let split = Split::new(words, SplitDelimiterBehavior::Isolated, false)
-                .unwrap_or_else(|_| unreachable!("the expression is a constant"));
-            let bytes = ByteLevel::new(prefixed, true, false);
-            Sequence::new(vec![split.into(), bytes.into()]).into()
-        }
-        Class::Roberta | Class::Gpt2 | Class::Generic => {
-            ByteLevel::new(prefixed, true, true).into()
-        }
-    }
-}
-
-fn decoder(class: Class, prefix_space: bool) -> DecoderWrapper {
-    match class {
-        Class::Bert => decoders::wordpiece::WordPiece::new("##".to_owned(), true).into(),
-        Class::Llama => {
-            let replace = tokenizers::normalizers::Replace::new(SPACE.to_string(), " ")
-                .unwrap_or_else(|_| unreachable!("the pattern is a constant"));
-            let mut parts: Vec<DecoderWrapper> = vec![
-                replace.into(),
-                decoders::byte_fallback::ByteFallback::new().into(),
-                decoders::fuse::Fuse::new().into(),
-            ];
-            if prefix_space {
-                parts.push(decoders::strip::Strip::new(' ', 1, 0).into());
-            }
-            decoders::sequence::Sequence::new(parts).into()
-        }
-        _ => ByteLevel::default().into(),
-    }
-}
-
 /// The special tokens that have names, as the files say, else as the class does.
 fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String, AddedToken> {
     let mut tokens = settings.special.clone();
     for name in super::settings::NAMED {
         if let Some(content) = class.default_token(name) {
-            tokens
+            let token = tokens
                 .entry(name.to_owned())
                 .or_insert_with(|| AddedToken::from(content.to_owned(), true));
+            // The word that is guessed takes the space in front of it along.
+            token.lstrip |= class == Class::Mpnet && name == "mask_token";
         }
     }
     tokens

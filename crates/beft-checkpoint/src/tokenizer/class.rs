@@ -6,6 +6,9 @@ use tokenizers::ModelWrapper;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Bert,
+    DistilBert,
+    Mpnet,
+    DebertaV2,
     Roberta,
     Gpt2,
     Qwen2,
@@ -15,8 +18,12 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Bert, "BertTokenizer"),
+        (Self::Bert, "ElectraTokenizer"),
+        (Self::DistilBert, "DistilBertTokenizer"),
+        (Self::Mpnet, "MPNetTokenizer"),
+        (Self::DebertaV2, "DebertaV2Tokenizer"),
         (Self::Roberta, "RobertaTokenizer"),
         (Self::Gpt2, "GPT2Tokenizer"),
         (Self::Qwen2, "Qwen2Tokenizer"),
@@ -45,7 +52,9 @@ impl Class {
     /// The class of an architecture (`TOKENIZER_MAPPING_NAMES`); LLaMA has none.
     fn of_architecture(model_type: &str) -> Self {
         match model_type {
-            "bert" => Self::Bert,
+            "bert" | "distilbert" | "electra" => Self::Bert,
+            "mpnet" => Self::Mpnet,
+            "deberta-v2" => Self::DebertaV2,
             "roberta" => Self::Roberta,
             "opt" | "gpt2" | "gptj" => Self::Gpt2,
             "qwen2" => Self::Qwen2,
@@ -66,8 +75,8 @@ impl Class {
         match Self::named(declared) {
             // LLaMA 3's files name a class that is not theirs.
             Some(Self::Llama) if byte_level => (Self::Generic, false),
-            // transformers distrusts what Qwen2's files name.
-            _ if registered == Self::Qwen2 => (registered, false),
+            // transformers distrusts what the files of these name (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`).
+            _ if matches!(model_type, "qwen2" | "modernbert") => (registered, false),
             Some(class) => (class, false),
             None => (Self::Generic, true),
         }
@@ -76,7 +85,10 @@ impl Class {
     /// Whether a model that was read from tokenizer.json is of its kind.
     pub(super) fn takes(self, model: &ModelWrapper) -> bool {
         match self {
-            Self::Bert => matches!(model, ModelWrapper::WordPiece(_)),
+            Self::Bert | Self::DistilBert | Self::Mpnet => {
+                matches!(model, ModelWrapper::WordPiece(_))
+            }
+            Self::DebertaV2 => matches!(model, ModelWrapper::Unigram(_)),
             Self::Roberta | Self::Gpt2 | Self::Qwen2 | Self::Llama => {
                 matches!(model, ModelWrapper::BPE(_))
             }
@@ -84,19 +96,36 @@ impl Class {
         }
     }
 
+    /// Whether it tells the texts of a pair apart where the files do not say (`model_input_names`).
+    pub(super) fn gives_segments(self) -> bool {
+        match self {
+            Self::DistilBert | Self::Mpnet => false,
+            Self::Bert | Self::DebertaV2 | Self::Roberta | Self::Gpt2 | Self::Qwen2 => true,
+            Self::Llama | Self::Generic => true,
+        }
+    }
+
     /// A special token's text where the files do not say.
     pub(super) fn default_token(self, name: &str) -> Option<&'static str> {
         match (self, name) {
-            (Self::Bert, "unk_token") => Some("[UNK]"),
-            (Self::Bert, "sep_token") => Some("[SEP]"),
-            (Self::Bert, "pad_token") => Some("[PAD]"),
-            (Self::Bert, "cls_token") => Some("[CLS]"),
-            (Self::Bert, "mask_token") => Some("[MASK]"),
-            (Self::Roberta, "bos_token" | "cls_token") | (Self::Llama, "bos_token") => Some("<s>"),
-            (Self::Roberta, "eos_token" | "sep_token") | (Self::Llama, "eos_token") => Some("</s>"),
+            (Self::Mpnet, "unk_token") => Some("[UNK]"),
+            (Self::Bert | Self::DistilBert | Self::DebertaV2, _) => match name {
+                "unk_token" => Some("[UNK]"),
+                "sep_token" => Some("[SEP]"),
+                "pad_token" => Some("[PAD]"),
+                "cls_token" => Some("[CLS]"),
+                "mask_token" => Some("[MASK]"),
+                "bos_token" if self == Self::DebertaV2 => Some("[CLS]"),
+                "eos_token" if self == Self::DebertaV2 => Some("[SEP]"),
+                _ => None,
+            },
+            (Self::Roberta | Self::Mpnet, "cls_token") => Some("<s>"),
+            (Self::Roberta | Self::Mpnet | Self::Llama, "bos_token") => Some("<s>"),
+            (Self::Roberta | Self::Mpnet, "sep_token") => Some("</s>"),
+            (Self::Roberta | Self::Mpnet | Self::Llama, "eos_token") => Some("</s>"),
             (Self::Roberta | Self::Llama, "unk_token") => Some("<unk>"),
-            (Self::Roberta, "pad_token") => Some("<pad>"),
-            (Self::Roberta, "mask_token") => Some("<mask>"),
+            (Self::Roberta | Self::Mpnet, "pad_token") => Some("<pad>"),
+            (Self::Roberta | Self::Mpnet, "mask_token") => Some("<mask>"),
             (Self::Gpt2, "unk_token" | "bos_token" | "eos_token") => Some("<|endoftext|>"),
             (Self::Qwen2, "unk_token" | "eos_token" | "pad_token") => Some("<|endoftext|>"),
             _ => None,

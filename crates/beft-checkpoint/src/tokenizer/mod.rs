@@ -2,6 +2,7 @@ mod build;
 mod class;
 mod long;
 mod parts;
+mod pieces;
 mod settings;
 
 use std::path::{Path, PathBuf};

@@ -33,11 +33,13 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "model_specific_special_tokens",
         "pad_token",
         "sep_token",
+        "split_by_punct",
         "split_special_tokens",
         "strip_accents",
         "tokenize_chinese_chars",
         "tokenizer_class",
         "truncation_side",
+        "unk_id",
         "unk_token",
     ],
     immaterial: &[
@@ -76,7 +78,6 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "tokenizer_file",
         "transformers_version",
         "trim_offsets",
-        "unk_id",
         "verbose",
         "vocab",
         "vocab_file",
@@ -119,7 +120,10 @@ pub(crate) struct TokenizerSettings {
     pub(crate) strip_accents: Option<bool>,
     pub(crate) chinese_chars: Option<bool>,
     pub(crate) prefix_space: Option<bool>,
+    pub(crate) split_by_punct: Option<bool>,
     pub(crate) legacy: Option<bool>,
+    /// The piece for what is unknown, where none has the name of that.
+    pub(crate) unk_id: Option<usize>,
     pub(crate) add_bos: Option<bool>,
     pub(crate) add_eos: Option<bool>,
     /// Whether special tokens inside texts are split like other words.
@@ -261,7 +265,15 @@ impl TokenizerSettings {
             strip_accents: flag("strip_accents")?,
             chinese_chars: flag("tokenize_chinese_chars")?,
             prefix_space: flag("add_prefix_space")?,
+            split_by_punct: flag("split_by_punct")?,
             legacy: flag("legacy")?,
+            unk_id: match keys.get("unk_id").filter(|v| !v.is_null()) {
+                None => None,
+                Some(value) => match value.as_u64().and_then(|id| usize::try_from(id).ok()) {
+                    Some(id) => Some(id),
+                    None => return Err(format!("`unk_id` is {value}; it must be a token id")),
+                },
+            },
             add_bos: flag("add_bos_token")?,
             add_eos: flag("add_eos_token")?,
             split_special: flag("split_special_tokens")?.unwrap_or(false),

@@ -7,7 +7,7 @@ use beft_nn::Norm;
 
 use super::{Architecture, activation, divided, third};
 use crate::config::{DecoderConfig, Order, Positions};
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 /// GPT-2.
 pub const GPT2: Architecture = Architecture {

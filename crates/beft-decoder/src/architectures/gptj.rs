@@ -5,8 +5,8 @@ use beft_checkpoint::{MODEL_KEYS, NameTable};
 
 use super::{Architecture, added, gpt2};
 use crate::config::{DecoderConfig, Order, Positions};
-use crate::fields::Fields;
-use crate::rotary::RotaryConfig;
+use beft_checkpoint::Fields;
+use beft_nn::RotaryConfig;
 
 /// GPT-J.
 pub const GPTJ: Architecture = Architecture {

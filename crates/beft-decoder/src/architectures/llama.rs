@@ -6,8 +6,8 @@ use beft_nn::Norm;
 
 use super::{Architecture, added, divided};
 use crate::config::{Activation, DecoderConfig, Order, Positions};
-use crate::fields::Fields;
-use crate::rotary::RotaryConfig;
+use crate::rotary;
+use beft_checkpoint::Fields;
 
 /// LLaMA.
 pub const LLAMA: Architecture = Architecture {
@@ -68,7 +68,7 @@ pub(super) fn without_biases(
         norm: Norm::RootMeanSquare,
         epsilon: fields.number_or("rms_norm_eps", 1e-6)?,
         final_norm: true,
-        positions: Positions::Rotary(RotaryConfig::read(fields, head_dim, max_tokens)?),
+        positions: Positions::Rotary(rotary::read(fields, head_dim, max_tokens)?),
         max_tokens,
         tied_head: fields.flag_or("tie_word_embeddings", false)?,
         head_bias: false,

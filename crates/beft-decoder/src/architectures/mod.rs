@@ -13,7 +13,7 @@ use beft_checkpoint::{KeyTable, NameTable, Stored, TensorName};
 
 use crate::DecoderConfig;
 use crate::config::Activation;
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 pub use gpt2::GPT2;
 pub use gptj::GPTJ;
@@ -50,7 +50,7 @@ impl Architecture {
     /// Whether query, key and value lie in one matrix of the checkpoint.
     pub fn fuses_projections(&self) -> bool {
         let mut rows = self.names.rows.iter();
-        rows.any(|row| matches!(row.stored, Stored::Third(_)))
+        rows.any(|row| row.stored.part().is_some())
     }
 }
 

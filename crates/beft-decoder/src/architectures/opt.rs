@@ -6,7 +6,7 @@ use beft_nn::Norm;
 
 use super::{Architecture, activation, divided};
 use crate::config::{DecoderConfig, Order, Positions};
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 /// OPT.
 pub const OPT: Architecture = Architecture {

@@ -5,7 +5,7 @@ use beft_checkpoint::{KeyTable, MODEL_KEYS};
 
 use super::{Architecture, llama};
 use crate::config::DecoderConfig;
-use crate::fields::Fields;
+use beft_checkpoint::Fields;
 
 /// Qwen2.
 pub const QWEN2: Architecture = Architecture {

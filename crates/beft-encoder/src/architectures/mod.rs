@@ -1,16 +1,16 @@
-//! The architectures that can be computed: HF's class, tensor names, and which computation they share. [`ALL`] lists
-//! them.
+//! The architectures that can be computed, one file each: HF's class, how its config.json is read, what is done with
+//! each key of it, and the tensor names. [`ALL`] lists them.
 
-use beft_checkpoint::NameTable;
-use serde::{Deserialize, Deserializer, Serializer, de};
+use beft_checkpoint::{Fields, KeyTable, NameTable};
 
-/// The rows of the backbone, which all share but for the prefix, and those of the head.
+use crate::EncoderConfig;
+
+/// The rows of a backbone with BERT's names, which differ in the prefix, and further rows.
 macro_rules! rows {
     ($prefix:literal, $($head:expr),+ $(,)?) => {
         &[
             same("encoder.embeddings.word", concat!($prefix, "embeddings.word_embeddings.weight")),
             same("encoder.embeddings.position", concat!($prefix, "embeddings.position_embeddings.weight")),
-            same("encoder.embeddings.token_type", concat!($prefix, "embeddings.token_type_embeddings.weight")),
             same("encoder.embeddings.norm_gamma", concat!($prefix, "embeddings.LayerNorm.weight")),
             same("encoder.embeddings.norm_bias", concat!($prefix, "embeddings.LayerNorm.bias")),
             linear("encoder.layers.{l}.query", concat!($prefix, "encoder.layer.{l}.attention.self.query.weight")),
@@ -35,15 +35,37 @@ macro_rules! rows {
 }
 
 mod bert;
+mod deberta_v2;
+mod distilbert;
+mod electra;
+mod modernbert;
+mod mpnet;
+mod read;
 mod roberta;
 
 pub use bert::{BERT, BERT_NAMES, MASKED_LM_NAMES};
+pub use deberta_v2::DEBERTA_V2;
+pub use distilbert::DISTILBERT;
+pub use electra::ELECTRA;
+pub use modernbert::MODERNBERT;
+pub use mpnet::MPNET;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
 
 /// Every architecture.
-pub const ALL: [&Architecture; 4] = [&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT];
+pub const ALL: [&Architecture; 9] = [
+    &BERT,
+    &ROBERTA,
+    &XLM_ROBERTA,
+    &CAMEMBERT,
+    &DISTILBERT,
+    &ELECTRA,
+    &MPNET,
+    &MODERNBERT,
+    &DEBERTA_V2,
+];
 
-/// An architecture of encoders in Hugging Face's layout.
+/// An architecture of encoders in Hugging Face's layout. How it is computed says the [`EncoderConfig`] that
+/// `read` makes of config.json.
 #[derive(Debug)]
 pub struct Architecture {
     /// Its name in config.json (`model_type`).
@@ -52,18 +74,34 @@ pub struct Architecture {
     pub classifier_class: &'static str,
     /// Where the parameters are in a checkpoint.
     pub names: &'static NameTable,
-    /// How it is computed.
-    pub family: Family,
+    /// The tables that the keys of its config.json are checked against.
+    pub keys: &'static [&'static KeyTable],
+    /// Whose values of the paper's protocol are its defaults.
+    pub protocol: Protocol,
+    /// What the dense layer in front of the class scores belongs to.
+    pub dense: DenseLayer,
+    /// Reads its config.json, or that of the architecture that it is an alias of.
+    pub(crate) read: fn(&Fields<'_>) -> Result<EncoderConfig, String>,
 }
 
-/// How an encoder is computed where the two differ.
+/// The models that the paper's protocol has values for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// HF `modeling_bert.py`: segments, positions from 0, and a pooler that is part of the pretrained model.
+pub enum Protocol {
+    /// BERT.
     Bert,
-    /// HF `modeling_roberta.py`: one segment, positions from behind the padding token's id, and a head with a
-    /// dense layer of its own.
+    /// RoBERTa.
     Roberta,
+    /// A model that the paper does not train.
+    Other,
+}
+
+/// What the dense layer in front of the class scores belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DenseLayer {
+    /// The pretrained model, BERT's pooler: its weight stays, and its bias is trained along with any other.
+    Pretrained,
+    /// The head: it is new, and always trained.
+    Head,
 }
 
 impl Architecture {
@@ -71,21 +109,36 @@ impl Architecture {
     pub fn named(model_type: &str) -> Option<&'static Self> {
         ALL.into_iter().find(|known| known.model_type == model_type)
     }
+
+    /// Whether query, key and value lie in one matrix of the checkpoint.
+    pub fn fuses_projections(&self) -> bool {
+        let mut rows = self.names.rows.iter();
+        rows.any(|row| row.stored.part().is_some())
+    }
 }
 
-/// Writes an architecture as its name.
-pub(crate) fn serialize<S: Serializer>(
-    architecture: &&'static Architecture,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(architecture.model_type)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value};
 
-/// Reads an architecture's name.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<&'static Architecture, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    Architecture::named(&name)
-        .ok_or_else(|| de::Error::custom(format!("unknown architecture `{name}`")))
+    #[test]
+    fn every_key_of_transformers_stands_in_one_table_and_its_default_is_implemented() {
+        let reference = include_str!("../../tests/reference/keys.json");
+        let reference: Map<String, Value> = serde_json::from_str(reference).unwrap();
+        for architecture in ALL {
+            let (name, tables) = (architecture.model_type, architecture.keys);
+            let keys = reference.get(name).and_then(Value::as_object);
+            let keys =
+                keys.unwrap_or_else(|| panic!("{name}: add it to xtask/python/config_fields.py"));
+            for key in keys.keys() {
+                let count = tables.iter().filter(|table| table.names(key)).count();
+                assert_eq!(count, 1, "{name}: {key}");
+            }
+            let unknown = KeyTable::check(tables, keys).unwrap();
+            assert!(unknown.is_empty(), "{name}: {unknown:?}");
+            let config = EncoderConfig::read(architecture, keys).unwrap();
+            assert_eq!(config.architecture.model_type, name);
+        }
+    }
 }

@@ -1,16 +1,23 @@
-//! RoBERTa: `modeling_roberta.py`, and what is computed like it under another name.
+//! RoBERTa: `RobertaConfig` in `configuration_roberta.py`, `RobertaForSequenceClassification` in `modeling_roberta.py`,
+//! and what is computed like it under another name.
 
-use beft_checkpoint::NameTable;
 use beft_checkpoint::rows::{linear, same};
+use beft_checkpoint::{Fields, MODEL_KEYS, NameTable};
 
-use super::{Architecture, Family};
+use super::read::{SHARED_KEYS, bert_like, probability, size};
+use super::{Architecture, DenseLayer, Protocol, bert};
+use crate::EncoderConfig;
+use crate::facts::{Dropouts, Positions, Segments};
 
 /// RoBERTa.
 pub const ROBERTA: Architecture = Architecture {
     model_type: "roberta",
     classifier_class: "RobertaForSequenceClassification",
     names: &ROBERTA_NAMES,
-    family: Family::Roberta,
+    keys: &[&MODEL_KEYS, &SHARED_KEYS, &bert::KEYS],
+    protocol: Protocol::Roberta,
+    dense: DenseLayer::Head,
+    read,
 };
 
 /// XLM-RoBERTa, RoBERTa with another vocabulary (`modeling_xlm_roberta.py`).
@@ -27,13 +34,28 @@ pub const CAMEMBERT: Architecture = Architecture {
     ..ROBERTA
 };
 
-/// Parameter paths and HF tensor names of RoBERTa with classification head
-/// (`RobertaForSequenceClassification` in `modeling_roberta.py`). Its head has a dense layer of its
-/// own where BERT has the pooler.
+fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
+    let config = bert_like(fields, &bert::DEFAULTS)?;
+    let dropout = probability(fields, "classifier_dropout", config.dropouts.head)?;
+    Ok(EncoderConfig {
+        positions: Positions::BehindPadding(fields.size_or("pad_token_id", 1)?),
+        segments: Segments::First(size(fields, "type_vocab_size", Some(2))?),
+        dropouts: Dropouts {
+            head_input: dropout,
+            head: dropout,
+            ..config.dropouts
+        },
+        ..config
+    })
+}
+
+/// Parameter paths and HF tensor names of RoBERTa with classification head. Its head has a dense layer of its own
+/// where BERT has the pooler.
 #[rustfmt::skip]
 pub const ROBERTA_NAMES: NameTable = NameTable {
     backbone_prefix: "roberta.",
     rows: rows!["roberta.",
+        same("encoder.embeddings.token_type", "roberta.embeddings.token_type_embeddings.weight"),
         linear("pooler.weight", "classifier.dense.weight").optional(),
         same("pooler.bias", "classifier.dense.bias").optional(),
         linear("classifier.weight", "classifier.out_proj.weight").optional(),

@@ -20,7 +20,7 @@ const WRAPPED: &str = ".modules_to_save.";
 const ORIGINAL: &str = ".original_module.";
 
 impl Adapter {
-    /// Number of classes of the stored head. BERT's head has one layer, RoBERTa's has two.
+    /// Number of classes of the stored head. BERT's last layer is the `classifier`, RoBERTa's is in it.
     pub fn num_classes(&self) -> Option<usize> {
         let bias = ["classifier.out_proj.bias", "classifier.bias"];
         let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
@@ -179,8 +179,9 @@ impl Adapter {
         )
     }
 
-    /// Whether a parameter belongs to a module that is saved whole. Of adapters without that list the head is.
-    fn is_saved(&self, name: &str) -> bool {
+    /// Whether a parameter belongs to a module that is saved whole, by PEFT's rule: the module's name ends in a listed
+    /// one (`_set_trainable` in `other.py`). Of adapters without that list the head is.
+    pub(crate) fn is_saved(&self, name: &str) -> bool {
         let mut saved = self
             .targets
             .saved

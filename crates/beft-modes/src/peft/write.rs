@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use super::{CAUSAL_LM, FileTensor, NO_TARGETS, Names, SEQ_CLS, WRAPPERS};
 use crate::Adapter;
-use crate::adapter::SEQ_CLS_HEADS;
 
 /// PEFT's config file.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -50,7 +49,7 @@ impl Adapter {
         // A causal language model has no head.
         let saved = match self.causal_lm {
             true => json!(null),
-            false => json!(SEQ_CLS_HEADS),
+            false => json!(self.targets.saved),
         };
         let mut config = Map::new();
         for (key, value) in [

@@ -19,6 +19,10 @@ pub enum DropoutSite {
     AttentionOutput(usize),
     /// Behind a layer's second feed-forward projection.
     Output(usize),
+    /// Before a layer's second feed-forward projection (ModernBERT).
+    Wide(usize),
+    /// The table of distances of a layer (DeBERTa).
+    Distances(usize),
     /// Before the head's dense layer (RoBERTa).
     HeadInput,
     /// Before the head's last layer.
@@ -34,6 +38,9 @@ impl DropoutSite {
             DropoutSite::Attention(layer) => 3 + 3 * layer as u64,
             DropoutSite::AttentionOutput(layer) => 4 + 3 * layer as u64,
             DropoutSite::Output(layer) => 5 + 3 * layer as u64,
+            // Behind those of any number of layers.
+            DropoutSite::Wide(layer) => (1 << 31) + 2 * layer as u64,
+            DropoutSite::Distances(layer) => (1 << 31) + 2 * layer as u64 + 1,
         }
     }
 }
@@ -131,6 +138,28 @@ impl DropoutMasks {
             });
         let dtype = weights.dtype();
         weights * mask_tensor(mask, shape, dtype, &draw.device)
+    }
+
+    /// Drops values of a table that all inputs read, `[stacked * rows, width]`: for each of the stacked biases by its
+    /// seed, whatever inputs are in the batch.
+    pub(super) fn drop_table(
+        &self,
+        stacked: usize,
+        dropout: &Dropout,
+        site: DropoutSite,
+        table: Tensor<2>,
+    ) -> Tensor<2> {
+        let Some(draw) = self.draw(dropout, site, &table.device()) else {
+            return dropout.forward(table);
+        };
+        let [count, width] = table.dims();
+        let mut mask = vec![1.0_f32; count * width];
+        let each = self.seeds.len() / stacked;
+        mask.par_chunks_mut((count / stacked * width).max(1))
+            .zip(self.seeds.par_iter().step_by(each.max(1)))
+            .for_each(|(mask, (seed, _))| draw.fill(mask, &mut draw.rng((*seed, 0))));
+        let dtype = table.dtype();
+        table * mask_tensor(mask, [count, width], dtype, &draw.device)
     }
 
     fn draw(&self, dropout: &Dropout, site: DropoutSite, device: &Device) -> Option<Draw> {

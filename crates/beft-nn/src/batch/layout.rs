@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use beft_core::Encoding;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::group::{Group, HostRows, ints};
 use crate::{DeviceTraits, Padding, Savings};
@@ -137,6 +137,28 @@ impl BatchLayout {
     /// Takes the row of each input's first token (`[CLS]`), `[batch, width]`.
     pub fn first_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
         rows.select(0, self.first_rows.clone())
+    }
+
+    /// Takes the mean over each input's tokens of the rows of all tokens `[rows, width]`, `[batch, width]`.
+    pub fn means(&self, rows: Tensor<2>) -> Tensor<2> {
+        let of_group = |group: &Group| {
+            let grid = group.to_grid(group.take_rows(rows.clone()));
+            let [inputs, length, width] = grid.dims();
+            let shares = self.lengths[group.inputs()].iter().flat_map(|tokens| {
+                let share = |place| {
+                    if place < *tokens {
+                        1.0 / *tokens as f32
+                    } else {
+                        0.0
+                    }
+                };
+                (0..length).map(share)
+            });
+            let shares = TensorData::new(shares.collect::<Vec<f32>>(), [inputs, 1, length]);
+            let shares = Tensor::<3>::from_data(shares, &grid.device());
+            shares.matmul(grid).reshape([inputs, width])
+        };
+        Tensor::cat(self.groups.iter().map(of_group).collect(), 0)
     }
 
     /// Takes one row of each input `[batch, width]` from batch order to input order.

@@ -107,6 +107,12 @@ impl Batch {
         self.dropout.drop_rows(&self.layout, dropout, site, x, rows)
     }
 
+    /// Drops values of a table that all inputs read, `[stacked * rows, width]`.
+    pub fn drop_table(&self, dropout: &Dropout, site: DropoutSite, table: Tensor<2>) -> Tensor<2> {
+        let stacked = self.stack.count();
+        self.dropout.drop_table(stacked, dropout, site, table)
+    }
+
     /// Drops attention weights of a group `[inputs, heads, queries, length]`, those of all queries
     /// or of the first token alone.
     pub fn drop_attention(

@@ -3,7 +3,7 @@
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
 use beft_core::{BiasTerm, Encoding, Outputs};
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
-use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, Family, InputError};
+use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, InputError, Protocol};
 use beft_nn::Precision;
 use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task, TaskError};
 use beft_train::Schedule;
@@ -84,7 +84,7 @@ impl ModelConfig {
     /// The keys of config.json that are known.
     pub(crate) fn keys(&self) -> Vec<&'static KeyTable> {
         match self {
-            Self::Encoder(_) => EncoderConfig::keys().to_vec(),
+            Self::Encoder(config) => config.architecture.keys.to_vec(),
             Self::Decoder(config) => config.architecture.keys.to_vec(),
         }
     }
@@ -133,7 +133,7 @@ impl ModelConfig {
     /// them then.
     pub fn adds_biases(&self) -> bool {
         match self {
-            Self::Encoder(_) => false,
+            Self::Encoder(config) => !config.native.attention,
             Self::Decoder(config) => !config.native_qkv_biases,
         }
     }
@@ -141,7 +141,7 @@ impl ModelConfig {
     /// Whether its key biases change nothing ([`BiasModel`](beft_nn::BiasModel::ignores_key_bias)).
     pub fn ignores_key_bias(&self) -> bool {
         match self {
-            Self::Encoder(_) => true,
+            Self::Encoder(config) => config.ignores_key_bias(),
             Self::Decoder(config) => matches!(config.positions, Positions::Learned { .. }),
         }
     }
@@ -149,7 +149,7 @@ impl ModelConfig {
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
     pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
         let (decoder, fused) = match self {
-            Self::Encoder(_) => (false, false),
+            Self::Encoder(config) => (false, config.architecture.fuses_projections()),
             Self::Decoder(config) => (true, config.architecture.fuses_projections()),
         };
         beft_modes::ModelTraits {
@@ -172,10 +172,12 @@ impl ModelConfig {
     /// Which of the protocol's columns of default settings it belongs to.
     pub fn protocol_column(&self) -> ProtocolColumn {
         match self {
-            Self::Encoder(config) => match config.architecture.family {
-                Family::Roberta => ProtocolColumn::Roberta,
-                Family::Bert if config.hidden_size >= 1024 => ProtocolColumn::Large,
-                Family::Bert => ProtocolColumn::Base,
+            Self::Encoder(config) => match config.architecture.protocol {
+                Protocol::Roberta => ProtocolColumn::Roberta,
+                Protocol::Bert | Protocol::Other => match config.hidden_size {
+                    0..1024 => ProtocolColumn::Base,
+                    1024.. => ProtocolColumn::Large,
+                },
             },
             Self::Decoder(_) => ProtocolColumn::Base,
         }
@@ -184,11 +186,11 @@ impl ModelConfig {
     /// Size of the paper's random mask (protocol, section 3), for the shapes it has one for.
     pub fn random_entries(&self) -> Option<usize> {
         match self {
-            Self::Encoder(config) => match (config.architecture.family, config.hidden_size) {
-                (Family::Bert, 768) => Some(100_000),
-                (Family::Bert, 1024) => Some(280_000),
-                (Family::Roberta, 768) => Some(105_000),
-                (Family::Bert | Family::Roberta, _) => None,
+            Self::Encoder(config) => match (config.architecture.protocol, config.hidden_size) {
+                (Protocol::Bert, 768) => Some(100_000),
+                (Protocol::Bert, 1024) => Some(280_000),
+                (Protocol::Roberta, 768) => Some(105_000),
+                (Protocol::Bert | Protocol::Roberta | Protocol::Other, _) => None,
             },
             Self::Decoder(_) => None,
         }
@@ -232,7 +234,7 @@ impl ModelConfig {
     /// Whether it tells the two texts of a pair apart.
     pub(crate) fn has_segments(&self) -> bool {
         match self {
-            Self::Encoder(config) => config.architecture.family == Family::Bert,
+            Self::Encoder(config) => config.has_segments(),
             Self::Decoder(_) => false,
         }
     }

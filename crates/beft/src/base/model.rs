@@ -4,7 +4,7 @@ use beft_checkpoint::NameTable;
 use beft_core::BiasTerm;
 use beft_decoder::DecoderForCausalLM;
 use beft_encoder::EncoderForSequenceClassification;
-use beft_nn::{Batch, BiasLayout, BiasModel, SequenceClassifier};
+use beft_nn::{Batch, BiasLayout, BiasModel, ParamPath, SequenceClassifier};
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
@@ -13,6 +13,10 @@ use burn::tensor::{Device, Tensor};
 /// A module of its own only by name: burn's derive for enums would put the kind into every parameter's
 /// path, and paths are what name tables, adapters and saved states go by.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few models, and what is large of them is on the heap"
+)]
 pub enum Model {
     /// An encoder with a classification head.
     Encoder(EncoderForSequenceClassification),
@@ -117,6 +121,10 @@ impl BiasModel for Model {
 
     fn ignores_key_bias(&self) -> bool {
         either!(self, model => model.ignores_key_bias())
+    }
+
+    fn is_added(&self, path: &ParamPath) -> bool {
+        either!(self, model => model.is_added(path))
     }
 
     fn key_value_heads(&self) -> usize {

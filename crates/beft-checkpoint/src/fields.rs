@@ -1,36 +1,59 @@
 use serde_json::{Map, Value};
 
-/// The fields of a `config.json`; `null` counts as absent.
-pub(crate) struct Fields<'a>(pub(crate) &'a Map<String, Value>);
+/// The fields of a `config.json`, for an architecture's `read`; `null` counts as absent. Every error names the key, its
+/// value and what it must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a>(pub &'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
-    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
+    /// The value of a key.
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// Whether the file names a key, be it with `null`.
-    pub(crate) fn names(&self, name: &str) -> bool {
+    pub fn names(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub(crate) fn size(&self, name: &str) -> Result<usize, String> {
+    /// A whole number that has to be there.
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind, or missing.
+    pub fn size(&self, name: &str) -> Result<usize, String> {
         match self.get(name) {
             Some(value) => size(name, value),
             None => Err(format!("`{name}` is missing")),
         }
     }
 
-    pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, String> {
+    /// A whole number, or the default.
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind.
+    pub fn size_or(&self, name: &str, default: usize) -> Result<usize, String> {
         self.get(name)
             .map_or(Ok(default), |value| size(name, value))
     }
 
-    pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, String> {
+    /// A number, or the default.
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind.
+    pub fn number_or(&self, name: &str, default: f64) -> Result<f64, String> {
         let number = |value: &Value| value.as_f64().ok_or_else(|| wrong(name, value, "a number"));
         self.get(name).map_or(Ok(default), number)
     }
 
-    pub(crate) fn flag_or(&self, name: &str, default: bool) -> Result<bool, String> {
+    /// True or false, or the default.
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind.
+    pub fn flag_or(&self, name: &str, default: bool) -> Result<bool, String> {
         let flag = |value: &Value| {
             value
                 .as_bool()
@@ -39,13 +62,22 @@ impl<'a> Fields<'a> {
         self.get(name).map_or(Ok(default), flag)
     }
 
-    pub(crate) fn text_or(&self, name: &str, default: &'a str) -> Result<&'a str, String> {
+    /// A string, or the default.
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind.
+    pub fn text_or(&self, name: &str, default: &'a str) -> Result<&'a str, String> {
         let text = |value: &'a Value| value.as_str().ok_or_else(|| wrong(name, value, "a string"));
         self.get(name).map_or(Ok(default), text)
     }
 
     /// Fails for a list with another text than this.
-    pub(crate) fn only_in_list(&self, name: &str, only: &str) -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// The other text.
+    pub fn only_in_list(&self, name: &str, only: &str) -> Result<(), String> {
         let list = self.get(name).and_then(Value::as_array);
         match list
             .into_iter()
@@ -58,7 +90,11 @@ impl<'a> Fields<'a> {
     }
 
     /// One token id, a list of them, or none.
-    pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind.
+    pub fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
         let id = |value: &Value| {
             let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
             id.ok_or_else(|| wrong(name, value, "a token id"))
