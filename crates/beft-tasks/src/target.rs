@@ -41,7 +41,7 @@ pub struct MultiLabel {
 pub enum LabelForm {
     /// In one column, as a list (of JSON or Python) or with this text between them; nothing for no label.
     Separated(String),
-    /// In one column for each label, with 0 or 1: those of [`TaskInfo::label_columns`].
+    /// In one column for each label, with 0 or 1: those of [`TaskInfo::label_columns`](crate::TaskInfo::label_columns).
     Columns,
 }
 
