@@ -57,6 +57,9 @@ fn of(error: &Error) -> Option<String> {
 
 fn of_task(error: &TaskError) -> Option<String> {
     match error {
+        TaskError::Change { .. } => Some(
+            "the options --label, --multi-label, --metric and --balanced change a task".to_owned(),
+        ),
         TaskError::Definition { .. } => Some("give the file of the task with --task".to_owned()),
         _ => None,
     }

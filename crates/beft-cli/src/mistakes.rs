@@ -1,23 +1,31 @@
-//! A file with the examples that a model got wrong.
+//! The examples that a model got wrong.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use beft::Evaluation;
+use beft::table::{Align, Cell, Table};
+use beft::{Evaluation, Judged};
 use serde_json::{Map, Value, json};
 
 use crate::output::{say, write_file};
 use crate::rows::{RowFormat, write_table};
 
-/// Collects the examples that were wrong, and writes them.
+/// Collects the examples that were wrong: those first of which the model was most certain, or of values those that are
+/// farthest off.
+#[derive(Default)]
 pub(crate) struct Mistakes {
-    path: PathBuf,
-    format: RowFormat,
-    rows: Vec<(f32, Map<String, Value>)>,
+    rows: Vec<(f64, Map<String, Value>)>,
+    pairs: bool,
 }
 
-impl Mistakes {
-    /// Mistakes to be written to a file, whose extension tells the format.
+/// A file for mistakes.
+pub(crate) struct MistakesFile {
+    path: PathBuf,
+    format: RowFormat,
+}
+
+impl MistakesFile {
+    /// A file whose extension tells the format.
     ///
     /// # Errors
     ///
@@ -35,16 +43,26 @@ impl Mistakes {
         Ok(Self {
             path: path.to_owned(),
             format,
-            rows: Vec::new(),
         })
     }
+}
 
-    /// Adds those of one file.
-    pub(crate) fn add(&mut self, file: &str, result: &Evaluation) {
+impl Mistakes {
+    /// Those of some files.
+    pub(crate) fn of<'a>(files: impl Iterator<Item = (&'a str, &'a Evaluation)>) -> Self {
+        let mut mistakes = Self::default();
+        for (file, result) in files {
+            mistakes.add(file, result);
+        }
+        mistakes.rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        mistakes
+    }
+
+    fn add(&mut self, file: &str, result: &Evaluation) {
         for (example, judged) in result.examples.iter().zip(&result.judged) {
-            if judged.right != Some(false) {
+            let Some(weight) = weight(judged) else {
                 continue;
-            }
+            };
             let words = |words: &[String]| match words {
                 [word] => json!(word),
                 words => json!(words),
@@ -54,21 +72,72 @@ impl Mistakes {
             row.insert("line".to_owned(), json!(example.line));
             row.insert("text".to_owned(), json!(example.text));
             if let Some(pair) = &example.text_pair {
+                self.pairs = true;
                 row.insert("text_pair".to_owned(), json!(pair));
             }
             row.insert("label".to_owned(), words(&judged.truth));
             row.insert("prediction".to_owned(), words(&judged.said));
             row.insert("probability".to_owned(), json!(judged.probability));
-            self.rows.push((judged.probability.unwrap_or(0.0), row));
+            self.rows.push((weight, row));
         }
     }
 
-    /// Writes them, those first of which the model was most certain.
-    pub(crate) fn write(mut self) -> Result<()> {
-        self.rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        let rows: Vec<Map<String, Value>> = self.rows.into_iter().map(|(_, row)| row).collect();
-        write_file(&self.path, &write_table(self.format, &rows)?)?;
-        say!("{} mistakes: {}", rows.len(), self.path.display());
+    fn rows(&self) -> Vec<Map<String, Value>> {
+        self.rows.iter().map(|(_, row)| row.clone()).collect()
+    }
+
+    /// All of them as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        json!(self.rows())
+    }
+
+    /// Writes them to a file.
+    pub(crate) fn write(&self, file: &MistakesFile, quiet: bool) -> Result<()> {
+        let pair = self.pairs.then_some("text_pair");
+        let columns: Vec<&str> = ["file", "line", "text"]
+            .into_iter()
+            .chain(pair)
+            .chain(["label", "prediction", "probability"])
+            .collect();
+        write_file(
+            &file.path,
+            &write_table(file.format, &columns, &self.rows())?,
+        )?;
+        if !quiet {
+            say!(
+                "{} examples that were wrong: {}",
+                self.rows.len(),
+                file.path.display()
+            );
+        }
         Ok(())
+    }
+
+    /// The first of them as a table; `None` where there are none.
+    pub(crate) fn table(&self, most: usize) -> Option<Table> {
+        let columns = ["text", "label", "prediction", "probability"];
+        let mut table = Table::new(columns.map(|name| (name, Align::Left)));
+        for (_, row) in self.rows.iter().take(most) {
+            let cell = |name: &str| match &row[name] {
+                Value::String(text) => Cell::from(text),
+                Value::Null => Cell::default(),
+                other => Cell::from(other),
+            };
+            table.rows.push(columns.map(cell).to_vec());
+        }
+        (!table.rows.is_empty()).then_some(table)
+    }
+}
+
+/// What an example is sorted by; nothing for one that is right.
+fn weight(judged: &Judged) -> Option<f64> {
+    match judged.right {
+        Some(true) => None,
+        Some(false) => Some(f64::from(judged.probability.unwrap_or(0.0))),
+        // Values are neither; how far they are off.
+        None => {
+            let number = |words: &[String]| words.first()?.parse::<f64>().ok();
+            Some((number(&judged.truth)? - number(&judged.said)?).abs())
+        }
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct RowWriter {
     /// Columns of the input in CSV and TSV: those of the first row.
     columns: Option<Vec<String>>,
     rows: usize,
-    renamed: Vec<String>,
+    /// Columns of the input with another name in the output.
+    renamed: Vec<(String, String)>,
     /// Cells in which something was replaced by spaces.
     replaced: usize,
 }
@@ -53,8 +54,8 @@ impl RowWriter {
 
     /// What the user should hear about the rows.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let renamed = self.renamed.iter().map(|name| {
-            format!("the column `{name}` of the input is called `{RENAMED}{name}` in the output")
+        let renamed = self.renamed.iter().map(|(name, renamed)| {
+            format!("the column `{name}` of the input is called `{renamed}` in the output")
         });
         let replaced = (self.replaced > 0).then(|| {
             format!(
@@ -90,6 +91,12 @@ impl RowWriter {
             Keep::None => Ok(Vec::new()),
             Keep::All => Ok(columns.into_iter().collect()),
             Keep::Named(names) => {
+                let mut wanted = names.clone();
+                wanted.sort();
+                wanted.dedup();
+                if wanted.len() < names.len() {
+                    bail!("--keep names a column twice");
+                }
                 let kept = names.iter().map(|name| match columns.remove(name) {
                     Some(value) => Ok((name.clone(), value)),
                     None if self.rows > 0 && self.format == RowFormat::Jsonl => {
@@ -98,7 +105,7 @@ impl RowWriter {
                     None => {
                         let found: Vec<String> = columns.keys().map(|c| format!("`{c}`")).collect();
                         bail!(
-                            "the input has no column `{name}` to keep: found {}",
+                            "the input has no column `{name}` to keep: name one of {}",
                             found.join(", ")
                         )
                     }
@@ -109,19 +116,29 @@ impl RowWriter {
     }
 
     /// The name of a column of the input in the output.
-    fn name(&mut self, name: String, answer: &Answer) -> String {
+    fn name(&mut self, name: &str, all: &[String], answer: &Answer) -> String {
         let own = match answer {
-            Answer::Class { .. } => &["label", "probability", "probabilities", "logits"][..],
+            Answer::Class { .. } => {
+                &["label", "choice", "probability", "probabilities", "logits"][..]
+            }
             Answer::Labels { .. } => &["labels", "probabilities", "logits"][..],
             Answer::Value(_) | Answer::Text(_) => &[prediction(answer).0],
         };
-        if name != "index" && !own.contains(&name.as_str()) {
-            return name;
+        let each = name.strip_prefix("probability_");
+        let each = each.is_some_and(|label| self.labels.iter().any(|known| known == label));
+        let each = each && self.format != RowFormat::Jsonl;
+        if name != "index" && !own.contains(&name) && !each {
+            return name.to_owned();
         }
-        if !self.renamed.contains(&name) {
-            self.renamed.push(name.clone());
+        let mut renamed = format!("{RENAMED}{name}");
+        while all.contains(&renamed) {
+            renamed.insert_str(0, RENAMED);
         }
-        format!("{RENAMED}{name}")
+        let pair = (name.to_owned(), renamed.clone());
+        if !self.renamed.contains(&pair) {
+            self.renamed.push(pair);
+        }
+        renamed
     }
 
     fn write_json(
@@ -132,8 +149,9 @@ impl RowWriter {
     ) -> Result<()> {
         let mut row = Map::new();
         row.insert("index".to_owned(), json!(self.rows));
+        let all: Vec<String> = kept.iter().map(|(name, _)| name.clone()).collect();
         for (name, value) in kept {
-            row.insert(self.name(name, answer), value);
+            row.insert(self.name(&name, &all, answer), value);
         }
         let (name, value) = prediction(answer);
         row.insert(name.to_owned(), value);
@@ -149,6 +167,9 @@ impl RowWriter {
                     Value::Object(named.zip(values).collect())
                 }
             };
+            if let (Answer::Class { class, .. }, true) = (answer, self.labels.is_empty()) {
+                row.insert("choice".to_owned(), json!(class));
+            }
             row.insert("probabilities".to_owned(), probabilities);
             row.insert("logits".to_owned(), json!(logits));
         }
@@ -180,6 +201,9 @@ impl RowWriter {
             cells.push(value.map_or_else(String::new, |(_, value)| cell(value)));
         }
         cells.push(cell(&prediction(answer).1));
+        if let (Answer::Class { class, .. }, true) = (answer, self.labels.is_empty()) {
+            cells.push(class.to_string());
+        }
         cells.extend(answer.probability().map(number));
         if let Some((probabilities, _)) = numbers(answer).filter(|_| !self.labels.is_empty()) {
             cells.extend(probabilities.iter().map(|p| number(*p)));
@@ -196,9 +220,12 @@ impl RowWriter {
         let columns: Vec<String> = kept.iter().map(|(name, _)| name.clone()).collect();
         let mut header = vec!["index".to_owned()];
         for column in &columns {
-            header.push(self.name(column.clone(), answer));
+            header.push(self.name(column, &columns, answer));
         }
         header.push(prediction(answer).0.to_owned());
+        if let (Answer::Class { .. }, true) = (answer, self.labels.is_empty()) {
+            header.push("choice".to_owned());
+        }
         if answer.probability().is_some() {
             header.push("probability".to_owned());
         }
@@ -235,20 +262,28 @@ fn write_cells(format: RowFormat, out: &mut Vec<u8>, mut cells: Vec<String>) -> 
     Ok(replaced)
 }
 
-/// Rows that all have the columns of the first.
-pub(crate) fn write_table(format: RowFormat, rows: &[Map<String, Value>]) -> Result<Vec<u8>> {
+/// Rows that all have these columns.
+pub(crate) fn write_table(
+    format: RowFormat,
+    columns: &[&str],
+    rows: &[Map<String, Value>],
+) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
+    if format != RowFormat::Jsonl {
+        let names = columns.iter().map(|name| (*name).to_owned());
+        write_cells(format, &mut out, names.collect())?;
+    }
+    for row in rows {
         match format {
             RowFormat::Jsonl => {
                 serde_json::to_writer(&mut out, row)?;
                 out.push(b'\n');
             }
             RowFormat::Csv | RowFormat::Tsv => {
-                if index == 0 {
-                    write_cells(format, &mut out, row.keys().cloned().collect())?;
-                }
-                write_cells(format, &mut out, row.values().map(cell).collect())?;
+                let cells = columns
+                    .iter()
+                    .map(|name| row.get(*name).map_or_else(String::new, cell));
+                write_cells(format, &mut out, cells.collect())?;
             }
         }
     }
@@ -358,7 +393,7 @@ mod tests {
         let rows = [json!({"id": 1}), json!({"id": 2, "more": [1]})];
         let keep = Keep::Named(vec!["number".to_owned()]);
         let error = written(RowFormat::Jsonl, keep, &rows).unwrap_err();
-        let expected = "the input has no column `number` to keep: found `id`";
+        let expected = "the input has no column `number` to keep: name one of `id`";
         assert_eq!(error.to_string(), expected);
         let error = written(RowFormat::Csv, Keep::All, &rows).unwrap_err();
         assert!(

@@ -255,7 +255,7 @@ fn what_is_not_for_them_is_refused() {
     ];
     refused(
         &flags,
-        "flags.csv:2: field `b` is another text: it must be 0 or 1",
+        "flags.csv:2: field `b` is something else: it must be 0 or 1",
     );
     scratch.tune(&[]).assert().success();
     scratch.write(

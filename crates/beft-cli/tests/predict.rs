@@ -81,7 +81,7 @@ fn the_columns_of_the_input_are_kept() {
     let output = scratch.beft(&wrong).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    let expected = "the input has no column `number` to keep: found `id`, `text`, `label`";
+    let expected = "the input has no column `number` to keep: name one of `id`, `text`, `label`";
     assert!(said.contains(expected), "{said}");
 }
 

@@ -300,7 +300,7 @@ fn classes_without_names_are_those_of_the_task() {
     let note = "they are taken as `entailment`, `neutral`, `contradiction` of task mnli";
     assert!(said.contains(note), "{said}");
     assert!(
-        said.contains("1 lines left out, the first is line 4"),
+        said.contains("1 lines without a label (or malformed) left out, the first is line 4"),
         "{said}"
     );
 

@@ -5,13 +5,13 @@ use crate::paint::{CHAR_WIDTH, Canvas, Drawn, FAINT, INK, Style, colour, ink_on,
 
 // Lengths in pixels.
 const MARGIN: i32 = 16;
-const CELL: (i32, i32) = (52, 30);
+const CELL: (i32, i32) = (72, 30);
 const LINE: i32 = 20;
 const TITLE_SIZE: f64 = 16.0;
 const TEXT_SIZE: f64 = 12.0;
 /// Characters of a class's name beside a row, and above a column.
 const NAME: usize = 24;
-const SHORT: usize = 7;
+const SHORT: usize = 9;
 
 /// A confusion matrix as SVG: true classes down the side, predicted ones across, coloured by the share of the true
 /// class. `counts` has as many rows and columns as there are `names`.

@@ -1,5 +1,7 @@
 //! Changes of a task that need no task file.
 
+use beft_core::OutputKind;
+
 use crate::target::class_labels;
 use crate::task_file::default_metrics;
 use crate::{
@@ -17,6 +19,8 @@ pub struct TaskChanges {
     pub label: Vec<String>,
     /// Whether any number of labels may hold.
     pub multi_label: bool,
+    /// What stands between several labels in one column; a comma by default.
+    pub separator: Option<String>,
     /// The metrics; none for those of the task.
     pub metrics: Vec<Metric>,
     /// How one file is split.
@@ -36,11 +40,20 @@ impl Task {
             task: task.to_owned(),
             message,
         };
+        if !changes.multi_label && (changes.label.len() > 1 || changes.separator.is_some()) {
+            let what = match changes.separator {
+                Some(_) => "a separator is",
+                None => "several columns with labels are",
+            };
+            let message =
+                format!("{what} for tasks in which several labels may hold: say that they may");
+            return Err(refuse(&self.name, message));
+        }
         let mut task = match self {
             Self::Labelled(task) => Self::Labelled(task.with(changes)),
             Self::Prompted(task) => {
                 let texts = [&changes.text, &changes.pair].iter().any(|c| !c.is_empty());
-                if texts || changes.multi_label || changes.label.len() > 1 {
+                if texts || changes.multi_label {
                     let message =
                         "its prompts say what is read; write a task file with a [prompt] table";
                     return Err(refuse(&task.name, message.to_owned()));
@@ -57,8 +70,23 @@ impl Task {
         }
         let output = task.output();
         if let Some(metric) = task.metrics.iter().find(|metric| !metric.measures(output)) {
-            let message = format!("the metric `{metric}` does not measure what it asks for");
+            let all = Metric::ALL
+                .into_iter()
+                .filter(|metric| metric.measures(output));
+            let all: Vec<&str> = all.map(Metric::name).collect();
+            let message = format!(
+                "the metric `{metric}` does not measure what it asks for: choose from {}",
+                all.join(", ")
+            );
             return Err(refuse(&task.name, message));
+        }
+        match output {
+            OutputKind::Classes | OutputKind::Labels => {}
+            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer if changes.balanced => {
+                let message = "it has no classes to balance: leave that out";
+                return Err(refuse(&task.name, message.to_owned()));
+            }
+            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => {}
         }
         if changes.held_out.is_some() {
             task.held_out = changes.held_out;
@@ -101,7 +129,9 @@ impl LabelledTask {
                 },
                 false => MultiLabel {
                     labels: self.classes().map(<[_]>::to_vec),
-                    form: LabelForm::Separated(",".to_owned()),
+                    form: LabelForm::Separated(
+                        changes.separator.clone().unwrap_or_else(|| ",".to_owned()),
+                    ),
                 },
             });
             self.metrics = default_metrics(self.target.kind());

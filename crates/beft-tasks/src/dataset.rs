@@ -260,7 +260,7 @@ mod tests {
                 .to_string(),
             format!(
                 "{}:3: label `maybe` is not one of `no`, `yes`: \
-                 correct it, or use the labels of the training file",
+                 correct it, use the labels of the training file, or name all labels in a task file (`labels`)",
                 path.display()
             )
         );

@@ -33,7 +33,7 @@ pub enum DataError {
         split: Split,
     },
     /// A file of too few examples to be split.
-    #[error("{}: there are too few examples to split: give two at least", .path.display())]
+    #[error("{}: no label has two examples, so none can be kept to measure on: give more examples", .path.display())]
     TooFewToSplit {
         /// The file.
         path: PathBuf,
@@ -282,6 +282,16 @@ pub enum DataError {
         field: String,
         /// What is wrong, and what to do.
         message: String,
+    },
+    /// A cell with several labels that is a broken list.
+    #[error("{}{at}: the labels {} are no list: write [\"a\", \"b\"], or the labels with a separator", .path.display(), quoted(.label))]
+    NotAList {
+        /// The file.
+        path: PathBuf,
+        /// The line or row.
+        at: Place,
+        /// The cell.
+        label: String,
     },
     /// A field for whose value a template has no case.
     #[error(

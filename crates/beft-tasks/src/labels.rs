@@ -108,6 +108,15 @@ impl LabelReader {
         match self.kind {
             TaskKind::Classification => self.index(label, path, at).map(Label::Class),
             TaskKind::MultiLabel => {
+                let broken =
+                    label.starts_with('{') || label.starts_with('[') != label.ends_with(']');
+                if broken {
+                    return Err(DataError::NotAList {
+                        path: path.to_owned(),
+                        at,
+                        label: label.to_owned(),
+                    });
+                }
                 let labels = separated(label, &self.separator).into_iter();
                 let indices = labels.map(|label| self.index(&label, path, at));
                 let mut indices: Vec<usize> = indices.collect::<Result<_, _>>()?;
@@ -192,6 +201,8 @@ impl LabelReader {
             }
         }
         self.notes.extend(alike(&names, path));
+        self.notes
+            .extend(self.kind.doubts(&names, &self.separator, path));
         Ok((names, self.notes))
     }
 }
@@ -233,6 +244,39 @@ fn without_fractions(mut found: Vec<(String, usize)>) -> Vec<(String, usize)> {
     }
     found
 }
+
+impl TaskKind {
+    /// What to say of gathered labels that look like something else.
+    fn doubts(self, names: &[String], separator: &str, path: &Path) -> Option<String> {
+        let path = path.display();
+        let numbers = names.iter().all(|name| name.parse::<f64>().is_ok());
+        match self {
+            Self::Classification if numbers && names.len() > MANY_NUMBERS => Some(format!(
+                "{path}: {} different numbers are taken as classes; for numbers write a task file with kind = \"regression\"",
+                names.len()
+            )),
+            Self::MultiLabel if numbers && names.len() <= 2 => Some(format!(
+                "{path}: the labels are {}; columns of 0 and 1 are one for each label",
+                names.join(" and ")
+            )),
+            Self::MultiLabel => {
+                let others = [',', ';', '|']
+                    .into_iter()
+                    .filter(|by| !separator.contains(*by));
+                let held =
+                    others.filter_map(|by| Some((by, names.iter().find(|n| n.contains(by))?)));
+                let (by, name) = { held }.next()?;
+                Some(format!(
+                    "{path}: the label `{name}` has a `{by}` in it; if that stands between labels, it is the separator"
+                ))
+            }
+            Self::Classification | Self::Regression => None,
+        }
+    }
+}
+
+/// So many different numbers are hardly classes.
+const MANY_NUMBERS: usize = 20;
 
 /// What to say where gathered labels differ in letter case alone.
 fn alike(names: &[String], path: &Path) -> Option<String> {
@@ -363,7 +407,7 @@ mod tests {
         assert_eq!(
             read(&mut reader, "maybe").unwrap_err(),
             "dev.tsv:7: label `maybe` is not one of `pos`, `neg`: \
-             correct it, or use the labels of the training file"
+             correct it, use the labels of the training file, or name all labels in a task file (`labels`)"
         );
         let (set, notes) = reader.finish(&mut [], Path::new("dev.tsv"), true).unwrap();
         assert_eq!((set.join(" "), notes.len()), ("pos neg".to_owned(), 0));

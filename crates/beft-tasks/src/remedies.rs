@@ -8,7 +8,7 @@ pub(crate) fn label_remedy(labels: &[String]) -> &'static str {
         "the model does not name its classes, so give a task file whose `labels` are \
          their names in the order of its outputs"
     } else {
-        "correct it, or use the labels of the training file"
+        "correct it, use the labels of the training file, or name all labels in a task file (`labels`)"
     }
 }
 

@@ -3,8 +3,11 @@
 use beft_core::Metric;
 use toml::Spanned;
 
+use crate::target::class_labels;
 use crate::task_file::{Names, Wrong};
-use crate::{LabelledTask, TaskKind, TextColumns};
+use crate::{
+    ClassLabel, HeldOut, LabelForm, LabelTarget, LabelledTask, MultiLabel, TaskKind, TextColumns,
+};
 
 pub(crate) fn wrong<T, V>(value: &Spanned<V>, message: impl Into<String>) -> Result<T, Wrong> {
     Err((value.span(), message.into()))
@@ -128,4 +131,76 @@ pub(crate) fn checked_metrics(
         return wrong(&metrics, message);
     }
     Ok(metrics.into_inner())
+}
+
+pub(crate) fn only_multi_label<T>(value: &Option<Spanned<T>>, key: &str) -> Result<(), Wrong> {
+    match value {
+        None => Ok(()),
+        Some(value) => wrong(
+            value,
+            format!("`{key}` is for tasks of `kind = \"multi_label\"`: remove it"),
+        ),
+    }
+}
+
+/// The columns with several labels, and what the labels are.
+pub(crate) fn multi_label(
+    label: Option<Spanned<Names>>,
+    columns: Option<Spanned<Vec<String>>>,
+    separator: Option<Spanned<String>>,
+    labels: Option<Vec<ClassLabel>>,
+) -> Result<(Vec<String>, LabelTarget), Wrong> {
+    if let Some(columns) = columns {
+        if let Some(label) = label {
+            return wrong(
+                &label,
+                "`label` and `label_columns` exclude each other: remove one",
+            );
+        }
+        let span = columns.span();
+        let names = Spanned::new(span.clone(), Names::Several(columns.into_inner()));
+        let names = checked_columns(names)?;
+        let own = names.iter().cloned().map(Names::One).collect();
+        let own = class_labels(checked_labels(Spanned::new(span.clone(), own))?);
+        if labels.is_some() {
+            let message = "`labels` are those of `label_columns`: remove them";
+            return Err((span, message.to_owned()));
+        }
+        let set = MultiLabel {
+            labels: Some(own),
+            form: LabelForm::Columns,
+        };
+        return Ok((names, LabelTarget::Labels(set)));
+    }
+    let separator = match separator {
+        None => ",".to_owned(),
+        Some(text) if text.get_ref().is_empty() => {
+            return wrong(&text, "`separator` must be a text");
+        }
+        Some(text) => text.into_inner(),
+    };
+    let set = MultiLabel {
+        labels,
+        form: LabelForm::Separated(separator),
+    };
+    Ok((label_columns(label)?, LabelTarget::Labels(set)))
+}
+
+/// How one file is split.
+pub(crate) fn held_out(
+    share: Option<Spanned<f64>>,
+    seed: Option<Spanned<u32>>,
+) -> Result<Option<HeldOut>, Wrong> {
+    match (share, seed) {
+        (None, None) => Ok(None),
+        (None, Some(seed)) => wrong(&seed, "`split_seed` needs `dev_share`"),
+        (Some(share), seed) => {
+            let value = *share.get_ref();
+            if !(value > 0.0 && value < 1.0) {
+                return wrong(&share, "`dev_share` must be above 0 and below 1");
+            }
+            let seed = seed.map_or(0, Spanned::into_inner);
+            Ok(Some(HeldOut { share: value, seed }))
+        }
+    }
 }

@@ -14,12 +14,12 @@ use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
 use crate::target::class_labels;
 use crate::task_checks::{
-    checked_columns, checked_labels, checked_metrics, checked_name, checked_rate, label_columns,
-    text_columns, wrong,
+    checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
+    multi_label, only_multi_label, text_columns, wrong,
 };
 use crate::{
-    ClassLabel, DataError, Defaults, HeldOut, Hub, LabelForm, LabelTarget, LabelledTask,
-    MultiLabel, Place, Regimes, Split, TaskError, TaskInfo, TaskKind, TextColumns,
+    DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split, TaskError,
+    TaskInfo, TaskKind, TextColumns,
 };
 
 /// The file as it is written; [`LabelledTask::from_toml`] tells what the keys mean.
@@ -33,6 +33,10 @@ pub(crate) struct TaskFile {
     text_alternatives: Option<Spanned<Vec<String>>>,
     pair: Option<Spanned<Names>>,
     pair_alternatives: Option<Spanned<Vec<String>>>,
+    #[serde(default = "yes")]
+    pair_required: bool,
+    #[serde(default)]
+    mismatched: bool,
     pub(crate) label: Option<Spanned<Names>>,
     /// One column for each label.
     label_columns: Option<Spanned<Vec<String>>>,
@@ -105,6 +109,10 @@ struct Settings {
     max_length: Option<NonZeroUsize>,
 }
 
+const fn yes() -> bool {
+    true
+}
+
 const fn classification() -> TaskKind {
     TaskKind::Classification
 }
@@ -123,6 +131,7 @@ impl LabelledTask {
     /// # text_alternatives = ["a", "b"]  # instead: of these the first that the file has
     /// pair = "context"                  # column with the second text of a pair, or several
     /// # pair_alternatives = ["c", "d"]  # instead: of these the first that the file has
+    /// pair_required = true              # whether every file must have a pair
     /// label = "intent"                  # column with the label, otherwise `label`; of several the
     ///                                   # first that the file has
     /// labels = [["no", "n"], "yes"]     # in index order; otherwise those of the training file.
@@ -135,6 +144,7 @@ impl LabelledTask {
     /// dev_share = 0.2                   # where the data are one file: the share that is kept to measure on
     /// split_seed = 0                    # which chooses it
     /// columns = ["intent", "utterance"] # those of a TSV file that has no header line
+    /// mismatched = false                # whether there are two dev and two test splits (MNLI)
     /// skip_malformed = true             # pass over rows with a wrong number of columns
     /// metrics = ["accuracy", "f1"]      # the first is the main one; also macro_f1, mcc, and for
     ///                                   # regression pearson, spearman
@@ -276,9 +286,9 @@ impl TaskFile {
                 },
             },
             text_columns: text,
-            pair_required: pair.is_some(),
+            pair_required: pair.is_some() && self.pair_required,
             pair_columns: pair.unwrap_or(TextColumns::First(Vec::new())),
-            mismatched: false,
+            mismatched: self.mismatched,
             target,
         })
     }
@@ -290,78 +300,6 @@ pub(crate) fn default_metrics(kind: TaskKind) -> Vec<Metric> {
         TaskKind::Classification => vec![Metric::Accuracy],
         TaskKind::MultiLabel => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
         TaskKind::Regression => vec![Metric::Spearman, Metric::Pearson],
-    }
-}
-
-fn only_multi_label<T>(value: &Option<Spanned<T>>, key: &str) -> Result<(), Wrong> {
-    match value {
-        None => Ok(()),
-        Some(value) => wrong(
-            value,
-            format!("`{key}` is for tasks of `kind = \"multi_label\"`: remove it"),
-        ),
-    }
-}
-
-/// The columns with several labels, and what the labels are.
-fn multi_label(
-    label: Option<Spanned<Names>>,
-    columns: Option<Spanned<Vec<String>>>,
-    separator: Option<Spanned<String>>,
-    labels: Option<Vec<ClassLabel>>,
-) -> Result<(Vec<String>, LabelTarget), Wrong> {
-    if let Some(columns) = columns {
-        if let Some(label) = label {
-            return wrong(
-                &label,
-                "`label` and `label_columns` exclude each other: remove one",
-            );
-        }
-        let span = columns.span();
-        let names = Spanned::new(span.clone(), Names::Several(columns.into_inner()));
-        let names = checked_columns(names)?;
-        let own = names.iter().cloned().map(Names::One).collect();
-        let own = class_labels(checked_labels(Spanned::new(span.clone(), own))?);
-        if labels.is_some() {
-            let message = "`labels` are those of `label_columns`: remove them";
-            return Err((span, message.to_owned()));
-        }
-        let set = MultiLabel {
-            labels: Some(own),
-            form: LabelForm::Columns,
-        };
-        return Ok((names, LabelTarget::Labels(set)));
-    }
-    let separator = match separator {
-        None => ",".to_owned(),
-        Some(text) if text.get_ref().is_empty() => {
-            return wrong(&text, "`separator` must be a text");
-        }
-        Some(text) => text.into_inner(),
-    };
-    let set = MultiLabel {
-        labels,
-        form: LabelForm::Separated(separator),
-    };
-    Ok((label_columns(label)?, LabelTarget::Labels(set)))
-}
-
-/// How one file is split.
-pub(crate) fn held_out(
-    share: Option<Spanned<f64>>,
-    seed: Option<Spanned<u32>>,
-) -> Result<Option<HeldOut>, Wrong> {
-    match (share, seed) {
-        (None, None) => Ok(None),
-        (None, Some(seed)) => wrong(&seed, "`split_seed` needs `dev_share`"),
-        (Some(share), seed) => {
-            let value = *share.get_ref();
-            if !(value > 0.0 && value < 1.0) {
-                return wrong(&share, "`dev_share` must be above 0 and below 1");
-            }
-            let seed = seed.map_or(0, Spanned::into_inner);
-            Ok(Some(HeldOut { share: value, seed }))
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 
 impl Task {
     /// Writes the task as a task file, under another name. [`LabelledTask::from_toml`] or
-    /// [`PromptTask::from_toml`] reads it as the same task, but for the second dev split of MNLI, which a file cannot name.
+    /// [`PromptTask::from_toml`] reads it as the same task.
     pub fn to_toml(&self, name: &str) -> String {
         let mut out = Toml::default();
         out.key("name", &string(name));
@@ -97,6 +97,9 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
     columns(out, "text", &task.text_columns);
     if !task.pair_columns.is_empty() {
         columns(out, "pair", &task.pair_columns);
+        if !task.pair_required {
+            out.key("pair_required", "false");
+        }
     }
     match &task.target {
         LabelTarget::Labels(set) if set.form == LabelForm::Columns => {
@@ -116,6 +119,9 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
     }
     if let LabelTarget::Value(Some((low, high))) = task.target {
         out.key("range", &format!("[{low:?}, {high:?}]"));
+    }
+    if task.mismatched {
+        out.key("mismatched", "true");
     }
     out.info(task);
     out.metrics(task);
@@ -238,9 +244,6 @@ mod tests {
             let mut read = LabelledTask::from_toml(&path).unwrap_or_else(|e| panic!("{e}\n{toml}"));
             read.name.clone_from(&task.name);
             read.title.clone_from(&task.title);
-            // What a file does not say.
-            read.pair_required = task.pair_required;
-            read.mismatched = task.mismatched;
             assert_eq!(read, task, "{toml}");
         }
         for name in PromptTask::names() {

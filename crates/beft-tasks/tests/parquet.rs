@@ -233,7 +233,7 @@ fn mistakes_are_named_with_their_row() {
         (
             [("sentence", A), ("label", Column::Int(&[0, 7]))],
             ", row 2: label `7` is not one of `0`, `1`: \
-             correct it, or use the labels of the training file",
+             correct it, use the labels of the training file, or name all labels in a task file (`labels`)",
         ),
         (
             [("body", A), ("label", good())],

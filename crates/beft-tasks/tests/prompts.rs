@@ -307,8 +307,8 @@ fn files_that_do_not_fit() {
             "sst2",
             "train.tsv",
             "sentence\tlabel\na\tgood\n",
-            "train.tsv:2: label `good` is not one of `0`, `1`: correct it, or use the labels of the \
-             training file",
+            "train.tsv:2: label `good` is not one of `0`, `1`: correct it, use the labels of the \
+             training file, or name all labels in a task file (`labels`)",
         ),
         (
             "sst2",

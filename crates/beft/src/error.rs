@@ -113,7 +113,9 @@ pub enum Error {
         takes: TaskForm,
     },
     /// Thresholds for a task that has none.
-    #[error("task {task}: thresholds are for tasks in which several labels may hold")]
+    #[error(
+        "task {task}: thresholds are for tasks in which several labels may hold: leave that out"
+    )]
     Thresholds {
         /// The task.
         task: String,
@@ -288,7 +290,9 @@ pub enum Error {
         model: Vec<String>,
     },
     /// An adapter that was trained with other labels than the task has.
-    #[error("the adapter was trained with the labels {model:?}, the task has {task:?}")]
+    #[error(
+        "the adapter was trained with the labels {model:?}, the task has {task:?}: use the task that it was trained on"
+    )]
     OtherLabels {
         /// The adapter's.
         model: Vec<String>,
@@ -352,7 +356,9 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// A beft.json that makes no sense.
-    #[error("{whose}: {reason}")]
+    #[error(
+        "{whose}: {reason}: the file was changed, or is another adapter's; copy the adapter again, or train it again"
+    )]
     Sidecar {
         /// The file.
         whose: String,

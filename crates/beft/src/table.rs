@@ -23,6 +23,18 @@ impl<T: Display> From<T> for Cell {
     }
 }
 
+/// A text that ends no cell and begins no tag.
+fn escaped(text: &str) -> String {
+    let text = text
+        .replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace('<', "&lt;");
+    text.split(['\n', '\r'])
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 impl Cell {
     /// Adds a text as it is.
     pub fn text(self, text: impl Display) -> Self {
@@ -57,7 +69,7 @@ impl Cell {
     fn to_markdown(&self) -> String {
         let closing = |mark: &str| mark.chars().rev().collect::<String>();
         let parts = self.0.iter();
-        let parts = parts.map(|(mark, text)| format!("{mark}{text}{}", closing(mark)));
+        let parts = parts.map(|(mark, text)| format!("{mark}{}{}", escaped(text), closing(mark)));
         parts.collect()
     }
 }
@@ -86,7 +98,7 @@ impl Table {
     /// The table in Markdown, a line for each row.
     pub fn to_markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let names = self.columns.iter().map(|(name, _)| name.clone());
+        let names = self.columns.iter().map(|(name, _)| escaped(name));
         let rules = self.columns.iter().map(|(_, align)| match align {
             Align::Right => "---:|",
             Align::Left | Align::Numbers => "---|",

@@ -71,9 +71,12 @@ pub(crate) struct ChangeArgs {
     /// label for text]
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     pub(crate) label: Vec<String>,
-    /// Any number of labels may hold for a text. One column has them as a list or with commas between them.
+    /// Any number of labels may hold for a text. One column has them as a list or with --separator between them.
     #[arg(long)]
     pub(crate) multi_label: bool,
+    /// What stands between the labels of --multi-label in one column [default: a comma]
+    #[arg(long, value_name = "TEXT", requires = "multi_label")]
+    pub(crate) separator: Option<String>,
     /// Metrics, the main one first: accuracy, macro_f1, mcc, f1; of several labels micro_f1, macro_f1, subset_accuracy; of
     /// numbers pearson, spearman [default: the task's]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = metric)]
@@ -91,6 +94,7 @@ impl ChangeArgs {
             pair: self.pair.clone(),
             label: self.label.clone(),
             multi_label: self.multi_label,
+            separator: self.separator.clone(),
             metrics: self.metric.clone(),
             held_out: self.dev_share.map(|share| HeldOut {
                 share,

@@ -1,4 +1,4 @@
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use beft::Objective;
 use beft_core::BiasTerm;
 use beft_score::ScorerKind;
@@ -22,6 +22,9 @@ const TICKETS: usize = 600;
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     if let Some(file) = &args.tickets {
         let _made = check_file(file, &[])?;
+        if file.exists() {
+            bail!("{} is there already: give another name", file.display());
+        }
         write_file(file, beft_demo::tickets(TICKETS, 0).as_bytes())?;
         say!("{TICKETS} tickets: {}", file.display());
         return Ok(());

@@ -3,8 +3,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::table::Document;
 use beft::{
-    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, metric_suffix, pictures,
-    write_json,
+    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, file_digest, metric_suffix,
+    pictures, write_json,
 };
 use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
@@ -13,14 +13,22 @@ use serde_json::{Value, json};
 
 use super::open_predictor;
 use crate::args::EvalArgs;
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, MistakesFile};
 use crate::output::{check_file, prepare_folder, print_document, say, tell, write_file};
 use crate::progress::{Progress, metrics};
 
 /// The names of what `--report` writes.
 const REPORT: &str = "report.md";
+/// Examples that were wrong in a report.
+const REPORTED: usize = 20;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
+    if args.held_out && args.data.is_dir() {
+        bail!(
+            "--held-out is for the file that was split for training, and {} is a folder: leave it out",
+            args.data.display()
+        );
+    }
     let mut inputs: Vec<&Path> = vec![&args.data];
     inputs.extend(args.tuned.adapter.as_deref());
     let mut made = Vec::new();
@@ -30,7 +38,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if let Some(dir) = &args.report {
         made.push(prepare_folder(dir, &[REPORT])?);
     }
-    let mistakes = args.errors.as_deref().map(Mistakes::new).transpose()?;
+    let errors = args.errors.as_deref().map(MistakesFile::new).transpose()?;
     let predictor = open_predictor(&args.tuned)?;
     let (tuned, task) = (predictor.tuned(), predictor.task());
     let parts = match task {
@@ -40,18 +48,19 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     for part in &parts {
         part.result.notes.iter().for_each(|note| tell!("{note}"));
     }
-    if let Some(mut mistakes) = mistakes {
-        for part in &parts {
-            mistakes.add(&part.file, &part.result);
-        }
-        mistakes.write()?;
+    let mistakes = Mistakes::of(parts.iter().map(|part| (part.file.as_str(), &part.result)));
+    if let Some(errors) = &errors {
+        mistakes.write(errors, args.json)?;
     }
-    let record = record(args, tuned, task, &parts);
+    let mut record = record(args, tuned, task, &parts);
+    if errors.is_some() {
+        record["errors"] = mistakes.to_json();
+    }
     if let Some(out) = &args.out {
         write_json(out, &record)?;
     }
     if let Some(dir) = &args.report {
-        write_report(dir, tuned, task, &parts)?;
+        write_report(dir, tuned, task, &parts, &mistakes)?;
     }
     if args.json {
         say!("{}", serde_json::to_string_pretty(&record)?);
@@ -100,7 +109,7 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask) -> Result
                 labelled.load(&args.data, *split, labels)?,
             ));
         }
-    } else if is_held_out(args, labelled)? {
+    } else if is_held_out(args, tuned, labelled)? {
         data.push(("", labelled.load(&args.data, Split::Dev, labels)?));
     } else {
         data.push(("", labelled.load_file(&args.data, labels)?));
@@ -121,7 +130,22 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask) -> Result
 }
 
 /// Whether only the examples that were held out of training are measured on. `--data` is a file.
-fn is_held_out(args: &EvalArgs, task: &TaskInfo) -> Result<bool> {
+fn is_held_out(args: &EvalArgs, tuned: &Tuned, task: &TaskInfo) -> Result<bool> {
+    if args.held_out && task.held_out.is_some() {
+        let same = tuned.split_file == Some(file_digest(&args.data)?);
+        if !same {
+            bail!(
+                "{} is not the file that was split for training, or was changed since: give that file, or leave out \
+                 --held-out",
+                args.data.display()
+            );
+        }
+        if !tuned.thresholds.is_empty() {
+            tell!(
+                "note: the thresholds were chosen on these examples, which makes them look better than others"
+            );
+        }
+    }
     match (args.held_out, task.held_out) {
         (true, None) => {
             bail!("--held-out needs a model that was trained on a part of one file (--dev-share)")
@@ -140,7 +164,7 @@ fn is_held_out(args: &EvalArgs, task: &TaskInfo) -> Result<bool> {
 fn tell_skipped(file: &Path, lines: &[usize]) {
     if let Some(first) = lines.first() {
         tell!(
-            "{}: {} lines left out, the first is line {first}",
+            "{}: {} lines without a label (or malformed) left out, the first is line {first}",
             file.display(),
             lines.len()
         );
@@ -150,7 +174,7 @@ fn tell_skipped(file: &Path, lines: &[usize]) {
 /// Evaluates a decoder on prompts: zero-shot, with worked examples, or with an adapter.
 fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask) -> Result<Part> {
     let folder = args.data.is_dir();
-    let found = match folder || is_held_out(args, prompt)? {
+    let found = match folder || is_held_out(args, tuned, prompt)? {
         true => prompt.load(&args.data, Split::Dev)?,
         false => prompt.load_file(&args.data)?,
     };
@@ -202,7 +226,13 @@ fn record(args: &EvalArgs, tuned: &Tuned, task: &Task, parts: &[Part]) -> Value 
 }
 
 /// Writes `report.md` and its pictures.
-fn write_report(dir: &Path, tuned: &Tuned, task: &Task, parts: &[Part]) -> Result<()> {
+fn write_report(
+    dir: &Path,
+    tuned: &Tuned,
+    task: &Task,
+    parts: &[Part],
+    mistakes: &Mistakes,
+) -> Result<()> {
     let mut document = Document::default();
     document.heading(1, format!("{} on {}", tuned.base.name(), task.name));
     if let Some(terms) = &tuned.terms {
@@ -216,6 +246,15 @@ fn write_report(dir: &Path, tuned: &Tuned, task: &Task, parts: &[Part]) -> Resul
             write_file(&dir.join(&picture.file), picture.svg.as_bytes())?;
             document.paragraph(picture.link());
         }
+    }
+    if let Some(table) = mistakes.table(REPORTED) {
+        document.heading(2, "What was wrong");
+        document.paragraph(format!(
+            "The first {} examples; of classes those of which the model was most certain, of numbers those that are \
+             farthest off.",
+            table.rows.len()
+        ));
+        document.table(table);
     }
     write_file(&dir.join(REPORT), document.to_markdown().as_bytes())
 }

@@ -85,6 +85,12 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let task = find_task(&args.model, &args.source.task)?;
     let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
+    if args.source.changes.dev_share.is_some() && folder.is_dir() {
+        bail!(
+            "--dev-share splits one file, and {} is a folder: give one file, or leave it out",
+            folder.display()
+        );
+    }
     let asked = args.recipe.max_length.map(|n| n as usize);
     let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?
         .with_precision(args.recipe.precision)?;

@@ -1,4 +1,4 @@
-use std::io::{BufReader, Write, stdin};
+use std::io::{BufRead, BufReader, Write, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +16,7 @@ use crate::rows::{RowFormat, RowWriter};
 const STANDARD: &str = "-";
 
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
-    match format(args) {
+    match format(args)? {
         OutputFormat::Glue => predict_glue(args),
         OutputFormat::Jsonl => predict_rows(args, RowFormat::Jsonl),
         OutputFormat::Csv => predict_rows(args, RowFormat::Csv),
@@ -25,13 +25,19 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
 }
 
 /// The format that is asked for, else that of the output's name.
-fn format(args: &PredictArgs) -> OutputFormat {
-    let named = || match args.out.extension()?.to_str()? {
-        "csv" => Some(OutputFormat::Csv),
-        "tsv" => Some(OutputFormat::Tsv),
-        _ => None,
-    };
-    args.format.or_else(named).unwrap_or(OutputFormat::Jsonl)
+fn format(args: &PredictArgs) -> Result<OutputFormat> {
+    if let Some(format) = args.format {
+        return Ok(format);
+    }
+    match args.out.extension().and_then(|e| e.to_str()) {
+        Some("csv") => Ok(OutputFormat::Csv),
+        Some("tsv") => Ok(OutputFormat::Tsv),
+        None | Some("jsonl" | "json") => Ok(OutputFormat::Jsonl),
+        Some(_) => bail!(
+            "cannot tell the format of {} by its name: give --format jsonl, csv or tsv, or end it in .jsonl, .csv or .tsv",
+            args.out.display()
+        ),
+    }
 }
 
 fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
@@ -70,6 +76,9 @@ fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
             Ok(streamed) => streamed,
         };
         progress.finish();
+        if streamed.counts.all == 0 {
+            tell!("{}: there are no rows", source.name);
+        }
         tell_notes(&predictor, &streamed, &source.name);
     }
     writer.notes().iter().for_each(|note| tell!("{note}"));
@@ -136,6 +145,12 @@ struct Source {
 /// Fails if there is nothing to read, before anything is loaded.
 fn check_source(args: &PredictArgs) -> Result<()> {
     parse_device(&args.tuned.device)?;
+    if args.split.is_some() && args.data.is_file() {
+        bail!(
+            "--split needs --data with a folder, and {} is a file: leave it out",
+            args.data.display()
+        );
+    }
     if args.data.as_os_str() == STANDARD || args.split.is_some() {
         return Ok(());
     }
@@ -172,7 +187,10 @@ fn sources(args: &PredictArgs, task: &Task) -> Result<Vec<Source>> {
     if args.data.as_os_str() == STANDARD {
         let name = "standard input";
         let format = format.unwrap_or(InputFormat::Lines);
-        let reader = BufReader::with_capacity(1 << 16, stdin());
+        let mut reader = BufReader::with_capacity(1 << 16, stdin());
+        if args.input_format.is_none() {
+            note_of_format(reader.fill_buf().unwrap_or_default(), task);
+        }
         return Ok(vec![Source {
             rows: task.inputs(Path::new(name), reader, format)?,
             pace: Pace::Arrival,
@@ -181,6 +199,34 @@ fn sources(args: &PredictArgs, task: &Task) -> Result<Vec<Source>> {
         }]);
     }
     Ok(vec![of_file(task, &args.data, format)?])
+}
+
+/// Tells if what arrives as plain lines looks like something else. An error is that of the first reading.
+fn note_of_format(begin: &[u8], task: &Task) {
+    let first = String::from_utf8_lossy(begin);
+    let first = first.lines().next().unwrap_or_default().trim();
+    let columns = match task {
+        Task::Labelled(task) => task.text_columns.names(),
+        Task::Prompted(_) => &[],
+    };
+    let cells = |by: char| {
+        first
+            .split(by)
+            .any(|cell| columns.iter().any(|name| cell.trim() == name))
+    };
+    let looks = match first.starts_with('{') && first.ends_with('}') {
+        true => Some("jsonl"),
+        false => [(',', "csv"), (';', "csv"), ('\t', "tsv")]
+            .into_iter()
+            .find(|(by, _)| first.contains(*by) && cells(*by))
+            .map(|(_, format)| format),
+    };
+    if let Some(format) = looks {
+        tell!(
+            "note: each line of standard input is taken as a text, and the first looks like {format}: --input-format \
+             {format} reads it so"
+        );
+    }
 }
 
 fn of_file(task: &Task, file: &Path, format: Option<InputFormat>) -> Result<Source> {

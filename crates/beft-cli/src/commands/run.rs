@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         RunEvent::Gradients => progress.pulse("gradients of batch"),
     })?;
     progress.finish();
-    write_split(&data.task, &folder, &args.out)?;
+    write_split(&data, &args.out)?;
     remove_state(&state);
     print_results(&outcome.results, &outcome.ranking, &args.out);
     Ok(())

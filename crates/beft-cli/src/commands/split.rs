@@ -3,32 +3,22 @@
 use std::path::Path;
 
 use anyhow::Result;
-use beft_tasks::{Split, Task};
+use beft::TaskData;
+use beft_tasks::Split;
 
 use crate::output::write_file;
 
 /// The file that says it.
 pub(super) const SPLIT: &str = "split.tsv";
 
-/// Writes the split of each line, where the data are one file. `out` is the output folder.
-pub(super) fn write_split(task: &Task, data: &Path, out: &Path) -> Result<()> {
-    if task.held_out.is_none() || !data.is_file() {
+/// Writes the split of each line that was used, where the data are one file. `out` is the output folder.
+pub(super) fn write_split(data: &TaskData, out: &Path) -> Result<()> {
+    if data.split_file.is_none() {
         return Ok(());
     }
-    let mut lines: Vec<(usize, Split)> = Vec::new();
-    for split in [Split::Train, Split::Dev] {
-        let of_split: Vec<usize> = match task {
-            Task::Labelled(task) => {
-                let examples = task.load(data, split, None)?.examples;
-                examples.iter().map(|example| example.line).collect()
-            }
-            Task::Prompted(task) => {
-                let examples = task.load(data, split)?.examples;
-                examples.iter().map(|example| example.line).collect()
-            }
-        };
-        lines.extend(of_split.into_iter().map(|line| (line, split)));
-    }
+    let train = data.train_examples.iter().map(|e| (e.line, Split::Train));
+    let dev = data.dev.iter().flat_map(|dev| &dev.examples);
+    let mut lines: Vec<(usize, Split)> = train.chain(dev.map(|e| (e.line, Split::Dev))).collect();
     lines.sort_by_key(|(line, _)| *line);
     let rows = lines
         .iter()

@@ -71,7 +71,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         trainings: vec![outcome.record.clone()],
     };
     write_json(&args.out.join("results.json"), &results)?;
-    write_split(&setup.data.task, &setup.folder, &args.out)?;
+    write_split(&setup.data, &args.out)?;
     remove_state(&state);
     print_results(&results, &training, &saved);
     if let Some(note) = outcome.beyond_peft() {

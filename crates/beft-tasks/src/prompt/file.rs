@@ -9,8 +9,10 @@ use toml::Spanned;
 
 use super::{Candidates, Form, PromptKind, PromptTask, Template, table};
 use crate::target::class_labels;
-use crate::task_checks::{checked_labels, checked_name, checked_rate, label_columns, wrong};
-use crate::task_file::{Names, TaskFile, Wrong, held_out, read};
+use crate::task_checks::{
+    checked_labels, checked_name, checked_rate, held_out, label_columns, wrong,
+};
+use crate::task_file::{Names, TaskFile, Wrong, read};
 use crate::{Defaults, TaskError, TaskInfo, TaskKind};
 
 /// The `[prompt]` table; [`PromptTask::from_toml`] tells what the keys mean.

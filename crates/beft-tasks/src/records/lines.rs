@@ -43,8 +43,9 @@ impl LineReader {
             }
         }
         match std::str::from_utf8(line) {
-            Ok(line) => Ok(Some((self.number, line))),
-            Err(_) => Err(DataError::NotUtf8 {
+            // UTF-16 without a mark is UTF-8 with zeros in it.
+            Ok(line) if !line.contains('\0') => Ok(Some((self.number, line))),
+            Ok(_) | Err(_) => Err(DataError::NotUtf8 {
                 path: path.to_owned(),
                 at: Place::Line(self.number),
             }),
@@ -151,7 +152,9 @@ impl<R: BufRead> CsvReader<R> {
         let fields = self.ends[..count].iter().map(|end| {
             let field = &self.fields[begin..*end];
             begin = *end;
-            std::str::from_utf8(field).map_err(|_| CsvError::NotUtf8(start))
+            let text = std::str::from_utf8(field).ok();
+            let text = text.filter(|text| !text.contains('\0'));
+            text.ok_or(CsvError::NotUtf8(start))
         });
         Ok(Some((start, fields.collect::<Result<_, _>>()?)))
     }

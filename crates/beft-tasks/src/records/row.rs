@@ -46,7 +46,7 @@ fn flags<'r>(
     fields: &[(&'r String, &'r Value)],
 ) -> Result<Option<Cow<'r, str>>, DataError> {
     let mut holding = Vec::new();
-    let mut said = false;
+    let (mut said, mut blank) = (false, None);
     for (name, value) in fields {
         let holds = match value {
             Value::Null => None,
@@ -57,9 +57,15 @@ fn flags<'r>(
             other => return Err(source.field_type(at, name, "0 or 1", type_name(other))),
         };
         said |= holds.is_some();
+        if holds.is_none() {
+            blank = Some(name);
+        }
         if holds == Some(true) {
             holding.push(name.as_str());
         }
+    }
+    if let (true, Some(name)) = (said, blank) {
+        return Err(source.field_type(at, name, "0 or 1", "empty"));
     }
     Ok(said.then(|| Cow::Owned(Value::from(holding).to_string())))
 }
@@ -68,7 +74,7 @@ fn flag(source: &Source<'_>, at: Place, name: &str, text: &str) -> Result<bool, 
     match text.to_ascii_lowercase().as_str() {
         "1" | "1.0" | "true" => Ok(true),
         "0" | "0.0" | "false" => Ok(false),
-        _ => Err(source.field_type(at, name, "0 or 1", "another text")),
+        _ => Err(source.field_type(at, name, "0 or 1", "something else")),
     }
 }
 
@@ -96,7 +102,9 @@ pub(super) fn row<'r>(
         let named = columns.find(|name| object.get_key_value(name));
         named.map_err(missing)
     };
-    let text = text(source, at, &found(&task.text_columns)?)?;
+    // An input without words is counted, and predicted as any other.
+    let blank = source.labels == LabelUse::Ignored;
+    let text = text(source, at, &found(&task.text_columns)?, blank)?;
     let pair = match found(&task.pair_columns) {
         Err(error) if task.pair_required => return Err(error),
         Err(_) => None,
@@ -104,7 +112,7 @@ pub(super) fn row<'r>(
         Ok(fields) if fields.iter().all(|(_, value)| value.is_null()) && !task.pair_required => {
             None
         }
-        Ok(fields) => Some(self::text(source, at, &fields)?),
+        Ok(fields) => Some(self::text(source, at, &fields, false)?),
     };
     Ok(Row {
         at,
@@ -114,21 +122,23 @@ pub(super) fn row<'r>(
     })
 }
 
-/// The text of one field, or that of several, of which some may be null.
+/// The text of one field, or that of several, of which some may be null; all of them where `blank` texts are taken.
 fn text<'r>(
     source: &Source<'_>,
     at: Place,
     fields: &[(&'r String, &'r Value)],
+    blank: bool,
 ) -> Result<Cow<'r, str>, DataError> {
     let mut texts = Vec::new();
     for (name, value) in fields {
         match value {
             Value::String(text) => texts.push(Cow::Borrowed(text.as_str())),
-            Value::Null if fields.len() > 1 => {}
+            Value::Null if fields.len() > 1 || blank => {}
             other => return Err(source.field_type(at, name, "a string", type_name(other))),
         }
     }
     match (texts.is_empty(), fields.first()) {
+        (true, _) if blank => Ok(Cow::Borrowed("")),
         (true, Some((name, _))) => Err(source.field_type(at, name, "a string", "null")),
         _ => Ok(joined(texts)),
     }
@@ -329,8 +339,11 @@ mod tests {
         };
         assert_eq!(read("{\"body\": \"b\", \"title\": \"a\"}").unwrap(), "a b");
         assert_eq!(read("{\"body\": \"b\", \"title\": null}").unwrap(), "b");
+        assert_eq!(read("{\"body\": null, \"title\": null}").unwrap(), "");
+        let row = b"{\"body\": null, \"title\": null, \"label\": 1}";
+        let error = rows_of(&task, LabelUse::Required, Jsonl, row).unwrap_err();
         assert_eq!(
-            read("{\"body\": null, \"title\": null}").unwrap_err(),
+            error.to_string(),
             "in.file:1: field `title` is null: it must be a string"
         );
         assert_eq!(

@@ -204,12 +204,16 @@ impl Header {
         cells: impl Iterator<Item = &'h str>,
         wanted: Option<&[String]>,
     ) -> Result<Self, DataError> {
-        let names: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
+        let named = |(index, cell): (usize, &str)| match cell.trim() {
+            "" => format!("column_{}", index + 1),
+            name => name.to_owned(),
+        };
+        let names: Vec<String> = cells.enumerate().map(named).collect();
         let is_kept = |name: &String| wanted.is_none_or(|wanted| wanted.contains(name));
         let kept: Vec<usize> = (0..names.len()).filter(|i| is_kept(&names[*i])).collect();
         for index in &kept {
             let column = &names[*index];
-            if !column.is_empty() && names[..*index].contains(column) {
+            if names[..*index].contains(column) {
                 return Err(DataError::DuplicateColumn {
                     path: path.to_owned(),
                     line,

@@ -72,6 +72,7 @@ pub(super) fn load(
         dev,
         notes,
         objective: Objective::Task,
+        split_file: None,
     })
 }
 

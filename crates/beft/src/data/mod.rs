@@ -45,6 +45,8 @@ pub struct TaskData {
     pub notes: Vec<String>,
     /// What a decoder learns by.
     pub objective: Objective,
+    /// Digest of the file that was split, where the data are one file.
+    pub split_file: Option<String>,
 }
 
 /// Which of a task's examples are taken, and in which form.
@@ -110,6 +112,9 @@ impl TaskData {
         // What is said of one file that is read for both splits is said once.
         let mut said = BTreeSet::new();
         loaded.notes.retain(|note| said.insert(note.clone()));
+        if task.held_out.is_some() && data.is_file() {
+            loaded.split_file = Some(file_digest(data)?);
+        }
         Ok(loaded)
     }
 
@@ -129,6 +134,21 @@ fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
         path.display(),
         skipped.len()
     )]
+}
+
+/// Identity of a file's content.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn file_digest(path: &Path) -> Result<String, Error> {
+    let mut hash = Sha256::new();
+    let copied = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+    copied.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(short_hex(hash))
 }
 
 /// The first 16 hexadecimal digits of a digest.

@@ -74,6 +74,7 @@ pub(super) fn load(
         fingerprint: short_hex(hash),
         notes,
         objective: options.objective,
+        split_file: None,
     })
 }
 

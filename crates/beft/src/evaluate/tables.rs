@@ -99,7 +99,15 @@ impl Details {
 
     /// The plain mean over classes, and the mean by the number of their examples.
     fn averages(&self) -> [(&'static str, ClassScores); 2] {
-        let all = self.classes.iter().map(|class| class.scores);
+        // Of classes those that occur, as in macro_f1; of labels all.
+        let occurs = |scores: &ClassScores| {
+            self.confusion.is_empty() || scores.support + scores.predicted > 0
+        };
+        let all = self
+            .classes
+            .iter()
+            .map(|class| class.scores)
+            .filter(|scores| occurs(scores));
         let support: usize = all.clone().map(|scores| scores.support).sum();
         let predicted = all.clone().map(|scores| scores.predicted).sum();
         let mean = |weight: &dyn Fn(&ClassScores) -> f64| {
@@ -116,7 +124,7 @@ impl Details {
                 predicted,
             }
         };
-        let count = self.classes.len().max(1) as f64;
+        let count = all.clone().count().max(1) as f64;
         let examples = support.max(1) as f64;
         [
             ("macro average", mean(&|_| 1.0 / count)),

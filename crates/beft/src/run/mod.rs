@@ -10,6 +10,7 @@ mod whole;
 use std::path::Path;
 
 use beft_files::write_atomic;
+#[cfg(feature = "report")]
 use beft_score::ScorerKind;
 
 #[cfg(feature = "report")]
@@ -51,6 +52,8 @@ pub fn settings(
         max_length: base.max_length(),
         device: device.to_owned(),
         precision: base.precision().to_string(),
+        held_out: data.task.held_out.filter(|_| data.split_file.is_some()),
+        balanced: data.task.balanced,
     }
 }
 

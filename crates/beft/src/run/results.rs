@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use beft_core::BiasSite;
 use beft_score::{RankedTerm, ScorerKind, Scores};
+use beft_tasks::HeldOut;
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,12 @@ pub struct Settings {
     pub device: String,
     /// What the frozen weight matrices were kept in.
     pub precision: String,
+    /// How one file was split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
+    /// Whether rare classes counted as much as frequent ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
 }
 
 /// One mode that was trained.

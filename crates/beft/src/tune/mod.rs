@@ -28,6 +28,7 @@ pub use modes::check_mode;
 pub use outcome::{TuneOutcome, check_output, saved_folder};
 pub use record::{Inputs, TrainingRecord, model_digest};
 pub use resume::finished_tune;
+#[cfg(feature = "report")]
 pub(crate) use resume::{Finished, find_finished};
 use resume::{identity, named_differences};
 
@@ -294,6 +295,9 @@ fn facts(record: &TrainingRecord, data: &TaskData) -> Map<String, Value> {
         facts.insert(PROBLEM.to_owned(), json!(MULTI_LABEL));
     }
     facts.insert("text_pairs".to_owned(), json!(data.text_pairs));
+    if let Some(digest) = &data.split_file {
+        facts.insert("split_file".to_owned(), json!(digest));
+    }
     if !data.task.is_built_in() {
         facts.insert("task_definition".to_owned(), data.task.definition());
     }

@@ -6,6 +6,7 @@ use beft_modes::Adapter;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::open::Sidecar;
 use crate::Error;
 use crate::table::{Align, Document, Table};
 
@@ -46,6 +47,10 @@ pub struct InspectedTensor {
 /// When it is no adapter folder, or cannot be read.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
     let adapter = Adapter::load(dir)?;
+    Sidecar::read(
+        &adapter.facts,
+        &format!("adapter {}: beft.json", dir.display()),
+    )?;
     let tensors = adapter.tensors().into_iter().map(|tensor| InspectedTensor {
         name: tensor.name,
         shape: tensor.shape,

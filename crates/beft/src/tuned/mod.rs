@@ -35,6 +35,8 @@ pub struct Tuned {
     pub task: Option<String>,
     /// That task as [`Task::definition`] gives it, where it is no built-in one.
     pub task_definition: Option<Value>,
+    /// Digest of the file that was split for its training ([`file_digest`](crate::file_digest)), if there was one.
+    pub split_file: Option<String>,
     /// Whether it was trained on pairs of texts, if the adapter says.
     pub text_pairs: Option<bool>,
     /// The mode it was trained in, if the adapter says.

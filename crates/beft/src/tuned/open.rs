@@ -184,7 +184,7 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
 }
 
 /// What beft.json beside an adapter or a tuned model says.
-struct Sidecar {
+pub(super) struct Sidecar {
     /// Class names; an empty list for a regression and for texts.
     labels: Option<Vec<String>>,
     /// Whether several labels may hold; not said by what HF wrote.
@@ -193,6 +193,7 @@ struct Sidecar {
     max_length: Option<usize>,
     task: Option<String>,
     task_definition: Option<Value>,
+    split_file: Option<String>,
     text_pairs: Option<bool>,
     terms: Option<String>,
     prompt: Option<String>,
@@ -200,7 +201,7 @@ struct Sidecar {
 
 impl Sidecar {
     /// `whose` begins messages.
-    fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
+    pub(super) fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
         let wrong = |reason| Error::Sidecar {
             whose: whose.to_owned(),
             reason,
@@ -217,10 +218,16 @@ impl Sidecar {
                     ))
                 })
         });
-        let labels = facts.get("labels").and_then(Value::as_array).map(|names| {
-            let names = names.iter().filter_map(Value::as_str);
-            names.map(str::to_owned).collect::<Vec<_>>()
-        });
+        let labels: Option<Vec<String>> = match facts.get("labels") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(
+                serde_json::from_value(value.clone())
+                    .map_err(|_| wrong(format!("labels is {value}; it must be a list of names")))?,
+            ),
+        };
+        if labels.iter().flatten().any(|label| label.trim().is_empty()) {
+            return Err(wrong("it names an empty label".to_owned()));
+        }
         let twice = labels.iter().flat_map(|labels| {
             let numbered = labels.iter().enumerate();
             numbered.filter(|(i, label)| labels[..*i].contains(label))
@@ -228,7 +235,7 @@ impl Sidecar {
         if let Some((_, twice)) = twice.into_iter().next() {
             return Err(wrong(format!("it names the label `{twice}` twice")));
         }
-        let thresholds = match facts.get("thresholds") {
+        let thresholds: Vec<f32> = match facts.get("thresholds") {
             None => Vec::new(),
             Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
                 wrong(format!(
@@ -236,6 +243,14 @@ impl Sidecar {
                 ))
             })?,
         };
+        if thresholds
+            .iter()
+            .any(|threshold| !(0.0..=1.0).contains(threshold))
+        {
+            return Err(wrong(
+                "thresholds has a number that is no probability".to_owned(),
+            ));
+        }
         if labels
             .as_ref()
             .is_some_and(|labels| !thresholds.is_empty() && labels.len() != thresholds.len())
@@ -249,6 +264,7 @@ impl Sidecar {
             max_length: max_length.transpose()?,
             task: text("task"),
             task_definition: facts.get("task_definition").cloned(),
+            split_file: text("split_file"),
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
             prompt: text("prompt"),
@@ -300,6 +316,7 @@ impl Sidecar {
             model,
             task: self.task,
             task_definition: self.task_definition,
+            split_file: self.split_file,
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,

@@ -3,7 +3,9 @@
 use beft_core::{OutputKind, Outputs, Prediction};
 use beft_eval::{argmax, predicted_labels, sigmoid, softmax};
 use beft_nn::Savings;
-use beft_tasks::{Example, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput};
+use beft_tasks::{
+    Example, LabelTarget, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput,
+};
 
 use super::{OpenOptions, Tuned, check_finite, open_tuned};
 use crate::base::InputCounts;
@@ -118,6 +120,20 @@ impl Predictor {
     pub fn new(mut tuned: Tuned, task: Task) -> Result<Self, Error> {
         tuned.base.config().check_task(&task, tuned.base.name())?;
         let mut notes = tuned.notes.clone();
+        if let Task::Labelled(task) = &task {
+            let fits = match (&task.target, &tuned.outputs) {
+                (LabelTarget::Labels(_), outputs) => matches!(outputs, Outputs::Labels(_)),
+                (LabelTarget::Value(_), outputs) => matches!(outputs, Outputs::Value),
+                // What the user's own data are called where nothing else is known.
+                (LabelTarget::Classes(_), _) => true,
+            };
+            if !fits {
+                return Err(Error::OtherOutput {
+                    task: task.name.clone(),
+                    kind: task.target.kind(),
+                });
+            }
+        }
         match (&task, &mut tuned.outputs) {
             (Task::Labelled(task), Outputs::Classes(names) | Outputs::Labels(names)) => {
                 let classes = task.name_classes(names)?;
