@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use beft::{Objective, Precision};
-use beft_core::{BiasTerm, Metric, TermSet};
+use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_nn::Savings;
 use beft_tasks::{HeldOut, Regime, TaskChanges};
 use clap::{Args, ValueEnum};
 
 use super::values::{
-    Scorers, learning_rate, max_length, metric, objective, savings, scorers, share,
+    Columns, MetricList, Scorers, columns, learning_rate, max_length, metrics, objective, savings,
+    scorers, share,
 };
 
 /// The model, the data and the training recipe.
@@ -62,15 +63,15 @@ pub(crate) struct ChangeArgs {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dev_share")]
     pub(crate) split_seed: u32,
     /// Columns with the text. Several are joined by a space [default: the task's; text or sentence for text]
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub(crate) text: Vec<String>,
+    #[arg(long, value_name = "COLUMN,...", value_parser = columns)]
+    pub(crate) text: Option<Columns>,
     /// Columns with the second text of a pair [default: the task's; text_pair for text]
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub(crate) pair: Vec<String>,
+    #[arg(long, value_name = "COLUMN,...", value_parser = columns)]
+    pub(crate) pair: Option<Columns>,
     /// Column with the label; with --multi-label also several, one column of 0 and 1 for each label [default: the task's;
     /// label for text]
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub(crate) label: Vec<String>,
+    #[arg(long, value_name = "COLUMN,...", value_parser = columns)]
+    pub(crate) label: Option<Columns>,
     /// Any number of labels may hold for a text. One column has them as a list or with --separator between them.
     #[arg(long)]
     pub(crate) multi_label: bool,
@@ -79,8 +80,8 @@ pub(crate) struct ChangeArgs {
     pub(crate) separator: Option<String>,
     /// Metrics, the main one first: accuracy, macro_f1, mcc, f1; of several labels micro_f1, macro_f1, subset_accuracy; of
     /// numbers pearson, spearman [default: the task's]
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = metric)]
-    pub(crate) metric: Vec<Metric>,
+    #[arg(long, value_name = "NAME,...", value_parser = metrics)]
+    pub(crate) metric: Option<MetricList>,
     /// Let rare classes count as much in the loss as frequent ones.
     #[arg(long)]
     pub(crate) balanced: bool,
@@ -89,13 +90,18 @@ pub(crate) struct ChangeArgs {
 impl ChangeArgs {
     /// The same for the library.
     pub(crate) fn to_changes(&self) -> TaskChanges {
+        let columns =
+            |given: &Option<Columns>| given.as_ref().map_or_else(Vec::new, |c| c.0.clone());
         TaskChanges {
-            text: self.text.clone(),
-            pair: self.pair.clone(),
-            label: self.label.clone(),
+            text: columns(&self.text),
+            pair: columns(&self.pair),
+            label: columns(&self.label),
             multi_label: self.multi_label,
             separator: self.separator.clone(),
-            metrics: self.metric.clone(),
+            metrics: self
+                .metric
+                .as_ref()
+                .map_or_else(Vec::new, |list| list.0.clone()),
             held_out: self.dev_share.map(|share| HeldOut {
                 share,
                 seed: self.split_seed,

@@ -13,8 +13,25 @@ pub(super) fn scorers(list: &str) -> Result<Scorers, UnknownScorer> {
     ScorerKind::parse_list(list).map(Scorers)
 }
 
-pub(super) fn metric(name: &str) -> Result<Metric, UnknownMetric> {
-    name.parse()
+/// Names of columns; a type of its own, as [`Scorers`].
+#[derive(Clone, Debug)]
+pub(crate) struct Columns(pub(crate) Vec<String>);
+
+pub(super) fn columns(list: &str) -> Result<Columns, String> {
+    let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().any(String::is_empty) {
+        true => Err("a column needs a name".to_owned()),
+        false => Ok(Columns(names)),
+    }
+}
+
+/// Names of metrics; a type of its own, as [`Scorers`].
+#[derive(Clone, Debug)]
+pub(crate) struct MetricList(pub(crate) Vec<Metric>);
+
+pub(super) fn metrics(list: &str) -> Result<MetricList, UnknownMetric> {
+    let metrics = list.split(',').map(str::parse);
+    metrics.collect::<Result<_, _>>().map(MetricList)
 }
 
 /// A part of a whole that is neither nothing nor all of it.
