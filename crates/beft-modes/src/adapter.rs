@@ -229,7 +229,7 @@ fn saved_modules<'a>(head: impl Iterator<Item = &'a String>) -> Vec<String> {
     saved
 }
 
-/// The names of all linear modules of a model, with those of the task head.
+/// Lists the linear modules of a model and of its task head.
 pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
     param_shapes(module)
         .iter()

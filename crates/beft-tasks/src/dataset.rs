@@ -1,8 +1,8 @@
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::held_out::{Stratum, whole_file};
+use crate::held_out::{Stratum, of_split, whole_file};
 use crate::reading::Reading;
 use crate::records::{Input, LabelUse};
 use crate::{DataError, InputFormat, Label, LabelledTask, Split};
@@ -60,23 +60,13 @@ impl LabelledTask {
         split: Split,
         labels: Option<&[String]>,
     ) -> Result<Dataset, DataError> {
-        let label_use = match split {
-            Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
-            Split::Test | Split::TestMismatched => LabelUse::IfPresent,
+        let files = self.split_files(data, split)?;
+        let mut found = self.load_paths(&files, labels, LabelUse::of(split))?;
+        let stratum = |example: &Example| match &example.label {
+            Some(label) => Stratum::from(label),
+            None => Stratum::Labels(Vec::new()),
         };
-        let mut found = self.load_paths(&self.split_files(data, split)?, labels, label_use)?;
-        if let Some(held_out) = self.held_out.filter(|_| data.is_file()) {
-            let stratum = |example: &Example| match &example.label {
-                Some(label) => Stratum::from(label),
-                None => Stratum::Labels(Vec::new()),
-            };
-            let examples = held_out.of_split(split, found.examples, stratum);
-            found.examples = examples.unwrap_or_default();
-            if found.examples.is_empty() {
-                let path = data.to_owned();
-                return Err(DataError::TooFewToSplit { path });
-            }
-        }
+        found.examples = of_split(self.held_out, data, split, found.examples, stratum)?;
         Ok(found)
     }
 
@@ -110,12 +100,7 @@ impl LabelledTask {
     ) -> Result<Dataset, DataError> {
         let mut reading = Reading::new(self, labels, label_use)?;
         for path in paths {
-            // Opening comes first: a wrong path is worse news than a wrong extension.
-            let input = open(path)?;
-            let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
-            let format = format.ok_or_else(|| DataError::UnknownExtension {
-                path: path.to_owned(),
-            })?;
+            let (input, format) = open_labelled(path)?;
             reading.read(path, input, format)?;
         }
         let first = paths.first().map(PathBuf::as_path);
@@ -131,6 +116,26 @@ pub(crate) fn open(path: &Path) -> Result<Input, DataError> {
         return Err(DataError::IsFolder { path });
     }
     Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+}
+
+/// Opens a file of rows with labels. Its extension tells the format.
+pub(crate) fn open_labelled(path: &Path) -> Result<(Input, InputFormat), DataError> {
+    // Opening comes first: a wrong path is worse news than a wrong extension.
+    let input = open(path)?;
+    // A line of plain text has no label.
+    let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
+    let format = format.ok_or_else(|| DataError::UnknownExtension {
+        path: path.to_owned(),
+    })?;
+    Ok((input, format))
+}
+
+/// Everything that there is to read.
+pub(crate) fn read_whole(path: &Path, input: &mut Input) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    let read = input.read_to_end(&mut bytes);
+    read.map_err(|reason| unreadable(path, reason))?;
+    Ok(bytes)
 }
 
 pub(crate) fn unreadable(path: &Path, reason: io::Error) -> DataError {
@@ -315,7 +320,7 @@ mod tests {
     #[test]
     fn a_broken_reader_gives_its_reason() {
         struct Broken;
-        impl io::Read for Broken {
+        impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
                 Err(io::Error::other("cable pulled"))
             }

@@ -59,23 +59,34 @@ impl HeldOut {
         }
         held
     }
+}
 
-    /// The examples of a split of one file; `None` where there is no such split.
-    pub(crate) fn of_split<T>(
-        &self,
-        split: Split,
-        examples: Vec<T>,
-        stratum: impl Fn(&T) -> Stratum,
-    ) -> Option<Vec<T>> {
-        let wanted = match split {
-            Split::Train => false,
-            Split::Dev => true,
-            Split::DevMismatched | Split::Test | Split::TestMismatched => return None,
-        };
-        let held = self.choose(&examples.iter().map(stratum).collect::<Vec<_>>());
-        let examples = examples.into_iter().zip(held);
-        let chosen = examples.filter(|(_, held)| *held == wanted);
-        Some(chosen.map(|(example, _)| example).collect())
+/// The examples of a split in `data`: those that were read, or where that is one file, the split's part of them.
+///
+/// # Errors
+///
+/// When the split has no example.
+pub(crate) fn of_split<T>(
+    held_out: Option<HeldOut>,
+    data: &Path,
+    split: Split,
+    examples: Vec<T>,
+    stratum: impl Fn(&T) -> Stratum,
+) -> Result<Vec<T>, DataError> {
+    let Some(held_out) = held_out.filter(|_| data.is_file()) else {
+        return Ok(examples);
+    };
+    let held = held_out.choose(&examples.iter().map(stratum).collect::<Vec<_>>());
+    // There are only these two, see `whole_file`.
+    let wanted = split == Split::Dev;
+    let examples = examples.into_iter().zip(held);
+    let chosen = examples.filter(|(_, held)| *held == wanted);
+    let chosen: Vec<T> = chosen.map(|(example, _)| example).collect();
+    match chosen.is_empty() {
+        true => Err(DataError::TooFewToSplit {
+            path: data.to_owned(),
+        }),
+        false => Ok(chosen),
     }
 }
 

@@ -123,7 +123,10 @@ impl Task {
         format: InputFormat,
     ) -> Result<Inputs, DataError> {
         let records = match self {
-            Self::Labelled(task) => Records::new(name, input, format, task.names_of(None))?,
+            Self::Labelled(task) => {
+                let known = task.columns();
+                Records::new(name, input, format, task.names_of(&known, None))?
+            }
             Self::Prompted(task) => task.records(name, input, format)?,
         };
         Ok(Inputs {

@@ -1,10 +1,10 @@
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use super::choose::BadField;
 use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
-use crate::dataset::{open, unreadable};
-use crate::held_out::{Stratum, whole_file};
+use crate::dataset::{open_labelled, read_whole};
+use crate::held_out::{Stratum, of_split, whole_file};
 use crate::records::raw::Record;
 use crate::records::stream::{Names, Records};
 use crate::records::{Input, LabelUse};
@@ -21,20 +21,10 @@ impl PromptTask {
     ///
     /// The first thing wrong with the folder or the file.
     pub fn load(&self, data: &Path, split: Split) -> Result<PromptSet, DataError> {
-        let label_use = match split {
-            Split::Train | Split::Dev | Split::DevMismatched => LabelUse::Required,
-            Split::Test | Split::TestMismatched => LabelUse::IfPresent,
-        };
-        let mut found = self.load_paths(&self.split_files(data, split)?, label_use)?;
-        if let Some(held_out) = self.held_out.filter(|_| data.is_file()) {
-            let stratum = |example: &PromptExample| Stratum::Labels(example.right.clone());
-            let examples = held_out.of_split(split, found.examples, stratum);
-            found.examples = examples.unwrap_or_default();
-            if found.examples.is_empty() {
-                let path = data.to_owned();
-                return Err(DataError::TooFewToSplit { path });
-            }
-        }
+        let files = self.split_files(data, split)?;
+        let mut found = self.load_paths(&files, LabelUse::of(split))?;
+        let stratum = |example: &PromptExample| Stratum::Labels(example.right.clone());
+        found.examples = of_split(self.held_out, data, split, found.examples, stratum)?;
         Ok(found)
     }
 
@@ -77,11 +67,7 @@ impl PromptTask {
         };
         let required = label_use == LabelUse::Required;
         for path in paths {
-            let input = open(path)?;
-            let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
-            let format = format.ok_or_else(|| DataError::UnknownExtension {
-                path: path.to_owned(),
-            })?;
+            let (input, format) = open_labelled(path)?;
             let mut records = self.records(path, input, format)?;
             for record in records.by_ref() {
                 match record {
@@ -122,12 +108,11 @@ impl PromptTask {
         let names = Names {
             line: self.template.only_column().unwrap_or("text"),
             headerless: &self.headerless,
-            wanted: None,
+            known: &[],
+            kept: None,
         };
         if format == InputFormat::Json {
-            let mut bytes = Vec::new();
-            let read = input.read_to_end(&mut bytes);
-            read.map_err(|reason| unreadable(path, reason))?;
+            let bytes = read_whole(path, &mut input)?;
             if let Some(records) = documents::read(path, &bytes, self.form)? {
                 return Ok(Records::of(path, records));
             }

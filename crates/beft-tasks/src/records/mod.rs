@@ -1,6 +1,8 @@
 //! The rows of a file, whatever its format.
 
+mod csv;
 mod dialect;
+mod header;
 pub(crate) mod json;
 mod jsonl;
 mod lines;
@@ -9,20 +11,20 @@ mod physical;
 pub(crate) mod raw;
 mod row;
 pub(crate) mod stream;
+mod tsv;
 
 pub(crate) use jsonl::{document, type_name, whole};
 pub(crate) use lines::Input;
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::Path;
 
 use raw::Record;
 use stream::{Names, Records};
 
 use crate::classes::KnownLabels;
-use crate::dataset::unreadable;
-use crate::{DataError, LabelTarget, LabelledTask, Place, TaskKind};
+use crate::dataset::read_whole;
+use crate::{DataError, LabelTarget, LabelledTask, Place, Split, TaskKind};
 
 /// What data sets have in place of a label that is kept back.
 pub(crate) const HIDDEN: [&str; 2] = ["-1", "-1.0"];
@@ -75,6 +77,16 @@ pub(crate) enum LabelUse {
     Ignored,
 }
 
+impl LabelUse {
+    /// What the labels of a split are read for.
+    pub(crate) const fn of(split: Split) -> Self {
+        match split {
+            Split::Train | Split::Dev | Split::DevMismatched => Self::Required,
+            Split::Test | Split::TestMismatched => Self::IfPresent,
+        }
+    }
+}
+
 /// One row, borrowed from the file where the format allows it.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
@@ -112,13 +124,10 @@ impl Source<'_> {
         let columnar = format == InputFormat::Parquet;
         // Lists are read row by row.
         if columnar && self.task.target.kind() != TaskKind::MultiLabel {
-            let mut bytes = Vec::new();
-            let read = input.read_to_end(&mut bytes);
-            read.map_err(|reason| unreadable(self.path, reason))?;
-            return parquet::read(self, &bytes, sink);
+            return parquet::read(self, &read_whole(self.path, &mut input)?, sink);
         }
         let columns = self.task.columns();
-        let names = self.task.names_of(Some(&columns));
+        let names = self.task.names_of(&columns, Some(&columns));
         let mut records = Records::new(self.path, input, format, names)?;
         while let Some(record) = records.next() {
             match record {
@@ -258,8 +267,12 @@ impl LabelledTask {
         texts.chain(&self.label_columns).cloned().collect()
     }
 
-    /// How the columns of files are named, of which those in `wanted` are kept.
-    pub(crate) fn names_of<'a>(&'a self, wanted: Option<&'a [String]>) -> Names<'a> {
+    /// How the columns of files are named, of which those in `kept` are kept. `known` are [`LabelledTask::columns`].
+    pub(crate) fn names_of<'a>(
+        &'a self,
+        known: &'a [String],
+        kept: Option<&'a [String]>,
+    ) -> Names<'a> {
         Names {
             line: self
                 .text_columns
@@ -267,7 +280,8 @@ impl LabelledTask {
                 .first()
                 .map_or("text", String::as_str),
             headerless: &self.headerless,
-            wanted,
+            known,
+            kept,
         }
     }
 }

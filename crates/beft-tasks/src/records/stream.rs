@@ -1,16 +1,16 @@
 //! The rows of a file one after another, with all their columns, while the file is being read.
 
-use std::collections::VecDeque;
-use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::dialect::{Quotes, delimiter};
-use super::lines::{CsvReader, Input, LineReader};
+use super::csv::{self, CsvReader};
+use super::header::Header;
+use super::lines::{Input, LineReader};
 use super::raw::{Record, parquet_rows};
+use super::tsv::Tsv;
 use super::{InputFormat, Notes, json, jsonl, utf8};
-use crate::dataset::unreadable;
+use crate::dataset::read_whole;
 use crate::{DataError, Place};
 
 /// Reads records. After an error that is not about a single row there are no more.
@@ -18,7 +18,7 @@ pub(crate) struct Records {
     path: PathBuf,
     rows: Rows,
     header: Option<Header>,
-    wanted: Option<Vec<String>>,
+    kept: Option<Vec<String>>,
     notes: Notes,
     count: usize,
 }
@@ -30,16 +30,10 @@ pub(crate) struct Names<'a> {
     pub(crate) line: &'a str,
     /// The columns of a TSV file whose first line does not name them.
     pub(crate) headerless: &'a [String],
-    /// The columns to keep; `None` for all. Their names may hold what separates columns elsewhere.
-    pub(crate) wanted: Option<&'a [String]>,
-}
-
-struct Header {
-    line: usize,
-    /// All columns, as many as every row has.
-    names: Vec<String>,
-    /// Numbers of those that are kept.
-    kept: Vec<usize>,
+    /// Names of columns, which may hold what separates columns elsewhere.
+    pub(crate) known: &'a [String],
+    /// The columns to keep; `None` for all.
+    pub(crate) kept: Option<&'a [String]>,
 }
 
 enum Rows {
@@ -63,16 +57,12 @@ impl Records {
         names: Names<'_>,
     ) -> Result<Self, DataError> {
         let mut notes = Notes::new();
-        let mut all = || {
-            let mut bytes = Vec::new();
-            let read = input.read_to_end(&mut bytes);
-            read.map(|_| bytes)
-                .map_err(|reason| unreadable(path, reason))
-        };
         let rows = match format {
-            InputFormat::Parquet => Rows::Read(parquet_rows(path, all()?)?.into_iter()),
+            InputFormat::Parquet => {
+                Rows::Read(parquet_rows(path, read_whole(path, &mut input)?)?.into_iter())
+            }
             InputFormat::Json => {
-                let rows = match utf8(path, &all()?)? {
+                let rows = match utf8(path, &read_whole(path, &mut input)?)? {
                     blank if blank.trim().is_empty() => Vec::new(),
                     content => json::rows(path, content)?,
                 };
@@ -83,7 +73,7 @@ impl Records {
             InputFormat::Jsonl => Rows::Jsonl(LineReader::new(input)),
             InputFormat::Tsv => Rows::Tsv(Tsv::new(LineReader::new(input), names.headerless)),
             InputFormat::Csv => {
-                let (reader, note) = csv(path, input, names.wanted)?;
+                let (reader, note) = csv::open(path, input, names.known)?;
                 notes.extend(note);
                 Rows::Csv(Box::new(reader))
             }
@@ -92,7 +82,7 @@ impl Records {
             path: path.to_owned(),
             rows,
             header: None,
-            wanted: names.wanted.map(<[String]>::to_vec),
+            kept: names.kept.map(<[String]>::to_vec),
             notes,
             count: 0,
         })
@@ -104,7 +94,7 @@ impl Records {
             path: path.to_owned(),
             rows: Rows::Read(records.into_iter()),
             header: None,
-            wanted: None,
+            kept: None,
             notes: Notes::new(),
             count: 0,
         }
@@ -170,12 +160,12 @@ impl Records {
                 match &self.header {
                     Some(header) => return header.record(path, line, cells.into_iter()).map(Some),
                     None => {
-                        let wanted = self.wanted.as_deref();
-                        self.header = Some(Header::new(path, line, cells.into_iter(), wanted)?);
+                        let kept = self.kept.as_deref();
+                        self.header = Some(Header::new(path, line, cells.into_iter(), kept)?);
                     }
                 }
             },
-            Rows::Tsv(tsv) => tsv.read(path, &mut self.header, self.wanted.as_deref()),
+            Rows::Tsv(tsv) => tsv.read(path, &mut self.header, self.kept.as_deref()),
         }
     }
 }
@@ -186,178 +176,12 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read();
         match &read {
+            Ok(None) => {}
             // The next row may be as it should.
-            Ok(_) | Err(DataError::ColumnCount { .. }) => self.count += 1,
+            Ok(Some(_)) | Err(DataError::ColumnCount { .. }) => self.count += 1,
             Err(_) => self.rows = Rows::Over,
         }
-        if let Ok(None) = read {
-            self.count -= 1;
-        }
         read.transpose()
-    }
-}
-
-impl Header {
-    fn new<'h>(
-        path: &Path,
-        line: usize,
-        cells: impl Iterator<Item = &'h str>,
-        wanted: Option<&[String]>,
-    ) -> Result<Self, DataError> {
-        let named = |(index, cell): (usize, &str)| match cell.trim() {
-            "" => format!("column_{}", index + 1),
-            name => name.to_owned(),
-        };
-        let names: Vec<String> = cells.enumerate().map(named).collect();
-        let is_kept = |name: &String| wanted.is_none_or(|wanted| wanted.contains(name));
-        let kept: Vec<usize> = (0..names.len()).filter(|i| is_kept(&names[*i])).collect();
-        for index in &kept {
-            let column = &names[*index];
-            if names[..*index].contains(column) {
-                return Err(DataError::DuplicateColumn {
-                    path: path.to_owned(),
-                    line,
-                    column: column.clone(),
-                });
-            }
-        }
-        Ok(Self { line, names, kept })
-    }
-
-    fn record<'c>(
-        &self,
-        path: &Path,
-        line: usize,
-        cells: impl Iterator<Item = &'c str>,
-    ) -> Result<Record, DataError> {
-        let cells: Vec<&str> = cells.collect();
-        if cells.len() != self.names.len() {
-            return Err(DataError::ColumnCount {
-                path: path.to_owned(),
-                line,
-                expected: self.names.len(),
-                found: cells.len(),
-            });
-        }
-        let kept = self.kept.iter();
-        let fields = kept.map(|i| (self.names[*i].clone(), Value::from(cells[*i])));
-        Ok(Record::new(Place::Line(line), fields.collect()))
-    }
-}
-
-/// A CSV reader that knows what separates, and what to say of that.
-fn csv(
-    path: &Path,
-    mut input: Input,
-    wanted: Option<&[String]>,
-) -> Result<(CsvReader<Input>, Option<String>), DataError> {
-    let mut lines = LineReader::new(input);
-    let mut first = String::new();
-    while let Some((_, line)) = lines.next(path)? {
-        if !line.is_empty() {
-            first = line.to_owned();
-            break;
-        }
-    }
-    let number;
-    (input, number) = lines.rest();
-    let mut wanted = wanted.into_iter().flatten();
-    let (by, note) = delimiter(path, &first, |name| wanted.any(|n| n == name));
-    // The line is read a second time, as the beginning of a record that may go on.
-    let input: Input = Box::new(Cursor::new(format!("{first}\n")).chain(input));
-    Ok((CsvReader::new(input, by, number.max(1)), note))
-}
-
-/// Reads TSV as GLUE has it: a tab always separates and a quote is a quote.
-struct Tsv {
-    lines: LineReader,
-    headerless: Vec<String>,
-    quotes: Quotes,
-    /// Blank lines that are rows only if another row follows.
-    blank: VecDeque<usize>,
-    /// The row that follows them.
-    held: Option<(usize, String)>,
-}
-
-impl Tsv {
-    fn new(lines: LineReader, headerless: &[String]) -> Self {
-        Self {
-            lines,
-            headerless: headerless.to_vec(),
-            quotes: Quotes::default(),
-            blank: VecDeque::new(),
-            held: None,
-        }
-    }
-
-    fn read(
-        &mut self,
-        path: &Path,
-        header: &mut Option<Header>,
-        wanted: Option<&[String]>,
-    ) -> Result<Option<Record>, DataError> {
-        if header.is_none() {
-            *header = self.header(path, wanted)?;
-        }
-        let Some(header) = header else {
-            return Ok(None);
-        };
-        loop {
-            let held = self.held.take();
-            if let (Some(line), true) = (self.blank.front(), held.is_some()) {
-                let record = header.record(path, *line, "".split('\t'));
-                self.blank.pop_front();
-                self.held = held;
-                return record.map(Some);
-            }
-            if let Some((line, row)) = held {
-                return self.record(path, header, line, &row).map(Some);
-            }
-            let Some((line, row)) = self.lines.next(path)? else {
-                return Ok(None);
-            };
-            let spaces = header.names.len() > 1 && row.chars().all(|c| c == ' ');
-            if row.is_empty() || spaces {
-                self.blank.push_back(line);
-            } else {
-                self.held = Some((line, row.to_owned()));
-            }
-        }
-    }
-
-    /// Reads the first line. If it does not name the columns, it is the first row.
-    fn header(
-        &mut self,
-        path: &Path,
-        wanted: Option<&[String]>,
-    ) -> Result<Option<Header>, DataError> {
-        while let Some((line, row)) = self.lines.next(path)? {
-            if row.is_empty() {
-                continue;
-            }
-            let same = row.split('\t').count() == self.headerless.len();
-            let named = |cell: &str| self.headerless.iter().any(|n| n == cell.trim());
-            if !same || row.split('\t').any(named) {
-                return Header::new(path, line, row.split('\t'), wanted).map(Some);
-            }
-            self.held = Some((line, row.to_owned()));
-            let names = self.headerless.iter().map(String::as_str);
-            return Header::new(path, line, names, wanted).map(Some);
-        }
-        Ok(None)
-    }
-
-    fn record(
-        &mut self,
-        path: &Path,
-        header: &Header,
-        line: usize,
-        row: &str,
-    ) -> Result<Record, DataError> {
-        let record = header.record(path, line, row.split('\t'))?;
-        self.quotes
-            .see(record.fields.values().filter_map(Value::as_str));
-        Ok(record)
     }
 }
 
