@@ -82,6 +82,26 @@ impl ModelDir {
         })
     }
 
+    /// Reads the model's config with `read`, once `tables` let each of its keys pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`config`](Self::config), for a key whose value is not implemented, and what `read` says.
+    pub fn read_config<T>(
+        &self,
+        tables: &[&KeyTable],
+        read: impl FnOnce(&Map<String, Value>) -> Result<T, String>,
+    ) -> Result<T, CheckpointError> {
+        let fail = |reason| CheckpointError::Config {
+            path: self.config_path(),
+            reason,
+        };
+        let keys: Map<String, Value> = self.config()?;
+        KeyTable::check(tables, &keys)
+            .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
+        read(&keys).map_err(fail)
+    }
+
     /// Returns a note for each key of config.json that none of `tables` knows. Keys with a value that is not
     /// implemented are errors of whoever loads the config.
     ///

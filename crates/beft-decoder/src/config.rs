@@ -1,4 +1,4 @@
-use beft_checkpoint::{CheckpointError, KeyTable, ModelDir};
+use beft_checkpoint::{CheckpointError, ModelDir};
 use beft_core::BiasTerm;
 use beft_nn::Norm;
 use burn::nn::Initializer;
@@ -139,22 +139,14 @@ impl DecoderConfig {
     /// is not implemented.
     pub fn load(dir: &ModelDir) -> Result<Self, CheckpointError> {
         let found = dir.model_type()?;
-        let path = dir.config_path();
         let Some(architecture) = Architecture::named(&found) else {
             return Err(CheckpointError::UnsupportedArchitecture {
-                path,
+                path: dir.config_path(),
                 found,
                 supported: ALL.map(|known| known.model_type).join(", "),
             });
         };
-        let fields: Map<String, Value> = dir.config()?;
-        let fail = |reason| CheckpointError::Config {
-            path: path.clone(),
-            reason,
-        };
-        KeyTable::check(architecture.keys, &fields)
-            .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
-        Self::read(architecture, &fields).map_err(fail)
+        dir.read_config(architecture.keys, |keys| Self::read(architecture, keys))
     }
 
     /// Reads the config of an architecture from the fields of its `config.json`.

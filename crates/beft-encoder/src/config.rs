@@ -1,4 +1,4 @@
-use beft_checkpoint::{CheckpointError, Fields, KeyTable, ModelDir};
+use beft_checkpoint::{CheckpointError, Fields, ModelDir};
 use beft_core::{BiasSite, BiasTerm, Encoding};
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
@@ -145,14 +145,7 @@ impl EncoderConfig {
                 supported: ALL.map(|known| known.model_type).join(", "),
             });
         };
-        let fail = |reason| CheckpointError::Config {
-            path: dir.config_path(),
-            reason,
-        };
-        let keys: Map<String, Value> = dir.config()?;
-        KeyTable::check(architecture.keys, &keys)
-            .map_err(|reason| fail(format!("{reason}: compute such a model with transformers")))?;
-        Self::read(architecture, &keys).map_err(fail)
+        dir.read_config(architecture.keys, |keys| Self::read(architecture, keys))
     }
 
     /// Reads the config of an architecture from the fields of its `config.json`.
@@ -300,6 +293,7 @@ impl EncoderConfig {
 mod tests {
     use super::*;
     use crate::architectures::ROBERTA;
+    use beft_checkpoint::KeyTable;
     use serde_json::json;
 
     /// The shape of `bert-base-cased` with some keys changed.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::ratio;
+
 /// How well one class is predicted, as scikit-learn's `precision_recall_fscore_support` has it: a share of nothing
 /// is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,14 +22,10 @@ pub struct ClassScores {
 
 impl ClassScores {
     fn of(right: usize, support: usize, predicted: usize) -> Self {
-        let share = |part: usize, whole: usize| match whole {
-            0 => 0.0,
-            _ => part as f64 / whole as f64,
-        };
         Self {
-            precision: share(right, predicted),
-            recall: share(right, support),
-            f1: share(2 * right, support + predicted),
+            precision: ratio(right, predicted),
+            recall: ratio(right, support),
+            f1: ratio(2 * right, support + predicted),
             support,
             predicted,
         }
@@ -89,10 +87,7 @@ pub fn micro_f1<'a>(examples: impl Iterator<Item = &'a LabelSets>) -> f64 {
             all += usize::from(*truth) + usize::from(*said);
         }
     }
-    match all {
-        0 => 0.0,
-        _ => 2.0 * right as f64 / all as f64,
-    }
+    ratio(2 * right, all)
 }
 
 /// Mean of the F1 of all labels; 0 for a label that neither holds nor is predicted anywhere.
@@ -105,10 +100,8 @@ pub fn macro_label_f1<'a>(examples: impl Iterator<Item = &'a LabelSets>) -> f64 
             count[1] += usize::from(*truth) + usize::from(*said);
         }
     }
-    let f1 = counts.iter().filter(|[_, all]| *all > 0);
-    let sum: f64 = f1
-        .map(|[right, all]| 2.0 * *right as f64 / *all as f64)
-        .sum();
+    let f1 = counts.iter().map(|[right, all]| ratio(2 * right, *all));
+    let sum: f64 = f1.sum();
     sum / counts.len().max(1) as f64
 }
 
@@ -119,7 +112,7 @@ pub fn subset_accuracy<'a>(examples: impl Iterator<Item = &'a LabelSets>) -> f64
         right += usize::from(truth == said);
         all += 1;
     }
-    right as f64 / f64::from(all.max(1) as u32)
+    ratio(right, all)
 }
 
 /// The threshold above which a label's probability should count as yes, for the highest F1 on these examples; of

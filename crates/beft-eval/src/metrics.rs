@@ -156,7 +156,7 @@ fn check_lengths(labels: usize, predictions: usize) {
 }
 
 /// `part / whole`, and 0 for 0/0.
-fn ratio(part: usize, whole: usize) -> f64 {
+pub(crate) fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         0.0
     } else {

@@ -44,7 +44,7 @@ pub use beft_device::{
 pub use beft_nn::Precision;
 pub use data::{
     Calibration, Choices, DataOptions, DevInputs, DevSet, Objective, Questions, TaskData,
-    dev_sample, file_digest, plain,
+    dev_sample, file_digest, left_out_note, plain,
 };
 pub use error::{AdapterProblem, Error, TaskForm};
 pub use evaluate::{

@@ -3,8 +3,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::table::Document;
 use beft::{
-    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, file_digest, metric_suffix,
-    pictures, write_json,
+    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, file_digest, left_out_note,
+    metric_suffix, pictures, write_json,
 };
 use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
@@ -119,7 +119,9 @@ fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask) -> Result
         data.iter_mut().for_each(|(_, d)| d.examples.truncate(most));
     }
     let parts = data.into_iter().map(|(suffix, data)| {
-        tell_skipped(&data.path, &data.skipped);
+        if let Some(note) = left_out_note(&data.path, &data.skipped) {
+            tell!("{note}");
+        }
         Ok(Part {
             file: data.path.display().to_string(),
             suffix,
@@ -160,17 +162,6 @@ fn is_held_out(args: &EvalArgs, tuned: &Tuned, task: &TaskInfo) -> Result<bool> 
     }
 }
 
-/// Tells how many lines of a file were left out.
-fn tell_skipped(file: &Path, lines: &[usize]) {
-    if let Some(first) = lines.first() {
-        tell!(
-            "{}: {} lines without a label (or malformed) left out, the first is line {first}",
-            file.display(),
-            lines.len()
-        );
-    }
-}
-
 /// Evaluates a decoder on prompts: zero-shot, with worked examples, or with an adapter.
 fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask) -> Result<Part> {
     let folder = args.data.is_dir();
@@ -192,7 +183,9 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask) -> Result<P
         seed: args.seed,
     };
     found.notes.iter().for_each(|note| tell!("{note}"));
-    tell_skipped(&found.path, &found.skipped);
+    if let Some(note) = left_out_note(&found.path, &found.skipped) {
+        tell!("{note}");
+    }
     let progress = Progress::new();
     let most = found.examples.len().min(prompt.dev_size);
     let bar = progress.inputs(options.limit.map_or(most, |limit| limit.min(most)));

@@ -7,7 +7,7 @@ use beft_tasks::{Dataset, Example, Label, LabelTarget, LabelledTask, Split, trai
 use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
-use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, note_left_out, short_hex};
+use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, left_out_note, short_hex};
 use crate::{Base, Error};
 
 pub(super) fn load(
@@ -79,7 +79,7 @@ pub(super) fn load(
 /// What to say about a file, and about lines that were left out of it.
 fn notes_of(data: &Dataset) -> Vec<String> {
     let mut notes = data.notes.clone();
-    notes.extend(note_left_out(&data.path, &data.skipped));
+    notes.extend(left_out_note(&data.path, &data.skipped));
     notes
 }
 

@@ -124,16 +124,14 @@ impl TaskData {
     }
 }
 
-/// What to say of lines that were left out of a file.
-fn note_left_out(path: &Path, skipped: &[usize]) -> Vec<String> {
-    let Some(first) = skipped.first() else {
-        return Vec::new();
-    };
-    vec![format!(
+/// Returns a note on the lines that were left out of a file; none if none were.
+pub fn left_out_note(path: &Path, skipped: &[usize]) -> Option<String> {
+    let first = skipped.first()?;
+    Some(format!(
         "{}: {} lines without a label (or malformed) left out, the first is line {first}",
         path.display(),
         skipped.len()
-    )]
+    ))
 }
 
 /// Identity of a file's content.

@@ -7,7 +7,7 @@ use beft_tasks::{PromptExample, PromptKind, PromptTask, Split, training_subset};
 use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
-use super::{DataOptions, DevSet, Prompter, TaskData, note_left_out, plain, short_hex};
+use super::{DataOptions, DevSet, Prompter, TaskData, left_out_note, plain, short_hex};
 use crate::{Base, Error};
 
 /// Reads and tokenises. The dev split is cut to the protocol's number of examples, drawn by seed 0.
@@ -37,7 +37,7 @@ pub(super) fn load(
     let mut notes = Vec::new();
     for set in [&train, &found] {
         notes.extend(set.notes.iter().cloned());
-        notes.extend(note_left_out(&set.path, &set.skipped));
+        notes.extend(left_out_note(&set.path, &set.skipped));
     }
     let examples = dev_sample(task, found.examples, options.limit);
     let asked = options.asked;
