@@ -70,6 +70,6 @@ pub use tune::{
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{
-    Answer, Answers, InspectedTensor, Inspection, OpenOptions, Pace, Predicted, Predictor,
-    Streamed, Tuned, inspect, open_tuned,
+    Answer, Answers, InspectedTensor, Inspection, OpenOptions, Pace, Predictor, Streamed, Tuned,
+    inspect, open_tuned,
 };

@@ -85,17 +85,22 @@ pub(crate) struct Said<'a> {
     pub(crate) thresholds: &'a [f32],
 }
 
-impl Said<'_> {
-    fn outcomes(&self) -> Outcomes {
-        match self.targets {
-            Some(targets) => Outcomes::with_thresholds(targets, self.predictions, self.thresholds),
-            None => Outcomes::of_answers(self.predictions),
-        }
+/// What was said beside what is right; of generated answers, which have no targets, how right each is.
+pub(crate) fn outcomes(
+    targets: Option<&Targets>,
+    said: &[Prediction],
+    thresholds: &[f32],
+) -> Outcomes {
+    match targets {
+        Some(targets) => Outcomes::with_thresholds(targets, said, thresholds),
+        None => Outcomes::of_answers(said),
     }
+}
 
+impl Said<'_> {
     /// What stands behind these metrics, whose names end in `suffix`.
     pub(crate) fn details(&self, metrics: &[Metric], suffix: &str) -> Details {
-        let outcomes = self.outcomes();
+        let outcomes = outcomes(self.targets, self.predictions, self.thresholds);
         let mut details = Details {
             examples: outcomes.len(),
             metrics: task_metrics(metrics, &outcomes, suffix),

@@ -2,11 +2,12 @@
 
 use beft_core::{Metric, Prediction};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
-use beft_eval::{Outcomes, RepeatedPrediction, exact_match, predict, token_f1};
+use beft_eval::{RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
 use beft_train::Metrics;
 
 use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions};
+use crate::evaluate::details::outcomes;
 use crate::evaluate::{metric_suffix, task_metrics};
 use crate::tuned::{EVAL_BATCH, predictions};
 use crate::{Base, Error, Model};
@@ -107,10 +108,7 @@ impl DevSet {
 
     /// Measures what a model said; the metrics' names end in `suffix`.
     pub(crate) fn metrics(&self, metrics: &[Metric], said: &[Prediction], suffix: &str) -> Metrics {
-        let outcomes = match self.inputs.targets() {
-            Some(targets) => Outcomes::new(targets, said),
-            None => Outcomes::of_answers(said),
-        };
+        let outcomes = outcomes(self.inputs.targets(), said, &[]);
         task_metrics(metrics, &outcomes, suffix)
     }
 }

@@ -21,7 +21,6 @@ pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
 
 use crate::data::{in_task_order, targets};
-use crate::tuned::Predicted;
 use crate::{Error, Tuned};
 
 /// What a model is worth on labelled examples.
@@ -41,8 +40,8 @@ pub struct Evaluation {
 ///
 /// # Errors
 ///
-/// As [`Tuned::predict`]; when the model's outputs are not what the task calls for, or examples have no
-/// label.
+/// When tokenising fails; when examples are pairs of texts and it was trained on single ones, or the other way
+/// round; when the model's outputs are not what the task calls for, or examples have no label.
 pub fn evaluate(
     tuned: &Tuned,
     task: &LabelledTask,
@@ -68,7 +67,9 @@ pub fn evaluate(
             path: data.path.clone(),
         });
     }
-    let Predicted { predictions, notes } = tuned.predict(&data.examples, |_| ())?;
+    let examples: Vec<&Example> = data.examples.iter().collect();
+    let (predictions, counts) = tuned.scores(&examples)?;
+    let notes = tuned.base.input_notes("inputs", counts);
     let (targets, predictions) = in_task_order(task, data, names, targets, predictions)?;
     let known = match task.target {
         // In this order are the classes now.

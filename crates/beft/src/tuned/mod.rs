@@ -47,15 +47,6 @@ pub struct Tuned {
     pub notes: Vec<String>,
 }
 
-/// What a model says of inputs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Predicted {
-    /// One for each input.
-    pub predictions: Vec<Prediction>,
-    /// What the user should hear about the inputs.
-    pub notes: Vec<String>,
-}
-
 impl Tuned {
     /// The task that the adapter carries, where it was trained on one of the user's own.
     ///
@@ -71,29 +62,15 @@ impl Tuned {
         Ok(Some(task))
     }
 
-    /// Class scores of inputs, labelled or not; `on_done` hears how many inputs each batch finished.
+    /// Class scores of inputs, labelled or not.
     ///
     /// # Errors
     ///
     /// When tokenising fails, or it was trained on pairs of texts and these are single
     /// texts, or the other way round.
-    pub fn predict(
-        &self,
-        examples: &[Example],
-        on_done: impl FnMut(usize) + Send,
-    ) -> Result<Predicted, Error> {
-        let examples: Vec<&Example> = examples.iter().collect();
-        let (predictions, counts) = self.scores(&examples, on_done)?;
-        Ok(Predicted {
-            predictions,
-            notes: self.base.input_notes("inputs", counts),
-        })
-    }
-
-    fn scores(
+    pub(crate) fn scores(
         &self,
         examples: &[&Example],
-        on_done: impl FnMut(usize) + Send,
     ) -> Result<(Vec<Prediction>, InputCounts), Error> {
         if !self.base.config().has_head() {
             return Err(Error::TakesPrompts {
@@ -111,7 +88,7 @@ impl Tuned {
             .base
             .encode(texts.map(|e| (e.text.as_str(), e.text_pair.as_deref())))?;
         let (inputs, savings) = (&encoded.encodings, Savings::default());
-        let scores = predict(&self.model, inputs, EVAL_BATCH, savings, on_done);
+        let scores = predict(&self.model, inputs, EVAL_BATCH, savings, |_| ());
         let kind = match self.outputs {
             Outputs::Classes(_) => OutputKind::Classes,
             Outputs::Labels(_) => OutputKind::Labels,

@@ -190,7 +190,7 @@ impl Predictor {
     fn classify(&self, task: &LabelledTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
         let texts: Vec<&Example> = inputs.iter().filter_map(|input| as_text(input)).collect();
         self.check_form(task, inputs.len() - texts.len())?;
-        let (predictions, counts) = self.tuned.scores(&texts, |_| ())?;
+        let (predictions, counts) = self.tuned.scores(&texts)?;
         let names = self.tuned.outputs.names();
         let answers = predictions.into_iter().map(|prediction| match prediction {
             Prediction::Classes(logits) => chosen(logits, |class| names[class].clone()),
