@@ -7,8 +7,8 @@ use std::hint::black_box;
 
 use beft::{Base, parse_device};
 use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
-use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
-use beft_nn::{Batch, Padding, Rows, Savings, SequenceClassifier, gelu};
+use beft_encoder::{EncoderConfig, EncoderWithHead};
+use beft_nn::{Batch, Padding, Rows, Savings, TaskModel, gelu};
 use beft_score::{Beft, Magnitude, Scorer};
 use beft_train::{GradMasks, TrainConfig, fisher, training_step, with_trainable};
 use burn::module::Module;
@@ -30,8 +30,8 @@ fn config() -> EncoderConfig {
     }
 }
 
-fn model() -> EncoderForSequenceClassification {
-    EncoderForSequenceClassification::init(&config(), 2, &device())
+fn model() -> EncoderWithHead {
+    EncoderWithHead::init(&config(), beft_core::Head::Sequence(2), &device())
 }
 
 fn data() -> EncodedSet {

@@ -3,7 +3,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use beft::{Base, Model, parse_device};
 use beft_core::Encoding;
-use beft_nn::{Batch, Padding, SequenceClassifier};
+use beft_nn::{Batch, Padding, TaskModel};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 use serde_json::json;

@@ -31,7 +31,7 @@ pub(crate) struct PlanArgs {
 pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let source = &args.source;
     let device = parse_device(&source.device)?;
-    let task = find_task(&source.model, &source.task)?;
+    let task = find_task(&source.model, &source.task, None)?;
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let size = Some(source.train_size);
     let data = TaskData::load(
@@ -72,7 +72,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     save_model(
         &args.out.join("model"),
         base.dir(),
-        model.hf_class(),
+        &model.hf_class(),
         &model,
         model.names(),
         &data.outputs,

@@ -45,6 +45,7 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         lr: None,
         batch_size: None,
         objective: Default::default(),
+        head: false,
         mode: Default::default(),
     };
     let trials = spec.trials(&source.device, "f32", None)?;

@@ -36,7 +36,7 @@ pub(crate) struct TrainArgs {
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let source = &args.source;
     let device = parse_device(&source.device)?;
-    let task = find_task(&source.model, &source.task)?;
+    let task = find_task(&source.model, &source.task, None)?;
     let begin = Instant::now();
     let base = Base::open(&source.model, task.defaults.max_length, &device)?;
     let opened = begin.elapsed().as_secs_f64();

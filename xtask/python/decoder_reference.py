@@ -154,7 +154,7 @@ def attach(model: PreTrainedModel, mode: str) -> list[Site]:
     for name, path in (("final_norm", architecture.final_norm), ("head", architecture.head)):
         module = model
         for part in path.split(".") if path else ():
-            module = getattr(module, part)  # None where the model has no such module
+            module = getattr(module, part, None)  # None where the model has no such module
         if path and module is not None:
             sites.append(_site(name, module))
     sites = [site for site in sites if mode == "all" or site.name.endswith(f".{mode}")]

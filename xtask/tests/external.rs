@@ -84,7 +84,7 @@ fn models_are_used_on_a_backend_of_the_users_choice() {
 use beft_nn::Precision;
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_checkpoint::ModelDir;
-use beft_encoder::EncoderForSequenceClassification;
+use beft_encoder::EncoderWithHead;
 use beft_core::{EncodedSet, Encoding, Targets, TermSet};
 use beft_train::{Metrics, TrainConfig, TrainError, train};
 use burn::tensor::Device;
@@ -92,7 +92,7 @@ use burn::tensor::Device;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::flex();
     let dir = ModelDir::open("encoder".as_ref())?;
-    let (model, _) = EncoderForSequenceClassification::load(&dir, &dir.tensors()?, 3, 0, &device)?;
+    let (model, _) = EncoderWithHead::load(&dir, &dir.tensors()?, beft_core::Head::Sequence(3), 0, &device)?;
     let inputs = (0..8).map(|i| Encoding { ids: vec![2, 5 + i, 3], type_ids: vec![0; 3], ..Encoding::default() });
     let data = EncodedSet::new(inputs.collect(), Targets::Classes(vec![1; 8]));
     let config = TrainConfig::new("v".parse::<TermSet>()?, 1e-2, 20, 0);

@@ -22,6 +22,7 @@
 //! ```
 
 mod adapter_parts;
+mod draw;
 mod error;
 mod fields;
 mod keys;
@@ -36,12 +37,13 @@ mod test_files;
 mod tokenizer;
 
 pub use adapter_parts::{HeadTensor, PrefixValues};
+pub use draw::draw_missing;
 pub use error::CheckpointError;
 pub use fields::Fields;
 pub use keys::{KeyTable, MODEL_KEYS};
 pub use load::{LoadReport, TensorProblem, load_module, load_module_as, third};
 pub use model_dir::ModelDir;
-pub use names::{NameTable, Stored, TensorName, rows};
+pub use names::{HeadTables, NameTable, Stored, TensorName, rows};
 pub use save::{
     ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, check_model_target, save_model, tensor_file,
 };

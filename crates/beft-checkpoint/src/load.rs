@@ -262,6 +262,7 @@ mod tests {
                 optional: true,
             },
         ],
+        head: &[],
         ignored: &["position_ids"],
         tied: &[],
     };

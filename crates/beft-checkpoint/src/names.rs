@@ -1,3 +1,4 @@
+use beft_core::TaskType;
 use beft_nn::ParamPath;
 
 /// The layout of a tensor in the file, compared with the module.
@@ -115,8 +116,10 @@ impl TensorName {
 pub struct NameTable {
     /// Prefix of the backbone's names (`bert.`), absent from checkpoints saved without a head.
     pub backbone_prefix: &'static str,
-    /// One row per kind of parameter.
+    /// One row per kind of parameter of the backbone, and of heads that no other table has.
     pub rows: &'static [TensorName],
+    /// One row per parameter of the head that the table is for.
+    pub head: &'static [TensorName],
     /// Beginnings of the names of ignored tensors (other heads, derived tensors), without the backbone's
     /// prefix. A text that begins with `*` is the end of a name.
     pub ignored: &'static [&'static str],
@@ -125,11 +128,42 @@ pub struct NameTable {
     pub tied: &'static [(&'static str, &'static str)],
 }
 
+/// The tables of an architecture with each of its heads. `None` where transformers has no such class.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadTables {
+    /// Of sequence classification.
+    pub sequence: &'static NameTable,
+    /// Of token classification.
+    pub tokens: Option<&'static NameTable>,
+    /// Of question answering.
+    pub spans: Option<&'static NameTable>,
+    /// Of the backbone alone.
+    pub backbone: Option<&'static NameTable>,
+}
+
+impl HeadTables {
+    /// The table of a kind of head; `None` where transformers has no such class, and for a language model's, which is
+    /// no head of its own here.
+    pub const fn of(&self, head: TaskType) -> Option<&'static NameTable> {
+        match head {
+            TaskType::SequenceClassification => Some(self.sequence),
+            TaskType::TokenClassification => self.tokens,
+            TaskType::QuestionAnswering => self.spans,
+            TaskType::FeatureExtraction => self.backbone,
+            TaskType::CausalLm => None,
+        }
+    }
+}
+
 impl NameTable {
+    /// All rows.
+    pub fn all_rows(&self) -> impl Iterator<Item = &'static TensorName> + use<> {
+        self.rows.iter().chain(self.head)
+    }
+
     /// The row and the checkpoint name of a parameter path.
     pub fn by_path(&self, path: impl AsRef<str>) -> Option<(&TensorName, String)> {
-        self.rows
-            .iter()
+        self.all_rows()
             .find_map(|row| Some((row, translate(row.path, row.hf, path.as_ref())?)))
     }
 
@@ -137,7 +171,7 @@ impl NameTable {
     pub fn by_hf(&self, name: &str) -> Option<(&TensorName, ParamPath)> {
         let name = modern_norm_name(name).unwrap_or_else(|| name.to_owned());
         let prefixed = format!("{}{name}", self.backbone_prefix);
-        self.rows.iter().find_map(|row| {
+        self.all_rows().find_map(|row| {
             let path = translate(row.hf, row.path, &name)
                 .or_else(|| translate(row.hf, row.path, &prefixed))?;
             Some((row, path.into()))
@@ -153,7 +187,7 @@ impl NameTable {
         if first.stored.part().is_none() {
             return vec![(first, path)];
         }
-        let rows = self.rows.iter().filter(|row| row.hf == first.hf);
+        let rows = self.all_rows().filter(|row| row.hf == first.hf);
         rows.filter_map(|row| Some((row, translate(first.path, row.path, path.as_str())?.into())))
             .collect()
     }
@@ -229,6 +263,7 @@ mod tests {
                 optional: true,
             },
         ],
+        head: &[],
         ignored: &["cls."],
         tied: &[],
     };

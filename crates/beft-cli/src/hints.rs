@@ -38,7 +38,7 @@ fn of(error: &Error) -> Option<String> {
             "give --data with the folder of its files (compare and sweep: --task NAME=DIR)"
         }
         Error::Adapter {
-            problem: AdapterProblem::HeadOnDecoder { .. },
+            problem: AdapterProblem::HeadOnLanguageModel { .. },
             ..
         } => "give the base model with --model",
         Error::Memory { what, .. } => match what {

@@ -169,7 +169,7 @@ fn what_does_not_fit_is_said() {
     refused(&tune("zero-shot"), "beft eval");
     refused(
         &[
-            "tune", "--model", "model", "--task", "cola", "--data", "sst2",
+            "eval", "--model", "model", "--task", "cola", "--data", "sst2",
         ],
         "cola is a task of labelled texts",
     );

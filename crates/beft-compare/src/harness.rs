@@ -6,7 +6,7 @@ use beft_tasks::Task;
 use serde_json::{Map, Value, json};
 
 use crate::{CompareError, Group, ModeSummary};
-use beft::{Error, dev_sample, find_task, metric_suffix, plain};
+use beft::{Error, dev_sample, metric_suffix, plain};
 
 /// The result of one mode in the schema of lm-evaluation-harness's `results_<time>.json`: `results`,
 /// `configs`, `versions`, `n-shot`, `higher_is_better`, `n-samples`, `config`. `date` is in seconds
@@ -88,7 +88,7 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
     let mut out = String::new();
     let results = group.results.iter().filter(|r| r.trial.mode == mode.mode);
     for result in results {
-        let task = find_task(&result.trial.model, &result.trial.task)?;
+        let task = result.trial.find_task()?;
         let labels = (!result.labels.is_empty()).then_some(result.labels.as_slice());
         for split in task.dev_splits() {
             let suffix = metric_suffix(*split);

@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{CompareError, Trial, TrialResult};
-use beft::{Base, Error, Inputs, TrainingRecord, find_task, model_digest, write_json};
+use beft::{Base, Error, Inputs, TrainingRecord, model_digest, write_json};
 
 /// The folder of finished trials. A trial's file is named by a hash of its [`TrainingRecord`] and its
 /// scorers: it is found again, and only if nothing that decides its result has changed.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
-    /// What was read already, by model, task and data folder.
-    known: HashMap<(String, String, PathBuf), Source>,
+    /// What was read already, by model, task, data folder and whether a decoder has a head.
+    known: HashMap<(String, String, PathBuf, bool), Source>,
 }
 
 /// A model, a task and its data.
@@ -105,11 +105,17 @@ impl Journal {
 
     /// What the files of a trial hold; they are read once.
     fn source(&mut self, trial: &Trial) -> Result<&Source, CompareError> {
-        let key = (trial.model.clone(), trial.task.clone(), trial.data.clone());
+        let key = (
+            trial.model.clone(),
+            trial.task.clone(),
+            trial.data.clone(),
+            trial.head,
+        );
         if !self.known.contains_key(&key) {
-            let task = find_task(&trial.model, &trial.task)?;
+            let task = trial.find_task()?;
             // The device decides nothing here: only config and tokenizer are read.
-            let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?;
+            let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
+                .for_task(&task)?;
             let mut hash = Sha256::new();
             let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
             for split in splits {

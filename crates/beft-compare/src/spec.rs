@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::{CompareError, Trial};
-use beft::{Base, Error, Objective, check_mode, find_data, find_task, protocol};
+use beft::{Base, Error, Objective, TaskForm, check_mode, find_data, find_task, protocol};
 
 /// What to compare, as written in TOML:
 ///
@@ -60,6 +60,9 @@ pub struct CompareSpec {
     /// What decoders learn by: `task` or `text`.
     #[serde(default)]
     pub objective: Objective,
+    /// Whether decoders get a head and read the tasks' texts, although the tasks have prompts.
+    #[serde(default)]
+    pub head: bool,
     /// Settings of single modes; they come first.
     #[serde(default)]
     pub mode: BTreeMap<String, Overrides>,
@@ -182,9 +185,10 @@ impl CompareSpec {
         let mut trials = Vec::new();
         for model in &self.models {
             // The device decides nothing here: only config and tokenizer are read.
-            let base = Base::open(model, None, &Device::default())?;
+            let opened = || Base::open(model, None, &Device::default());
             for spec in &self.tasks {
-                let task = find_task(model, &spec.task)?;
+                let task = find_task(model, &spec.task, self.head.then_some(TaskForm::Texts))?;
+                let base = opened()?.for_task(&task)?;
                 let data = match &spec.data {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
@@ -225,6 +229,7 @@ impl CompareSpec {
                                 precision: precision.to_owned(),
                                 limit,
                                 objective: self.objective,
+                                head: self.head,
                             };
                             // Written twice, it is still one training, with one place in the journal.
                             if !trials.contains(&trial) {

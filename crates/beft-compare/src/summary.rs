@@ -7,7 +7,6 @@ use beft_tasks::Metric;
 
 use crate::picks::{ScorerPicks, picks, tied};
 use crate::{CompareError, Sample, TrialResult, distinct};
-use beft::find_task;
 
 /// Resamples behind intervals, p values and standard errors.
 const RESAMPLES: usize = 1000;
@@ -105,7 +104,7 @@ pub fn summarize(results: Vec<TrialResult>) -> Result<Vec<Group>, CompareError> 
 
 fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
     let first = &results[0];
-    let task = find_task(&first.trial.model, &first.trial.task)?;
+    let task = first.trial.find_task()?;
     let modes = distinct(results.iter().map(|r| r.trial.mode.clone()));
     let seeds: BTreeSet<u32> = results.iter().map(|r| r.trial.seed).collect();
     let metrics: Vec<(Metric, String)> = first

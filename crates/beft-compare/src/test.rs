@@ -22,6 +22,7 @@ pub(crate) fn trial(mode: &str, seed: u32) -> Trial {
         precision: "f32".to_owned(),
         limit: None,
         objective: Default::default(),
+        head: false,
     }
 }
 

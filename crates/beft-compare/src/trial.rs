@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::CompareError;
 use beft::{
-    Base, DataOptions, Error, Objective, TaskData, TuneJob, TuneOutcome, find_task, metric_suffix,
-    parse_device, protocol, rank, tune_together,
+    Base, DataOptions, Error, Objective, TaskData, TaskForm, TuneJob, TuneOutcome, find_task,
+    metric_suffix, parse_device, protocol, rank, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -49,9 +49,29 @@ pub struct Trial {
     /// What a decoder learns by.
     #[serde(default)]
     pub objective: Objective,
+    /// Whether a decoder gets a head and reads the task's texts, although the task has prompts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub head: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Trial {
+    /// Its task.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model, or no such task for it.
+    pub(super) fn find_task(&self) -> Result<Task, Error> {
+        find_task(
+            &self.model,
+            &self.task,
+            self.head.then_some(TaskForm::Texts),
+        )
+    }
+
     /// How it is trained.
     pub(super) fn settings(&self, task: &Task, mode: &Mode, base: &Base) -> TrainSettings {
         let mut settings = protocol(task, mode, base, self.seed);
@@ -134,10 +154,10 @@ pub fn run_trials(
         return Ok(Vec::new());
     };
     let device = parse_device(&first.device).map_err(Error::from)?;
-    let task = find_task(&first.model, &first.task)?;
+    let task = first.find_task()?;
     let precision = first.precision.parse()?;
     let base = Base::open(&first.model, task.defaults.max_length, &device)?;
-    let base = base.with_precision(precision)?;
+    let base = base.with_precision(precision)?.for_task(&task)?;
     let modes = trials.iter().map(|trial| trial.mode.parse());
     let modes: Vec<Mode> = modes.collect::<Result<_, _>>()?;
     // The seed chooses the training subset; what has no prompt or prefix of its own shares it.

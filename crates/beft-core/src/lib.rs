@@ -19,6 +19,7 @@
 //! ```
 
 mod encoding;
+mod head;
 mod metric;
 mod output;
 mod snapshot;
@@ -26,6 +27,7 @@ mod term;
 mod term_set;
 
 pub use encoding::{Branch, EncodedSet, Encoding, Targets, Truth};
+pub use head::{Head, Pooling, TaskType};
 pub use metric::{Metric, UnknownMetric};
 pub use output::{OutputKind, Outputs, Prediction};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};

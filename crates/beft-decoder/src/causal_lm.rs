@@ -3,10 +3,9 @@ use std::ops::Range;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
-use beft_core::BiasTerm;
+use beft_core::{BiasTerm, Head};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, SequenceClassifier, bias_of_rows,
-    multiply,
+    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, TaskModel, bias_of_rows, multiply,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -19,7 +18,7 @@ use crate::{Architecture, DecoderConfig, DecoderModel};
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
 /// `Qwen2ForCausalLM`, `GPTJForCausalLM`, `GPT2LMHeadModel`.
 ///
-/// As a [`SequenceClassifier`] it gives each input's continuations
+/// As a [`TaskModel`] it gives each input's continuations
 /// ([`Encoding::branches`](beft_core::Encoding)) the mean log probability of their tokens.
 #[derive(Module, Debug)]
 pub struct DecoderForCausalLM {
@@ -38,7 +37,7 @@ pub struct DecoderForCausalLM {
 
 /// Fails where the checkpoint has a bias that config.json does not give the architecture, or lacks one that it
 /// does: transformers leaves out the first and draws the second at random.
-fn check_biases(
+pub(crate) fn check_biases(
     config: &DecoderConfig,
     files: &TensorFiles,
     report: &LoadReport,
@@ -129,7 +128,7 @@ impl DecoderForCausalLM {
     }
 
     /// The same model for inputs with so many continuations each, which is what
-    /// [`num_classes`](SequenceClassifier::num_classes) then says.
+    /// [`head`](TaskModel::head) then says.
     pub fn with_candidates(mut self, candidates: usize) -> Self {
         self.candidates = candidates;
         self
@@ -248,7 +247,7 @@ impl DecoderForCausalLM {
     }
 }
 
-impl SequenceClassifier for DecoderForCausalLM {
+impl TaskModel for DecoderForCausalLM {
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
@@ -285,7 +284,7 @@ impl SequenceClassifier for DecoderForCausalLM {
         self.decoder.drops_below(layers)
     }
 
-    fn num_classes(&self) -> usize {
-        self.candidates
+    fn head(&self) -> Head {
+        Head::CausalLm(self.candidates)
     }
 }

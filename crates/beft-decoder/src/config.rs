@@ -1,5 +1,5 @@
 use beft_checkpoint::{CheckpointError, ModelDir};
-use beft_core::BiasTerm;
+use beft_core::{BiasTerm, Encoding, TaskType};
 use beft_nn::Norm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
@@ -62,6 +62,10 @@ pub struct DecoderConfig {
     pub attention_dropout: f64,
     /// Standard deviation of newly initialised weights.
     pub initializer_range: f64,
+    /// Dropout before the head of token classification.
+    pub tokens_dropout: f64,
+    /// Token id of padding: a head that reads the last token passes it over.
+    pub pad: Option<u32>,
     /// Token ids that end a text.
     pub eos: Vec<u32>,
     /// Token id that begins a text.
@@ -187,6 +191,19 @@ impl DecoderConfig {
             BiasTerm::M2 | BiasTerm::M3 => self.norm == Norm::Layer || self.gate_bias,
             BiasTerm::Ln1 | BiasTerm::Ln2 => self.norm == Norm::Layer,
         }
+    }
+
+    /// Ends an input where the head of sequence classification reads it: at the last token that is not padding. No
+    /// later token changes that one's state. An empty text becomes the token that begins texts.
+    pub fn prepare(&self, encoding: &mut Encoding, task_type: TaskType) {
+        if task_type == TaskType::SequenceClassification {
+            let last = encoding.ids.iter().rposition(|id| Some(*id) != self.pad);
+            encoding.ids.truncate(last.unwrap_or(0) + 1);
+        }
+        if encoding.ids.is_empty() {
+            encoding.ids.push(self.start().unwrap_or(0));
+        }
+        encoding.type_ids.clear();
     }
 
     /// The bias terms that its layers have: GPT-J's have one norm.

@@ -5,7 +5,7 @@
 //!   all eight bias terms in every layer, zero where the architecture has none.
 //! * [`DecoderForCausalLM::generate`]: greedy generation with a cache of keys and values.
 //!
-//! The models implement [`beft_nn::BiasModel`] and [`beft_nn::SequenceClassifier`]; they know nothing of
+//! The models implement [`beft_nn::BiasModel`] and [`beft_nn::TaskModel`]; they know nothing of
 //! training or tasks.
 //!
 //! ```no_run
@@ -39,6 +39,7 @@ mod layer;
 mod model;
 mod prefix;
 mod rotary;
+mod with_head;
 
 pub use architectures::Architecture;
 pub use beft_nn::Norm;
@@ -50,3 +51,4 @@ pub use generation::GenerationSettings;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;
 pub use prefix::{KeyValuePrefix, PrefixError};
+pub use with_head::DecoderWithHead;

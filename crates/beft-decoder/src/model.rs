@@ -171,6 +171,22 @@ impl DecoderModel {
         self.finish(hidden, stack_index.as_ref())
     }
 
+    /// The last hidden state of all rows, from what the lowest `done` layers gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[rows, hidden]`
+    /// - output: `[rows, embedding]`
+    pub(crate) fn finished(
+        &self,
+        context: &ForwardContext<'_>,
+        hidden: Tensor<2>,
+        done: usize,
+    ) -> Tensor<2> {
+        let hidden = self.run(context, hidden, done..self.layers.len());
+        self.finish(hidden, context.batch.stack.index(Rows::All))
+    }
+
     /// The same with what earlier passes left in `cache`, which is added to.
     pub(crate) fn last_cached(
         &self,

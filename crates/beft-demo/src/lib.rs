@@ -92,8 +92,8 @@ fn place(dir: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
 mod tests {
     use super::*;
     use beft_checkpoint::ModelDir;
-    use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
-    use beft_nn::{Batch, Padding, SequenceClassifier};
+    use beft_encoder::{EncoderConfig, EncoderWithHead};
+    use beft_nn::{Batch, Padding, TaskModel};
     use burn::tensor::Device;
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         let device = Device::flex();
         let files = dir.tensors().unwrap();
         let (model, report) =
-            EncoderForSequenceClassification::load(&dir, &files, 2, 0, &device).unwrap();
+            EncoderWithHead::load(&dir, &files, beft_core::Head::Sequence(2), 0, &device).unwrap();
         // The pooler is pretrained: only the head is new.
         assert_eq!(report.initialized, ["classifier.weight", "classifier.bias"]);
         assert!(report.unused.is_empty(), "{:?}", report.unused);

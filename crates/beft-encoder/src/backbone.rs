@@ -1,16 +1,16 @@
 use std::ops::Range;
 
-use beft_nn::{Batch, Group, RotaryConfig, Rows};
+use beft_core::Pooling;
+use beft_nn::{Batch, Group, RotaryConfig, Rows, outer_norm, zeros_if};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use crate::context::Reach;
-use crate::dense::{outer_norm, zeros_if};
 use crate::disentangled::DistanceTable;
 use crate::distances::{bucket_scores, window_scores};
 use crate::embeddings::EncoderEmbeddings;
-use crate::facts::{Distances, Order, Pooling};
+use crate::facts::{Distances, Order};
 use crate::layer::EncoderLayer;
 use crate::{EncoderConfig, ForwardContext};
 
@@ -29,8 +29,6 @@ pub struct EncoderModel {
     epsilon: f64,
     #[module(skip)]
     distances: Distances,
-    #[module(skip)]
-    pooling: Pooling,
 }
 
 impl EncoderModel {
@@ -47,7 +45,6 @@ impl EncoderModel {
             final_bias: zeros_if(final_norm && config.native.norms, hidden, device),
             epsilon: config.layer_norm_eps,
             distances: config.distances.clone(),
-            pooling: config.head.pooling,
             layers: (0..config.num_hidden_layers)
                 .map(|index| EncoderLayer::init(config, index, device))
                 .collect(),
@@ -167,9 +164,15 @@ impl EncoderModel {
     ///
     /// - hidden: `[rows, hidden]`
     /// - output: `[batch, hidden]`
-    pub(crate) fn pooled(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
+    pub(crate) fn pooled(
+        &self,
+        batch: &Batch,
+        hidden: Tensor<2>,
+        done: usize,
+        pooling: Pooling,
+    ) -> Tensor<2> {
         let last = self.layers.len() - 1;
-        let rows = match (self.pooling, batch.savings.first_token) {
+        let rows = match (pooling, batch.savings.first_token) {
             (Pooling::FirstToken, true) => Rows::First,
             (Pooling::FirstToken, false) | (Pooling::Mean, _) => Rows::All,
         };
@@ -177,10 +180,20 @@ impl EncoderModel {
         let hidden = self.advance(&context, hidden, done..last);
         let hidden = self.layers[last].forward(hidden, &context, rows);
         let hidden = self.final_norm(hidden, batch, rows);
-        match (self.pooling, rows) {
+        match (pooling, rows) {
             (Pooling::FirstToken, Rows::First) => hidden,
             (Pooling::FirstToken, Rows::All) => batch.layout.first_tokens(hidden),
             (Pooling::Mean, _) => batch.layout.means(hidden),
         }
+    }
+
+    /// The last hidden state from what the lowest `done` layers made of the inputs.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    pub(crate) fn finished(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
+        let hidden = self.advance(&self.context(batch), hidden, done..self.layers.len());
+        self.final_norm(hidden, batch, Rows::All)
     }
 }

@@ -1,11 +1,11 @@
 use beft_checkpoint::{CheckpointError, Fields, ModelDir};
-use beft_core::{BiasSite, BiasTerm, Encoding};
+use beft_core::{BiasSite, BiasTerm, Encoding, Pooling};
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
 use crate::architectures::{ALL, Architecture, BERT};
 use crate::facts::{
-    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Positions, Segments,
 };
 
 /// What the computation of an encoder depends on. The `read` of its architecture makes it of a `config.json`, with
@@ -104,6 +104,7 @@ impl EncoderConfig {
                 pooling: Pooling::FirstToken,
                 activation: Activation::Tanh,
                 norm: false,
+                of_tokens: false,
             },
             dropouts: Dropouts {
                 embeddings: 0.1,
@@ -114,6 +115,8 @@ impl EncoderConfig {
                 output: 0.1,
                 head_input: 0.0,
                 head: 0.1,
+                tokens: 0.1,
+                spans: 0.0,
             },
             initializer_range: 0.02,
         }

@@ -1,11 +1,10 @@
-use beft_nn::{Batch, DropoutSite, Rows, bias_of_rows};
+use beft_nn::{Batch, DropoutSite, Rows, bias_of_rows, outer_norm, zeros_if};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::EncoderConfig;
-use crate::dense::{outer_norm, zeros_if};
 use crate::disentangled::stack_rows;
 use crate::facts::{Distances, Positions, Segments};
 

@@ -1,6 +1,6 @@
 //! In what encoders differ: the values that an [`EncoderConfig`](crate::EncoderConfig) is made of.
 
-use beft_core::BiasTerm;
+use beft_core::{BiasTerm, Pooling};
 
 /// The table of position embeddings, whose rows are added to those of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,15 +120,8 @@ pub struct HeadConfig {
     pub activation: Activation,
     /// Whether it has a norm.
     pub norm: bool,
-}
-
-/// What a head reads of the last layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// The first token's state.
-    FirstToken,
-    /// The mean over all tokens.
-    Mean,
+    /// Whether heads that read all tokens have the dense layer and its norm, too.
+    pub of_tokens: bool,
 }
 
 /// The activation of a head.
@@ -159,6 +152,10 @@ pub struct Dropouts {
     pub output: f64,
     /// Before the head's dense layer.
     pub head_input: f64,
-    /// Before the head's last layer.
+    /// Before the last layer of a head that reads one state of each input.
     pub head: f64,
+    /// Before that of token classification.
+    pub tokens: f64,
+    /// Before that of question answering.
+    pub spans: f64,
 }

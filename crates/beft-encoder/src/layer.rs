@@ -1,11 +1,10 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply, zeros_if};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::dense::zeros_if;
 use crate::disentangled::DistanceTable;
 use crate::facts::{Disentangled, Distances, Order};
 use crate::{EncoderConfig, ForwardContext};

@@ -2,15 +2,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use beft_core::Encoding;
-use beft_nn::{Batch, DeviceTraits, Savings, SequenceClassifier, work_on};
+use beft_nn::{Batch, DeviceTraits, Rows, Savings, TaskModel, work_on};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Computes the class scores of every input, in the order given.
+/// Computes the numbers of the head for every input, in the order given; where the head reads all tokens, those of one
+/// token after another.
 ///
 /// Runs without gradients and without dropout. Inputs are batched by length, at most `batch_size`
 /// at a time, so that batches hold little padding; the result does not depend on it. `on_done` hears
 /// how many inputs each batch finished.
-pub fn predict<M: SequenceClassifier>(
+pub fn predict<M: TaskModel>(
     model: &M,
     encodings: &[Encoding],
     batch_size: usize,
@@ -20,6 +21,7 @@ pub fn predict<M: SequenceClassifier>(
     let model = model.valid();
     let device = model.devices().first().cloned().unwrap_or_default();
     let savings = savings.into();
+    let rows = model.rows();
     let batches = by_length(encodings, batch_size, &device);
     let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
     let on_done = Mutex::new(on_done);
@@ -32,7 +34,7 @@ pub fn predict<M: SequenceClassifier>(
     let found = work_on(threads(savings, &device), batches.collect(), work);
     let mut logits = vec![Vec::new(); encodings.len()];
     for (chosen, scores) in found {
-        put(&mut logits, &chosen, scores);
+        put(&mut logits, &chosen, scores, encodings, rows);
     }
     logits
 }
@@ -79,7 +81,7 @@ impl<'a> RepeatedPrediction<'a> {
     }
 
     /// As [`predict`] gives them.
-    pub fn predict<M: SequenceClassifier>(&mut self, model: &M) -> Vec<Vec<f32>> {
+    pub fn predict<M: TaskModel>(&mut self, model: &M) -> Vec<Vec<f32>> {
         if self.layers == 0 {
             let done = |_| ();
             return predict(model, self.encodings, self.batch_size, self.savings, done);
@@ -96,6 +98,7 @@ impl<'a> RepeatedPrediction<'a> {
                 })
                 .collect();
         }
+        let rows = model.rows();
         let (layers, kept_bytes) = (self.layers, &self.kept_bytes);
         let work = |(model, kept): (M, &mut Kept)| {
             let hidden = kept.hidden.clone().unwrap_or_else(|| {
@@ -114,7 +117,7 @@ impl<'a> RepeatedPrediction<'a> {
         let found = work_on(threads(self.savings, &device), items.collect(), work);
         let mut logits = vec![Vec::new(); self.encodings.len()];
         for (kept, scores) in self.batches.iter().zip(found) {
-            put(&mut logits, &kept.chosen, scores);
+            put(&mut logits, &kept.chosen, scores, self.encodings, rows);
         }
         logits
     }
@@ -153,11 +156,25 @@ fn batch(encodings: &[Encoding], chosen: &[usize], savings: Savings, device: &De
     Batch::new(chosen.iter().map(|i| &encodings[*i]), savings, device)
 }
 
-fn put(logits: &mut [Vec<f32>], chosen: &[usize], scores: TensorData) {
+/// Gives each of the inputs `chosen` its numbers: as many for each input, or for each token of it.
+fn put(
+    logits: &mut [Vec<f32>],
+    chosen: &[usize],
+    scores: TensorData,
+    encodings: &[Encoding],
+    rows: Rows,
+) {
     let scores: Vec<f32> = scores.iter::<f32>().collect();
-    let classes = scores.len() / chosen.len();
-    for (index, row) in chosen.iter().zip(scores.chunks(classes)) {
-        logits[*index] = row.to_vec();
+    let rows_of = |index: &usize| match rows {
+        Rows::First => 1,
+        Rows::All => encodings[*index].len(),
+    };
+    let outputs = scores.len() / chosen.iter().map(rows_of).sum::<usize>().max(1);
+    let mut rest = scores.as_slice();
+    for index in chosen {
+        let (own, others) = rest.split_at(outputs * rows_of(index));
+        logits[*index] = own.to_vec();
+        rest = others;
     }
 }
 

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues};
-use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes, read_params};
+use beft_core::TaskType;
+use beft_nn::{ParamData, ParamPath, TaskModel, param_shapes, read_params};
 use burn::module::Module;
 use serde_json::{Map, Value};
 
@@ -26,8 +27,8 @@ pub struct Adapter {
     /// Biases that PEFT's tuner cannot hold (layer norms), and those that LoRA's `bias="all"` saved, as
     /// absolute values by parameter name.
     pub extra: BTreeMap<String, Vec<f32>>,
-    /// Whether the base is a causal language model (PEFT's `CAUSAL_LM`), which has no head.
-    pub causal_lm: bool,
+    /// The kind of head (PEFT's `task_type`); `None` where the file does not say.
+    pub task_type: Option<TaskType>,
     /// Parameters that are stored whole, by name: the task head (`classifier.weight`) and other modules that
     /// were trained whole.
     pub head: BTreeMap<String, HeadTensor>,
@@ -115,7 +116,7 @@ impl Adapter {
     /// # Panics
     ///
     /// If a path is not in the models or in their table.
-    pub fn between<M: BiasModel>(
+    pub fn between<M: TaskModel>(
         mode: &Mode,
         settings: &ModeSettings,
         table: &NameTable,
@@ -154,8 +155,10 @@ impl Adapter {
         }
         let tuned = adapter.kind.layout().modules().into_iter().collect();
         let suffixes = target_modules(&linear_modules(trained, table), &tuned);
+        let task_type = trained.head().task_type();
+        adapter.task_type = Some(task_type);
         adapter.targets = Targets {
-            saved: saved_modules(adapter.head.keys()),
+            saved: saved_modules(task_type, adapter.head.keys()),
             ..Targets::suffixes(suffixes)
         };
         Some(adapter)
@@ -213,13 +216,11 @@ impl Adapter {
     }
 }
 
-/// Modules that PEFT takes for heads of a classifier (`SEQ_CLS`), and saves whole.
-pub(crate) const SEQ_CLS_HEADS: [&str; 2] = ["classifier", "score"];
-
 /// The modules that an adapter saves whole: those that PEFT takes for heads, and others that parameters of the head
 /// are in (DistilBERT's `pre_classifier`, DeBERTa's `pooler`).
-fn saved_modules<'a>(head: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut saved = SEQ_CLS_HEADS.map(str::to_owned).to_vec();
+fn saved_modules<'a>(task_type: TaskType, head: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let known = task_type.head_modules().iter();
+    let mut saved: Vec<String> = known.map(|module| (*module).to_owned()).collect();
     for name in head {
         let module = name.split('.').next().unwrap_or(name);
         if !saved.iter().any(|known| known == module) {

@@ -1,6 +1,6 @@
 use beft_nn::BiasModel;
 
-use crate::mode::only_decoders;
+use crate::mode::only_causal_lm;
 use crate::{Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touching, TrainingMode, Written};
 
 /// How an untrained decoder is asked.
@@ -46,7 +46,7 @@ impl TrainingMode for Asked {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        only_decoders(model)?;
+        only_causal_lm(model)?;
         if self.calibrated && model.generates {
             return Err(Misfit::Refused(
                 "answers that are generated cannot be calibrated",

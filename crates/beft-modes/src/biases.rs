@@ -31,9 +31,9 @@ impl TrainingMode for TermSet {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        if model.decoder && self.is_frozen() {
+        if model.causal_lm && self.is_frozen() {
             return Err(Misfit::Refused(
-                "a decoder has no head to train: train biases, or evaluate the model untrained",
+                "a causal language model has no head to train: train biases, or evaluate the model untrained",
             ));
         }
         let sites = self.sites(model.layers)?;

@@ -91,8 +91,8 @@ pub enum Makes {
 /// The properties of a model that decide which modes suit it.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelTraits {
-    /// Whether the model is a decoder. Otherwise it is an encoder.
-    pub decoder: bool,
+    /// Whether the model is a causal language model. Otherwise it has a head for the task.
+    pub causal_lm: bool,
     /// Whether query, key and value are one matrix.
     pub fused: bool,
     /// Whether the model generates answers instead of scoring them.
@@ -120,14 +120,24 @@ impl From<TermSetError> for Misfit {
 
 /// Refuses a mode that is for encoders alone.
 pub(crate) fn only_encoders(model: &ModelTraits) -> Result<(), Misfit> {
-    let refused = Misfit::Refused("decoders are tuned by biases, LoRA or a prefix");
-    if model.decoder { Err(refused) } else { Ok(()) }
+    let refused = Misfit::Refused("causal language models are tuned by biases, LoRA or a prefix");
+    if model.causal_lm {
+        Err(refused)
+    } else {
+        Ok(())
+    }
 }
 
-/// Refuses a mode that is for decoders alone.
-pub(crate) fn only_decoders(model: &ModelTraits) -> Result<(), Misfit> {
-    let refused = Misfit::Refused("it is a mode of decoders, and the model is an encoder");
-    if model.decoder { Ok(()) } else { Err(refused) }
+/// Refuses a mode that is for causal language models alone.
+pub(crate) fn only_causal_lm(model: &ModelTraits) -> Result<(), Misfit> {
+    let refused = Misfit::Refused(
+        "it is a mode of causal language models, and this model has a head for the task",
+    );
+    if model.causal_lm {
+        Ok(())
+    } else {
+        Err(refused)
+    }
 }
 
 /// Entries of parameters, by path, as row-major indices.

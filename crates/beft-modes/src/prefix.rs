@@ -3,7 +3,7 @@ use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes};
 use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
-use crate::mode::only_decoders;
+use crate::mode::only_causal_lm;
 use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader};
 use crate::{
     Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching,
@@ -23,7 +23,7 @@ impl TrainingMode for Prefix {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        only_decoders(model)
+        only_causal_lm(model)
     }
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {

@@ -9,7 +9,7 @@
 //! * [`Savings`]: what a pass leaves out.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`ParamPath`]: where a parameter is in its module; [`view_params`] and [`map_views`] walk over all of them.
-//! * [`BiasModel`] and [`SequenceClassifier`]: what training, evaluation and scoring need to know
+//! * [`BiasModel`] and [`TaskModel`]: what training, evaluation and scoring need to know
 //!   of a model.
 //!
 //! No backend is named here: a [`burn::tensor::Device`] chosen by the program decides.
@@ -25,6 +25,7 @@
 mod activation;
 mod batch;
 mod biases;
+mod dense;
 mod device;
 mod host_gelu;
 mod model;
@@ -41,8 +42,9 @@ pub use batch::{
     Scored,
 };
 pub use biases::{LayerBiases, bias_of_rows, multiply};
+pub use dense::{Dense, outer_norm, zeros_if};
 pub use device::DeviceTraits;
-pub use model::{BiasLayout, BiasModel, SequenceClassifier, snapshot};
+pub use model::{BiasLayout, BiasModel, TaskModel, snapshot};
 pub use norm::Norm;
 pub use params::{
     FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values, map_params,

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet, TermSetError};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{Batch, ParamPath, read_params};
+use crate::{Batch, ParamPath, Rows, read_params};
 
 /// The parameter paths of the head and of the biases outside the layers.
 #[derive(Clone, Copy, Debug)]
@@ -109,25 +109,25 @@ pub trait BiasModel: Module {
     }
 }
 
-/// A model that gives each input a score for each of several classes: an encoder with a head, or a
-/// decoder, whose classes are the input's continuations.
-pub trait SequenceClassifier: BiasModel {
-    /// Class scores before softmax.
+/// A model with a head: it gives each input, or each token of an input, the numbers that a task asks for.
+pub trait TaskModel: BiasModel {
+    /// The numbers of the head, before softmax.
     ///
     /// # Shapes
     ///
-    /// - output: `[batch, classes]`
+    /// - output: `[batch, outputs]` in input order; `[tokens, outputs]` where the head reads [`Rows::All`]: the real
+    ///   tokens of one input after another, in input order
     fn forward(&self, batch: &Batch) -> Tensor<2> {
         self.forward_from(batch, self.hidden(batch, 0), 0)
     }
 
     /// What the embeddings and the lowest `layers` layers make of the inputs, of which there are at most
-    /// [`reusable_layers`](Self::reusable_layers); for all layers of an encoder, at each input's first
-    /// token alone, which is what the head reads.
+    /// [`reusable_layers`](Self::reusable_layers); for all layers of an encoder, at the [`rows`](Self::rows) that the
+    /// head reads.
     ///
     /// # Shapes
     ///
-    /// - output: `[rows, hidden]`; `[batch, hidden]` for all layers
+    /// - output: `[rows, hidden]`; `[batch, hidden]` for all layers, where the head reads one row of each input
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2>;
 
     /// What some layers, not the last, make of what those below gave.
@@ -137,11 +137,11 @@ pub trait SequenceClassifier: BiasModel {
     /// - hidden, output: `[rows, hidden]`
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2>;
 
-    /// Class scores from what [`hidden`](Self::hidden) gave for the same batch and `layers`.
+    /// The numbers of the head from what [`hidden`](Self::hidden) gave for the same batch and `layers`.
     ///
     /// # Shapes
     ///
-    /// - output: `[batch, classes]`
+    /// - output: as of [`forward`](Self::forward)
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2>;
 
     /// How many layers, from the embeddings up, [`hidden`](Self::hidden) can be asked for.
@@ -152,8 +152,16 @@ pub trait SequenceClassifier: BiasModel {
     /// Whether training drops values in the embeddings or the lowest `layers` layers.
     fn drops_below(&self, layers: usize) -> bool;
 
-    /// Number of classes.
-    fn num_classes(&self) -> usize;
+    /// What stands above the backbone.
+    fn head(&self) -> Head;
+
+    /// Which rows the head reads: one of each input, or those of all tokens.
+    fn rows(&self) -> Rows {
+        match self.head() {
+            Head::Tokens(_) | Head::Spans => Rows::All,
+            Head::Sequence(_) | Head::Embedding(_) | Head::CausalLm(_) => Rows::First,
+        }
+    }
 }
 
 /// The present values of a model's biases, all terms of every layer.

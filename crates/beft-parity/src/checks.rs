@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, ModelDir};
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Targets, TermSet, TermSetError};
-use beft_encoder::EncoderForSequenceClassification;
+use beft_core::{
+    BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Head, Targets, TermSet, TermSetError,
+};
+use beft_encoder::EncoderWithHead;
 use beft_nn::{
-    Batch, BiasModel, Padding, ParamData, ParamPath, SequenceClassifier, map_params, read_params,
-    snapshot,
+    Batch, BiasModel, Padding, ParamData, ParamPath, TaskModel, map_params, read_params, snapshot,
 };
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
 use beft_train::{
@@ -88,10 +89,10 @@ fn load(
     expected: &Expected,
     classes: usize,
     device: &Device,
-) -> Result<EncoderForSequenceClassification, ParityError> {
+) -> Result<EncoderWithHead, ParityError> {
     let dir = ModelDir::open(dir)?;
     let (model, _) =
-        EncoderForSequenceClassification::load(&dir, &dir.tensors()?, classes, 0, device)?;
+        EncoderWithHead::load(&dir, &dir.tensors()?, Head::Sequence(classes), 0, device)?;
     let mut head = BTreeMap::new();
     for name in ["classifier.weight", "classifier.bias"] {
         if expected.contains(name) {
@@ -109,7 +110,7 @@ fn load(
     Ok(model.freeze())
 }
 
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
         .collect()
@@ -117,7 +118,7 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 /// One model on one device, and what was found so far.
 struct Run<'a> {
-    model: EncoderForSequenceClassification,
+    model: EncoderWithHead,
     before: BiasSnapshot,
     batches: [EncodedSet; 3],
     device: &'a Device,
@@ -346,7 +347,7 @@ pub(crate) fn largest_of(values: &[f32]) -> f32 {
 }
 
 fn forward(
-    model: &EncoderForSequenceClassification,
+    model: &EncoderWithHead,
     data: &EncodedSet,
     padding: Padding,
     device: &Device,

@@ -5,7 +5,7 @@ use std::path::Path;
 use beft_checkpoint::ModelDir;
 use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
-use beft_nn::{Batch, BiasModel, Padding, ParamPath, SequenceClassifier, read_params};
+use beft_nn::{Batch, BiasModel, Padding, ParamPath, TaskModel, read_params};
 use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;

@@ -52,18 +52,29 @@ impl Expected {
         self.floats.contains(name)
     }
 
-    /// Batch `index` as tokenised inputs, its padding taken off.
+    /// Batch `index` as tokenised inputs with a class each, its padding taken off.
     ///
     /// # Errors
     ///
     /// When its tensors are missing.
     pub fn batch(&self, index: usize) -> Result<EncodedSet, ParityError> {
+        let labels = self.ints(index, "labels")?;
+        let encodings = self.encodings(index, labels.len())?;
+        let classes = labels.iter().map(|label| *label as usize).collect();
+        Ok(EncodedSet::new(encodings, Targets::Classes(classes)))
+    }
+
+    /// The inputs of batch `index`, of which there are `count`, their padding taken off.
+    ///
+    /// # Errors
+    ///
+    /// When its tensors are missing.
+    pub fn encodings(&self, index: usize, count: usize) -> Result<Vec<Encoding>, ParityError> {
         let ids = self.ints(index, "input_ids")?;
         let types = self.ints(index, "token_type_ids")?;
         let mask = self.ints(index, "attention_mask")?;
-        let labels = self.ints(index, "labels")?;
-        let length = ids.len() / labels.len();
-        let encodings = (0..labels.len())
+        let length = ids.len() / count;
+        let encodings = (0..count)
             .map(|row| {
                 let cells = row * length..(row + 1) * length;
                 let real = mask[cells.clone()].iter().filter(|m| **m == 1).count();
@@ -81,11 +92,7 @@ impl Expected {
                 }
             })
             .collect();
-        Ok(EncodedSet {
-            class_weights: Vec::new(),
-            encodings,
-            targets: Targets::Classes(labels.iter().map(|l| *l as usize).collect()),
-        })
+        Ok(encodings)
     }
 
     fn ints(&self, batch: usize, field: &str) -> Result<Vec<i64>, ParityError> {

@@ -14,6 +14,7 @@
 mod checks;
 mod decoder;
 mod expected;
+mod heads;
 mod measure;
 mod suite;
 mod timing;
@@ -22,6 +23,7 @@ mod tolerance;
 pub use checks::{ParityError, check_encoder};
 pub use decoder::{check_decoder, decoder_examples};
 pub use expected::Expected;
+pub use heads::check_heads;
 pub use measure::{Check, norm_error, relative_error};
 pub use suite::{ModelReport, Subject};
 pub use timing::{Shape, matmul_peak, step_seconds};

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use beft_fixtures::Fixtures;
 
-use crate::{Check, Expected, ParityError, Tolerance, check_decoder, check_encoder};
+use crate::{Check, Expected, ParityError, Tolerance, check_decoder, check_encoder, check_heads};
 
 /// What one model gave.
 #[derive(Debug)]
@@ -84,9 +84,11 @@ impl Subject {
             true => check_decoder,
             false => check_encoder,
         };
+        let mut checks = check(&self.model, &expected, device, tolerance)?;
+        checks.extend(check_heads(&self.model, device, tolerance)?);
         Ok(ModelReport {
             model: name.to_string_lossy().into_owned(),
-            checks: check(&self.model, &expected, device, tolerance)?,
+            checks,
         })
     }
 }

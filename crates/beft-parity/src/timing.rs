@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
+use beft_core::{BiasTerm, EncodedSet, Encoding, Head, Targets, TermSet};
 use beft_decoder::architectures::OPT;
 use beft_decoder::{DecoderConfig, DecoderForCausalLM};
-use beft_encoder::{EncoderConfig, EncoderForSequenceClassification};
-use beft_nn::{Precision, SequenceClassifier};
+use beft_encoder::{EncoderConfig, EncoderWithHead};
+use beft_nn::{Precision, TaskModel};
 use beft_train::{GradMasks, TrainConfig, training_step, with_trainable};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use serde_json::json;
@@ -142,11 +142,11 @@ pub fn step_seconds(
         let model = DecoderForCausalLM::init(&shape.decoder_config()?, device);
         return steps_of(precision.apply(model), shape, steps, device);
     }
-    let model = EncoderForSequenceClassification::init(&shape.config(), 2, device);
+    let model = EncoderWithHead::init(&shape.config(), Head::Sequence(2), device);
     steps_of(precision.apply(model), shape, steps, device)
 }
 
-fn steps_of<M: SequenceClassifier>(
+fn steps_of<M: TaskModel>(
     model: M,
     shape: &Shape,
     steps: usize,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
 use beft_core::EncodedSet;
-use beft_encoder::EncoderForSequenceClassification as Encoder;
+use beft_encoder::EncoderWithHead as Encoder;
 use beft_eval::{RepeatedPrediction, predict};
 use beft_fixtures::ENCODERS;
 use beft_modes::Mode;
@@ -20,9 +20,15 @@ use burn::tensor::Device;
 fn load(name: &str) -> Encoder {
     let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
     let files = dir.tensors().unwrap();
-    Encoder::load(&dir, &files, 3, 0, &Device::flex())
-        .unwrap()
-        .0
+    Encoder::load(
+        &dir,
+        &files,
+        beft_core::Head::Sequence(3),
+        0,
+        &Device::flex(),
+    )
+    .unwrap()
+    .0
 }
 
 /// Inputs of different lengths.

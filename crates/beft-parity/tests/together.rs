@@ -4,7 +4,7 @@
 
 use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Targets};
-use beft_encoder::EncoderForSequenceClassification as Encoder;
+use beft_encoder::EncoderWithHead as Encoder;
 use beft_eval::predict;
 use beft_fixtures::ENCODERS;
 use beft_modes::Mode;
@@ -18,9 +18,15 @@ use burn::tensor::Device;
 fn load(name: &str, seed: u32) -> Encoder {
     let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
     let files = dir.tensors().unwrap();
-    Encoder::load(&dir, &files, 3, u64::from(seed), &Device::flex())
-        .unwrap()
-        .0
+    Encoder::load(
+        &dir,
+        &files,
+        beft_core::Head::Sequence(3),
+        u64::from(seed),
+        &Device::flex(),
+    )
+    .unwrap()
+    .0
 }
 
 /// Inputs of different lengths, in another order for each seed, and other ones last.

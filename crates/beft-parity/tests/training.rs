@@ -19,7 +19,11 @@ use common::{Bert, inputs, logits, max_difference, tiny, trained};
 
 #[test]
 fn trainable_counts_of_bert_base() {
-    let model = Bert::init(&EncoderConfig::base_cased(), 2, &Device::flex());
+    let model = Bert::init(
+        &EncoderConfig::base_cased(),
+        beft_core::Head::Sequence(2),
+        &Device::flex(),
+    );
     let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
     assert_eq!(count("all"), 104_450);
     for term in ["q", "k", "v"] {
@@ -37,7 +41,7 @@ fn trainable_counts_of_roberta_base() {
         "type_vocab_size": 1});
     let config = EncoderConfig::read(&ROBERTA, fields.as_object().unwrap()).unwrap();
     assert_eq!(config.max_tokens(), 512);
-    let model = Bert::init(&config, 2, &Device::flex());
+    let model = Bert::init(&config, beft_core::Head::Sequence(2), &Device::flex());
     let count = |terms: &str| trainable_count(&model, &terms.parse().unwrap()).unwrap();
     let head = 768 * 768 + 768 + 1_538;
     assert_eq!(count("frozen"), head);

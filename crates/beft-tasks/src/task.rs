@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_core::{Metric, OutputKind};
+use beft_core::{Metric, OutputKind, TaskType};
 
 use crate::table::{self, TABLE};
 use crate::{
@@ -16,6 +16,20 @@ pub enum Task {
     Labelled(LabelledTask),
     /// Prompts with their candidates.
     Prompted(PromptTask),
+}
+
+impl Task {
+    /// The kind of head that a model needs for it.
+    pub fn task_type(&self) -> TaskType {
+        match self {
+            Self::Prompted(_) => TaskType::CausalLm,
+            Self::Labelled(task) => match task.target {
+                LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
+                    TaskType::SequenceClassification
+                }
+            },
+        }
+    }
 }
 
 /// The properties of all tasks: names, label columns, files, metrics and default settings.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use beft_core::{BiasSite, EncodedSet, TermSet};
-use beft_nn::{Savings, SequenceClassifier};
+use beft_nn::{Savings, TaskModel};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -18,7 +18,7 @@ use crate::{TrainError, batch_loss, clip_global_norm, run, with_trainable};
 /// # Errors
 ///
 /// When there is no data, or a label out of range.
-pub fn fisher<M: SequenceClassifier>(
+pub fn fisher<M: TaskModel>(
     model: M,
     data: &EncodedSet,
     batch_size: usize,
@@ -60,7 +60,7 @@ pub fn fisher<M: SequenceClassifier>(
 /// # Errors
 ///
 /// When there is no data, or a label out of range.
-pub fn gradient_norm<M: SequenceClassifier>(
+pub fn gradient_norm<M: TaskModel>(
     model: M,
     data: &EncodedSet,
     batch_size: usize,
@@ -80,11 +80,11 @@ pub fn gradient_norm<M: SequenceClassifier>(
 }
 
 /// With gradients for all biases and without dropout, which `freeze` switches off.
-fn evaluating<M: SequenceClassifier>(model: M) -> Result<M, TrainError> {
+fn evaluating<M: TaskModel>(model: M) -> Result<M, TrainError> {
     Ok(with_trainable(model.freeze(), &TermSet::all())?)
 }
 
-fn gradients<M: SequenceClassifier>(
+fn gradients<M: TaskModel>(
     model: &M,
     data: &EncodedSet,
     chosen: &[usize],
@@ -96,10 +96,7 @@ fn gradients<M: SequenceClassifier>(
 }
 
 /// The gradients of the layers' biases, by site.
-fn sites<M: SequenceClassifier>(
-    model: &M,
-    grads: GradientsParams,
-) -> BTreeMap<BiasSite, Tensor<1>> {
+fn sites<M: TaskModel>(model: &M, grads: GradientsParams) -> BTreeMap<BiasSite, Tensor<1>> {
     let mut found = BTreeMap::new();
     map_gradients(grads, model, |path, grad| {
         if let (Some(layer), Some(term)) = (path.layer(), path.term()) {

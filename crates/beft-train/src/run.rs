@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use beft_core::{EncodedSet, Targets};
-use beft_nn::{ParamPath, SequenceClassifier};
+use beft_nn::{ParamPath, TaskModel};
 use burn::optim::ModuleOptimizer;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -84,7 +84,7 @@ pub struct Trained<M> {
 /// One step: forward with dropout, mean loss, backward, masks, global clipping, AdamW. Returns the
 /// updated model and the loss before the update; `chosen` are indices into `data`, dropout draws
 /// by `seed`.
-pub fn training_step<M: SequenceClassifier>(
+pub fn training_step<M: TaskModel>(
     model: M,
     masks: &GradMasks,
     data: &EncodedSet,
@@ -110,7 +110,7 @@ pub fn training_step<M: SequenceClassifier>(
     (model, losses[0])
 }
 
-pub(crate) fn check<M: SequenceClassifier>(
+pub(crate) fn check<M: TaskModel>(
     model: &M,
     data: &EncodedSet,
     config: &TrainConfig,
@@ -127,14 +127,11 @@ pub(crate) fn check<M: SequenceClassifier>(
 }
 
 /// Whether the model can learn what the data say.
-pub(crate) fn check_data<M: SequenceClassifier>(
-    model: &M,
-    data: &EncodedSet,
-) -> Result<(), TrainError> {
+pub(crate) fn check_data<M: TaskModel>(model: &M, data: &EncodedSet) -> Result<(), TrainError> {
     if data.is_empty() {
         return Err(TrainError::NoData);
     }
-    let classes = model.num_classes();
+    let classes = model.head().outputs().unwrap_or(0);
     let out_of_range = |index: usize, label: usize| TrainError::LabelOutOfRange {
         index,
         label,

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
-use beft_core::{SnapshotError, TermSetError};
+use beft_core::{SnapshotError, TaskType, TermSetError};
 use beft_decoder::PrefixError;
 use beft_device::DeviceError;
 use beft_encoder::InputError;
@@ -111,6 +111,29 @@ pub enum Error {
         model: String,
         /// The form that the model takes.
         takes: TaskForm,
+    },
+    /// No class of transformers does what a task asks for with this architecture.
+    #[error("{model}: transformers has no {class}: choose another model for this task")]
+    NoClass {
+        /// The model.
+        model: String,
+        /// The class that it would be.
+        class: String,
+    },
+    /// A model whose head does another task.
+    #[error(
+        "task {task} needs a head of kind {}, and {model} has one of kind {}: choose a task or a model of the same kind",
+        .wants.peft_name(), .does.peft_name()
+    )]
+    OtherTaskType {
+        /// The task.
+        task: String,
+        /// What it asks for.
+        wants: TaskType,
+        /// The model.
+        model: String,
+        /// What it does.
+        does: TaskType,
     },
     /// Thresholds for a task that has none.
     #[error(
@@ -410,9 +433,9 @@ pub enum Error {
 /// The two forms of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskForm {
-    /// Labelled texts, for encoders.
+    /// Labelled texts, for encoders and decoders with a head.
     Texts,
-    /// Prompts, for decoders.
+    /// Prompts, for causal language models.
     Prompts,
 }
 
@@ -424,7 +447,10 @@ impl TaskForm {
                 format!("prompts, and {model} is an encoder: it needs a task of labelled texts")
             }
             Self::Prompts => {
-                format!("labelled texts, and {model} is a decoder: it needs a task of prompts")
+                format!(
+                    "labelled texts, and {model} is a causal language model: take a task of prompts, or train a head \
+                     for this one"
+                )
             }
         }
     }
@@ -434,12 +460,12 @@ impl TaskForm {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterProblem {
-    /// A classification head for a decoder.
+    /// A head for a model that predicts tokens.
     #[error(
-        "tensor `{tensor}` is of a classification head, and a head on a decoder is not implemented: take the encoder \
-         that it was trained on as the base model, or compute with PEFT"
+        "tensor `{tensor}` is of a head, and task_type says that the model is a causal language model: give task_type \
+         SEQ_CLS in adapter_config.json, or take the model that it was trained on"
     )]
-    HeadOnDecoder {
+    HeadOnLanguageModel {
         /// The tensor.
         tensor: String,
     },
@@ -452,7 +478,9 @@ pub enum AdapterProblem {
     /// A prefix that does not fit.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
-    /// A prefix for an encoder.
-    #[error("prefix tuning of an encoder is not implemented")]
-    EncoderPrefix,
+    /// A prefix for a model with a head.
+    #[error(
+        "prefix tuning of a model with a head is not implemented: take a causal language model"
+    )]
+    OtherPrefix,
 }

@@ -22,6 +22,10 @@ pub(crate) struct TrialArgs {
     /// Training loss of decoders, as in tune.
     #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
     pub(crate) objective: Objective,
+    /// Train a decoder with a classification head on its last token (HF's ...ForSequenceClassification), instead of asking it
+    /// the prompts that the task has.
+    #[arg(long)]
+    pub(crate) head: bool,
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,

@@ -33,6 +33,10 @@ pub(crate) struct TrainArgs {
     /// right text. text: always the loss of the right text.
     #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
     pub(crate) objective: Objective,
+    /// Train a decoder with a classification head on its last token (HF's ...ForSequenceClassification), instead of asking it
+    /// the prompts that the task has.
+    #[arg(long)]
+    pub(crate) head: bool,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
 }

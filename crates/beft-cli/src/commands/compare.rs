@@ -46,6 +46,7 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
         lr: args.lr,
         batch_size: args.batch_size.map(|n| n as usize),
         objective: args.trials.objective,
+        head: args.trials.head,
         mode: Default::default(),
     })
 }

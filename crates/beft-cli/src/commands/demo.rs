@@ -47,6 +47,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             regime: None,
             limit: None,
             objective: Objective::default(),
+            head: false,
             recipe: RecipeArgs {
                 epochs: recipe.epochs.or(Some(EPOCHS)),
                 lr: recipe.lr.or(Some(LEARNING_RATE)),

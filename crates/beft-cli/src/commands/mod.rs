@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, OpenOptions, Predictor, Settings, TaskData, check_mode, check_output,
-    check_training_memory, find_task, parse_device, protocol, settings,
+    Base, DataOptions, OpenOptions, Predictor, Settings, TaskData, TaskForm, check_mode,
+    check_output, check_training_memory, find_task, parse_device, protocol, settings,
 };
 use beft_modes::{Adapter, Mode};
 use beft_score::ScorerKind;
@@ -82,7 +82,8 @@ fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> Tr
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let device = parse_device(&args.recipe.device)?;
     fetch_model(&args.model)?;
-    let task = find_task(&args.model, &args.source.task)?;
+    let form = args.head.then_some(TaskForm::Texts);
+    let task = find_task(&args.model, &args.source.task, form)?;
     let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
     if args.source.changes.dev_share.is_some() && folder.is_dir() {
@@ -93,7 +94,8 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     }
     let asked = args.recipe.max_length.map(|n| n as usize);
     let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?
-        .with_precision(args.recipe.precision)?;
+        .with_precision(args.recipe.precision)?
+        .for_task(&task)?;
     base.notes().iter().for_each(|note| progress.line(note));
     check_mode(&base, &task, mode)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;

@@ -31,6 +31,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         lr: None,
         batch_size: args.batch_size.map(|n| n as usize),
         objective: args.trials.objective,
+        head: args.trials.head,
         mode: Default::default(),
     };
     let (device, precision, limit) = args.trials.of_trials();

@@ -2,10 +2,10 @@
 //! stored `[in, out]`, query, key and value as one.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable, TensorName};
 use beft_nn::Norm;
 
-use super::{Architecture, activation, divided, third};
+use super::{Architecture, activation, divided, third, token_dropout};
 use crate::config::{DecoderConfig, Order, Positions};
 use beft_checkpoint::Fields;
 
@@ -13,6 +13,18 @@ use beft_checkpoint::Fields;
 pub const GPT2: Architecture = Architecture {
     model_type: "gpt2",
     causal_lm_class: "GPT2LMHeadModel",
+    class_prefix: "GPT2",
+    heads: heads!(
+        NAMES,
+        Some(&NameTable {
+            head: TOKEN_HEAD,
+            ..NAMES
+        }),
+        Some(&NameTable {
+            head: super::SPAN_HEAD,
+            ..NAMES
+        })
+    ),
     names: &NAMES,
     keys: &[&MODEL_KEYS, &KEYS],
     read,
@@ -57,6 +69,8 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, String> {
         residual_dropout: fields.number_or("resid_pdrop", 0.1)?,
         attention_dropout: fields.number_or("attn_pdrop", 0.1)?,
         initializer_range: fields.number_or("initializer_range", 0.02)?,
+        tokens_dropout: token_dropout(fields)?,
+        pad: fields.ids("pad_token_id")?.first().copied(),
         eos: fields.ids("eos_token_id")?,
         bos: fields.ids("bos_token_id")?.first().copied(),
     })
@@ -67,7 +81,9 @@ pub(super) const KEYS: KeyTable = KeyTable {
     applied: &[
         "activation_function",
         "attn_pdrop",
+        "classifier_dropout",
         "embd_pdrop",
+        "hidden_dropout",
         "initializer_range",
         "layer_norm_epsilon",
         "n_embd",
@@ -93,6 +109,12 @@ pub(super) const KEYS: KeyTable = KeyTable {
     ],
     only: &[],
 };
+
+/// The head of token classification, which has another name here.
+const TOKEN_HEAD: &[TensorName] = &[
+    linear("classifier.weight", "classifier.weight").optional(),
+    same("classifier.bias", "classifier.bias").optional(),
+];
 
 #[rustfmt::skip]
 const NAMES: NameTable = NameTable {
@@ -120,7 +142,8 @@ const NAMES: NameTable = NameTable {
         same("decoder.final_bias", "transformer.ln_f.bias"),
         linear("head", "lm_head.weight"),
     ],
-    // Causal masks.
-    ignored: &["lm_head.", "*.attn.bias", "*.attn.masked_bias"],
+    head: &[],
+    // Causal masks, and other heads.
+    ignored: &["lm_head.", "score.", "classifier.", "qa_outputs.", "*.attn.bias", "*.attn.masked_bias"],
     tied: &[("transformer.wte.weight", "lm_head.weight")],
 };

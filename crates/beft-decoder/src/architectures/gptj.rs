@@ -1,7 +1,7 @@
 //! GPT-J: `GPTJConfig` in `configuration_gptj.py`, `GPTJForCausalLM` in `modeling_gptj.py`.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{MODEL_KEYS, NameTable};
+use beft_checkpoint::{HeadTables, MODEL_KEYS, NameTable};
 
 use super::{Architecture, added, gpt2};
 use crate::config::{DecoderConfig, Order, Positions};
@@ -12,6 +12,15 @@ use beft_nn::RotaryConfig;
 pub const GPTJ: Architecture = Architecture {
     model_type: "gptj",
     causal_lm_class: "GPTJForCausalLM",
+    class_prefix: "GPTJ",
+    heads: heads!(
+        NAMES,
+        None,
+        Some(&NameTable {
+            head: super::SPAN_HEAD,
+            ..NAMES
+        })
+    ),
     names: &NAMES,
     keys: &[&MODEL_KEYS, &gpt2::KEYS],
     read,
@@ -62,6 +71,7 @@ const NAMES: NameTable = NameTable {
         same("head_bias", "lm_head.bias"),
     ],
     // Causal masks, and an embedding of positions that is computed.
-    ignored: &["lm_head.", "*.attn.bias", "*.attn.masked_bias", "*.attn.embed_positions"],
+    head: &[],
+    ignored: &["lm_head.", "score.", "qa_outputs.", "*.attn.bias", "*.attn.masked_bias", "*.attn.embed_positions"],
     tied: &[("transformer.wte.weight", "lm_head.weight")],
 };

@@ -1,10 +1,10 @@
 //! LLaMA: `LlamaConfig` in `configuration_llama.py`, `LlamaForCausalLM` in `modeling_llama.py`. deepseek-coder is one.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable};
 use beft_nn::Norm;
 
-use super::{Architecture, added, divided};
+use super::{Architecture, added, divided, token_dropout};
 use crate::config::{Activation, DecoderConfig, Order, Positions};
 use crate::rotary;
 use beft_checkpoint::Fields;
@@ -13,6 +13,15 @@ use beft_checkpoint::Fields;
 pub const LLAMA: Architecture = Architecture {
     model_type: "llama",
     causal_lm_class: "LlamaForCausalLM",
+    class_prefix: "Llama",
+    heads: heads!(
+        NAMES,
+        Some(&NameTable {
+            head: super::TOKEN_SCORE,
+            ..NAMES
+        }),
+        None
+    ),
     names: &NAMES,
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     read,
@@ -79,6 +88,8 @@ pub(super) fn without_biases(
         residual_dropout: 0.0,
         attention_dropout: fields.number_or("attention_dropout", 0.0)?,
         initializer_range: fields.number_or("initializer_range", 0.02)?,
+        tokens_dropout: token_dropout(fields)?,
+        pad: fields.ids("pad_token_id")?.first().copied(),
         eos: fields.ids("eos_token_id")?,
         bos: fields.ids("bos_token_id")?.first().copied(),
     })
@@ -88,7 +99,9 @@ pub(super) fn without_biases(
 pub(super) const SHARED_KEYS: KeyTable = KeyTable {
     applied: &[
         "attention_dropout",
+        "classifier_dropout",
         "head_dim",
+        "hidden_dropout",
         "hidden_act",
         "hidden_size",
         "initializer_range",
@@ -144,6 +157,7 @@ pub(super) const NAMES: NameTable = NameTable {
         same("decoder.final_gamma", "model.norm.weight"),
         linear("head", "lm_head.weight"),
     ],
-    ignored: &["lm_head.", "*rotary_emb.inv_freq"],
+    head: &[],
+    ignored: &["lm_head.", "score.", "qa_outputs.", "*rotary_emb.inv_freq"],
     tied: &[("model.embed_tokens.weight", "lm_head.weight")],
 };

@@ -1,7 +1,7 @@
 //! Mistral, LLaMA under another name whose attention may be cut to a window: `MistralConfig` in
 //! `configuration_mistral.py`, `MistralForCausalLM` in `modeling_mistral.py`.
 
-use beft_checkpoint::{KeyTable, MODEL_KEYS};
+use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable};
 
 use super::{Architecture, llama};
 use crate::config::DecoderConfig;
@@ -11,6 +11,18 @@ use beft_checkpoint::Fields;
 pub const MISTRAL: Architecture = Architecture {
     model_type: "mistral",
     causal_lm_class: "MistralForCausalLM",
+    class_prefix: "Mistral",
+    heads: heads!(
+        llama::NAMES,
+        Some(&NameTable {
+            head: super::TOKEN_SCORE,
+            ..llama::NAMES
+        }),
+        Some(&NameTable {
+            head: super::SPAN_HEAD,
+            ..llama::NAMES
+        })
+    ),
     names: &llama::NAMES,
     keys: &[&MODEL_KEYS, &llama::SHARED_KEYS, &KEYS],
     read,

@@ -1,6 +1,37 @@
 //! The architectures that can be computed, one file each: HF's class, how its config.json is read, what is done
 //! with each key of it, and the tensor names. [`ALL`] lists them.
 
+/// The head of sequence classification.
+const SCORE: &[TensorName] = &[linear("classifier.weight", "score.weight").optional()];
+
+/// The head of token classification.
+const TOKEN_SCORE: &[TensorName] = &[
+    linear("classifier.weight", "score.weight").optional(),
+    same("classifier.bias", "score.bias").optional(),
+];
+
+/// The head of question answering.
+const SPAN_HEAD: &[TensorName] = &[
+    linear("classifier.weight", "qa_outputs.weight").optional(),
+    same("classifier.bias", "qa_outputs.bias").optional(),
+];
+
+/// The tables of an architecture with its heads for one output of each input, for tokens and for spans, of which it
+/// may lack the last two.
+macro_rules! heads {
+    ($names:expr, $tokens:expr, $spans:expr) => {
+        HeadTables {
+            sequence: &NameTable {
+                head: super::SCORE,
+                ..$names
+            },
+            tokens: $tokens,
+            spans: $spans,
+            backbone: None,
+        }
+    };
+}
+
 mod gpt2;
 mod gptj;
 mod llama;
@@ -8,8 +39,8 @@ mod mistral;
 mod opt;
 mod qwen2;
 
-use beft_checkpoint::rows::same;
-use beft_checkpoint::{KeyTable, NameTable, Stored, TensorName};
+use beft_checkpoint::rows::{linear, same};
+use beft_checkpoint::{HeadTables, KeyTable, NameTable, Stored, TensorName};
 
 use crate::DecoderConfig;
 use crate::config::Activation;
@@ -32,6 +63,10 @@ pub struct Architecture {
     pub model_type: &'static str,
     /// HF's class of the model with its output head, as in `architectures` of config.json.
     pub causal_lm_class: &'static str,
+    /// What HF's names of its other classes begin with.
+    pub class_prefix: &'static str,
+    /// Where the parameters are in a checkpoint of a model with a head of another kind.
+    pub heads: HeadTables,
     /// Where the parameters are in a checkpoint. The output head is the tensor of path `head`, the token
     /// embeddings that of `decoder.tokens`.
     pub names: &'static NameTable,
@@ -65,6 +100,12 @@ const fn third(path: &'static str, hf: &'static str, part: usize) -> TensorName 
         stored: Stored::Third(part),
         ..same(path, hf)
     }
+}
+
+/// The share that the head of token classification drops (`GenericForTokenClassification`).
+fn token_dropout(fields: &Fields<'_>) -> Result<f64, String> {
+    let other = fields.number_or("hidden_dropout", 0.1)?;
+    fields.number_or("classifier_dropout", other)
 }
 
 /// The width of a head.

@@ -1,7 +1,7 @@
 //! OPT: `OPTConfig` in `configuration_opt.py`, `OPTForCausalLM` in `modeling_opt.py`.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable};
 use beft_nn::Norm;
 
 use super::{Architecture, activation, divided};
@@ -12,6 +12,15 @@ use beft_checkpoint::Fields;
 pub const OPT: Architecture = Architecture {
     model_type: "opt",
     causal_lm_class: "OPTForCausalLM",
+    class_prefix: "OPT",
+    heads: heads!(
+        NAMES,
+        None,
+        Some(&NameTable {
+            head: super::SPAN_HEAD,
+            ..NAMES
+        })
+    ),
     names: &NAMES,
     keys: &[&MODEL_KEYS, &KEYS],
     read,
@@ -56,6 +65,12 @@ fn read(fields: &Fields<'_>) -> Result<DecoderConfig, String> {
         residual_dropout: fields.number_or("dropout", 0.1)?,
         attention_dropout: fields.number_or("attention_dropout", 0.0)?,
         initializer_range: fields.number_or("init_std", 0.02)?,
+        tokens_dropout: 0.0,
+        // transformers' default is a token of its own.
+        pad: match fields.names("pad_token_id") {
+            true => fields.ids("pad_token_id")?.first().copied(),
+            false => Some(1),
+        },
         eos: fields.ids("eos_token_id")?,
         bos: fields.ids("bos_token_id")?.first().copied(),
     })
@@ -112,6 +127,7 @@ const NAMES: NameTable = NameTable {
         same("decoder.final_bias", "model.decoder.final_layer_norm.bias"),
         linear("head", "lm_head.weight"),
     ],
-    ignored: &["lm_head."],
+    head: &[],
+    ignored: &["lm_head.", "score.", "qa_outputs."],
     tied: &[("model.decoder.embed_tokens.weight", "lm_head.weight")],
 };

@@ -1,7 +1,7 @@
 //! Qwen2, LLaMA with biases of query, key and value: `Qwen2Config` in `configuration_qwen2.py`,
 //! `Qwen2ForCausalLM` in `modeling_qwen2.py`. Qwen2.5 is one.
 
-use beft_checkpoint::{KeyTable, MODEL_KEYS};
+use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable};
 
 use super::{Architecture, llama};
 use crate::config::DecoderConfig;
@@ -11,6 +11,15 @@ use beft_checkpoint::Fields;
 pub const QWEN2: Architecture = Architecture {
     model_type: "qwen2",
     causal_lm_class: "Qwen2ForCausalLM",
+    class_prefix: "Qwen2",
+    heads: heads!(
+        llama::NAMES,
+        Some(&NameTable {
+            head: super::TOKEN_SCORE,
+            ..llama::NAMES
+        }),
+        None
+    ),
     names: &llama::NAMES,
     keys: &[&MODEL_KEYS, &llama::SHARED_KEYS, &KEYS],
     read,

@@ -1,7 +1,7 @@
 //! BERT: `BertConfig` in `configuration_bert.py`, `BertForSequenceClassification` in `modeling_bert.py`.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
@@ -11,8 +11,8 @@ use crate::facts::{Dropouts, Segments};
 /// BERT.
 pub const BERT: Architecture = Architecture {
     model_type: "bert",
-    classifier_class: "BertForSequenceClassification",
-    names: &BERT_NAMES,
+    class_prefix: "Bert",
+    heads: heads!(BERT_NAMES),
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Bert,
     dense: DenseLayer::Pretrained,
@@ -26,6 +26,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         segments: Segments::Told(size(fields, "type_vocab_size", Some(2))?),
         dropouts: Dropouts {
             head: dropout,
+            tokens: dropout,
             ..config.dropouts
         },
         ..config
@@ -63,12 +64,14 @@ pub const BERT_NAMES: NameTable = NameTable {
     backbone_prefix: "bert.",
     rows: rows!["bert.",
         same("encoder.embeddings.token_type", "bert.embeddings.token_type_embeddings.weight"),
+    ],
+    head: &[
         linear("pooler.weight", "bert.pooler.dense.weight").optional(),
         same("pooler.bias", "bert.pooler.dense.bias").optional(),
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
-    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls."],
+    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };
 
@@ -84,6 +87,7 @@ pub const MASKED_LM_NAMES: NameTable = NameTable {
         same("norm_bias", "cls.predictions.transform.LayerNorm.bias"),
         same("output_bias", "cls.predictions.bias"),
     ],
+    head: &[],
     ignored: &["bert.", "classifier."],
     tied: &[],
 };

@@ -2,7 +2,7 @@
 //! `modeling_deberta_v2.py`.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable};
 use serde_json::Value;
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, probability};
@@ -15,8 +15,8 @@ use crate::facts::{
 /// DeBERTa v2 and v3.
 pub const DEBERTA_V2: Architecture = Architecture {
     model_type: "deberta-v2",
-    classifier_class: "DebertaV2ForSequenceClassification",
-    names: &NAMES,
+    class_prefix: "DebertaV2",
+    heads: heads!(NAMES),
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,
@@ -204,14 +204,14 @@ const NAMES: NameTable = NameTable {
         same("encoder.layers.{l}.biases.m3", "deberta.encoder.layer.{l}.output.dense.bias"),
         same("encoder.layers.{l}.norm2_gamma", "deberta.encoder.layer.{l}.output.LayerNorm.weight"),
         same("encoder.layers.{l}.biases.ln2", "deberta.encoder.layer.{l}.output.LayerNorm.bias"),
+    ],
+    head: &[
         linear("pooler.weight", "pooler.dense.weight").optional(),
         same("pooler.bias", "pooler.dense.bias").optional(),
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
-    ignored: &[
-        "embeddings.position_ids", "embeddings.position_embeddings.", "cls.", "lm_predictions.", "mask_predictions.",
-    ],
+    ignored: &["embeddings.position_ids", "embeddings.position_embeddings.", "cls.", "lm_predictions.", "mask_predictions.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };
 

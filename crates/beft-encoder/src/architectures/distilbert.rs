@@ -2,20 +2,22 @@
 //! `modeling_distilbert.py`. It has BERT's layers under other names, no segments, and drops nothing behind attention.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable};
+
+use beft_core::Pooling;
 
 use super::read::{only_gelu, positive, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
 use crate::EncoderConfig;
 use crate::facts::{
-    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Positions, Segments,
 };
 
 /// DistilBERT.
 pub const DISTILBERT: Architecture = Architecture {
     model_type: "distilbert",
-    classifier_class: "DistilBertForSequenceClassification",
-    names: &NAMES,
+    class_prefix: "DistilBert",
+    heads: heads!(NAMES),
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,
@@ -48,6 +50,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
             pooling: Pooling::FirstToken,
             activation: Activation::Relu,
             norm: false,
+            of_tokens: false,
         },
         dropouts: Dropouts {
             embeddings: dropout,
@@ -58,6 +61,8 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
             output: dropout,
             head_input: 0.0,
             head: probability(fields, "seq_classif_dropout", 0.2)?,
+            tokens: dropout,
+            spans: probability(fields, "qa_dropout", 0.1)?,
         },
         initializer_range: positive(fields, "initializer_range", 0.02)?,
     })
@@ -81,7 +86,7 @@ fn named_twice(
     }
 }
 
-/// Sinusoidal positions are a table in the checkpoint, like learned ones; `qa_dropout` is another head's, and of
+/// Sinusoidal positions are a table in the checkpoint, like learned ones, and of
 /// `tie_weights_`, which the first files have, nothing reads.
 const KEYS: KeyTable = KeyTable {
     applied: &[
@@ -97,9 +102,10 @@ const KEYS: KeyTable = KeyTable {
         "n_layers",
         "num_attention_heads",
         "num_hidden_layers",
+        "qa_dropout",
         "seq_classif_dropout",
     ],
-    immaterial: &["qa_dropout", "sinusoidal_pos_embds", "tie_weights_"],
+    immaterial: &["sinusoidal_pos_embds", "tie_weights_"],
     only: &[],
 };
 
@@ -127,11 +133,13 @@ const NAMES: NameTable = NameTable {
         same("encoder.layers.{l}.biases.m3", "distilbert.transformer.layer.{l}.ffn.lin2.bias"),
         same("encoder.layers.{l}.norm2_gamma", "distilbert.transformer.layer.{l}.output_layer_norm.weight"),
         same("encoder.layers.{l}.biases.ln2", "distilbert.transformer.layer.{l}.output_layer_norm.bias"),
+    ],
+    head: &[
         linear("pooler.weight", "pre_classifier.weight").optional(),
         same("pooler.bias", "pre_classifier.bias").optional(),
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
-    ignored: &["embeddings.position_ids", "vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
+    ignored: &["embeddings.position_ids", "vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", "classifier.", "qa_outputs."],
     tied: &[],
 };

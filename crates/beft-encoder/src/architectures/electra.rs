@@ -2,7 +2,7 @@
 //! `modeling_electra.py`. It has BERT's layers, embeddings that may be narrower, and a GELU head.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
@@ -12,8 +12,8 @@ use crate::facts::{Activation, Dropouts, HeadConfig, Segments};
 /// ELECTRA.
 pub const ELECTRA: Architecture = Architecture {
     model_type: "electra",
-    classifier_class: "ElectraForSequenceClassification",
-    names: &NAMES,
+    class_prefix: "Electra",
+    heads: heads!(NAMES),
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,
@@ -42,6 +42,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         dropouts: Dropouts {
             head_input: dropout,
             head: dropout,
+            tokens: dropout,
             ..config.dropouts
         },
         ..config
@@ -67,14 +68,13 @@ const NAMES: NameTable = NameTable {
         same("encoder.embeddings.token_type", "electra.embeddings.token_type_embeddings.weight"),
         linear("encoder.embeddings.project", "electra.embeddings_project.weight"),
         same("encoder.embeddings.project_bias", "electra.embeddings_project.bias"),
+    ],
+    head: &[
         linear("pooler.weight", "classifier.dense.weight").optional(),
         same("pooler.bias", "classifier.dense.bias").optional(),
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
-    ignored: &[
-        "embeddings.position_ids", "embeddings.token_type_ids", "discriminator_predictions.", "generator_predictions.",
-        "generator_lm_head.",
-    ],
+    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };

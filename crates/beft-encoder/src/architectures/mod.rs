@@ -1,7 +1,9 @@
 //! The architectures that can be computed, one file each: HF's class, how its config.json is read, what is done with
 //! each key of it, and the tensor names. [`ALL`] lists them.
 
-use beft_checkpoint::{Fields, KeyTable, NameTable};
+use beft_checkpoint::rows::{linear, same};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, TensorName};
+use beft_core::TaskType;
 
 use crate::EncoderConfig;
 
@@ -34,6 +36,27 @@ macro_rules! rows {
     };
 }
 
+/// The tables of an architecture whose heads for tokens are one linear layer.
+macro_rules! heads {
+    ($names:expr) => {
+        HeadTables {
+            sequence: &$names,
+            tokens: Some(&NameTable {
+                head: super::TOKEN_HEAD,
+                ..$names
+            }),
+            spans: Some(&NameTable {
+                head: super::SPAN_HEAD,
+                ..$names
+            }),
+            backbone: Some(&NameTable {
+                head: &[],
+                ..$names
+            }),
+        }
+    };
+}
+
 mod bert;
 mod deberta_v2;
 mod distilbert;
@@ -50,6 +73,18 @@ pub use electra::ELECTRA;
 pub use modernbert::MODERNBERT;
 pub use mpnet::MPNET;
 pub use roberta::{CAMEMBERT, ROBERTA, ROBERTA_NAMES, XLM_ROBERTA};
+
+/// The head of token classification.
+const TOKEN_HEAD: &[TensorName] = &[
+    linear("classifier.weight", "classifier.weight").optional(),
+    same("classifier.bias", "classifier.bias").optional(),
+];
+
+/// The head of question answering.
+const SPAN_HEAD: &[TensorName] = &[
+    linear("classifier.weight", "qa_outputs.weight").optional(),
+    same("classifier.bias", "qa_outputs.bias").optional(),
+];
 
 /// Every architecture.
 pub const ALL: [&Architecture; 9] = [
@@ -70,10 +105,10 @@ pub const ALL: [&Architecture; 9] = [
 pub struct Architecture {
     /// Its name in config.json (`model_type`).
     pub model_type: &'static str,
-    /// HF's class of the model with a classification head, as in `architectures` of config.json.
-    pub classifier_class: &'static str,
+    /// What HF's names of its classes begin with, as in `architectures` of config.json.
+    pub class_prefix: &'static str,
     /// Where the parameters are in a checkpoint.
-    pub names: &'static NameTable,
+    pub heads: HeadTables,
     /// The tables that the keys of its config.json are checked against.
     pub keys: &'static [&'static KeyTable],
     /// Whose values of the paper's protocol are its defaults.
@@ -110,9 +145,14 @@ impl Architecture {
         ALL.into_iter().find(|known| known.model_type == model_type)
     }
 
+    /// HF's class of the model with such a head, as in `architectures` of config.json.
+    pub fn class(&self, task: TaskType) -> String {
+        format!("{}{}", self.class_prefix, task.class_suffix())
+    }
+
     /// Whether query, key and value lie in one matrix of the checkpoint.
     pub fn fuses_projections(&self) -> bool {
-        let mut rows = self.names.rows.iter();
+        let mut rows = self.heads.sequence.rows.iter();
         rows.any(|row| row.stored.part().is_some())
     }
 }

@@ -3,22 +3,28 @@
 //! pretraining.
 
 use beft_checkpoint::rows::{linear, linear_third, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable, TensorName};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable, TensorName};
+use beft_core::Pooling;
 use serde_json::{Map, Value};
 
 use super::read::{only_gelu, positive, probability, size};
 use super::{Architecture, DenseLayer, Protocol};
 use crate::EncoderConfig;
 use crate::facts::{
-    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions,
-    RotaryLayers, Segments,
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Positions, RotaryLayers,
+    Segments,
 };
 
 /// ModernBERT.
 pub const MODERNBERT: Architecture = Architecture {
     model_type: "modernbert",
-    classifier_class: "ModernBertForSequenceClassification",
-    names: &NAMES,
+    class_prefix: "ModernBert",
+    heads: HeadTables {
+        sequence: &NAMES,
+        tokens: Some(&NAMES),
+        spans: Some(&NAMES),
+        backbone: Some(&NameTable { head: &[], ..NAMES }),
+    },
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Pretrained,
@@ -32,6 +38,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
     let hidden = size(fields, "hidden_size", Some(768))?;
     let layers = size(fields, "num_hidden_layers", Some(22))?;
     let attention = probability(fields, "attention_dropout", 0.0)?;
+    let dropout = probability(fields, "classifier_dropout", 0.0)?;
     only_gelu(fields, "hidden_activation")?;
     only_gelu(fields, "classifier_activation")?;
     Ok(EncoderConfig {
@@ -71,6 +78,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
             },
             activation: Activation::Gelu,
             norm: true,
+            of_tokens: true,
         },
         dropouts: Dropouts {
             embeddings: probability(fields, "embedding_dropout", 0.0)?,
@@ -80,7 +88,9 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
             wide: probability(fields, "mlp_dropout", 0.0)?,
             output: 0.0,
             head_input: 0.0,
-            head: probability(fields, "classifier_dropout", 0.0)?,
+            head: dropout,
+            tokens: dropout,
+            spans: dropout,
         },
         initializer_range: positive(fields, "initializer_range", 0.02)?,
     })
@@ -224,6 +234,8 @@ const NAMES: NameTable = NameTable {
         added("encoder.layers.{l}.biases.ln2", "model.layers.{l}.mlp_norm.bias"),
         same("encoder.final_gamma", "model.final_norm.weight"),
         same("encoder.final_bias", "model.final_norm.bias"),
+    ],
+    head: &[
         linear("pooler.weight", "head.dense.weight").optional(),
         same("pooler.bias", "head.dense.bias").optional(),
         same("pooler_gamma", "head.norm.weight").optional(),
@@ -231,7 +243,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
-    ignored: &["decoder.", "*_inv_freq"],
+    ignored: &["decoder.", "*_inv_freq", "head.", "classifier.", "qa_outputs."],
     tied: &[],
 };
 

@@ -2,7 +2,7 @@
 //! RoBERTa's positions and head, no segments, and a learned number for each distance of two tokens.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, KeyTable, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable};
 
 use super::read::{Defaults, SHARED_KEYS, bert_like, size};
 use super::{Architecture, DenseLayer, Protocol};
@@ -13,8 +13,8 @@ use crate::facts::{Distances, Dropouts, Positions};
 /// MPNet.
 pub const MPNET: Architecture = Architecture {
     model_type: "mpnet",
-    classifier_class: "MPNetForSequenceClassification",
-    names: &NAMES,
+    class_prefix: "MPNet",
+    heads: heads!(NAMES),
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,
@@ -84,11 +84,13 @@ const NAMES: NameTable = NameTable {
         same("encoder.layers.{l}.biases.m3", "mpnet.encoder.layer.{l}.output.dense.bias"),
         same("encoder.layers.{l}.norm2_gamma", "mpnet.encoder.layer.{l}.output.LayerNorm.weight"),
         same("encoder.layers.{l}.biases.ln2", "mpnet.encoder.layer.{l}.output.LayerNorm.bias"),
+    ],
+    head: &[
         linear("pooler.weight", "classifier.dense.weight").optional(),
         same("pooler.bias", "classifier.dense.bias").optional(),
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
-    ignored: &["embeddings.position_ids", "pooler.", "lm_head."],
+    ignored: &["embeddings.position_ids", "pooler.", "lm_head.", "classifier.", "qa_outputs."],
     tied: &[],
 };

@@ -1,11 +1,12 @@
 //! Values that several architectures have in their config.json.
 
 use beft_checkpoint::{Fields, KeyTable};
+use beft_core::Pooling;
 
 use super::BERT;
 use crate::EncoderConfig;
 use crate::facts::{
-    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Pooling, Positions, Segments,
+    Activation, Distances, Dropouts, HeadConfig, NativeBiases, Order, Positions, Segments,
 };
 
 /// What transformers takes where a config.json does not say; `None` for a size that has to be there.
@@ -61,6 +62,7 @@ pub(super) fn bert_like(fields: &Fields<'_>, defaults: &Defaults) -> Result<Enco
             pooling: Pooling::FirstToken,
             activation: Activation::Tanh,
             norm: false,
+            of_tokens: false,
         },
         dropouts: Dropouts {
             embeddings: dropout,
@@ -71,6 +73,8 @@ pub(super) fn bert_like(fields: &Fields<'_>, defaults: &Defaults) -> Result<Enco
             output: dropout,
             head_input: 0.0,
             head: dropout,
+            tokens: dropout,
+            spans: 0.0,
         },
         initializer_range: positive(fields, "initializer_range", 0.02)?,
     })

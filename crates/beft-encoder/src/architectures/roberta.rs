@@ -2,7 +2,7 @@
 //! and what is computed like it under another name.
 
 use beft_checkpoint::rows::{linear, same};
-use beft_checkpoint::{Fields, MODEL_KEYS, NameTable};
+use beft_checkpoint::{Fields, HeadTables, MODEL_KEYS, NameTable};
 
 use super::read::{SHARED_KEYS, bert_like, probability, size};
 use super::{Architecture, DenseLayer, Protocol, bert};
@@ -12,8 +12,8 @@ use crate::facts::{Dropouts, Positions, Segments};
 /// RoBERTa.
 pub const ROBERTA: Architecture = Architecture {
     model_type: "roberta",
-    classifier_class: "RobertaForSequenceClassification",
-    names: &ROBERTA_NAMES,
+    class_prefix: "Roberta",
+    heads: heads!(ROBERTA_NAMES),
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &bert::KEYS],
     protocol: Protocol::Roberta,
     dense: DenseLayer::Head,
@@ -23,14 +23,14 @@ pub const ROBERTA: Architecture = Architecture {
 /// XLM-RoBERTa, RoBERTa with another vocabulary (`modeling_xlm_roberta.py`).
 pub const XLM_ROBERTA: Architecture = Architecture {
     model_type: "xlm-roberta",
-    classifier_class: "XLMRobertaForSequenceClassification",
+    class_prefix: "XLMRoberta",
     ..ROBERTA
 };
 
 /// CamemBERT, RoBERTa with another vocabulary (`modeling_camembert.py`).
 pub const CAMEMBERT: Architecture = Architecture {
     model_type: "camembert",
-    classifier_class: "CamembertForSequenceClassification",
+    class_prefix: "Camembert",
     ..ROBERTA
 };
 
@@ -43,6 +43,7 @@ fn read(fields: &Fields<'_>) -> Result<EncoderConfig, String> {
         dropouts: Dropouts {
             head_input: dropout,
             head: dropout,
+            tokens: dropout,
             ..config.dropouts
         },
         ..config
@@ -56,11 +57,13 @@ pub const ROBERTA_NAMES: NameTable = NameTable {
     backbone_prefix: "roberta.",
     rows: rows!["roberta.",
         same("encoder.embeddings.token_type", "roberta.embeddings.token_type_embeddings.weight"),
+    ],
+    head: &[
         linear("pooler.weight", "classifier.dense.weight").optional(),
         same("pooler.bias", "classifier.dense.bias").optional(),
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
-    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head."],
+    ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head.", "classifier.", "qa_outputs."],
     tied: &[],
 };

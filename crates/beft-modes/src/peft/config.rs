@@ -1,8 +1,9 @@
 use beft_checkpoint::KeyTable;
+use beft_core::TaskType;
 use serde_json::{Map, Value};
 
 use super::targets::{Names, Targets, check_pattern, strings};
-use super::{CAUSAL_LM, Keys, PeftType, Reader, SEQ_CLS};
+use super::{Keys, PeftType, Reader};
 use crate::AdapterKind;
 
 /// What an `adapter_config.json` says.
@@ -11,7 +12,7 @@ pub(crate) struct PeftConfig {
     pub(crate) kind: &'static PeftType,
     pub(crate) base_model: String,
     pub(crate) revision: Option<String>,
-    pub(crate) causal_lm: bool,
+    pub(crate) task_type: Option<TaskType>,
     pub(crate) targets: Targets,
     /// What the type's own keys say.
     pub(crate) reader: Box<dyn Reader>,
@@ -70,11 +71,12 @@ impl PeftConfig {
                 ),
             })?;
         let task = fields.text("task_type")?;
-        if let Some(task) = task.filter(|task| ![SEQ_CLS, CAUSAL_LM].contains(task)) {
-            return Err(format!(
-                "task_type is `{task}`; adapters for {SEQ_CLS} and {CAUSAL_LM} can be used"
-            ));
-        }
+        let task_type = task.map(|task| {
+            TaskType::of_peft(task).ok_or_else(|| {
+                let known = TaskType::ALL.map(TaskType::peft_name).join(", ");
+                format!("task_type is `{task}`; adapters for {known} can be used")
+            })
+        });
         let reader = (kind.read)(&fields)?;
         let names = |key: &str| Names::read(key, keys.get(key));
         let list = |key: &str| keys.get(key).map_or(Ok(Vec::new()), |v| strings(key, v));
@@ -95,7 +97,7 @@ impl PeftConfig {
                 .unwrap_or_default()
                 .to_owned(),
             revision: fields.text("revision")?.map(str::to_owned),
-            causal_lm: task == Some(CAUSAL_LM),
+            task_type: task_type.transpose()?,
             targets,
             reader,
             unknown: unknown.into_iter().map(str::to_owned).collect(),

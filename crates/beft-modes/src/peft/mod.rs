@@ -21,7 +21,5 @@ pub(crate) use write::EXTRA_BIASES_SCRIPT;
 
 /// PEFT wraps the model twice; the backbone's own names follow.
 pub(crate) const WRAPPERS: &str = "base_model.model.";
-const SEQ_CLS: &str = "SEQ_CLS";
-const CAUSAL_LM: &str = "CAUSAL_LM";
 /// PEFT's word for a config that targets no module at all (`DUMMY_TARGET_MODULES`).
 const NO_TARGETS: &str = "dummy-target-modules";

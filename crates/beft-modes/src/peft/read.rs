@@ -20,11 +20,13 @@ const WRAPPED: &str = ".modules_to_save.";
 const ORIGINAL: &str = ".original_module.";
 
 impl Adapter {
-    /// Number of classes of the stored head. BERT's last layer is the `classifier`, RoBERTa's is in it.
+    /// Number of outputs of the stored head. BERT's last layer is the `classifier`, RoBERTa's is in it, that of decoders
+    /// is the `score`.
     pub fn num_classes(&self) -> Option<usize> {
-        let bias = ["classifier.out_proj.bias", "classifier.bias"];
-        let bias = bias.into_iter().find_map(|name| self.head.get(name))?;
-        Some(bias.values.len())
+        let weights = ["classifier.out_proj", "classifier", "score", "qa_outputs"];
+        let mut weights = weights.into_iter().map(|module| format!("{module}.weight"));
+        let weight = weights.find_map(|name| self.head.get(&name))?;
+        weight.shape.first().copied()
     }
 
     /// Reads an adapter folder written by [`save`](Self::save) or by PEFT's `save_pretrained`.
@@ -44,7 +46,7 @@ impl Adapter {
         let mut adapter = Self {
             base_model: config.base_model.clone(),
             revision: config.revision.clone(),
-            causal_lm: config.causal_lm,
+            task_type: config.task_type,
             targets: config.targets.clone(),
             facts: if sidecar.is_file() {
                 read_json(&sidecar)?

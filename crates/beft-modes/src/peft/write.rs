@@ -2,10 +2,11 @@ use std::fs;
 use std::path::Path;
 
 use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, tensor_file};
+use beft_core::TaskType;
 use beft_files::{check_replaceable, write_dir_atomic};
 use serde_json::{Map, Value, json};
 
-use super::{CAUSAL_LM, FileTensor, NO_TARGETS, Names, SEQ_CLS, WRAPPERS};
+use super::{FileTensor, NO_TARGETS, Names, WRAPPERS};
 use crate::Adapter;
 
 /// PEFT's config file.
@@ -46,8 +47,7 @@ impl Adapter {
             _ => json!(NO_TARGETS),
         };
         let kind = self.kind.peft_type();
-        // A causal language model has no head.
-        let saved = match self.causal_lm {
+        let saved = match self.targets.saved.is_empty() {
             true => json!(null),
             false => json!(self.targets.saved),
         };
@@ -66,7 +66,7 @@ impl Adapter {
         if kind.has_targets {
             config.insert("target_modules".to_owned(), targets);
         }
-        let task = if self.causal_lm { CAUSAL_LM } else { SEQ_CLS };
+        let task = self.task_type.map(TaskType::peft_name);
         config.insert("task_type".to_owned(), json!(task));
         self.kind.layout().write(&mut config);
         let mut tensors = self.kind.layout().tensors();

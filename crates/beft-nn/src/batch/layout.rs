@@ -30,6 +30,8 @@ pub struct BatchLayout {
     type_ids: Tensor<1, Int>,
     positions: Tensor<1, Int>,
     first_rows: Tensor<1, Int>,
+    /// The number of each input's first row.
+    starts: Vec<i64>,
     groups: Vec<Group>,
     lengths: Vec<usize>,
     /// For each input, in batch order, its number in input order.
@@ -80,6 +82,7 @@ impl BatchLayout {
             type_ids: ints(host.type_ids, device),
             positions: ints(host.positions, device),
             first_rows: ints(host.first_rows.clone(), device),
+            starts: host.first_rows.clone(),
             groups,
             lengths,
             order,
@@ -137,6 +140,36 @@ impl BatchLayout {
     /// Takes the row of each input's first token (`[CLS]`), `[batch, width]`.
     pub fn first_tokens(&self, rows: Tensor<2>) -> Tensor<2> {
         rows.select(0, self.first_rows.clone())
+    }
+
+    /// The number of the row of each input's last token, `[batch]`.
+    pub fn last_rows(&self) -> Tensor<1, Int> {
+        let lasts = self.starts.iter().zip(&self.lengths);
+        let lasts = lasts.map(|(start, tokens)| start + *tokens as i64 - 1);
+        ints(lasts.collect(), &self.device())
+    }
+
+    /// Takes the rows of all tokens `[rows, width]` to input order, without those of padding, `[tokens, width]`.
+    pub fn tokens(&self, rows: Tensor<2>) -> Tensor<2> {
+        let tokens: usize = self.lengths.iter().sum();
+        if self.reordering.is_none() && tokens == self.rows() {
+            return rows;
+        }
+        let mut places: Vec<usize> = (0..self.order.len()).collect();
+        places.sort_by_key(|place| self.order[*place]);
+        let of_input = |place: usize| {
+            let start = self.starts[place];
+            start..start + self.lengths[place] as i64
+        };
+        let numbers = places.into_iter().flat_map(of_input).collect();
+        rows.select(0, ints(numbers, &self.device()))
+    }
+
+    /// Number of tokens of `inputs`, which are numbered in input order.
+    pub fn tokens_of(&self, inputs: Range<usize>) -> usize {
+        let lengths = self.order.iter().zip(&self.lengths);
+        let own = lengths.filter(|(input, _)| inputs.contains(input));
+        own.map(|(_, tokens)| tokens).sum()
     }
 
     /// Takes the mean over each input's tokens of the rows of all tokens `[rows, width]`, `[batch, width]`.
@@ -280,6 +313,20 @@ mod tests {
         );
         let there_and_back = batch.to_batch_order(batch.to_input_order(first.clone()));
         assert_eq!(floats(there_and_back), floats(first.clone()));
+        // The tokens of the first input, then those of the second.
+        let tokens: Vec<f32> = [30_u16, 2, 31, 3, 9]
+            .iter()
+            .flat_map(|length| (0..*length).map(|i| f32::from(100 * *length + i)))
+            .collect();
+        assert_eq!(floats(batch.tokens(rows.clone())), tokens);
+        assert_eq!((batch.tokens_of(0..2), batch.tokens_of(3..5)), (32, 12));
+        let lasts = rows.clone().select(0, batch.last_rows());
+        assert_eq!(floats(lasts), [201., 302., 908., 3029., 3130.]);
+        let padded = layout(&inputs, Padding::To(40));
+        let rows_of = padded.ids().float().reshape([200, 1]);
+        assert_eq!(floats(padded.tokens(rows_of.clone())), tokens);
+        let lasts = rows_of.select(0, padded.last_rows());
+        assert_eq!(floats(lasts), [3029., 201., 3130., 302., 908.]);
         let mut start = 0;
         for group in batch.groups() {
             let part = group.take_rows(rows.clone());

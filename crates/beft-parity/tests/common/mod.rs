@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use beft_checkpoint::ModelDir;
 use beft_core::Encoding;
-use beft_encoder::EncoderForSequenceClassification;
+use beft_encoder::EncoderWithHead;
 use beft_modes::Mode;
-use beft_nn::{Batch, Padding, ParamData, ParamPath, SequenceClassifier, read_params};
+use beft_nn::{Batch, Padding, ParamData, ParamPath, TaskModel, read_params};
 use beft_parity::Expected;
 use beft_train::{TrainConfig, TrainError, train};
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub type Bert = EncoderForSequenceClassification;
+pub type Bert = EncoderWithHead;
 
 pub fn tiny() -> Bert {
     load("bert-tiny")
@@ -23,9 +23,15 @@ pub fn tiny() -> Bert {
 
 pub fn load(name: &str) -> Bert {
     let dir = ModelDir::open(&beft_fixtures::model(name)).unwrap();
-    Bert::load(&dir, &dir.tensors().unwrap(), 3, 0, &Device::flex())
-        .unwrap()
-        .0
+    Bert::load(
+        &dir,
+        &dir.tensors().unwrap(),
+        beft_core::Head::Sequence(3),
+        0,
+        &Device::flex(),
+    )
+    .unwrap()
+    .0
 }
 
 pub fn inputs() -> Vec<Encoding> {

@@ -128,6 +128,19 @@ impl PromptTask {
         }
     }
 
+    /// Whether this is the name of a prompt task, or the path of a task file with a `[prompt]` table or one that
+    /// cannot be read.
+    pub fn is_one(name_or_path: &str) -> bool {
+        match is_task_file(name_or_path) {
+            true => {
+                let text = std::fs::read_to_string(name_or_path).ok();
+                let table = text.and_then(|text| text.parse::<toml::Table>().ok());
+                table.is_none_or(|table| table.contains_key("prompt"))
+            }
+            false => Self::named(name_or_path).is_ok(),
+        }
+    }
+
     /// The names of all prompt tasks, in table order.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.name)

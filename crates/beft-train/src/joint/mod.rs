@@ -4,7 +4,7 @@ mod state;
 mod training;
 
 use beft_core::EncodedSet;
-use beft_nn::SequenceClassifier;
+use beft_nn::TaskModel;
 
 use self::state::State;
 use self::training::JointTraining;
@@ -26,7 +26,7 @@ use crate::{Failure, TrainConfig, TrainError, unchanged_layers};
 ///
 /// Before anything is computed: a mode that does not fit, no data, a label out of range, a setting
 /// out of range, a checkpoint of another training. Errors of `evaluate` are passed on.
-pub fn train<M: SequenceClassifier, E: From<TrainError>>(
+pub fn train<M: TaskModel, E: From<TrainError>>(
     model: M,
     data: &EncodedSet,
     config: &TrainConfig,
@@ -73,7 +73,7 @@ pub struct Job<'a, M> {
 ///
 /// As [`train`]. Jobs that cannot run together: of other modes than biases, or with other
 /// numbers of examples, epochs or examples per step.
-pub fn train_together<M: SequenceClassifier, E: From<TrainError>>(
+pub fn train_together<M: TaskModel, E: From<TrainError>>(
     jobs: Vec<Job<'_, M>>,
     mut evaluate: impl FnMut(usize, &M) -> Result<Metrics, E>,
     mut on_event: impl FnMut(usize, Event<'_>),

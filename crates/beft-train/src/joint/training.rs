@@ -1,4 +1,4 @@
-use beft_nn::{ParamPath, SequenceClassifier};
+use beft_nn::{ParamPath, TaskModel};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use super::state::{RunState, State};
@@ -31,7 +31,7 @@ pub(super) struct Run<M> {
     best: Option<(usize, M)>,
 }
 
-impl<M: SequenceClassifier> JointTraining<M> {
+impl<M: TaskModel> JointTraining<M> {
     pub(super) fn new(prepared: PreparedTogether<M>, configs: &[&TrainConfig]) -> Self {
         let rate = configs
             .iter()
@@ -169,7 +169,7 @@ impl<M: SequenceClassifier> JointTraining<M> {
     }
 }
 
-impl<M: SequenceClassifier> Run<M> {
+impl<M: TaskModel> Run<M> {
     /// An epoch is done, with this model.
     pub(super) fn add(&mut self, record: EpochRecord, model: M, config: &TrainConfig) {
         let epoch = record.epoch;

@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use beft_core::{TermSet, TermSetError};
 use beft_modes::{Mode, Touched, moving_paths};
-use beft_nn::{
-    BiasModel, ParamPath, Savings, SequenceClassifier, count_values, param_shapes, view_params,
-};
+use beft_nn::{BiasModel, ParamPath, Savings, TaskModel, count_values, param_shapes, view_params};
 use burn::module::{Module, ParamGroup};
 
 pub use mask::GradMasks;
@@ -190,7 +188,7 @@ pub(crate) fn learns<M: Module>(model: &M) -> bool {
 /// # Errors
 ///
 /// If a term set names a layer the model does not have.
-pub fn unchanged_layers<M: SequenceClassifier>(
+pub fn unchanged_layers<M: TaskModel>(
     model: &M,
     mode: &Mode,
     savings: Savings,

@@ -1,5 +1,5 @@
 use beft_core::{EncodedSet, Targets};
-use beft_nn::{Batch, Savings, SequenceClassifier};
+use beft_nn::{Batch, Savings, TaskModel};
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -10,7 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// # Shapes
 ///
 /// - output: `[1]`
-pub fn batch_loss<M: SequenceClassifier>(
+pub fn batch_loss<M: TaskModel>(
     model: &M,
     data: &EncodedSet,
     chosen: &[usize],

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use beft_core::EncodedSet;
-use beft_nn::{Batch, Padding, SequenceClassifier};
+use beft_nn::{Batch, Padding, Rows, TaskModel};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Part;
@@ -41,7 +41,7 @@ impl LowerLayers {
     /// # Errors
     ///
     /// When a file is needed and cannot be written.
-    pub(crate) fn of<M: SequenceClassifier>(
+    pub(crate) fn of<M: TaskModel>(
         model: &M,
         data: &[&EncodedSet],
         layers: usize,
@@ -58,14 +58,14 @@ impl LowerLayers {
             .map_err(TrainError::Kept)
     }
 
-    fn compute<M: SequenceClassifier>(
+    fn compute<M: TaskModel>(
         model: &M,
         data: &[&EncodedSet],
         layers: usize,
         config: &TrainConfig,
         on_keep: impl FnOnce(u64, bool),
     ) -> io::Result<Self> {
-        let only_first = layers == model.num_layers();
+        let only_first = layers == model.num_layers() && model.rows() == Rows::First;
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
         let rows_of = |tokens: usize| if only_first { 1 } else { tokens };

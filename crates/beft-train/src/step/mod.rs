@@ -8,7 +8,7 @@ mod recompute;
 pub use clip::clip_global_norm;
 pub use loss::batch_loss;
 
-use beft_nn::{DeviceTraits, Savings, SequenceClassifier, work_on};
+use beft_nn::{DeviceTraits, Savings, TaskModel, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -45,10 +45,7 @@ impl Step<'_> {
     /// # Errors
     ///
     /// When what is kept of the unchanged layers cannot be read.
-    pub(crate) fn gradients<M: SequenceClassifier>(
-        &self,
-        model: &M,
-    ) -> Result<Gradients, TrainError> {
+    pub(crate) fn gradients<M: TaskModel>(&self, model: &M) -> Result<Gradients, TrainError> {
         let device = model.devices().first().cloned().unwrap_or_default();
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
@@ -112,7 +109,7 @@ impl Step<'_> {
         shares
     }
 
-    fn of_share<M: SequenceClassifier>(
+    fn of_share<M: TaskModel>(
         &self,
         model: &M,
         share: &[Vec<usize>],

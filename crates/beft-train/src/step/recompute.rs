@@ -3,7 +3,7 @@
 //! burn's own (`Device::gradient_checkpointing`, 0.22.1) recomputes single operations, keeps the products'
 //! outputs, and gave gradients that differ from those without it on a decoder.
 
-use beft_nn::{Batch, SequenceClassifier, view_params};
+use beft_nn::{Batch, TaskModel, view_params};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -15,7 +15,7 @@ pub(crate) struct Recomputed<'a, M> {
     pub(crate) seed: u64,
 }
 
-impl<M: SequenceClassifier> Recomputed<'_, M> {
+impl<M: TaskModel> Recomputed<'_, M> {
     /// Gradients of the sum of the losses, and the losses of class scores. `kept` is what the lowest layers
     /// give, and how many those are, where that is known.
     pub(crate) fn gradients(
@@ -85,7 +85,7 @@ struct Tracked {
 }
 
 impl Tracked {
-    fn of<M: SequenceClassifier>(model: &M) -> Self {
+    fn of<M: TaskModel>(model: &M) -> Self {
         let mut tracked = Self {
             lowest: usize::MAX,
             embeddings: false,

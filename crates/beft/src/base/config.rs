@@ -1,13 +1,16 @@
 //! What kind of model a folder holds. This is the one place above the model crates that asks.
 
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
-use beft_core::{BiasTerm, Encoding, Outputs};
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, GenerationSettings, Positions};
-use beft_encoder::{EncoderConfig, EncoderForSequenceClassification, InputError, Protocol};
+use beft_core::{BiasTerm, Encoding, Head, TaskType};
+use beft_decoder::{
+    DecoderConfig, DecoderForCausalLM, DecoderWithHead, GenerationSettings, Positions,
+};
+use beft_encoder::{EncoderConfig, EncoderWithHead, InputError, Protocol};
 use beft_nn::Precision;
-use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task, TaskError};
+use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task};
 use beft_train::Schedule;
 use burn::tensor::Device;
+use serde_json::{Map, Value};
 
 use crate::error::TaskForm;
 use crate::{Error, Model};
@@ -49,22 +52,32 @@ impl Kind {
 
 /// Finds the task of this name, or of the task file at this path, in the form that the model in `dir` takes:
 /// labelled texts, or prompts.
-pub(super) fn find_task(dir: &ModelDir, task: &str) -> Result<Task, Error> {
+pub(super) fn find_task(dir: &ModelDir, task: &str, form: Option<TaskForm>) -> Result<Task, Error> {
     let (labelled, prompted) = (LabelledTask::resolve(task), PromptTask::resolve(task));
     let other = |takes| Error::OtherForm {
         task: task.to_owned(),
         model: dir.name().to_owned(),
         takes,
     };
-    match (Kind::of(dir)?, labelled, prompted) {
-        (Kind::Encoder, Ok(task), _) => Ok(task.into()),
-        (Kind::Encoder, Err(_), Ok(_)) => Err(other(TaskForm::Texts)),
-        (Kind::Encoder, Err(error), Err(_)) => Err(error.into()),
-        (Kind::Decoder, _, Ok(task)) => Ok(task.into()),
-        (Kind::Decoder, Ok(_), Err(TaskError::UnknownPrompt { .. })) => {
+    let usual = ModelConfig::read(dir)?.usual_task(dir)?;
+    let wanted = match (Kind::of(dir)?, form) {
+        (Kind::Encoder, _) => TaskForm::Texts,
+        (Kind::Decoder, Some(form)) => form,
+        // A task of texts alone is for a decoder with a head.
+        (Kind::Decoder, None) if usual != TaskType::CausalLm || !PromptTask::is_one(task) => {
+            TaskForm::Texts
+        }
+        (Kind::Decoder, None) => TaskForm::Prompts,
+    };
+    match (wanted, labelled, prompted) {
+        (TaskForm::Texts, Ok(task), _) => Ok(task.into()),
+        (TaskForm::Texts, Err(_), Ok(_)) => Err(other(TaskForm::Texts)),
+        (TaskForm::Texts, Err(error), Err(_)) => Err(error.into()),
+        (TaskForm::Prompts, _, Ok(task)) => Ok(task.into()),
+        (TaskForm::Prompts, Ok(_), Err(_)) if !PromptTask::is_one(task) => {
             Err(other(TaskForm::Prompts))
         }
-        (Kind::Decoder, _, Err(error)) => Err(error.into()),
+        (TaskForm::Prompts, _, Err(error)) => Err(error.into()),
     }
 }
 
@@ -121,12 +134,38 @@ impl ModelConfig {
         }
     }
 
-    /// Whether it has a head that learns beside the biases, and by itself.
-    pub fn has_head(&self) -> bool {
-        match self {
-            Self::Encoder(_) => true,
-            Self::Decoder(_) => false,
+    /// What it does where no task says: what its class in config.json does, or else classifies inputs (an encoder) or
+    /// predicts tokens (a decoder).
+    pub(super) fn usual_task(&self, dir: &ModelDir) -> Result<TaskType, CheckpointError> {
+        let config: Map<String, Value> = dir.config()?;
+        let classes = config.get("architectures").and_then(Value::as_array);
+        let class = classes.and_then(|classes| classes.first()?.as_str());
+        let said = class.and_then(TaskType::of_class);
+        Ok(match (self, said) {
+            (_, Some(task @ (TaskType::TokenClassification | TaskType::QuestionAnswering))) => task,
+            (_, Some(TaskType::SequenceClassification)) | (Self::Encoder(_), _) => {
+                TaskType::SequenceClassification
+            }
+            (Self::Decoder(_), _) => TaskType::CausalLm,
+        })
+    }
+
+    /// Whether there is such a model, as a class of transformers.
+    pub(super) fn has_class(&self, task: TaskType) -> bool {
+        match (self, task) {
+            (Self::Encoder(config), task) => config.architecture.heads.of(task).is_some(),
+            (Self::Decoder(_), TaskType::CausalLm) => true,
+            (Self::Decoder(config), task) => config.architecture.heads.of(task).is_some(),
         }
+    }
+
+    /// HF's name of the class of such a model.
+    pub(super) fn class(&self, task: TaskType) -> String {
+        let prefix = match self {
+            Self::Encoder(config) => config.architecture.class_prefix,
+            Self::Decoder(config) => config.architecture.class_prefix,
+        };
+        format!("{prefix}{}", task.class_suffix())
     }
 
     /// Whether its query, key and value biases are added ones, zero before training: BEFT's score says nothing of
@@ -147,14 +186,17 @@ impl ModelConfig {
     }
 
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
-    pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
-        let (decoder, fused) = match self {
-            Self::Encoder(config) => (false, config.architecture.fuses_projections()),
-            Self::Decoder(config) => (true, config.architecture.fuses_projections()),
-        };
+    pub(super) fn mode_traits(
+        &self,
+        task_type: TaskType,
+        generates: bool,
+    ) -> beft_modes::ModelTraits {
         beft_modes::ModelTraits {
-            decoder,
-            fused,
+            causal_lm: task_type == TaskType::CausalLm,
+            fused: match self {
+                Self::Encoder(config) => config.architecture.fuses_projections(),
+                Self::Decoder(config) => config.architecture.fuses_projections(),
+            },
             generates,
             layers: self.num_layers(),
             terms: self.terms(),
@@ -196,35 +238,8 @@ impl ModelConfig {
         }
     }
 
-    /// What outputs stand for that have these labels: without labels an encoder's is a value, and a
-    /// decoder gives texts.
-    pub(crate) fn outputs(&self, labels: Vec<String>) -> Outputs {
-        match (self, labels.is_empty()) {
-            (_, false) => Outputs::Classes(labels),
-            (Self::Encoder(_), true) => Outputs::Value,
-            (Self::Decoder(_), true) => Outputs::Text,
-        }
-    }
-
-    /// Whether it takes a task in this form.
-    pub(crate) fn check_task(&self, task: &Task, model: &str) -> Result<(), Error> {
-        let takes = match (self, task) {
-            (Self::Encoder(_), Task::Labelled(_)) | (Self::Decoder(_), Task::Prompted(_)) => {
-                return Ok(());
-            }
-            (Self::Encoder(_), Task::Prompted(_)) => TaskForm::Texts,
-            (Self::Decoder(_), Task::Labelled(_)) => TaskForm::Prompts,
-        };
-        Err(Error::OtherForm {
-            task: task.name.clone(),
-            model: model.to_owned(),
-            takes,
-        })
-    }
-
-    /// Whether its tokenizer cuts long texts, and adds the special tokens that the head reads. What a decoder is
-    /// asked stands at the end, so that it is cut elsewhere.
-    pub(crate) fn cuts_texts(&self) -> bool {
+    /// Whether its head reads special tokens that its tokenizer must add.
+    pub(super) fn reads_special_tokens(&self) -> bool {
         match self {
             Self::Encoder(_) => true,
             Self::Decoder(_) => false,
@@ -240,10 +255,17 @@ impl ModelConfig {
     }
 
     /// Checks and completes an input.
-    pub(crate) fn prepare(&self, encoding: &mut Encoding) -> Result<(), InputError> {
+    pub(super) fn prepare(
+        &self,
+        task_type: TaskType,
+        encoding: &mut Encoding,
+    ) -> Result<(), InputError> {
         match self {
             Self::Encoder(config) => config.prepare(encoding),
-            Self::Decoder(_) => Ok(()),
+            Self::Decoder(config) => {
+                config.prepare(encoding, task_type);
+                Ok(())
+            }
         }
     }
 
@@ -273,47 +295,57 @@ impl ModelConfig {
         }
     }
 
-    /// Loads the model for so many classes or candidates.
+    /// Loads the model with a head.
     pub(super) fn load(
         &self,
         (dir, files): (&ModelDir, &TensorFiles),
         precision: Precision,
-        (classes, seed): (usize, u64),
+        (head, seed): (Head, u64),
         device: &Device,
     ) -> Result<(Model, LoadReport), CheckpointError> {
-        match self {
-            Self::Encoder(_) => {
-                let (model, report) =
-                    EncoderForSequenceClassification::load(dir, files, classes, seed, device)?;
-                Ok((Model::Encoder(precision.apply(model)), report))
+        Ok(match (self, head) {
+            (Self::Encoder(_), head) => {
+                let (model, report) = EncoderWithHead::load(dir, files, head, seed, device)?;
+                (Model::Encoder(precision.apply(model)), report)
             }
-            Self::Decoder(_) => {
+            (Self::Decoder(_), Head::CausalLm(candidates)) => {
                 let (model, report) = DecoderForCausalLM::load(dir, files, precision, device)?;
-                Ok((Model::Decoder(model.with_candidates(classes)), report))
+                (Model::Decoder(model.with_candidates(candidates)), report)
             }
-        }
+            (Self::Decoder(_), head) => {
+                let how = (precision, seed);
+                let (model, report) = DecoderWithHead::load(dir, files, head, how, device)?;
+                (Model::DecoderWithHead(model), report)
+            }
+        })
     }
 
-    /// A model for so many classes that shares the tensors of a loaded one, which was made for `loaded` classes;
-    /// `None` where it must be loaded anew. What the checkpoint does not hold is drawn by `seed`.
+    /// A model with a head that shares the tensors of a loaded one, which was made for `loaded`; `None` where it must
+    /// be loaded anew. What the checkpoint does not hold is drawn by `seed`.
     pub(super) fn reuse(
         &self,
         (model, report): (&Model, &LoadReport),
-        loaded: (usize, u64),
-        (classes, seed): (usize, u64),
+        loaded: (Head, u64),
+        (head, seed): (Head, u64),
     ) -> Option<Model> {
-        match (self, model.clone()) {
-            (Self::Encoder(config), Model::Encoder(model)) => {
-                let range = config.initializer_range;
-                (loaded.0 == classes).then(|| match loaded.1 == seed {
-                    true => Model::Encoder(model),
-                    false => Model::Encoder(model.with_drawn(report, range, seed)),
-                })
+        let range = match self {
+            Self::Encoder(config) => config.initializer_range,
+            Self::Decoder(config) => config.initializer_range,
+        };
+        match (model.clone(), head) {
+            (Model::Decoder(model), Head::CausalLm(candidates)) => {
+                Some(Model::Decoder(model.with_candidates(candidates)))
             }
-            (Self::Decoder(_), Model::Decoder(model)) => {
-                Some(Model::Decoder(model.with_candidates(classes)))
+            _ if loaded.0 != head => None,
+            (model, _) if loaded.1 == seed => Some(model),
+            (Model::Encoder(model), _) => {
+                Some(Model::Encoder(model.with_drawn(report, range, seed)))
             }
-            (Self::Encoder(_), Model::Decoder(_)) | (Self::Decoder(_), Model::Encoder(_)) => None,
+            (Model::DecoderWithHead(model), _) => {
+                let model = model.with_drawn(report, range, seed);
+                Some(Model::DecoderWithHead(model))
+            }
+            (Model::Decoder(_), _) => None,
         }
     }
 }

@@ -6,8 +6,8 @@ mod model;
 
 use std::sync::Mutex;
 
-use beft_checkpoint::{LoadReport, ModelDir, TensorFiles, TextTokenizer};
-use beft_core::Encoding;
+use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
+use beft_core::{Encoding, Head, Outputs, Pooling, TaskType};
 use beft_decoder::GenerationSettings;
 use beft_nn::Precision;
 use beft_tasks::Task;
@@ -17,6 +17,7 @@ pub use config::ModelConfig;
 pub use find::{find_data, find_model};
 pub use model::Model;
 
+use crate::error::TaskForm;
 use crate::{Error, memory};
 
 /// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
@@ -27,6 +28,7 @@ pub struct Base {
     files: TensorFiles,
     tokenizer: TextTokenizer,
     config: ModelConfig,
+    task_type: TaskType,
     max_length: usize,
     notes: Vec<String>,
     device: Device,
@@ -65,23 +67,24 @@ impl std::ops::AddAssign for InputCounts {
     }
 }
 
-/// The first model made for so many classes: its tensors are shared by all that are made after it.
+/// The first model made with a head: its tensors are shared by all that are made after it.
 #[derive(Debug)]
 struct Loaded {
-    classes: usize,
+    head: Head,
     seed: u64,
     model: Model,
     report: LoadReport,
 }
 
-/// Finds the task of this name, or of the task file at this path, in the form that the model takes:
-/// labelled texts for an encoder, prompts for a decoder.
+/// Finds the task of this name, or of the task file at this path, in a form that the model takes: labelled texts for
+/// an encoder, prompts or labelled texts for a decoder. Without a `form` a decoder takes prompts where the task has
+/// them and the model has no head of its own.
 ///
 /// # Errors
 ///
 /// When there is no such model, or no such task for it.
-pub fn find_task(model: &str, task: &str) -> Result<Task, Error> {
-    config::find_task(&find_model(model, &mut |_| ())?, task)
+pub fn find_task(model: &str, task: &str, form: Option<TaskForm>) -> Result<Task, Error> {
+    config::find_task(&find_model(model, &mut |_| ())?, task, form)
 }
 
 impl Base {
@@ -108,12 +111,10 @@ impl Base {
         let longest = config.longest_input();
         let asked = max_length.or(tokenizer.own_max_length());
         let max_length = asked.map_or(longest, |asked| asked.min(longest));
-        let tokenizer = match config.cuts_texts() {
-            true => tokenizer.with_max_length(max_length)?,
-            false => tokenizer,
-        };
+        let task_type = config.usual_task(&dir)?;
+        let tokenizer = cutting(tokenizer, task_type, max_length)?;
         // The head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
-        if config.cuts_texts() && tokenizer.special_tokens() < 2 {
+        if config.reads_special_tokens() && tokenizer.special_tokens() < 2 {
             return Err(Error::NoSpecialTokens {
                 dir: dir.path().to_owned(),
             });
@@ -124,12 +125,108 @@ impl Base {
             files,
             tokenizer,
             config,
+            task_type,
             max_length,
             notes,
             device: device.clone(),
             precision: Precision::default(),
             loaded: Mutex::new(None),
         })
+    }
+
+    /// The same model with the head that a task needs.
+    ///
+    /// # Errors
+    ///
+    /// When transformers has no such model.
+    pub fn for_task(self, task: &Task) -> Result<Self, Error> {
+        self.with_task_type(task.task_type())
+    }
+
+    /// The same model with a head of this kind.
+    ///
+    /// # Errors
+    ///
+    /// When transformers has no such model.
+    pub fn with_task_type(mut self, task_type: TaskType) -> Result<Self, Error> {
+        if !self.config.has_class(task_type) {
+            return Err(Error::NoClass {
+                model: self.name().to_owned(),
+                class: self.config.class(task_type),
+            });
+        }
+        if task_type != self.task_type {
+            self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
+            self.task_type = task_type;
+            self.loaded = Mutex::new(None);
+        }
+        Ok(self)
+    }
+
+    /// Finds the task of this name, or of the task file at this path, in the form that the model takes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task in this form.
+    pub fn find_task(&self, task: &str) -> Result<Task, Error> {
+        let form = match self.task_type {
+            TaskType::CausalLm => TaskForm::Prompts,
+            TaskType::SequenceClassification | TaskType::TokenClassification => TaskForm::Texts,
+            TaskType::QuestionAnswering | TaskType::FeatureExtraction => TaskForm::Texts,
+        };
+        config::find_task(&self.dir, task, Some(form))
+    }
+
+    /// What its head does.
+    pub fn task_type(&self) -> TaskType {
+        self.task_type
+    }
+
+    /// Whether it has a head that learns beside the biases, and by itself.
+    pub fn has_head(&self) -> bool {
+        match self.task_type {
+            TaskType::SequenceClassification | TaskType::TokenClassification => true,
+            TaskType::QuestionAnswering => true,
+            TaskType::FeatureExtraction | TaskType::CausalLm => false,
+        }
+    }
+
+    /// The head with so many outputs.
+    fn head(&self, outputs: usize) -> Head {
+        match self.task_type {
+            TaskType::SequenceClassification => Head::Sequence(outputs),
+            TaskType::TokenClassification => Head::Tokens(outputs),
+            TaskType::QuestionAnswering => Head::Spans,
+            TaskType::FeatureExtraction => Head::Embedding(Pooling::Mean),
+            TaskType::CausalLm => Head::CausalLm(outputs),
+        }
+    }
+
+    /// Whether the model does what a task asks for.
+    pub(crate) fn check_task(&self, task: &Task) -> Result<(), Error> {
+        match task.task_type() == self.task_type {
+            true => Ok(()),
+            false => Err(Error::OtherTaskType {
+                task: task.name.clone(),
+                wants: task.task_type(),
+                model: self.name().to_owned(),
+                does: self.task_type,
+            }),
+        }
+    }
+
+    /// What outputs stand for that have these labels.
+    pub(crate) fn outputs(&self, labels: Vec<String>) -> Outputs {
+        match (self.task_type, labels.is_empty()) {
+            (_, false) => Outputs::Classes(labels),
+            (TaskType::CausalLm, true) => Outputs::Text,
+            (_, true) => Outputs::Value,
+        }
+    }
+
+    /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
+    pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
+        self.config.mode_traits(self.task_type, generates)
     }
 
     /// The same model with its frozen weight matrices in another precision.
@@ -207,21 +304,22 @@ impl Base {
         self.files.fingerprint()
     }
 
-    /// The model for `classes` classes: an encoder with a head of so many, which is drawn by `seed` where the
-    /// checkpoint does not hold it; or a decoder.
+    /// The model for so many outputs of its head, or so many candidates. A head that the checkpoint does not hold is
+    /// drawn by `seed`.
     ///
     /// # Errors
     ///
     /// For missing, misshapen or unreadable tensors.
-    pub fn model(&self, classes: usize, seed: u64) -> Result<(Model, LoadReport), Error> {
+    pub fn model(&self, outputs: usize, seed: u64) -> Result<(Model, LoadReport), Error> {
         // A panic while loading leaves nothing half-made behind the lock.
         let mut slot = self
             .loaded
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let wanted = (classes, seed);
+        let head = self.head(outputs);
+        let wanted = (head, seed);
         let known = slot.as_ref().and_then(|loaded| {
-            let of = (loaded.classes, loaded.seed);
+            let of = (loaded.head, loaded.seed);
             let found = (&loaded.model, &loaded.report);
             let model = self.config.reuse(found, of, wanted)?;
             Some((model, loaded.report.clone()))
@@ -235,7 +333,7 @@ impl Base {
             .config
             .load(files, self.precision, wanted, &self.device)?;
         *slot = Some(Loaded {
-            classes,
+            head,
             seed,
             model: model.clone(),
             report: report.clone(),
@@ -243,7 +341,7 @@ impl Base {
         Ok((model, report))
     }
 
-    /// Tokenises texts, each with an optional second text; for a decoder without cutting them.
+    /// Tokenises texts, each with an optional second text; for a language model without cutting them.
     ///
     /// # Errors
     ///
@@ -261,7 +359,7 @@ impl Base {
             .count();
         let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
         for (input, encoding) in encodings.iter_mut().enumerate() {
-            let prepared = self.config.prepare(encoding);
+            let prepared = self.config.prepare(self.task_type, encoding);
             prepared.map_err(|source| Error::Input {
                 model: self.name().to_owned(),
                 input,
@@ -303,6 +401,20 @@ impl Base {
         });
         cut.into_iter().chain(empty).chain(joined).collect()
     }
+}
+
+/// Lets a tokenizer cut texts to `max_length` tokens. What a language model is asked stands at the end, so that it is
+/// cut elsewhere.
+fn cutting(
+    tokenizer: TextTokenizer,
+    task_type: TaskType,
+    max_length: usize,
+) -> Result<TextTokenizer, CheckpointError> {
+    tokenizer.with_max_length(match task_type {
+        TaskType::CausalLm => WHOLE,
+        TaskType::SequenceClassification | TaskType::TokenClassification => max_length,
+        TaskType::QuestionAnswering | TaskType::FeatureExtraction => max_length,
+    })
 }
 
 /// Longer than any text.

@@ -1,14 +1,14 @@
 use std::ops::Range;
 
 use beft_checkpoint::NameTable;
-use beft_core::BiasTerm;
-use beft_decoder::DecoderForCausalLM;
-use beft_encoder::EncoderForSequenceClassification;
-use beft_nn::{Batch, BiasLayout, BiasModel, ParamPath, SequenceClassifier};
+use beft_core::{BiasTerm, Head};
+use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
+use beft_encoder::EncoderWithHead;
+use beft_nn::{Batch, BiasLayout, BiasModel, ParamPath, TaskModel};
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
-/// A model of either kind.
+/// A model of any kind.
 ///
 /// A module of its own only by name: burn's derive for enums would put the kind into every parameter's
 /// path, and paths are what name tables, adapters and saved states go by.
@@ -18,28 +18,32 @@ use burn::tensor::{Device, Tensor};
     reason = "there are few models, and what is large of them is on the heap"
 )]
 pub enum Model {
-    /// An encoder with a classification head.
-    Encoder(EncoderForSequenceClassification),
+    /// An encoder with a head.
+    Encoder(EncoderWithHead),
     /// A causal language model.
     Decoder(DecoderForCausalLM),
+    /// A decoder with another head.
+    DecoderWithHead(DecoderWithHead),
 }
 
-/// The same of either kind.
+/// The same of any kind.
 macro_rules! either {
     ($model:expr, $inner:ident => $result:expr) => {
         match $model {
             Model::Encoder($inner) => $result,
             Model::Decoder($inner) => $result,
+            Model::DecoderWithHead($inner) => $result,
         }
     };
 }
 
-/// A model made from either kind.
+/// A model made from any kind.
 macro_rules! changed {
     ($model:expr, $inner:ident => $result:expr) => {
         match $model {
             Model::Encoder($inner) => Model::Encoder($result),
             Model::Decoder($inner) => Model::Decoder($result),
+            Model::DecoderWithHead($inner) => Model::DecoderWithHead($result),
         }
     };
 }
@@ -51,10 +55,12 @@ impl Model {
     }
 
     /// HF's class of it, as in `architectures` of config.json.
-    pub fn hf_class(&self) -> &'static str {
+    pub fn hf_class(&self) -> String {
+        let of_head = |prefix| format!("{prefix}{}", self.head().task_type().class_suffix());
         match self {
-            Self::Encoder(model) => model.architecture().classifier_class,
-            Self::Decoder(model) => model.architecture().causal_lm_class,
+            Self::Encoder(model) => of_head(model.architecture().class_prefix),
+            Self::DecoderWithHead(model) => of_head(model.architecture().class_prefix),
+            Self::Decoder(model) => model.architecture().causal_lm_class.to_owned(),
         }
     }
 
@@ -67,7 +73,7 @@ impl Model {
     pub fn generator(&self) -> Option<&DecoderForCausalLM> {
         match self {
             Self::Decoder(model) => Some(model),
-            Self::Encoder(_) => None,
+            Self::Encoder(_) | Self::DecoderWithHead(_) => None,
         }
     }
 }
@@ -136,7 +142,7 @@ impl BiasModel for Model {
     }
 }
 
-impl SequenceClassifier for Model {
+impl TaskModel for Model {
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         either!(self, model => model.hidden(batch, layers))
     }
@@ -157,7 +163,7 @@ impl SequenceClassifier for Model {
         either!(self, model => model.drops_below(layers))
     }
 
-    fn num_classes(&self) -> usize {
-        either!(self, model => model.num_classes())
+    fn head(&self) -> Head {
+        either!(self, model => model.head())
     }
 }

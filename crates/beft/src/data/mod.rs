@@ -104,7 +104,7 @@ impl TaskData {
         base: &Base,
         options: &DataOptions,
     ) -> Result<Self, Error> {
-        base.config().check_task(task, base.name())?;
+        base.check_task(task)?;
         let mut loaded = match task {
             Task::Labelled(task) => labelled::load(task, data, base, options),
             Task::Prompted(task) => prompted::load(task, data, base, options),

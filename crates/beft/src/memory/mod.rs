@@ -303,7 +303,7 @@ mod tests {
         beft_demo::write_data(&data).unwrap();
         let name = model.display().to_string();
         let base = Base::open(&name, Some(32), &Default::default()).unwrap();
-        let task = crate::find_task(&name, "text").unwrap();
+        let task = crate::find_task(&name, "text", None).unwrap();
         let data = TaskData::load(&task, &data, &base, &Default::default()).unwrap();
         let fits = |mode: &Mode, available| {
             let options = crate::protocol(&task, mode, &base, 0);
@@ -329,7 +329,7 @@ mod tests {
             let path = dir.path().join(format!("{split}.tsv"));
             fs::write(path, "sentence\tlabel\na film\t1\na plot\t0\n").unwrap();
         }
-        let task = crate::find_task(&name, "sst2").unwrap();
+        let task = crate::find_task(&name, "sst2", None).unwrap();
         let data = TaskData::load(&task, dir.path(), &base, &Default::default()).unwrap();
         let mode = Mode::Biases("v".parse().unwrap());
         let options = crate::protocol(&task, &mode, &base, 0);

@@ -159,7 +159,7 @@ pub fn run(
 /// What a run trains, in its order.
 pub(super) fn modes(base: &Base, options: &RunOptions) -> Vec<Mode> {
     let mut sets = vec![TermSet::all()];
-    if base.config().has_head() {
+    if base.has_head() {
         sets.push(TermSet::frozen());
     }
     sets.extend(options.candidates.iter().map(|term| TermSet::of([*term])));

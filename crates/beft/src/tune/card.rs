@@ -63,7 +63,7 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
     );
     out += "```sh\nbeft predict --adapter DIR --data texts.csv\n```\n\n";
     if let Outputs::Classes(names) | Outputs::Labels(names) = &data.outputs
-        && base.config().has_head()
+        && base.has_head()
     {
         out += &format!(
             "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\nbase = \

@@ -259,7 +259,6 @@ fn outcome(
         paths,
     );
     let adapter = adapter.map(|mut adapter| {
-        adapter.causal_lm = model.generator().is_some();
         let (name, revision) = base.dir().repository();
         adapter.base_model = name.to_owned();
         adapter.revision = revision.map(str::to_owned);

@@ -16,7 +16,7 @@ pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
         OutputKind::Tokens | OutputKind::Answer => true,
         OutputKind::Classes | OutputKind::Labels | OutputKind::Value => false,
     };
-    let kind = base.config().mode_traits(generates);
+    let kind = base.mode_traits(generates);
     mode.fits(&kind).map_err(|misfit| match misfit {
         Misfit::Refused(reason) => Error::Mode {
             mode: mode.clone(),

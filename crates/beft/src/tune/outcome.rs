@@ -130,7 +130,7 @@ impl TuneOutcome {
             None => save_model(
                 dir,
                 base.dir(),
-                self.model.hf_class(),
+                &self.model.hf_class(),
                 &self.model,
                 self.model.names(),
                 &self.outputs,

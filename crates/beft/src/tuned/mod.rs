@@ -58,7 +58,7 @@ impl Tuned {
             return Ok(None);
         };
         let task = Task::from_definition(definition)?;
-        self.base.config().check_task(&task, self.base.name())?;
+        self.base.check_task(&task)?;
         Ok(Some(task))
     }
 
@@ -72,7 +72,7 @@ impl Tuned {
         &self,
         examples: &[&Example],
     ) -> Result<(Vec<Prediction>, InputCounts), Error> {
-        if !self.base.config().has_head() {
+        if !self.base.has_head() {
             return Err(Error::TakesPrompts {
                 model: self.base.name().to_owned(),
             });

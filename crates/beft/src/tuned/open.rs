@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, MULTI_LABEL, PROBLEM, TOKENIZER_FILES};
-use beft_core::Outputs;
+use beft_core::{Outputs, TaskType};
 use beft_modes::Adapter;
 use beft_nn::Precision;
 use burn::tensor::Device;
@@ -83,15 +83,22 @@ fn open_adapter(
         }
     };
     let base = base.with_precision(options.precision)?;
+    // Where nothing is said, `score` is the head of a classifying decoder.
+    let scored = adapter.head.contains_key(SCORE);
+    let scored = scored.then_some(TaskType::SequenceClassification);
+    let base = match adapter.task_type.or(scored) {
+        Some(task_type) => base.with_task_type(task_type)?,
+        None => base,
+    };
     adapter.check_base(adapter_dir, &base.fingerprint())?;
     let fail = |problem| Error::Adapter {
         adapter: adapter_dir.to_owned(),
         problem,
     };
-    let has_head = base.config().has_head();
+    let has_head = base.has_head();
     let head = adapter.head.keys().find(|name| is_head(name));
     if let Some(head) = head.filter(|_| !has_head) {
-        return Err(fail(AdapterProblem::HeadOnDecoder {
+        return Err(fail(AdapterProblem::HeadOnLanguageModel {
             tensor: head.clone(),
         }));
     }
@@ -113,8 +120,8 @@ fn open_adapter(
             let with_prefix = model.with_prefix_values(prefix);
             Model::Decoder(with_prefix.map_err(|e| fail(e.into()))?)
         }
-        (Some(_), Model::Encoder(_)) => {
-            return Err(fail(AdapterProblem::EncoderPrefix));
+        (Some(_), Model::Encoder(_) | Model::DecoderWithHead(_)) => {
+            return Err(fail(AdapterProblem::OtherPrefix));
         }
         (None, model) => {
             let names = model.names();
@@ -126,11 +133,13 @@ fn open_adapter(
     facts.tuned(base, model, outputs, &whose, notes)
 }
 
-/// Whether a parameter belongs to what PEFT takes for a classification head.
+/// The head of a classifying decoder.
+const SCORE: &str = "score.weight";
+
+/// Whether a parameter belongs to what PEFT takes for a head.
 fn is_head(name: &str) -> bool {
-    ["classifier.", "score."]
-        .iter()
-        .any(|head| name.starts_with(head))
+    let mut modules = TaskType::ALL.iter().flat_map(|kind| kind.head_modules());
+    modules.any(|module| name.split('.').next() == Some(module))
 }
 
 /// What to say of an adapter folder whose tokenizer is not the base's.
@@ -161,7 +170,7 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     let facts = Sidecar::read(&known, &whose)?;
     let base = Base::open(name, options.max_length.or(facts.max_length), device)?;
     let base = base.with_precision(options.precision)?;
-    if !base.config().has_head() {
+    if !base.has_head() {
         let (model, _) = base.model(1, 0)?;
         return facts.tuned(base, model, 1, &whose, Vec::new());
     }
@@ -305,7 +314,7 @@ impl Sidecar {
         // HF writes it into the base's config.json.
         let config: Map<String, Value> = base.dir().config()?;
         let several = self.several || config.get(PROBLEM) == Some(&MULTI_LABEL.into());
-        let outputs = match (base.config().outputs(labels), several) {
+        let outputs = match (base.outputs(labels), several) {
             (Outputs::Classes(labels), true) => Outputs::Labels(labels),
             (outputs, _) => outputs,
         };

@@ -8,10 +8,10 @@ use beft_tasks::{
 };
 
 use super::{OpenOptions, Tuned, check_finite, open_tuned};
+use crate::Error;
 use crate::base::InputCounts;
 use crate::data::Prompter;
 use crate::evaluate::check_asked;
-use crate::{Error, find_task};
 
 /// A tuned model with the task that it does.
 ///
@@ -118,7 +118,7 @@ impl Predictor {
     ///
     /// When the model has other classes than the task.
     pub fn new(mut tuned: Tuned, task: Task) -> Result<Self, Error> {
-        tuned.base.config().check_task(&task, tuned.base.name())?;
+        tuned.base.check_task(&task)?;
         let mut notes = tuned.notes.clone();
         if let Task::Labelled(task) = &task {
             let fits = match (&task.target, &tuned.outputs) {
@@ -284,7 +284,7 @@ fn chosen(logits: Vec<f32>, label: impl FnOnce(usize) -> String) -> Answer {
 /// The task that is asked for, else the one that the model was trained on.
 fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     if let Some(name) = options.task {
-        return find_task(tuned.base.name(), name);
+        return tuned.base.find_task(name);
     }
     let carried = tuned.carried_task().map_err(|source| Error::CarriedTask {
         dir: options.folder(),
@@ -295,15 +295,18 @@ fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     }
     let name = match tuned.task.as_deref() {
         Some(name) => name,
-        None if tuned.base.config().has_head() => "text",
+        None if tuned.base.has_head() => "text",
         None => {
             return Err(Error::NoTask {
                 model: tuned.base.name().to_owned(),
             });
         }
     };
-    find_task(tuned.base.name(), name).map_err(|source| Error::TrainedOn {
-        task: name.to_owned(),
-        source: Box::new(source),
-    })
+    tuned
+        .base
+        .find_task(name)
+        .map_err(|source| Error::TrainedOn {
+            task: name.to_owned(),
+            source: Box::new(source),
+        })
 }

@@ -1,0 +1,319 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use beft_checkpoint::{
+    CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, draw_missing, load_module,
+};
+use beft_core::{BiasSite, Head, Pooling};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Rows, TaskModel, gelu, outer_norm,
+    zeros_if,
+};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::facts::Activation;
+use crate::{Architecture, DenseLayer, EncoderConfig, EncoderModel};
+
+/// An encoder with a head.
+///
+/// * Sequence classification: `classifier(dropout(act(dropout(pooled) W + b)))`. BERT's `pooler` is part of the
+///   pretrained model; RoBERTa's is the head's own dense layer.
+/// * Token classification and question answering: `classifier(dropout(x))` of every token, in ModernBERT behind the
+///   same dense layer.
+/// * Embeddings: the pooled state itself.
+///
+/// [`HeadConfig`](crate::HeadConfig) says which activation it has, [`Dropouts`](crate::Dropouts) where it drops values.
+#[derive(Module, Debug)]
+pub struct EncoderWithHead {
+    /// Backbone.
+    pub encoder: EncoderModel,
+    /// The dense layer in front of the last one, `[hidden, hidden]`.
+    pub pooler: Option<Dense>,
+    /// Weight of the norm behind it, `[hidden]` (ModernBERT).
+    pub pooler_gamma: Option<Param<Tensor<1>>>,
+    /// Its bias, `[hidden]`.
+    pub pooler_norm_bias: Option<Param<Tensor<1>>>,
+    /// The last layer, `[hidden, outputs]`; an embedding has none.
+    pub classifier: Option<Dense>,
+    input_dropout: Dropout,
+    dropout: Dropout,
+    #[module(skip)]
+    head: Head,
+    #[module(skip)]
+    pooling: Pooling,
+    #[module(skip)]
+    config: Arc<EncoderConfig>,
+}
+
+impl EncoderWithHead {
+    /// A newly initialised model; values are drawn when first used.
+    ///
+    /// # Panics
+    ///
+    /// If the head is that of a language model.
+    pub fn init(config: &EncoderConfig, head: Head, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let own = config.dropouts;
+        let (pooling, outputs, dense, dropouts) = match head {
+            Head::Sequence(outputs) => {
+                let dropouts = [own.head_input, own.head];
+                (config.head.pooling, Some(outputs), true, dropouts)
+            }
+            Head::Tokens(outputs) => {
+                let dropouts = [0.0, own.tokens];
+                (
+                    Pooling::FirstToken,
+                    Some(outputs),
+                    config.head.of_tokens,
+                    dropouts,
+                )
+            }
+            Head::Spans => {
+                let dropouts = [0.0, own.spans];
+                (
+                    Pooling::FirstToken,
+                    Some(2),
+                    config.head.of_tokens,
+                    dropouts,
+                )
+            }
+            Head::Embedding(pooling) => (pooling, None, false, [0.0, 0.0]),
+            Head::CausalLm(_) => panic!("an encoder has no language model's head"),
+        };
+        let norm = dense && config.head.norm;
+        let weights = config.weight_init();
+        let [input_dropout, dropout] = dropouts.map(|share| DropoutConfig::new(share).init());
+        Self {
+            encoder: EncoderModel::init(config, device),
+            pooler: dense
+                .then(|| Dense::init([hidden, hidden], config.native.dense, &weights, device)),
+            pooler_gamma: norm.then(|| Initializer::Ones.init([hidden], device)),
+            pooler_norm_bias: zeros_if(norm && config.native.norms, hidden, device),
+            classifier: outputs
+                .map(|outputs| Dense::init([hidden, outputs], true, &weights, device)),
+            input_dropout,
+            dropout,
+            head,
+            pooling,
+            config: Arc::new(config.clone()),
+        }
+    }
+
+    /// The same model without any dropout, in training as well.
+    pub fn without_dropout(mut self) -> Self {
+        self.input_dropout.prob = 0.0;
+        self.dropout.prob = 0.0;
+        self.encoder.set_dropout_off();
+        self
+    }
+
+    /// Which architecture it is of.
+    pub fn architecture(&self) -> &'static Architecture {
+        self.config.architecture
+    }
+
+    /// Where its parameters are in a checkpoint.
+    pub fn names(&self) -> &'static NameTable {
+        let heads = self.config.architecture.heads;
+        // Every architecture of encoders has all of the heads that `init` takes.
+        heads.of(self.head.task_type()).unwrap_or(heads.sequence)
+    }
+
+    /// Loads a checkpoint. A head (or pooler) the checkpoint does not hold is drawn from
+    /// `N(0, initializer_range)` by `seed`, the same on every backend; the report names it.
+    ///
+    /// # Errors
+    ///
+    /// For another architecture, and for missing, misshapen or unreadable tensors.
+    ///
+    /// # Panics
+    ///
+    /// As [`init`](Self::init).
+    pub fn load(
+        dir: &ModelDir,
+        files: &TensorFiles,
+        head: Head,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, LoadReport), CheckpointError> {
+        let config = EncoderConfig::load(dir)?;
+        let model = Self::init(&config, head, device);
+        let names = model.names();
+        let (model, report) = load_module(model, names, files)?;
+        check_biases(&config, files, &report)?;
+        let model = model.with_drawn(&report, config.initializer_range, seed);
+        Ok((model, report))
+    }
+
+    /// The same model with what its checkpoint did not hold drawn by another seed, from
+    /// `N(0, initializer_range)`.
+    pub fn with_drawn(self, report: &LoadReport, initializer_range: f64, seed: u64) -> Self {
+        let names = self.names();
+        draw_missing(self, names, report, initializer_range, seed)
+    }
+}
+
+/// Fails where the checkpoint has a bias that config.json does not give the layers, or lacks one that it does:
+/// transformers leaves out the first and draws the second at random.
+fn check_biases(
+    config: &EncoderConfig,
+    files: &TensorFiles,
+    report: &LoadReport,
+) -> Result<(), CheckpointError> {
+    let names = config.architecture.heads.sequence;
+    let sites = BiasSite::all(config.num_hidden_layers);
+    let wrong = sites.into_iter().find_map(|site| {
+        let path = ParamPath::of_site("encoder", site);
+        let (row, name) = names.by_path(&path)?;
+        let native = config.has_bias(site);
+        let absent = report.added.contains(&name);
+        (row.optional && native == absent).then_some((native, name))
+    });
+    let Some((native, name)) = wrong else {
+        return Ok(());
+    };
+    let says = match native {
+        true => "config.json says that there is such a bias, but the file has no",
+        false => "config.json says that there is no such bias, but the file has",
+    };
+    Err(CheckpointError::Config {
+        path: files.path().to_owned(),
+        reason: format!("{says} `{name}`: check attention_bias, mlp_bias and norm_bias"),
+    })
+}
+
+impl BiasModel for EncoderWithHead {
+    fn num_layers(&self) -> usize {
+        self.encoder.layers.len()
+    }
+
+    fn bias_layout(&self) -> BiasLayout {
+        let embeddings = &self.encoder.embeddings;
+        let has = |bias: &Option<Param<Tensor<1>>>| bias.is_some();
+        let with_all: &[&str] = match (
+            has(&embeddings.norm_bias),
+            has(&embeddings.project_bias),
+            has(&embeddings.distances_bias),
+            has(&self.encoder.final_bias),
+        ) {
+            (false, _, _, _) => &[],
+            (true, true, _, _) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.project_bias",
+            ],
+            (true, false, true, _) => &[
+                "encoder.embeddings.norm_bias",
+                "encoder.embeddings.distances_bias",
+            ],
+            (true, false, false, true) => match &self.pooler_norm_bias {
+                Some(_) => &[
+                    "encoder.embeddings.norm_bias",
+                    "encoder.final_bias",
+                    "pooler_norm_bias",
+                ],
+                None => &["encoder.embeddings.norm_bias", "encoder.final_bias"],
+            },
+            (true, false, false, false) => &["encoder.embeddings.norm_bias"],
+        };
+        let dense = match (&self.pooler, self.config.architecture.dense) {
+            (Some(dense), DenseLayer::Pretrained) => dense.bias.is_some().then_some(true),
+            (Some(_), DenseLayer::Head) => Some(false),
+            (None, _) => None,
+        };
+        BiasLayout {
+            // A pretrained dense layer's bias is trained along with any other.
+            with_any: match dense {
+                Some(true) => &["pooler.bias"],
+                Some(false) | None => &[],
+            },
+            with_all,
+            head: match (dense, &self.classifier) {
+                (_, None) => &[],
+                (Some(false), Some(_)) => &[
+                    "pooler.weight",
+                    "pooler.bias",
+                    "classifier.weight",
+                    "classifier.bias",
+                ],
+                (Some(true) | None, Some(_)) => &["classifier.weight", "classifier.bias"],
+            },
+        }
+    }
+
+    fn ignores_key_bias(&self) -> bool {
+        self.config.ignores_key_bias()
+    }
+
+    fn is_added(&self, path: &ParamPath) -> bool {
+        let site = path.layer().zip(path.term());
+        site.is_some_and(|(layer, term)| !self.config.has_bias(BiasSite::new(layer, term)))
+    }
+
+    fn backbone_path(&self) -> &'static str {
+        "encoder"
+    }
+}
+
+impl EncoderWithHead {
+    /// What the head reads, from what the lowest `layers` layers gave.
+    fn read(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        match self.rows() {
+            Rows::First => self.encoder.pooled(batch, hidden, layers, self.pooling),
+            Rows::All => self.encoder.finished(batch, hidden, layers),
+        }
+    }
+}
+
+impl TaskModel for EncoderWithHead {
+    fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
+        if layers < self.num_layers() {
+            return self.encoder.hidden(batch, layers);
+        }
+        self.read(batch, self.encoder.hidden(batch, 0), 0)
+    }
+
+    fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
+        let context = self.encoder.context(batch);
+        self.encoder.advance(&context, hidden, layers)
+    }
+
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let rows = self.rows();
+        let mut x = match layers < self.num_layers() {
+            true => self.read(batch, hidden, layers),
+            false => hidden,
+        };
+        let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, rows);
+        if let Some(dense) = &self.pooler {
+            let dropped = drop(&self.input_dropout, DropoutSite::HeadInput, x);
+            let dense = dense.forward(dropped, batch, rows);
+            x = match self.config.head.activation {
+                Activation::Tanh => dense.tanh(),
+                Activation::Relu => relu(dense),
+                Activation::Gelu => gelu(dense, batch.savings.host_functions),
+            };
+        }
+        if let Some(gamma) = &self.pooler_gamma {
+            let (bias, index) = (self.pooler_norm_bias.as_ref(), batch.stack.index(rows));
+            x = outer_norm(x, gamma, bias, self.config.layer_norm_eps, index);
+        }
+        match &self.classifier {
+            Some(classifier) => {
+                let dropped = drop(&self.dropout, DropoutSite::Head, x);
+                classifier.outputs(dropped, batch, rows)
+            }
+            None => batch.layout.to_input_order(x),
+        }
+    }
+
+    fn drops_below(&self, layers: usize) -> bool {
+        self.encoder.embeddings.drops() || self.encoder.layers[..layers].iter().any(|l| l.drops())
+    }
+
+    fn head(&self) -> Head {
+        self.head
+    }
+}

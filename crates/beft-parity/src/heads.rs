@@ -1,0 +1,260 @@
+use std::path::Path;
+
+use beft_checkpoint::{ModelDir, NameTable};
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Head, Targets, TermSet};
+use beft_decoder::DecoderWithHead;
+use beft_encoder::EncoderWithHead;
+use beft_nn::{Batch, Padding, ParamPath, TaskModel, map_params, read_params};
+use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, TensorData};
+
+use crate::checks::{Found, gradients_by_path, largest_of, transposed};
+use crate::{Check, Expected, ParityError, Tolerance, norm_error};
+
+/// The kinds of heads that fixtures have beside their own, by the ends of their files' names.
+const KINDS: [(&str, Head); 3] = [
+    ("sequence", Head::Sequence(LABELS)),
+    ("tokens", Head::Tokens(LABELS)),
+    ("spans", Head::Spans),
+];
+const LABELS: usize = 3;
+/// Batches of a fixture, and the inputs of each.
+const BATCHES: usize = 3;
+const INPUTS: usize = 4;
+
+/// Compares a model with other heads than its own, where `head-KIND.safetensors` lies beside it: outputs and losses,
+/// packed and padded; gradients of all biases; parameters and losses over three AdamW steps.
+///
+/// # Errors
+///
+/// When the model or a fixture cannot be read; a wrong result is a failed [`Check`].
+pub fn check_heads(
+    model_dir: &Path,
+    device: &Device,
+    tolerance: &Tolerance,
+) -> Result<Vec<Check>, ParityError> {
+    let mut checks = Vec::new();
+    for (kind, head) in KINDS {
+        let file = model_dir.join(format!("head-{kind}.safetensors"));
+        if !file.is_file() {
+            continue;
+        }
+        let expected = Expected::open(&file)?;
+        let dir = ModelDir::open(model_dir)?;
+        let files = dir.tensors()?;
+        let encoder = beft_encoder::Architecture::named(&dir.model_type()?).is_some();
+        let own = match encoder {
+            true => {
+                let (model, _) = EncoderWithHead::load(&dir, &files, head, 0, device)?;
+                let names = model.names();
+                let model = tolerance.precision.apply(model.without_dropout());
+                run(model, names, &expected, tolerance, device)?
+            }
+            false => {
+                let how = (tolerance.precision, 0);
+                let (model, _) = DecoderWithHead::load(&dir, &files, head, how, device)?;
+                let names = model.names();
+                let tolerance = &Tolerance {
+                    values: tolerance.decoder_values,
+                    ..*tolerance
+                };
+                run(model.without_dropout(), names, &expected, tolerance, device)?
+            }
+        };
+        checks.extend(own.into_iter().map(|check| Check {
+            name: format!("{kind}: {}", check.name),
+            ..check
+        }));
+    }
+    Ok(checks)
+}
+
+struct Run<'a, M> {
+    model: M,
+    names: &'static NameTable,
+    batches: Vec<EncodedSet>,
+    device: &'a Device,
+    found: Found<'a>,
+}
+
+fn run<M: TaskModel>(
+    model: M,
+    names: &'static NameTable,
+    expected: &Expected,
+    tolerance: &Tolerance,
+    device: &Device,
+) -> Result<Vec<Check>, ParityError> {
+    let batches = (0..BATCHES).map(|index| batch(expected, index, model.head()));
+    let batches = batches.collect::<Result<Vec<_>, _>>()?;
+    let mut run = Run {
+        model: with_head(model, names, expected)?,
+        names,
+        batches,
+        device,
+        found: Found {
+            expected,
+            tolerance,
+            checks: Vec::new(),
+        },
+    };
+    run.outputs()?;
+    if !matches!(run.model.head(), Head::Sequence(_)) {
+        return Ok(run.found.checks);
+    }
+    run.gradients()?;
+    run.steps("v", &TermSet::of([BiasTerm::V]))?;
+    run.steps("all", &TermSet::all())?;
+    Ok(run.found.checks)
+}
+
+/// A batch with its targets.
+fn batch(expected: &Expected, index: usize, head: Head) -> Result<EncodedSet, ParityError> {
+    match head {
+        Head::Sequence(_) => expected.batch(index),
+        _ => Ok(EncodedSet::new(
+            expected.encodings(index, INPUTS)?,
+            Targets::Classes(Vec::new()),
+        )),
+    }
+}
+
+/// The model with the head of the fixture.
+fn with_head<M: Module>(
+    model: M,
+    names: &NameTable,
+    expected: &Expected,
+) -> Result<M, ParityError> {
+    let mut head = Vec::new();
+    for name in expected.with_prefix("head.") {
+        let missing = || ParityError::Missing(name.to_owned());
+        let (_, path) = names.by_hf(name).ok_or_else(missing)?;
+        head.push((path, expected.floats(&format!("head.{name}"))?));
+    }
+    Ok(map_params(model, |path, shape| {
+        let (_, values) = head.iter().find(|(own, _)| own == path)?;
+        let values = match shape {
+            [rows, columns] => transposed(values, *columns, *rows),
+            _ => values.clone(),
+        };
+        Some(TensorData::new(values, shape.to_vec()))
+    }))
+}
+
+impl<M: TaskModel> Run<'_, M> {
+    fn outputs(&mut self) -> Result<(), ParityError> {
+        let model = self.model.valid();
+        for (index, batch) in self.batches.iter().enumerate() {
+            let chosen: Vec<usize> = (0..batch.len()).collect();
+            for padding in [Padding::Packed, Padding::Longest] {
+                let outputs = model.forward(&Batch::new(&batch.encodings, padding, self.device));
+                let outputs: Vec<f32> = outputs.into_data().iter().collect();
+                let name = format!("batch{index}.outputs");
+                self.found
+                    .compare(format!("{name} ({padding:?})"), &name, &outputs)?;
+                if !matches!(model.head(), Head::Sequence(_)) {
+                    continue;
+                }
+                let loss = batch_loss(&model, batch, &chosen, padding, self.device);
+                let name = format!("batch{index}.loss");
+                let loss = [loss.into_scalar::<f32>()];
+                self.found
+                    .compare(format!("{name} ({padding:?})"), &name, &loss)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn gradients(&mut self) -> Result<(), ParityError> {
+        let model = with_trainable(self.model.clone(), &TermSet::all())?;
+        let batch = &self.batches[0];
+        let chosen: Vec<usize> = (0..batch.len()).collect();
+        let loss = batch_loss(&model, batch, &chosen, Padding::Packed, self.device);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let mut gradients = gradients_by_path(&model, grads);
+        let expected = self.found.expected;
+        let mut largest = 0.0f32;
+        for name in expected.with_prefix("grad.") {
+            largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
+        }
+        for name in expected.with_prefix("grad.") {
+            let path = self.path(name)?;
+            let actual = gradients.remove(&path).unwrap_or_default();
+            let name = format!("grad.{name}");
+            if !(path.term() == Some(BiasTerm::K) && model.ignores_key_bias()) {
+                self.found.compare(name.clone(), &name, &actual)?;
+                continue;
+            }
+            // An absent gradient would pass as zero.
+            let error = match actual.as_slice() {
+                [] => f64::NAN,
+                values => f64::from(largest_of(values) / largest),
+            };
+            self.found
+                .record(name, error, self.found.tolerance.key_gradient);
+        }
+        // Nothing else may have received a gradient.
+        let strays = gradients.len() as f64;
+        self.found
+            .record("gradients of frozen parameters".into(), strays, 0.0);
+        Ok(())
+    }
+
+    fn steps(&mut self, name: &str, terms: &TermSet) -> Result<(), ParityError> {
+        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
+        let mut optimizer = config.optimizer();
+        let mut model = with_trainable(self.model.clone(), terms)?;
+        let masks = GradMasks::default();
+        let mut losses = Vec::new();
+        for batch in &self.batches {
+            let chosen: Vec<usize> = (0..batch.len()).collect();
+            let (next, loss) =
+                training_step(model, &masks, batch, &chosen, &config, 0, &mut optimizer);
+            model = next;
+            losses.push(loss as f32);
+        }
+        let full = format!("step.losses.{name}");
+        self.found.compare(full.clone(), &full, &losses)?;
+        let prefix = format!("step3.{name}.");
+        let mut values = read_params(&model, |_| true);
+        let expected = self.found.expected;
+        for short in expected.with_prefix(&prefix) {
+            let path = self.path(short)?;
+            let data = values
+                .remove(&path)
+                .ok_or_else(|| ParityError::Missing(path.to_string()))?;
+            let actual = match data.shape[..] {
+                [rows, columns] => transposed(&data.values, rows, columns),
+                _ => data.values,
+            };
+            let full = format!("{prefix}{short}");
+            let error = norm_error(&actual, &expected.floats(&full)?);
+            let tolerance = match self.model.is_added(&path) {
+                true => self.found.tolerance.decoder_after_steps,
+                false => self.found.tolerance.values,
+            };
+            self.found.record(full, error, tolerance);
+        }
+        Ok(())
+    }
+
+    /// The path of what a fixture calls by HF's name, `...Wqkv.bias#1` for a part, `3.v`, or `final_norm`.
+    fn path(&self, name: &str) -> Result<ParamPath, ParityError> {
+        if name == "final_norm" {
+            return Ok("decoder.final_bias".into());
+        }
+        let site = name.split_once('.').and_then(|(layer, term)| {
+            let (layer, term) = (layer.parse().ok()?, term.parse().ok()?);
+            Some(self.model.site_path(BiasSite::new(layer, term)))
+        });
+        let (hf, part) = name.split_once('#').unwrap_or((name, "0"));
+        let places = self.names.all_by_hf(hf).into_iter();
+        let by_name = part
+            .parse()
+            .ok()
+            .and_then(|part| places.into_iter().nth(part));
+        site.or(by_name.map(|(_, path)| path))
+            .ok_or_else(|| ParityError::Missing(name.to_owned()))
+    }
+}
