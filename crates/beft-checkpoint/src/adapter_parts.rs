@@ -81,6 +81,22 @@ impl HeadTensor {
         }
     }
 
+    /// Puts the next part of a tensor behind those before: along the last axis of GPT-2's tensors, else along the first.
+    pub(crate) fn append(&mut self, part: Self, stored: Stored) {
+        match (stored, self.shape.as_mut_slice(), part.shape.as_slice()) {
+            (Stored::Third(_), [rows, columns], [_, more]) => {
+                let lines = self.values.chunks(*columns).zip(part.values.chunks(*more));
+                self.values = lines.flat_map(|(own, more)| [own, more].concat()).collect();
+                debug_assert_eq!(self.values.len(), *rows * (*columns + *more));
+                *columns += more;
+            }
+            (_, shape, more) => {
+                shape[0] += more[0];
+                self.values.extend(part.values);
+            }
+        }
+    }
+
     /// Its values as modules have them.
     pub fn module_values(&self, stored: Stored) -> Vec<f32> {
         match (stored, self.shape.as_slice()) {

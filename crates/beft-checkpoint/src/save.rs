@@ -10,7 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
-use crate::{CheckpointError, HeadTensor, ModelDir, NameTable, TOKENIZER_FILES};
+use crate::{CheckpointError, HeadTensor, ModelDir, NameTable, Stored, TOKENIZER_FILES};
 
 /// The file with our own facts beside an adapter or a tuned model.
 pub const ADAPTER_SIDECAR: &str = "beft.json";
@@ -72,23 +72,21 @@ pub fn save_model<M: BiasModel>(
     }
 
     // Parts of one tensor follow one another.
-    let mut parts: BTreeMap<(String, usize), HeadTensor> = BTreeMap::new();
+    let mut parts: BTreeMap<(String, usize), (Stored, HeadTensor)> = BTreeMap::new();
     for (path, data) in read_params(module, |path| !module.is_added(path)) {
         if let Some((row, name)) = table.by_path(&path) {
             let part = row.stored.part().unwrap_or(0);
-            parts.insert((name, part), HeadTensor::from_param(&data, row.stored));
+            let tensor = HeadTensor::from_param(&data, row.stored);
+            parts.insert((name, part), (row.stored, tensor));
         }
     }
     let mut tensors: BTreeMap<String, HeadTensor> = BTreeMap::new();
-    for ((name, _), part) in parts {
+    for ((name, _), (stored, part)) in parts {
         match tensors.get_mut(&name) {
             None => {
                 tensors.insert(name, part);
             }
-            Some(whole) => {
-                whole.shape[0] += part.shape[0];
-                whole.values.extend(part.values);
-            }
+            Some(whole) => whole.append(part, stored),
         }
     }
     let tensors = tensors

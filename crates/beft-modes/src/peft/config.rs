@@ -151,8 +151,8 @@ mod tests {
                 "`a` is -1",
             ),
             (
-                r#"{"peft_type": "LORA", "task_type": "TOKEN_CLS"}"#,
-                "`TOKEN_CLS`",
+                r#"{"peft_type": "LORA", "task_type": "SEQ_2_SEQ_LM"}"#,
+                "`SEQ_2_SEQ_LM`",
             ),
             (
                 r#"{"peft_type": "LORA", "target_modules": 3}"#,

@@ -1,6 +1,6 @@
 //! The model card of an adapter.
 
-use beft_core::Outputs;
+use beft_core::{Outputs, TaskType};
 use beft_tasks::{Task, TextColumns};
 
 use super::{TuneJob, TuneOutcome};
@@ -62,14 +62,16 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         base.max_length()
     );
     out += "```sh\nbeft predict --adapter DIR --data texts.csv\n```\n\n";
-    if let Outputs::Classes(names) | Outputs::Labels(names) = &data.outputs
-        && base.has_head()
-    {
+    if base.has_head() {
+        let class = format!("AutoModel{}", base.task_type().class_suffix());
+        let labels = match base.task_type() {
+            TaskType::QuestionAnswering => String::new(),
+            _ => format!(", num_labels={}", data.outputs.count()),
+        };
         out += &format!(
-            "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\nbase = \
-             AutoModelForSequenceClassification.from_pretrained(\"{name}\", num_labels={})\nmodel = PeftModel.from_pretrained(base, \
-             \"DIR\")\n```\n\n",
-            names.len()
+            "```python\nfrom peft import PeftModel\nfrom transformers import {class}\n\nbase = \
+             {class}.from_pretrained(\"{name}\"{labels})\nmodel = PeftModel.from_pretrained(base, \
+             \"DIR\")\n```\n\n"
         );
     }
     if let Some(note) = outcome.beyond_peft() {
