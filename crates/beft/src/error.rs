@@ -288,6 +288,7 @@ pub enum Error {
             TaskKind::Classification => "one of several classes",
             TaskKind::MultiLabel => "any number of labels (problem_type multi_label_classification)",
             TaskKind::Regression => "a number",
+            TaskKind::QuestionAnswering => "a part of a context (a head for question answering)",
         }
     )]
     OtherOutput {

@@ -3,6 +3,7 @@
 mod config;
 mod find;
 mod model;
+mod windows;
 
 use std::sync::Mutex;
 

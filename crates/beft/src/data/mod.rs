@@ -6,6 +6,7 @@ mod dev;
 mod labelled;
 mod prompted;
 mod prompts;
+mod spans;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(crate) use labelled::targets;
 pub use prompted::dev_sample;
 pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};
+pub use spans::{ChosenSpan, SpanQuestions};
 
 use crate::{Base, Error};
 

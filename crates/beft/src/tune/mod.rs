@@ -221,7 +221,7 @@ impl TuneJob<'_> {
             model,
             task: &data.task,
             data: data.fingerprint.clone(),
-            sizes: (Some(data.train.len()), Some(data.dev_len())),
+            sizes: (Some(data.train_examples.len()), Some(data.dev_len())),
             objective: data.objective,
             device: device.to_owned(),
             precision: base.precision().to_string(),

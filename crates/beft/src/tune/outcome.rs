@@ -69,6 +69,8 @@ impl TuneOutcome {
             // Each label holds or does not.
             Outputs::Labels(_) => 2,
             Outputs::Value | Outputs::Text => return None,
+            // Inputs have at most some hundred tokens.
+            Outputs::Span => 500,
         };
         let guessing = (choices as f64).ln();
         (loss > 10.0 * guessing).then(|| {

@@ -17,6 +17,7 @@ pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
 
 use crate::base::InputCounts;
+use crate::data::{ChosenSpan, SpanQuestions};
 use crate::{Base, Error, Model};
 
 /// A base model with an adapter on it, or a tuned model.
@@ -29,7 +30,8 @@ pub struct Tuned {
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
     /// (PEFT's own adapters).
     pub outputs: Outputs,
-    /// Where several labels may hold, the probability from which each does; 0.5 for labels without one.
+    /// Where several labels may hold, the probability from which each does; 0.5 for labels without one. Of questions that
+    /// may have no answer, by how much the score of that must be higher than the answer's; 0 without it.
     pub thresholds: Vec<f32>,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
@@ -93,10 +95,21 @@ impl Tuned {
             Outputs::Classes(_) => OutputKind::Classes,
             Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
+            Outputs::Span => OutputKind::Answer,
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
         Ok((predictions, encoded.counts))
+    }
+}
+
+impl Tuned {
+    /// What it says of questions.
+    pub(crate) fn spans(&self, questions: &SpanQuestions) -> Vec<ChosenSpan> {
+        let savings = Savings::default();
+        let scores = predict(&self.model, &questions.windows, EVAL_BATCH, savings, |_| ());
+        let threshold = self.thresholds.first().copied().unwrap_or(0.0);
+        questions.choose(&scores, threshold)
     }
 }
 
