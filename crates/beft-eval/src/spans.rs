@@ -1,5 +1,7 @@
 //! From scores of tokens to the best answer, as transformers' `utils_qa.py` chooses it.
 
+use std::cmp::Ordering;
+
 use beft_core::Answerable;
 
 /// What a model says of the tokens of one window of a context.
@@ -63,7 +65,7 @@ pub fn best_span(windows: &[WindowScores<'_>], answerable: Answerable) -> SpanCh
     }
     let null = null.filter(|_| answerable == Answerable::Sometimes);
     found.extend(null);
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.sort_by(|a, b| descending(a.score, b.score));
     found.truncate(BEST);
     if let Some(null) = null
         && !found.iter().any(|candidate| candidate.span == null.span)
@@ -87,11 +89,16 @@ pub fn best_span(windows: &[WindowScores<'_>], answerable: Answerable) -> SpanCh
     }
 }
 
+/// The higher score first; 0 and -0 are equal, as in Python.
+fn descending(a: f32, b: f32) -> Ordering {
+    (b + 0.0).total_cmp(&(a + 0.0))
+}
+
 /// Adds the possible answers of a window.
 fn candidates(window: &WindowScores<'_>, found: &mut Vec<Candidate>) {
     let best = |part: usize| {
         let mut order: Vec<usize> = (0..window.scores.len()).collect();
-        order.sort_by(|a, b| window.scores[*b][part].total_cmp(&window.scores[*a][part]));
+        order.sort_by(|a, b| descending(window.scores[*a][part], window.scores[*b][part]));
         order.truncate(BEST);
         order
     };
