@@ -27,6 +27,7 @@ impl Task {
                 LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
                     TaskType::SequenceClassification
                 }
+                LabelTarget::Answer(_) => TaskType::QuestionAnswering,
             },
         }
     }

@@ -137,7 +137,7 @@ pub enum Error {
     },
     /// Thresholds for a task that has none.
     #[error(
-        "task {task}: thresholds are for tasks in which several labels may hold: leave that out"
+        "task {task}: thresholds are for tasks in which several labels may hold, or questions may have no answer: leave that out"
     )]
     Thresholds {
         /// The task.

@@ -38,7 +38,7 @@ impl Base {
         let mut found = tokenizer.encode_windows(questions, self.max_length, OVERLAP)?;
         for (input, windows) in found.of.iter_mut().enumerate() {
             for window in windows {
-                let prepared = self.config.prepare(&mut window.encoding);
+                let prepared = self.config.prepare(self.task_type, &mut window.encoding);
                 prepared.map_err(|source| Error::Input {
                     model: self.name().to_owned(),
                     input,

@@ -158,6 +158,20 @@ impl SpanQuestions {
         compared.collect()
     }
 
+    /// What it gives to answer each question with the best answer: the answer's F1, or 1 where it is right if `exact`
+    /// counts; -1 where the right answer is none and there is an answer.
+    pub(crate) fn gains(&self, chosen: &[ChosenSpan], exact: bool) -> Vec<f64> {
+        let questions = chosen.iter().zip(&self.golds);
+        let gains = questions.map(|(chosen, golds)| match golds.is_empty() {
+            true => -f64::from(u8::from(!chosen.best.is_empty())),
+            false => match (self.worth(&chosen.best, golds), exact) {
+                ((f1, _), false) => f1,
+                ((_, right), true) => f64::from(u8::from(right)),
+            },
+        });
+        gains.collect()
+    }
+
     /// F1 and whether it is right, of an answer to a question with these right answers.
     fn worth(&self, text: &str, golds: &[String]) -> (f64, bool) {
         match self.answerable {

@@ -30,9 +30,11 @@ pub struct Tuned {
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
     /// (PEFT's own adapters).
     pub outputs: Outputs,
-    /// Where several labels may hold, the probability from which each does; 0.5 for labels without one. Of questions that
-    /// may have no answer, by how much the score of that must be higher than the answer's; 0 without it.
+    /// Where several labels may hold, the probability from which each does; 0.5 for labels without one.
     pub thresholds: Vec<f32>,
+    /// Of questions that may have no answer, by how much the score of that may be higher than the best answer's for the
+    /// answer to be given.
+    pub no_answer_threshold: f32,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
     /// That task as [`Task::definition`] gives it, where it is no built-in one.
@@ -108,8 +110,7 @@ impl Tuned {
     pub(crate) fn spans(&self, questions: &SpanQuestions) -> Vec<ChosenSpan> {
         let savings = Savings::default();
         let scores = predict(&self.model, &questions.windows, EVAL_BATCH, savings, |_| ());
-        let threshold = self.thresholds.first().copied().unwrap_or(0.0);
-        questions.choose(&scores, threshold)
+        questions.choose(&scores, self.no_answer_threshold)
     }
 }
 

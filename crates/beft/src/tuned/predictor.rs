@@ -334,7 +334,7 @@ fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     }
     let name = match tuned.task.as_deref() {
         Some(name) => name,
-        None if tuned.outputs == Outputs::Span => \"squad\",
+        None if tuned.outputs == Outputs::Span => "squad",
         None if tuned.base.has_head() => "text",
         None => {
             return Err(Error::NoTask {
