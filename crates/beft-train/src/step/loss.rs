@@ -249,7 +249,7 @@ mod tests {
         let gradients = loss.clone().backward();
         let gradient = logits.grad(&gradients).unwrap().into_data();
         // (cross_entropy(start, position) + cross_entropy(end, position)) / 2 of each input by itself, their mean.
-        let expected = 1.706_289_1;
+        let expected = 1.706_289;
         let expected_gradient = [
             [0.014_152_933, 0.066_346_98],
             [-0.186_570_95, 0.180_349_8],
