@@ -64,6 +64,7 @@ pub fn save_model<M: BiasModel>(
     let problem = match outputs {
         Outputs::Labels(_) => Some(MULTI_LABEL),
         Outputs::Value | Outputs::Text => Some("regression"),
+        Outputs::Span => None,
         // What transformers takes it for where nothing is said.
         Outputs::Classes(_) => config.get(PROBLEM).map(|_| "single_label_classification"),
     };

@@ -122,6 +122,7 @@ impl RowWriter {
                 &["label", "choice", "probability", "probabilities", "logits"][..]
             }
             Answer::Labels { .. } => &["labels", "probabilities", "logits"][..],
+            Answer::Span { .. } => &["answer", "score", "start", "end"][..],
             Answer::Value(_) | Answer::Text(_) => &[prediction(answer).0],
         };
         let each = name.strip_prefix("probability_");
@@ -173,6 +174,13 @@ impl RowWriter {
             row.insert("probabilities".to_owned(), probabilities);
             row.insert("logits".to_owned(), json!(logits));
         }
+        let places = place(answer);
+        if let (Some(probability), false) = (answer.probability(), places.is_empty()) {
+            row.insert(certainty(answer).to_owned(), json!(probability));
+        }
+        for (name, value) in places {
+            row.insert(name.to_owned(), value);
+        }
         serde_json::to_writer(&mut *out, &row)?;
         out.push(b'\n');
         Ok(())
@@ -205,6 +213,7 @@ impl RowWriter {
             cells.push(class.to_string());
         }
         cells.extend(answer.probability().map(number));
+        cells.extend(place(answer).iter().map(|(_, value)| cell(value)));
         if let Some((probabilities, _)) = numbers(answer).filter(|_| !self.labels.is_empty()) {
             cells.extend(probabilities.iter().map(|p| number(*p)));
         }
@@ -227,8 +236,9 @@ impl RowWriter {
             header.push("choice".to_owned());
         }
         if answer.probability().is_some() {
-            header.push("probability".to_owned());
+            header.push(certainty(answer).to_owned());
         }
+        header.extend(place(answer).iter().map(|(name, _)| (*name).to_owned()));
         if numbers(answer).is_some() {
             let each = self.labels.iter();
             header.extend(each.map(|label| format!("probability_{label}")));
@@ -304,6 +314,31 @@ fn prediction(answer: &Answer) -> (&'static str, Value) {
         Answer::Labels { labels, .. } => ("labels", json!(labels)),
         Answer::Value(value) => ("value", json!(value)),
         Answer::Text(text) => ("generated_text", json!(text)),
+        Answer::Span { text, .. } => ("answer", json!(text)),
+    }
+}
+
+/// The name of the column with the probability of an answer.
+fn certainty(answer: &Answer) -> &'static str {
+    match answer {
+        // As the pipelines of transformers call it.
+        Answer::Span { .. } => "score",
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Value(_) | Answer::Text(_) => {
+            "probability"
+        }
+    }
+}
+
+/// Where a part of a context is; nothing for other answers.
+fn place(answer: &Answer) -> Vec<(&'static str, Value)> {
+    match answer {
+        Answer::Span { characters, .. } => vec![
+            ("start", json!(characters.map(|(start, _)| start))),
+            ("end", json!(characters.map(|(_, end)| end))),
+        ],
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Value(_) | Answer::Text(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -320,7 +355,7 @@ fn numbers(answer: &Answer) -> Option<(&[f32], &[f32])> {
             logits,
             ..
         } => Some((probabilities, logits)),
-        Answer::Value(_) | Answer::Text(_) => None,
+        Answer::Value(_) | Answer::Text(_) | Answer::Span { .. } => None,
     }
 }
 

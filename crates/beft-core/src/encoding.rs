@@ -76,6 +76,9 @@ pub enum Targets {
     Values(Vec<f32>),
     /// Language modelling: the number of predicted tokens of each input's only continuation.
     Tokens(Vec<usize>),
+    /// The first and the last token of the answer in each input; the first token of all, twice, where the input has
+    /// no answer.
+    Spans(Vec<(usize, usize)>),
 }
 
 impl Targets {
@@ -86,6 +89,7 @@ impl Targets {
             Self::Labels(sets) => sets.len(),
             Self::Values(values) => values.len(),
             Self::Tokens(counts) => counts.len(),
+            Self::Spans(spans) => spans.len(),
         }
     }
 
@@ -106,6 +110,10 @@ impl Targets {
                 values.map(Truth::Number).collect()
             }
             Self::Tokens(counts) => numbers(counts),
+            Self::Spans(spans) => {
+                let spans = spans.iter().map(|(start, end)| vec![*start, *end]);
+                spans.map(Truth::Labels).collect()
+            }
         }
     }
 
@@ -116,6 +124,7 @@ impl Targets {
             Self::Labels(sets) => sets.truncate(len),
             Self::Values(values) => values.truncate(len),
             Self::Tokens(counts) => counts.truncate(len),
+            Self::Spans(spans) => spans.truncate(len),
         }
     }
 }
@@ -126,7 +135,7 @@ impl Targets {
 pub enum Truth {
     /// A class index, a value or a number of tokens.
     Number(f64),
-    /// The indices of the labels that hold.
+    /// The indices of the labels that hold, or of the first and the last token of an answer.
     Labels(Vec<usize>),
 }
 

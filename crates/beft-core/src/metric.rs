@@ -26,10 +26,10 @@ pub enum Metric {
     Pearson,
     /// Spearman rank correlation of predicted and true values.
     Spearman,
-    /// F1 of the words of a generated answer, for the right answer that gives the highest value (as in
+    /// F1 of the words of an answer, for the right answer that gives the highest value (as in
     /// SQuAD).
     TokenF1,
-    /// Share of generated answers that equal a right answer (as in SQuAD).
+    /// Share of answers that equal a right answer (as in SQuAD).
     ExactMatch,
     /// Mean over texts of the mean log probability of their tokens: minus the loss of language modelling.
     LogLikelihood,

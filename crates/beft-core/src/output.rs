@@ -12,7 +12,7 @@ pub enum OutputKind {
     Value,
     /// The likelihood of the input's own continuation (language modelling).
     Tokens,
-    /// A generated text.
+    /// A text that answers a question: a generated one, or a part of what was read.
     Answer,
 }
 
@@ -27,14 +27,17 @@ pub enum Outputs {
     Value,
     /// Continuations that belong to the input, or a generated text.
     Text,
+    /// How well each token begins the answer, and how well it ends it.
+    Span,
 }
 
 impl Outputs {
-    /// How many numbers a model gives for one input: one per class, else 1.
+    /// How many numbers a model gives for one input: one per class, of a span 2 for each token, else 1.
     pub fn count(&self) -> usize {
         match self {
             Self::Classes(names) | Self::Labels(names) => names.len(),
             Self::Value | Self::Text => 1,
+            Self::Span => 2,
         }
     }
 
@@ -42,7 +45,7 @@ impl Outputs {
     pub fn classes(&self) -> Option<&[String]> {
         match self {
             Self::Classes(names) | Self::Labels(names) => Some(names),
-            Self::Value | Self::Text => None,
+            Self::Value | Self::Text | Self::Span => None,
         }
     }
 
@@ -50,6 +53,17 @@ impl Outputs {
     pub fn names(&self) -> &[String] {
         self.classes().unwrap_or_default()
     }
+}
+
+/// Whether every question has an answer in its context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerable {
+    /// It has, as in SQuAD 1.1.
+    #[default]
+    Always,
+    /// It may have none, as in SQuAD 2.0.
+    Sometimes,
 }
 
 /// A model's output for one input.
@@ -63,7 +77,7 @@ pub enum Prediction {
     Value(f32),
     /// The mean log probability of the input's predicted tokens.
     Tokens(f32),
-    /// A generated text, compared with the right answers.
+    /// A generated text, or a part of what was read, compared with the right answers.
     Answer {
         /// The text.
         text: String,

@@ -12,6 +12,7 @@ mod metrics;
 mod outcomes;
 mod predict;
 mod significance;
+mod spans;
 mod text;
 
 pub use calibration::{Calibration, CalibrationBin};
@@ -20,4 +21,5 @@ pub use metrics::*;
 pub use outcomes::{Outcomes, predicted_labels};
 pub use predict::{RepeatedPrediction, argmax, predict, sigmoid, softmax};
 pub use significance::*;
+pub use spans::{SpanChoice, WindowScores, best_no_answer_threshold, best_span};
 pub use text::*;

@@ -15,7 +15,7 @@ pub enum Outcomes {
     Values(Vec<(f64, f64)>),
     /// Mean log probability of the tokens of each text.
     Tokens(Vec<f64>),
-    /// Token F1 and exact match of each generated answer.
+    /// Token F1 and exact match of each answer.
     Answers(Vec<[f64; 2]>),
 }
 
@@ -37,12 +37,13 @@ impl Outcomes {
             Targets::Labels(_) => OutputKind::Labels,
             Targets::Values(_) => OutputKind::Value,
             Targets::Tokens(_) => OutputKind::Tokens,
+            Targets::Spans(_) => OutputKind::Answer,
         };
         let scores = predictions.iter().map(Prediction::scores);
         Self::from_scores(kind, targets.truths().into_iter().zip(scores), thresholds)
     }
 
-    /// The outcomes of generated answers.
+    /// The outcomes of answers, which are compared with the right ones already.
     pub fn of_answers(predictions: &[Prediction]) -> Self {
         let scores = predictions.iter().map(Prediction::scores);
         let right = scores.map(|scores| (Truth::Number(1.0), scores));

@@ -39,6 +39,34 @@ pub fn token_f1<S: AsRef<str>>(prediction: &str, golds: &[S]) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// Whether `prediction` is right where questions may have no answer, as `evaluate-v2.0.py` has it: golds of which nothing
+/// is left after [`normalize_answer`] are none, and without golds the right answer is the empty one.
+pub fn exact_match_or_none<S: AsRef<str>>(prediction: &str, golds: &[S]) -> bool {
+    exact_match(prediction, &said_golds(golds))
+}
+
+/// F1 of words where questions may have no answer, as `evaluate-v2.0.py` has it: as [`token_f1`], but two answers of which
+/// nothing is left are alike.
+pub fn token_f1_or_none<S: AsRef<str>>(prediction: &str, golds: &[S]) -> f64 {
+    let golds = said_golds(golds);
+    let nothing = |text: &str| normalize_answer(text).is_empty();
+    match nothing(prediction) && golds.iter().any(|gold| nothing(gold)) {
+        true => 1.0,
+        false => token_f1(prediction, &golds),
+    }
+}
+
+fn said_golds<S: AsRef<str>>(golds: &[S]) -> Vec<&str> {
+    let golds = golds.iter().map(AsRef::as_ref);
+    let golds: Vec<&str> = golds
+        .filter(|gold| !normalize_answer(gold).is_empty())
+        .collect();
+    match golds.is_empty() {
+        true => vec![""],
+        false => golds,
+    }
+}
+
 fn words_f1(prediction: &str, gold: &str) -> f64 {
     let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).count();
     let mut left: HashMap<&str, usize> = HashMap::new();

@@ -64,6 +64,20 @@ impl Expected {
         Ok(EncodedSet::new(encodings, Targets::Classes(classes)))
     }
 
+    /// Batch `index` as tokenised inputs with the first and the last token of an answer each.
+    ///
+    /// # Errors
+    ///
+    /// When its tensors are missing.
+    pub fn spans(&self, index: usize) -> Result<EncodedSet, ParityError> {
+        let starts = self.ints(index, "start_positions")?;
+        let ends = self.ints(index, "end_positions")?;
+        let encodings = self.encodings(index, starts.len())?;
+        let spans = starts.iter().zip(&ends);
+        let spans = spans.map(|(start, end)| (*start as usize, *end as usize));
+        Ok(EncodedSet::new(encodings, Targets::Spans(spans.collect())))
+    }
+
     /// The inputs of batch `index`, of which there are `count`, their padding taken off.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::task_checks::{is_file_name, is_rate};
 use crate::{
-    Candidates, ClassLabel, Defaults, Form, HeldOut, Hub, LabelForm, LabelTarget, LabelledTask,
-    MultiLabel, PromptKind, PromptTask, Regimes, Split, Task, TaskError, TaskInfo, TaskKind,
-    Template, TextColumns,
+    Answerable, Candidates, ClassLabel, Defaults, Form, HeldOut, Hub, LabelForm, LabelTarget,
+    LabelledTask, MultiLabel, PromptKind, PromptTask, Regimes, Split, Task, TaskError, TaskInfo,
+    TaskKind, Template, TextColumns,
 };
 
 /// How a task is written. Adapters and journals of all versions hold this, so its keys and their order
@@ -40,6 +40,9 @@ struct Written {
     /// How several labels are written, which is not in definitions of before there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label_form: Option<LabelForm>,
+    /// Whether every question has an answer, of a task of questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answerable: Option<Answerable>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held_out: Option<HeldOut>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -116,16 +119,28 @@ impl Task {
 impl Written {
     fn labelled(task: LabelledTask) -> Self {
         let kind = task.target.kind();
-        let (labels, range, label_form) = match task.target {
-            LabelTarget::Classes(labels) => (labels, None, None),
-            LabelTarget::Labels(set) => (set.labels, None, Some(set.form)),
-            LabelTarget::Value(range) => (None, range, None),
+        let (mut range, mut label_form, mut answerable) = (None, None, None);
+        let labels = match task.target {
+            LabelTarget::Classes(labels) => labels,
+            LabelTarget::Labels(set) => {
+                label_form = Some(set.form);
+                set.labels
+            }
+            LabelTarget::Value(of_values) => {
+                range = of_values;
+                None
+            }
+            LabelTarget::Answer(of_questions) => {
+                answerable = Some(of_questions);
+                None
+            }
         };
         Self {
             kind,
             labels,
             range,
             label_form,
+            answerable,
             text_columns: task.text_columns,
             pair_columns: task.pair_columns,
             pair_required: task.pair_required,
@@ -192,6 +207,7 @@ impl Written {
             regimes: info.regimes,
             prompt: None,
             label_form: None,
+            answerable: None,
             held_out: info.held_out,
             balanced: info.balanced,
         }
@@ -240,6 +256,9 @@ impl Written {
                         form: self.label_form.unwrap_or(LabelForm::Columns),
                     }),
                     TaskKind::Regression => LabelTarget::Value(self.range),
+                    TaskKind::QuestionAnswering => {
+                        LabelTarget::Answer(self.answerable.unwrap_or_default())
+                    }
                 },
             }),
         }
@@ -269,7 +288,8 @@ impl Written {
         check(!self.label_columns.is_empty(), "label_columns")?;
         check(self.labels.iter().all(|labels| distinct(labels)), "labels")?;
         check(
-            self.labels.is_none() || self.kind != TaskKind::Regression,
+            self.labels.is_none()
+                || matches!(self.kind, TaskKind::Classification | TaskKind::MultiLabel),
             "labels",
         )?;
         let separated = |form: &LabelForm| match form {
@@ -280,6 +300,14 @@ impl Written {
             self.label_form.is_some() == (self.kind == TaskKind::MultiLabel)
                 && self.label_form.iter().all(separated),
             "label_form",
+        )?;
+        check(
+            self.answerable.is_some() == (self.kind == TaskKind::QuestionAnswering),
+            "answerable",
+        )?;
+        check(
+            self.kind != TaskKind::QuestionAnswering || !self.pair_columns.is_empty(),
+            "pair_columns",
         )?;
         let part = |held_out: HeldOut| held_out.share > 0.0 && held_out.share < 1.0;
         check(self.held_out.is_none_or(part), "held_out")?;

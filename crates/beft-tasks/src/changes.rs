@@ -5,7 +5,8 @@ use beft_core::OutputKind;
 use crate::target::class_labels;
 use crate::task_file::default_metrics;
 use crate::{
-    HeldOut, LabelForm, LabelTarget, LabelledTask, Metric, MultiLabel, Task, TaskError, TextColumns,
+    HeldOut, LabelForm, LabelTarget, LabelledTask, Metric, MultiLabel, Task, TaskError, TaskKind,
+    TextColumns,
 };
 
 /// What is different from a task as it stands in the tables or in a file. Nothing by default.
@@ -104,9 +105,11 @@ impl LabelledTask {
         };
         if !changes.text.is_empty() {
             self.text_columns = columns(&changes.text);
-            // Those of the task belong to its own text.
-            self.pair_columns = TextColumns::First(Vec::new());
-            self.pair_required = false;
+            // Those of the task belong to its own text; but a question has a context.
+            if self.target.kind() != TaskKind::QuestionAnswering {
+                self.pair_columns = TextColumns::First(Vec::new());
+                self.pair_required = false;
+            }
         }
         if !changes.pair.is_empty() {
             self.pair_columns = columns(&changes.pair);

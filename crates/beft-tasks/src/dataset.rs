@@ -2,10 +2,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::held_out::{Stratum, of_split, whole_file};
+use crate::held_out::{Stratum, of_split, of_split_by_context, whole_file};
 use crate::reading::Reading;
 use crate::records::{Input, LabelUse};
-use crate::{DataError, InputFormat, Label, LabelledTask, Split};
+use crate::{DataError, InputFormat, Label, LabelledTask, Split, TaskKind};
 
 /// One text, or a pair of texts, and its label.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +61,20 @@ impl LabelledTask {
         labels: Option<&[String]>,
     ) -> Result<Dataset, DataError> {
         let files = self.split_files(data, split)?;
-        let mut found = self.load_paths(&files, labels, LabelUse::of(split))?;
+        let learned = split == Split::Train;
+        let mut found = self.load_paths(&files, labels, LabelUse::of(split), learned)?;
         let stratum = |example: &Example| match &example.label {
             Some(label) => Stratum::from(label),
             None => Stratum::Labels(Vec::new()),
         };
-        found.examples = of_split(self.held_out, data, split, found.examples, stratum)?;
+        found.examples = match self.target.kind() {
+            TaskKind::QuestionAnswering => {
+                of_split_by_context(self.held_out, data, split, found.examples)?
+            }
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
+                of_split(self.held_out, data, split, found.examples, stratum)?
+            }
+        };
         Ok(found)
     }
 
@@ -89,7 +97,7 @@ impl LabelledTask {
     ///
     /// The first thing wrong with the file.
     pub fn load_file(&self, path: &Path, labels: Option<&[String]>) -> Result<Dataset, DataError> {
-        self.load_paths(&[path.to_owned()], labels, LabelUse::Required)
+        self.load_paths(&[path.to_owned()], labels, LabelUse::Required, false)
     }
 
     fn load_paths(
@@ -97,8 +105,10 @@ impl LabelledTask {
         paths: &[PathBuf],
         labels: Option<&[String]>,
         label_use: LabelUse,
+        learned: bool,
     ) -> Result<Dataset, DataError> {
         let mut reading = Reading::new(self, labels, label_use)?;
+        reading.learn_answers(learned);
         for path in paths {
             let (input, format) = open_labelled(path)?;
             reading.read(path, input, format)?;

@@ -44,6 +44,9 @@ impl LabelledTask {
                 (LabelTarget::Value(_), Label::Class(_)) => {
                     return Err(wrong(format!("a class, and task {} has values", self.name)));
                 }
+                (LabelTarget::Answer(_), _) | (_, Label::Answers(_)) => {
+                    return Err(wrong("the server takes no answers to questions".to_owned()));
+                }
                 (LabelTarget::Labels(_), _) | (_, Label::Labels(_)) => {
                     return Err(wrong("the server takes one label for each".to_owned()));
                 }

@@ -1,9 +1,10 @@
 //! One file as a train and a dev split.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, HeldOut, Label, Split, numpy_permutation};
+use crate::{DataError, Example, HeldOut, Label, Place, Split, numpy_permutation};
 
 /// What the split of an example depends on.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ impl From<&Label> for Stratum {
             Label::Class(class) => Self::Labels(vec![*class]),
             Label::Labels(labels) => Self::Labels(labels.clone()),
             Label::Value(value) => Self::Value(*value),
+            // Of questions only those of one context are alike.
+            Label::Answers(_) => Self::Labels(Vec::new()),
         }
     }
 }
@@ -36,6 +39,32 @@ impl Stratum {
 }
 
 impl HeldOut {
+    /// Says of each example whether it is held out: whole groups in random order, to the group with which the share is
+    /// reached. At least one group is, and one is not.
+    pub(crate) fn choose_groups(&self, groups: &[&str]) -> Vec<bool> {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut sizes: Vec<usize> = Vec::new();
+        for group in groups {
+            let number = *numbers.entry(group).or_insert(sizes.len());
+            match sizes.get_mut(number) {
+                Some(size) => *size += 1,
+                None => sizes.push(1),
+            }
+        }
+        let wanted = self.share * groups.len() as f64;
+        let mut held = vec![false; sizes.len()];
+        let mut taken = 0;
+        let order = numpy_permutation(self.seed, sizes.len()).into_iter();
+        for number in order.take(sizes.len().saturating_sub(1)) {
+            if taken as f64 >= wanted {
+                break;
+            }
+            held[number] = true;
+            taken += sizes[number];
+        }
+        groups.iter().map(|group| held[numbers[group]]).collect()
+    }
+
     /// Says of each example whether it is held out: of examples with like labels the same share, to one. At least
     /// one is, and of every label one is not.
     pub(crate) fn choose(&self, strata: &[Stratum]) -> Vec<bool> {
@@ -77,17 +106,46 @@ pub(crate) fn of_split<T>(
         return Ok(examples);
     };
     let held = held_out.choose(&examples.iter().map(stratum).collect::<Vec<_>>());
+    match part(split, examples, held) {
+        chosen if chosen.is_empty() => Err(DataError::TooFewToSplit {
+            path: data.to_owned(),
+        }),
+        chosen => Ok(chosen),
+    }
+}
+
+/// The questions of a split in `data`, as [`of_split`]: those of one context are in one split.
+pub(crate) fn of_split_by_context(
+    held_out: Option<HeldOut>,
+    data: &Path,
+    split: Split,
+    examples: Vec<Example>,
+) -> Result<Vec<Example>, DataError> {
+    let Some(held_out) = held_out.filter(|_| data.is_file()) else {
+        return Ok(examples);
+    };
+    let contexts = examples
+        .iter()
+        .map(|e| e.text_pair.as_deref().unwrap_or_default());
+    let held = held_out.choose_groups(&contexts.collect::<Vec<_>>());
+    match part(split, examples, held) {
+        chosen if chosen.is_empty() => Err(DataError::BadField {
+            path: data.to_owned(),
+            at: Place::File,
+            field: "context".to_owned(),
+            message: "all questions have the same one, so none can be kept to measure on: give more contexts".to_owned(),
+        }),
+        chosen => Ok(chosen),
+    }
+}
+
+/// The examples of a split, of which dev has those that are held out.
+fn part<T>(split: Split, examples: Vec<T>, held: Vec<bool>) -> Vec<T> {
     // There are only these two, see `whole_file`.
     let wanted = split == Split::Dev;
     let examples = examples.into_iter().zip(held);
     let chosen = examples.filter(|(_, held)| *held == wanted);
-    let chosen: Vec<T> = chosen.map(|(example, _)| example).collect();
-    match chosen.is_empty() {
-        true => Err(DataError::TooFewToSplit {
-            path: data.to_owned(),
-        }),
-        false => Ok(chosen),
-    }
+    chosen.map(|(example, _)| example).collect()
 }
 
 /// The file that has a split, where the data are one file; an error without a share to hold out, or for another
@@ -141,6 +199,33 @@ mod tests {
             assert_eq!(found[2], 0);
             assert_eq!(held(&[1, 1], 0.5, seed), [0, 0]);
         }
+    }
+
+    #[test]
+    fn questions_of_one_context_stay_together() {
+        let groups = ["a", "a", "a", "b", "c", "c", "d", "d", "d", "d"];
+        for seed in 0..20 {
+            let held = HeldOut { share: 0.3, seed }.choose_groups(&groups);
+            for (group, chosen) in groups.iter().zip(&held) {
+                let first = groups.iter().position(|g| g == group).unwrap();
+                assert_eq!(held[first], *chosen);
+            }
+            let count = held.iter().filter(|held| **held).count();
+            assert!((3..10).contains(&count), "{held:?}");
+        }
+        // One context cannot be split; of two one is held out.
+        let half = HeldOut {
+            share: 0.5,
+            seed: 0,
+        };
+        assert_eq!(half.choose_groups(&["a", "a"]), [false, false]);
+        assert_eq!(
+            half.choose_groups(&["a", "b"])
+                .iter()
+                .filter(|h| **h)
+                .count(),
+            1
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::dataset::open;
+use crate::prompt::document_records;
 use crate::records::raw::Record;
 use crate::records::stream::Records;
 use crate::records::{Input, LabelUse, Source};
@@ -125,7 +126,8 @@ impl Task {
         let records = match self {
             Self::Labelled(task) => {
                 let known = task.columns();
-                Records::new(name, input, format, task.names_of(&known, None))?
+                let names = task.names_of(&known, None);
+                document_records(name, input, format, names, task.form())?
             }
             Self::Prompted(task) => task.records(name, input, format)?,
         };

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::answers::AnswerReader;
 use crate::classes::{KnownLabels, default_number, whole_number};
 use crate::{
-    DataError, Example, LabelForm, LabelTarget, LabelledTask, MultiLabel, Place, TaskKind,
+    Answerable, DataError, Example, GoldAnswer, LabelForm, LabelTarget, LabelledTask, MultiLabel,
+    Place, TaskKind,
 };
 
 /// The label of an example.
@@ -18,6 +20,8 @@ pub enum Label {
     Labels(Vec<usize>),
     /// The finite value, in a regression task.
     Value(f64),
+    /// The right answers to a question, the first of which is learned; none where it has no answer.
+    Answers(Vec<GoldAnswer>),
 }
 
 impl Label {
@@ -25,7 +29,7 @@ impl Label {
     pub const fn class(&self) -> Option<usize> {
         match self {
             Self::Class(index) => Some(*index),
-            Self::Labels(_) | Self::Value(_) => None,
+            Self::Labels(_) | Self::Value(_) | Self::Answers(_) => None,
         }
     }
 
@@ -33,15 +37,23 @@ impl Label {
     pub fn labels(&self) -> Option<&[usize]> {
         match self {
             Self::Labels(labels) => Some(labels),
-            Self::Class(_) | Self::Value(_) => None,
+            Self::Class(_) | Self::Value(_) | Self::Answers(_) => None,
         }
     }
 
     /// The value, of a value.
     pub const fn value(&self) -> Option<f64> {
         match self {
-            Self::Class(_) | Self::Labels(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Answers(_) => None,
             Self::Value(value) => Some(*value),
+        }
+    }
+
+    /// The right answers, of a question.
+    pub fn answers(&self) -> Option<&[GoldAnswer]> {
+        match self {
+            Self::Answers(answers) => Some(answers),
+            Self::Class(_) | Self::Labels(_) | Self::Value(_) => None,
         }
     }
 }
@@ -59,6 +71,7 @@ pub(crate) struct LabelReader {
     notes: Vec<String>,
     /// The first label read as the number of a class that has no name.
     numbered: Option<String>,
+    answers: AnswerReader,
 }
 
 impl LabelReader {
@@ -67,7 +80,7 @@ impl LabelReader {
     pub(crate) fn new(task: &LabelledTask, known: Option<&[String]>) -> Result<Self, DataError> {
         let mut notes = Vec::new();
         let names = match (task.target.kind(), known) {
-            (TaskKind::Regression, _) => Some(Vec::new()),
+            (TaskKind::Regression | TaskKind::QuestionAnswering, _) => Some(Vec::new()),
             (TaskKind::Classification | TaskKind::MultiLabel, None) => task.label_names(),
             (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) => {
                 let classes = task.name_classes(known)?;
@@ -76,17 +89,26 @@ impl LabelReader {
             }
         };
         let of = |names: &Vec<String>| KnownLabels::of(task, names, known.unwrap_or_default());
-        let labels = task.target.kind() != TaskKind::Regression;
+        let labels = match task.target.kind() {
+            TaskKind::Classification | TaskKind::MultiLabel => true,
+            TaskKind::Regression | TaskKind::QuestionAnswering => false,
+        };
         let known = names.as_ref().filter(|_| labels).map(of);
         let separator = match &task.target {
             LabelTarget::Labels(MultiLabel {
                 form: LabelForm::Separated(separator),
                 ..
             }) => separator.clone(),
+            LabelTarget::Labels(_) | LabelTarget::Classes(_) => ",".to_owned(),
+            LabelTarget::Value(_) | LabelTarget::Answer(_) => ",".to_owned(),
+        };
+        let answerable = match task.target {
+            LabelTarget::Answer(answerable) => answerable,
             LabelTarget::Labels(_) | LabelTarget::Classes(_) | LabelTarget::Value(_) => {
-                ",".to_owned()
+                Answerable::default()
             }
         };
+        let column = task.label_columns.first().map_or("", String::as_str);
         Ok(Self {
             kind: task.target.kind(),
             separator,
@@ -95,7 +117,13 @@ impl LabelReader {
             gathered: HashMap::new(),
             notes,
             numbered: None,
+            answers: AnswerReader::new(column, answerable),
         })
+    }
+
+    /// Says whether answers are learned.
+    pub(crate) fn learn_answers(&mut self, learned: bool) {
+        self.answers.learned = learned;
     }
 
     /// What stands for the labels of a known set; `None` where labels are gathered or values.
@@ -103,8 +131,15 @@ impl LabelReader {
         self.known.clone()
     }
 
-    /// The label written so. Gathered labels are numbered as they come until [`Self::finish`].
-    pub(crate) fn read(&mut self, label: &str, path: &Path, at: Place) -> Result<Label, DataError> {
+    /// The label written so, of a row with this second text. Gathered labels are numbered as they come until
+    /// [`Self::finish`].
+    pub(crate) fn read(
+        &mut self,
+        label: &str,
+        pair: Option<&str>,
+        path: &Path,
+        at: Place,
+    ) -> Result<Label, DataError> {
         match self.kind {
             TaskKind::Classification => self.index(label, path, at).map(Label::Class),
             TaskKind::MultiLabel => {
@@ -132,6 +167,11 @@ impl LabelReader {
                     label: label.to_owned(),
                 })?;
                 Ok(Label::Value(value))
+            }
+            TaskKind::QuestionAnswering => {
+                let context = pair.unwrap_or_default();
+                let answers = self.answers.read(label, context, path, at);
+                answers.map(Label::Answers)
             }
         }
     }
@@ -170,6 +210,7 @@ impl LabelReader {
                 label.split('.').next().unwrap_or_default()
             ));
         }
+        self.notes.extend(self.answers.notes(path));
         if let Some(names) = self.names {
             return Ok((names, self.notes));
         }
@@ -197,7 +238,7 @@ impl LabelReader {
                         .for_each(|index| *index = renumbered[*index]);
                     labels.sort_unstable();
                 }
-                Some(Label::Value(_)) | None => {}
+                Some(Label::Value(_) | Label::Answers(_)) | None => {}
             }
         }
         self.notes.extend(alike(&names, path));
@@ -270,7 +311,7 @@ impl TaskKind {
                     "{path}: the label `{name}` has a `{by}` in it; if that stands between labels, it is the separator"
                 ))
             }
-            Self::Classification | Self::Regression => None,
+            Self::Classification | Self::Regression | Self::QuestionAnswering => None,
         }
     }
 }
@@ -317,7 +358,7 @@ mod tests {
     }
 
     fn read(reader: &mut LabelReader, label: &str) -> Result<Label, String> {
-        let read = reader.read(label, Path::new("dev.tsv"), Place::Line(7));
+        let read = reader.read(label, None, Path::new("dev.tsv"), Place::Line(7));
         read.map_err(|error| error.to_string())
     }
 

@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod answers;
 mod carried;
 mod changes;
 mod classes;
@@ -40,6 +41,7 @@ mod labels;
 mod permutation;
 mod place;
 mod prompt;
+mod question_keys;
 mod reading;
 mod records;
 mod regime;
@@ -54,7 +56,8 @@ mod task_error;
 mod task_file;
 mod written;
 
-pub use beft_core::Metric;
+pub use answers::GoldAnswer;
+pub use beft_core::{Answerable, Metric};
 pub use changes::TaskChanges;
 pub use classes::ClassNames;
 pub use columns::TextColumns;

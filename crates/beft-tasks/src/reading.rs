@@ -33,6 +33,11 @@ impl<'t> Reading<'t> {
         })
     }
 
+    /// Says whether answers are learned: then each has to be in its context.
+    pub(crate) fn learn_answers(&mut self, learned: bool) {
+        self.labels.learn_answers(learned);
+    }
+
     pub(crate) fn read(
         &mut self,
         path: &Path,
@@ -76,7 +81,7 @@ impl<'t> Reading<'t> {
         }
         let label = row
             .label
-            .map(|label| self.labels.read(&label, path, row.at));
+            .map(|label| self.labels.read(&label, row.pair.as_deref(), path, row.at));
         self.examples.push(Example {
             text: row.text.into_owned(),
             text_pair: row.pair.map(Cow::into_owned),
@@ -113,7 +118,7 @@ impl<'t> Reading<'t> {
 fn check_metrics(task: &LabelledTask, labels: &[String], path: &Path) -> Result<(), DataError> {
     let classes = match task.target.kind() {
         TaskKind::Classification | TaskKind::MultiLabel => Some(labels.len()),
-        TaskKind::Regression => None,
+        TaskKind::Regression | TaskKind::QuestionAnswering => None,
     };
     let mut metrics = task.metrics.iter();
     match metrics.find(|metric| !task.target.kind().suits(**metric, classes)) {

@@ -87,7 +87,7 @@ impl Split {
         let wanted = Wanted {
             files: &task.files,
             mismatched: task.mismatched,
-            official: None,
+            official: task.official(self),
         };
         self.find(folder, &wanted)
     }

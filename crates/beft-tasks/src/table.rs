@@ -1,4 +1,4 @@
-//! The built-in tasks: GLUE, three of SuperGLUE, and the user's own `text`.
+//! The built-in tasks: GLUE, three of SuperGLUE, SQuAD, and the user's own `text`.
 //!
 //! Learning rates, epochs and sizes are those of the protocol (arXiv 2509.15974). Columns are those
 //! of GLUE's TSV files, of SuperGLUE's JSON Lines files, and of the hub's Parquet files, whose order
@@ -7,7 +7,7 @@
 use beft_core::Metric;
 
 use crate::target::class_labels;
-use crate::{Defaults, Hub, LabelTarget, LabelledTask, Regimes, TaskInfo, TextColumns};
+use crate::{Answerable, Defaults, Hub, LabelTarget, LabelledTask, Regimes, TaskInfo, TextColumns};
 
 const GLUE: Option<&str> = Some("nyu-mll/glue");
 const SUPER_GLUE: Option<&str> = Some("aps/super_glue");
@@ -39,6 +39,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     title: &'static str,
     hub: Option<&'static str>,
+    /// The configuration there, where it has another name than the task.
+    config: Option<&'static str>,
     text: &'static [&'static str],
     pair: &'static [&'static str],
     pair_required: bool,
@@ -47,6 +49,7 @@ pub(crate) struct Row {
     labels: &'static [Spellings],
     no_label: Option<&'static str>,
     range: Option<(f64, f64)>,
+    answer: Option<Answerable>,
     headerless: &'static [&'static str],
     skip_malformed: bool,
     mismatched: bool,
@@ -65,6 +68,7 @@ const PAIRS: Row = Row {
     name: "",
     title: "",
     hub: GLUE,
+    config: None,
     text: &["sentence1"],
     pair: &["sentence2"],
     pair_required: true,
@@ -72,6 +76,7 @@ const PAIRS: Row = Row {
     labels: &[],
     no_label: None,
     range: None,
+    answer: None,
     headerless: &[],
     skip_malformed: false,
     mismatched: false,
@@ -90,7 +95,21 @@ const SINGLE: Row = Row {
     ..PAIRS
 };
 
-pub(crate) const TABLE: [Row; 13] = [
+/// Questions about a context (`run_qa.py` of transformers); not in the protocol's encoder experiments.
+const QUESTIONS: Row = Row {
+    text: &["question"],
+    pair: &["context"],
+    label: &["answers"],
+    answer: Some(Answerable::Always),
+    metrics: &[Metric::TokenF1, Metric::ExactMatch],
+    learning_rate: 1e-3,
+    epochs: 5,
+    max_length: Some(384),
+    sizes: &[1000],
+    ..PAIRS
+};
+
+pub(crate) const TABLE: [Row; 15] = [
     Row {
         name: "cola",
         title: "CoLA",
@@ -231,6 +250,21 @@ pub(crate) const TABLE: [Row; 13] = [
         sizes: &[1000],
         ..PAIRS
     },
+    Row {
+        name: "squad",
+        title: "SQuAD",
+        hub: Some("rajpurkar/squad"),
+        config: Some("plain_text"),
+        ..QUESTIONS
+    },
+    Row {
+        name: "squadv2",
+        title: "SQuAD-v2",
+        hub: Some("rajpurkar/squad_v2"),
+        config: Some("squad_v2"),
+        answer: Some(Answerable::Sometimes),
+        ..QUESTIONS
+    },
     // The user's own data.
     Row {
         name: "text",
@@ -259,7 +293,7 @@ impl Row {
                 files: Default::default(),
                 hub: self.hub.map(|repo| Hub {
                     repo: repo.to_owned(),
-                    config: Some(self.name.to_owned()),
+                    config: Some(self.config.unwrap_or(self.name).to_owned()),
                 }),
                 metrics: self.metrics.to_vec(),
                 defaults: Defaults {
@@ -283,9 +317,10 @@ impl Row {
             pair_columns: TextColumns::First(owned(self.pair)),
             pair_required: self.pair_required,
             mismatched: self.mismatched,
-            target: match self.range {
-                Some(range) => LabelTarget::Value(Some(range)),
-                None => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
+            target: match (self.range, self.answer) {
+                (Some(range), _) => LabelTarget::Value(Some(range)),
+                (None, Some(answerable)) => LabelTarget::Answer(answerable),
+                (None, None) => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! What a label is.
 
-use beft_core::{Metric, OutputKind};
+use beft_core::{Answerable, Metric, OutputKind};
 
 /// What a label is, with its classes or its range.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub enum LabelTarget {
     /// A number, in this range (smallest, largest) if one is given; predictions are cut to it when
     /// written.
     Value(Option<(f64, f64)>),
+    /// A part of the context of a question, which is the second text of a pair.
+    Answer(Answerable),
 }
 
 impl LabelTarget {
@@ -21,6 +23,7 @@ impl LabelTarget {
             Self::Classes(_) => TaskKind::Classification,
             Self::Labels(_) => TaskKind::MultiLabel,
             Self::Value(_) => TaskKind::Regression,
+            Self::Answer(_) => TaskKind::QuestionAnswering,
         }
     }
 }
@@ -55,6 +58,8 @@ pub enum TaskKind {
     MultiLabel,
     /// A number.
     Regression,
+    /// The part of a context that answers a question.
+    QuestionAnswering,
 }
 
 impl TaskKind {
@@ -64,6 +69,7 @@ impl TaskKind {
             Self::Classification => OutputKind::Classes,
             Self::MultiLabel => OutputKind::Labels,
             Self::Regression => OutputKind::Value,
+            Self::QuestionAnswering => OutputKind::Answer,
         };
         let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
         metric.measures(output) && enough

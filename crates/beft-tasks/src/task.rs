@@ -5,8 +5,8 @@ use beft_core::{Metric, OutputKind, TaskType};
 
 use crate::table::{self, TABLE};
 use crate::{
-    ClassLabel, DataError, LabelTarget, PromptTask, ProtocolColumn, Regime, Regimes, Split,
-    TaskError, TextColumns,
+    Answerable, ClassLabel, DataError, Form, LabelTarget, PromptTask, ProtocolColumn, Regime,
+    Regimes, Split, TaskError, TextColumns,
 };
 
 /// A task: labelled texts, or prompts for a causal language model. [`TaskInfo`] is what both have.
@@ -27,6 +27,7 @@ impl Task {
                 LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
                     TaskType::SequenceClassification
                 }
+                LabelTarget::Answer(_) => TaskType::QuestionAnswering,
             },
         }
     }
@@ -221,12 +222,12 @@ impl LabelledTask {
     }
 
     /// The classes in index order; `None` when they are those found in the training file, and where
-    /// a label is a number.
+    /// a label is a number or an answer.
     pub fn classes(&self) -> Option<&[ClassLabel]> {
         match &self.target {
             LabelTarget::Classes(classes) => classes.as_deref(),
             LabelTarget::Labels(set) => set.labels.as_deref(),
-            LabelTarget::Value(_) => None,
+            LabelTarget::Value(_) | LabelTarget::Answer(_) => None,
         }
     }
 
@@ -236,9 +237,36 @@ impl LabelledTask {
         let labels = match &self.target {
             LabelTarget::Classes(classes) => classes.as_deref()?,
             LabelTarget::Labels(set) => set.labels.as_deref()?,
-            LabelTarget::Value(_) => &[],
+            LabelTarget::Value(_) | LabelTarget::Answer(_) => &[],
         };
         Some(labels.iter().map(|label| label.name.clone()).collect())
+    }
+
+    /// Whether the field with the label may be a list.
+    pub(crate) fn has_lists(&self) -> bool {
+        match self.target {
+            LabelTarget::Labels(_) | LabelTarget::Answer(_) => true,
+            LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+        }
+    }
+
+    /// How examples may be nested in JSON files.
+    pub(crate) fn form(&self) -> Form {
+        match self.target {
+            LabelTarget::Answer(_) => Form::Squad,
+            LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => Form::Flat,
+        }
+    }
+
+    /// The name that a split has in the data set's own release.
+    pub(crate) fn official(&self, split: Split) -> Option<&'static str> {
+        match (&self.target, split) {
+            (LabelTarget::Answer(Answerable::Sometimes), Split::Train) => Some("train-v2.0.json"),
+            (LabelTarget::Answer(Answerable::Sometimes), Split::Dev) => Some("dev-v2.0.json"),
+            (LabelTarget::Answer(Answerable::Sometimes), _) => None,
+            (LabelTarget::Answer(Answerable::Always), split) => Form::Squad.official(split),
+            (LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_), _) => None,
+        }
     }
 
     /// The splits to measure on after each epoch; the first is the main one.
@@ -268,6 +296,7 @@ impl Task {
                 LabelTarget::Classes(_) => OutputKind::Classes,
                 LabelTarget::Labels(_) => OutputKind::Labels,
                 LabelTarget::Value(_) => OutputKind::Value,
+                LabelTarget::Answer(_) => OutputKind::Answer,
             },
             Self::Prompted(task) => task.output(),
         }

@@ -18,8 +18,8 @@ use crate::task_checks::{
     multi_label, only_multi_label, text_columns, wrong,
 };
 use crate::{
-    DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split, TaskError,
-    TaskInfo, TaskKind, TextColumns,
+    Answerable, DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split,
+    TaskError, TaskInfo, TaskKind, TextColumns,
 };
 
 /// The file as it is written; [`LabelledTask::from_toml`] tells what the keys mean.
@@ -29,12 +29,16 @@ pub(crate) struct TaskFile {
     pub(crate) name: Spanned<String>,
     #[serde(default = "classification")]
     pub(crate) kind: TaskKind,
-    text: Option<Spanned<Names>>,
-    text_alternatives: Option<Spanned<Vec<String>>>,
-    pair: Option<Spanned<Names>>,
-    pair_alternatives: Option<Spanned<Vec<String>>>,
+    pub(crate) text: Option<Spanned<Names>>,
+    pub(crate) text_alternatives: Option<Spanned<Vec<String>>>,
+    pub(crate) pair: Option<Spanned<Names>>,
+    pub(crate) pair_alternatives: Option<Spanned<Vec<String>>>,
     #[serde(default = "yes")]
-    pair_required: bool,
+    pub(crate) pair_required: bool,
+    pub(crate) question: Option<Spanned<Names>>,
+    pub(crate) context: Option<Spanned<Names>>,
+    pub(crate) answers: Option<Spanned<Names>>,
+    pub(crate) answerable: Option<Spanned<Answerable>>,
     #[serde(default)]
     mismatched: bool,
     pub(crate) label: Option<Spanned<Names>>,
@@ -122,11 +126,11 @@ pub(crate) type Wrong = (Range<usize>, String);
 
 impl LabelledTask {
     /// The task that a TOML file describes. Only `name` and `text` (or `text_alternatives`) have to
-    /// be there; `docs/tasks.md` tells more of each key:
+    /// be there, and of questions only `name` and `kind`; `docs/tasks.md` tells more of each key:
     ///
     /// ```toml
     /// name = "intent"                   # letters, digits, `-`, `_`; not that of a built-in task
-    /// kind = "classification"           # the usual, or "multi_label", or "regression"
+    /// kind = "classification"           # the usual, or "multi_label", "regression", "question_answering"
     /// text = ["title", "utterance"]     # column with the text; several are joined by a space
     /// # text_alternatives = ["a", "b"]  # instead: of these the first that the file has
     /// pair = "context"                  # column with the second text of a pair, or several
@@ -139,6 +143,10 @@ impl LabelledTask {
     ///                                   # stands for the label too, if no spelling is a number.
     /// # separator = ","                 # of kind "multi_label": what stands between the labels of a row
     /// # label_columns = ["a", "b"]      # of kind "multi_label", instead of label: a column of 0 and 1 for each label
+    /// # question = "question"           # of kind "question_answering", instead of text, pair and label:
+    /// # context = "context"             # the columns with the question, with what the answer is a part of,
+    /// # answers = "answers"             # and with the answers
+    /// # answerable = "always"           # or "sometimes", where questions may have no answer
     /// no_label = "?"                    # label of rows to pass over
     /// balanced = true                   # rare classes count as much in the loss as frequent ones
     /// dev_share = 0.2                   # where the data are one file: the share that is kept to measure on
@@ -212,10 +220,19 @@ pub(crate) fn read<T>(
 
 impl TaskFile {
     fn into_task(self) -> Result<LabelledTask, Wrong> {
+        let file = self.with_questions()?;
+        file.task()
+    }
+
+    fn task(self) -> Result<LabelledTask, Wrong> {
+        let answerable = self.answerable.map(Spanned::into_inner);
         let regression = self.kind == TaskKind::Regression;
         let name = checked_name(self.name)?;
         let labels = match self.labels {
             None => None,
+            Some(labels) if self.kind == TaskKind::QuestionAnswering => {
+                return wrong(&labels, "a task of questions has no `labels`: remove them");
+            }
             Some(labels) if regression => {
                 return wrong(&labels, "a regression task has no `labels`: remove them");
             }
@@ -252,11 +269,14 @@ impl TaskFile {
             TaskKind::MultiLabel => {
                 multi_label(self.label, self.label_columns, self.separator, labels)?
             }
-            TaskKind::Classification | TaskKind::Regression => {
+            TaskKind::Classification | TaskKind::Regression | TaskKind::QuestionAnswering => {
                 only_multi_label(&self.label_columns, "label_columns")?;
                 only_multi_label(&self.separator, "separator")?;
                 let target = match self.kind {
                     TaskKind::Regression => LabelTarget::Value(range),
+                    TaskKind::QuestionAnswering => {
+                        LabelTarget::Answer(answerable.unwrap_or_default())
+                    }
                     TaskKind::Classification | TaskKind::MultiLabel => LabelTarget::Classes(labels),
                 };
                 (label_columns(self.label)?, target)
@@ -300,6 +320,7 @@ pub(crate) fn default_metrics(kind: TaskKind) -> Vec<Metric> {
         TaskKind::Classification => vec![Metric::Accuracy],
         TaskKind::MultiLabel => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
         TaskKind::Regression => vec![Metric::Spearman, Metric::Pearson],
+        TaskKind::QuestionAnswering => vec![Metric::TokenF1, Metric::ExactMatch],
     }
 }
 

@@ -1,8 +1,8 @@
 //! A task as a task file, to start from.
 
 use crate::{
-    Candidates, ClassLabel, Defaults, Form, LabelForm, LabelTarget, LabelledTask, PromptTask,
-    Split, Task, TaskInfo, TextColumns,
+    Answerable, Candidates, ClassLabel, Defaults, Form, LabelForm, LabelTarget, LabelledTask,
+    PromptTask, Split, Task, TaskInfo, TextColumns,
 };
 
 impl Task {
@@ -92,16 +92,32 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
         LabelTarget::Classes(_) => "classification",
         LabelTarget::Labels(_) => "multi_label",
         LabelTarget::Value(_) => "regression",
+        LabelTarget::Answer(_) => "question_answering",
     };
     out.key("kind", &string(kind));
-    columns(out, "text", &task.text_columns);
-    if !task.pair_columns.is_empty() {
-        columns(out, "pair", &task.pair_columns);
-        if !task.pair_required {
-            out.key("pair_required", "false");
+    if let LabelTarget::Answer(answerable) = task.target {
+        columns(out, "question", &task.text_columns);
+        columns(out, "context", &task.pair_columns);
+        columns(
+            out,
+            "answers",
+            &TextColumns::First(task.label_columns.clone()),
+        );
+        match answerable {
+            Answerable::Always => out.key("answerable", "\"always\""),
+            Answerable::Sometimes => out.key("answerable", "\"sometimes\""),
+        }
+    } else {
+        columns(out, "text", &task.text_columns);
+        if !task.pair_columns.is_empty() {
+            columns(out, "pair", &task.pair_columns);
+            if !task.pair_required {
+                out.key("pair_required", "false");
+            }
         }
     }
     match &task.target {
+        LabelTarget::Answer(_) => {}
         LabelTarget::Labels(set) if set.form == LabelForm::Columns => {
             out.key("label_columns", &list(&task.label_columns));
         }

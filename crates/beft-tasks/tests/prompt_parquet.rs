@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use beft_tasks::{PromptTask, Split};
+use beft_tasks::{Label, LabelledTask, PromptTask, Split};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -74,6 +74,26 @@ fn squad_keeps_its_answers_in_a_list() {
     assert_eq!(set.examples[0].answers, ["It", "is"]);
     assert_eq!(set.examples[1].answers, ["caf\u{e9}"]);
     assert_eq!(set.examples[1].line, 2);
+
+    // An encoder finds them in the context, where they stand in it letter by letter.
+    let task = LabelledTask::named("squad").unwrap();
+    let set = task.load(dir.path(), Split::Dev, None).unwrap();
+    let answers = |index: usize| set.examples[index].label.as_ref().and_then(Label::answers);
+    let found = answers(0)
+        .unwrap()
+        .iter()
+        .map(|a| (a.text.as_str(), a.start));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [("It", Some(0)), ("is", Some(3))]
+    );
+    assert_eq!(answers(1).unwrap()[0].start, None);
+    assert!(
+        set.notes[0].contains("1 answers are not in their context"),
+        "{:?}",
+        set.notes
+    );
+    assert_eq!(set.examples[1].text_pair.as_deref(), Some("Caf\u{e9}."));
 }
 
 #[test]

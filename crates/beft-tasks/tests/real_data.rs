@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use beft_tasks::{Dataset, Label, LabelTarget, LabelledTask, Split};
+use beft_tasks::{Dataset, HeldOut, Label, LabelTarget, LabelledTask, Split};
 
 /// The folder of a data set; `None`, said on stderr, when it is not there.
 fn folder(name: &str) -> Option<PathBuf> {
@@ -31,6 +32,56 @@ fn counts(data: &Dataset) -> Vec<usize> {
         }
     }
     counts
+}
+
+#[test]
+fn squad_answers_are_in_their_contexts() {
+    let Some(folder) = folder("SQuAD") else {
+        return;
+    };
+    let mut task = LabelledTask::named("squad").unwrap();
+    let file = "dev-v1.1.reconstructed.json";
+    let data = task.load_file(&folder.join(file), None).unwrap();
+    let answers = data
+        .examples
+        .iter()
+        .filter_map(|e| e.label.as_ref()?.answers());
+    let (mut questions, mut found) = (0, 0);
+    for (answers, example) in answers.zip(&data.examples) {
+        questions += 1;
+        let context = example.text_pair.as_deref().unwrap();
+        for answer in answers {
+            let text = context.chars().skip(answer.start.unwrap());
+            assert!(
+                text.take(answer.text.chars().count())
+                    .eq(answer.text.chars())
+            );
+            found += 1;
+        }
+    }
+    // As the set's authors count them; places were made by the first occurrence.
+    assert_eq!((questions, found), (10_570, 34_726));
+    assert!(data.notes.is_empty(), "{:?}", data.notes);
+    // One file in two parts: all questions of a context are in one.
+    task.held_out = Some(HeldOut {
+        share: 0.2,
+        seed: 0,
+    });
+    let part = |split| task.load(&folder.join(file), split, None).unwrap();
+    let (train, dev) = (part(Split::Train), part(Split::Dev));
+    assert_eq!(train.examples.len() + dev.examples.len(), 10_570);
+    assert!(
+        (2114..2180).contains(&dev.examples.len()),
+        "{}",
+        dev.examples.len()
+    );
+    let contexts: BTreeSet<_> = dev.examples.iter().map(|e| &e.text_pair).collect();
+    assert!(
+        train
+            .examples
+            .iter()
+            .all(|e| !contexts.contains(&e.text_pair))
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use beft_tasks::{
-    Label, LabelledTask, Metric, PromptTask, ProtocolColumn, Regime, Split, Task, TaskInput,
-    TaskKind, TextColumns,
+    Answerable, Label, LabelTarget, LabelledTask, Metric, PromptTask, ProtocolColumn, Regime,
+    Split, Task, TaskInput, TaskKind, TextColumns,
 };
 
 /// The example in the documentation.
@@ -59,6 +59,57 @@ fn the_documented_file_is_a_task() {
         "small/validation-00000-of-00001.parquet"
     );
     assert_eq!(task.glue_file_name(Split::Test), "intent.tsv");
+}
+
+#[test]
+fn questions_have_keys_of_their_own() {
+    let short = task("name = 'a'\nkind = 'question_answering'\n").unwrap();
+    assert_eq!(short.target, LabelTarget::Answer(Answerable::Always));
+    assert_eq!(short.text_columns.names(), ["question"]);
+    assert_eq!(
+        (short.pair_columns.names(), short.pair_required),
+        (&["context".to_owned()][..], true)
+    );
+    assert_eq!(short.label_columns, ["answers"]);
+    assert_eq!(short.metrics, [Metric::TokenF1, Metric::ExactMatch]);
+    let all = task(
+        "name = 'a'\nkind = 'question_answering'\nquestion = 'q'\ncontext = ['title', 'body']\nanswers = 'a'\nanswerable = 'sometimes'\n",
+    );
+    let all = all.unwrap();
+    assert_eq!(all.target, LabelTarget::Answer(Answerable::Sometimes));
+    assert_eq!(all.pair_columns.names(), ["title", "body"]);
+    // They are kept with an adapter.
+    let all = Task::from(all);
+    assert_eq!(Task::from_definition(&all.definition()).unwrap(), all);
+    for (toml, expected) in [
+        (
+            "kind = 'question_answering'\ntext = 'q'",
+            "a task of questions has no `text`: write `question`",
+        ),
+        (
+            "kind = 'question_answering'\nlabel = 'q'",
+            "a task of questions has no `label`: write `answers`",
+        ),
+        (
+            "kind = 'question_answering'\nlabels = ['a', 'b']",
+            "a task of questions has no `labels`",
+        ),
+        (
+            "text = 'a'\nquestion = 'q'",
+            "`question` is for tasks of `kind = \"question_answering\"`: remove it",
+        ),
+        (
+            "text = 'a'\nanswerable = 'always'",
+            "`answerable` is for tasks of `kind = \"question_answering\"`",
+        ),
+        (
+            "kind = 'question_answering'\nmetrics = ['accuracy']",
+            "metric `accuracy` does not fit the kind of task",
+        ),
+    ] {
+        let error = task(&format!("name = 'a'\n{toml}\n")).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// The keys that serde expects in the table in which `toml` has the key `colour`.

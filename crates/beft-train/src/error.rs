@@ -24,6 +24,18 @@ pub enum TrainError {
         /// Number of classes.
         classes: usize,
     },
+    /// An answer ends behind its input.
+    #[error(
+        "example {index} has an answer that ends at token {token}, but has {tokens} tokens: make the answer of the same tokenizer's tokens"
+    )]
+    SpanOutOfRange {
+        /// Index in the training set.
+        index: usize,
+        /// The last token of its answer.
+        token: usize,
+        /// Its number of tokens.
+        tokens: usize,
+    },
     /// A setting has a value that cannot be used.
     #[error("{0}")]
     Config(&'static str),

@@ -139,6 +139,18 @@ pub(crate) fn check_data<M: TaskModel>(model: &M, data: &EncodedSet) -> Result<(
     };
     match &data.targets {
         Targets::Tokens(_) => Ok(()),
+        Targets::Spans(spans) => {
+            let spans = spans.iter().zip(&data.encodings).enumerate();
+            let mut beyond = spans.filter(|(_, ((_, end), encoding))| *end >= encoding.len());
+            match beyond.next() {
+                Some((index, ((_, end), encoding))) => Err(TrainError::SpanOutOfRange {
+                    index,
+                    token: *end,
+                    tokens: encoding.len(),
+                }),
+                None => Ok(()),
+            }
+        }
         Targets::Labels(sets) => {
             let labels = sets.iter().enumerate();
             let mut labels = labels.flat_map(|(index, set)| set.iter().map(move |l| (index, *l)));

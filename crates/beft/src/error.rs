@@ -137,7 +137,7 @@ pub enum Error {
     },
     /// Thresholds for a task that has none.
     #[error(
-        "task {task}: thresholds are for tasks in which several labels may hold: leave that out"
+        "task {task}: thresholds are for tasks in which several labels may hold, or questions may have no answer: leave that out"
     )]
     Thresholds {
         /// The task.
@@ -288,6 +288,7 @@ pub enum Error {
             TaskKind::Classification => "one of several classes",
             TaskKind::MultiLabel => "any number of labels (problem_type multi_label_classification)",
             TaskKind::Regression => "a number",
+            TaskKind::QuestionAnswering => "a part of a context (a head for question answering)",
         }
     )]
     OtherOutput {

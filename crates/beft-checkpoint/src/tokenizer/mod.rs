@@ -4,6 +4,7 @@ mod long;
 mod parts;
 mod pieces;
 mod settings;
+mod windows;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use tokenizers::{
 
 use self::settings::TokenizerSettings;
 use crate::CheckpointError;
+
+pub use windows::{Window, Windows};
 
 /// The files that a tokenizer is made from.
 pub const TOKENIZER_FILES: [&str; 7] = [

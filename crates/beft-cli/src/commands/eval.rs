@@ -142,7 +142,7 @@ fn is_held_out(args: &EvalArgs, tuned: &Tuned, task: &TaskInfo) -> Result<bool> 
                 args.data.display()
             );
         }
-        if !tuned.thresholds.is_empty() {
+        if !tuned.thresholds.is_empty() || tuned.no_answer_threshold != 0.0 {
             tell!(
                 "note: the thresholds were chosen on these examples, which makes them look better than others"
             );

@@ -291,7 +291,7 @@ fn label(answer: &Answer) -> Option<Label> {
     match answer {
         Answer::Class { class, .. } => Some(Label::Class(*class)),
         Answer::Value(value) => Some(Label::Value(f64::from(*value))),
-        Answer::Labels { .. } | Answer::Text(_) => None,
+        Answer::Labels { .. } | Answer::Text(_) | Answer::Span { .. } => None,
     }
 }
 

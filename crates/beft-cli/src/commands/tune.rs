@@ -99,7 +99,7 @@ fn print_results(results: &TuneResults, training: &TrainSettings, saved: &Path) 
             share(mode.share),
             metrics(&mode.metrics)
         );
-        if !mode.thresholds.is_empty() {
+        if !mode.threshold_metrics.is_empty() {
             say!(
                 "At thresholds chosen on the dev split{} (on the examples that they were chosen on)",
                 metrics(&mode.threshold_metrics)

@@ -1,5 +1,6 @@
 //! JSON documents, in which one file is one value: SQuAD's and DROP's.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use serde::de::IgnoredAny;
@@ -8,24 +9,37 @@ use serde_json::Value;
 use super::Form;
 use super::choose::BadField;
 use super::form::Object;
+use crate::dataset::read_whole;
 use crate::records::raw::Record;
-use crate::records::{document, utf8};
-use crate::{DataError, Place};
+use crate::records::stream::{Names, Records};
+use crate::records::{Input, document, utf8};
+use crate::{DataError, InputFormat, Place};
+
+/// The records of a file, which may be one of SQuAD's or DROP's release where the form is theirs.
+pub(crate) fn document_records(
+    path: &Path,
+    mut input: Input,
+    format: InputFormat,
+    names: Names<'_>,
+    form: Form,
+) -> Result<Records, DataError> {
+    if format == InputFormat::Json && matches!(form, Form::Squad | Form::Drop) {
+        let bytes = read_whole(path, &mut input)?;
+        if let Some(records) = read(path, &bytes, form)? {
+            return Ok(Records::of(path, records));
+        }
+        input = Box::new(Cursor::new(bytes));
+    }
+    Records::new(path, input, format, names)
+}
 
 /// The records of SQuAD's or DROP's release, in order; `None` for any other file. Questions count
 /// from 1.
-pub(super) fn read(
-    path: &Path,
-    bytes: &[u8],
-    form: Form,
-) -> Result<Option<Vec<Record>>, DataError> {
-    let mut records = Records {
+fn read(path: &Path, bytes: &[u8], form: Form) -> Result<Option<Vec<Record>>, DataError> {
+    let mut records = Document {
         path,
         records: Vec::new(),
     };
-    if !matches!(form, Form::Squad | Form::Drop) {
-        return Ok(None);
-    }
     let content = utf8(path, bytes)?;
     if !content.trim_start().starts_with('{') || is_lines(content) {
         return Ok(None);
@@ -45,12 +59,12 @@ fn is_lines(content: &str) -> bool {
     lines.clone().count() > 1 && lines.take(1).all(whole)
 }
 
-struct Records<'p> {
+struct Document<'p> {
     path: &'p Path,
     records: Vec<Record>,
 }
 
-impl<'p> Records<'p> {
+impl<'p> Document<'p> {
     /// Errors about the next question.
     fn bad(&self) -> BadField<'p> {
         BadField {
@@ -83,10 +97,8 @@ impl<'p> Records<'p> {
                     let asked = bad.text(question, "question", "question")?;
                     fields.insert("question".to_owned(), Value::from(asked));
                     if question.contains_key("answers") {
-                        let answers = bad.objects(question, "answers", "answers")?;
-                        let texts = answers.map(|answer| bad.text(answer?, "text", "answers.text"));
-                        let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
-                        fields.insert("answers".to_owned(), Value::from(texts));
+                        let answers = squad_answers(&bad, question)?;
+                        fields.insert("answers".to_owned(), answers);
                     }
                     if let Some(id) = question.get("id") {
                         fields.insert("id".to_owned(), id.clone());
@@ -128,6 +140,25 @@ impl<'p> Records<'p> {
         }
         Ok(())
     }
+}
+
+/// The answers of a question as the hub has them: lists of texts and of places, both empty where the question has no
+/// answer (SQuAD 2.0).
+fn squad_answers(bad: &BadField<'_>, question: &Object) -> Result<Value, DataError> {
+    let (mut texts, mut starts) = (Vec::new(), Vec::new());
+    for answer in bad.objects(question, "answers", "answers")? {
+        let answer = answer?;
+        texts.push(bad.text(answer, "text", "answers.text")?);
+        starts.push(answer.get("answer_start").cloned().unwrap_or(Value::Null));
+    }
+    if question.get("is_impossible") == Some(&Value::Bool(true)) {
+        texts.clear();
+        starts.clear();
+    }
+    let mut answers = Object::new();
+    answers.insert("text".to_owned(), Value::from(texts));
+    answers.insert("answer_start".to_owned(), Value::from(starts));
+    Ok(Value::from(answers))
 }
 
 /// A number, or else spans, or else a date; `None` when nothing is filled in, as DROP's own scorer

@@ -90,6 +90,11 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
         TaskKind::Regression => {
             return wrong(&prompt, "a regression task has no prompt: remove the table");
         }
+        TaskKind::QuestionAnswering => {
+            let message =
+                "a task of questions has no `kind` where answers are generated: remove `kind`";
+            return wrong(&prompt, message);
+        }
         TaskKind::MultiLabel => {
             let message = "a task with several labels for a text has no prompt: remove the table";
             return wrong(&prompt, message);

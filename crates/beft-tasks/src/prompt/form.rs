@@ -40,7 +40,7 @@ pub(super) type Object = Map<String, Value>;
 
 impl Form {
     /// The name that a split has in the data set's own release.
-    pub(super) const fn official(self, split: Split) -> Option<&'static str> {
+    pub(crate) const fn official(self, split: Split) -> Option<&'static str> {
         match (self, split) {
             (Self::Squad, Split::Train) => Some("train-v1.1.json"),
             (Self::Squad, Split::Dev) => Some("dev-v1.1.json"),

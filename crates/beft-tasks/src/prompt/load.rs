@@ -1,9 +1,8 @@
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use super::choose::BadField;
-use super::{Candidates, PromptExample, PromptSet, PromptTask, documents};
-use crate::dataset::{open_labelled, read_whole};
+use super::{Candidates, PromptExample, PromptSet, PromptTask, document_records};
+use crate::dataset::open_labelled;
 use crate::held_out::{Stratum, of_split, whole_file};
 use crate::records::raw::Record;
 use crate::records::stream::{Names, Records};
@@ -102,7 +101,7 @@ impl PromptTask {
     pub(crate) fn records(
         &self,
         path: &Path,
-        mut input: Input,
+        input: Input,
         format: InputFormat,
     ) -> Result<Records, DataError> {
         let names = Names {
@@ -111,14 +110,7 @@ impl PromptTask {
             known: &[],
             kept: None,
         };
-        if format == InputFormat::Json {
-            let bytes = read_whole(path, &mut input)?;
-            if let Some(records) = documents::read(path, &bytes, self.form)? {
-                return Ok(Records::of(path, records));
-            }
-            input = Box::new(Cursor::new(bytes));
-        }
-        Records::new(path, input, format, names)
+        document_records(path, input, format, names, self.form)
     }
 
     /// The examples of one record, without its label, each beside its columns.

@@ -11,6 +11,7 @@ mod modifier;
 mod table;
 mod template;
 
+pub(crate) use documents::document_records;
 pub use example::{PromptExample, PromptSet};
 pub use form::Form;
 pub use template::{Template, TemplateError};

@@ -24,6 +24,7 @@ use stream::{Names, Records};
 
 use crate::classes::KnownLabels;
 use crate::dataset::read_whole;
+use crate::prompt::document_records;
 use crate::{DataError, LabelTarget, LabelledTask, Place, Split, TaskKind};
 
 /// What data sets have in place of a label that is kept back.
@@ -123,12 +124,12 @@ impl Source<'_> {
     ) -> Result<Notes, DataError> {
         let columnar = format == InputFormat::Parquet;
         // Lists are read row by row.
-        if columnar && self.task.target.kind() != TaskKind::MultiLabel {
+        if columnar && !self.task.has_lists() {
             return parquet::read(self, &read_whole(self.path, &mut input)?, sink);
         }
         let columns = self.task.columns();
         let names = self.task.names_of(&columns, Some(&columns));
-        let mut records = Records::new(self.path, input, format, names)?;
+        let mut records = document_records(self.path, input, format, names, self.task.form())?;
         while let Some(record) = records.next() {
             match record {
                 Ok(record) => sink(self.row(&records, &record))?,
@@ -145,7 +146,10 @@ impl Source<'_> {
         records: &Records,
         record: &'r Record,
     ) -> Result<Row<'r>, DataError> {
-        if let Some(text) = records.line_of(record) {
+        // A question needs its context, which a line has not.
+        let line = records.line_of(record);
+        if let Some(text) = line.filter(|_| self.task.target.kind() != TaskKind::QuestionAnswering)
+        {
             return Ok(Row {
                 at: record.at,
                 text: Cow::Borrowed(text),
@@ -187,6 +191,9 @@ impl Source<'_> {
             TaskKind::Classification => "a string, an integer or a boolean",
             TaskKind::MultiLabel => "a list of labels, or a text with all of them",
             TaskKind::Regression => "a number",
+            TaskKind::QuestionAnswering => {
+                "a text, a list of texts, or an object of both `text` and `answer_start`"
+            }
         }
     }
 
@@ -204,7 +211,7 @@ impl Source<'_> {
         });
         let no_label = self.task.no_label.as_deref();
         // Where several may hold, nothing says that none does.
-        let blank = self.task.target.kind() != TaskKind::MultiLabel;
+        let blank = !self.task.has_lists();
         let label = label.filter(|label| !(blank && label.is_empty() || self.is_hidden(label)));
         match label {
             Some(label) => Ok(Some(label).filter(|label| Some(&**label) != no_label)),
@@ -227,7 +234,7 @@ impl Source<'_> {
             && match (&task.target, self.known) {
                 (LabelTarget::Classes(_), Some(known)) => known.index(label).is_none(),
                 (LabelTarget::Classes(_), None) => hub || self.labels != LabelUse::Required,
-                (LabelTarget::Labels(_), _) => false,
+                (LabelTarget::Labels(_) | LabelTarget::Answer(_), _) => false,
                 (LabelTarget::Value(range), _) => hub || range.is_some_and(|(low, _)| low > -1.0),
             }
     }

@@ -24,7 +24,7 @@ fn label_fields<'t, 'r>(
     let names = &task.label_columns;
     let each = match &task.target {
         LabelTarget::Labels(set) => set.form == LabelForm::Columns,
-        LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+        LabelTarget::Classes(_) | LabelTarget::Value(_) | LabelTarget::Answer(_) => false,
     };
     if each {
         let fields = names.iter().map(|name| {
@@ -155,7 +155,8 @@ fn label<'r>(
     match value {
         Value::Null => Ok(None),
         Value::String(label) => Ok(Some(Cow::Borrowed(label))),
-        Value::Array(_) if source.task.target.kind() == TaskKind::MultiLabel => {
+        Value::Array(_) if source.task.has_lists() => Ok(Some(Cow::Owned(value.to_string()))),
+        Value::Object(_) if source.task.target.kind() == TaskKind::QuestionAnswering => {
             Ok(Some(Cow::Owned(value.to_string())))
         }
         Value::Bool(label) if !regression => Ok(Some(Cow::Owned(label.to_string()))),

@@ -1,10 +1,11 @@
 use beft_core::{EncodedSet, Targets};
 use beft_nn::{Batch, Savings, TaskModel};
 use burn::tensor::activation::{log_sigmoid, log_softmax};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
-/// classes, the mean binary cross entropy over labels, or the squared error of the one score for values. Classes count
+/// classes, the mean binary cross entropy over labels, the squared error of the one score for values, or the mean of
+/// the cross entropies of a span's start and end over the tokens of its input. Classes count
 /// by [`EncodedSet::class_weights`], as in PyTorch's `CrossEntropyLoss(weight)` and `BCEWithLogitsLoss(pos_weight)`.
 ///
 /// # Shapes
@@ -37,7 +38,7 @@ impl Part<'_> {
         match &self.data.targets {
             Targets::Classes(_) if self.data.class_weights.is_empty() => self.chosen.len() as f32,
             Targets::Classes(of) => chosen.map(|i| self.data.class_weights[of[*i]]).sum(),
-            Targets::Labels(_) | Targets::Values(_) => self.chosen.len() as f32,
+            Targets::Labels(_) | Targets::Values(_) | Targets::Spans(_) => self.chosen.len() as f32,
             Targets::Tokens(counts) => chosen.map(|i| counts[*i]).sum::<usize>() as f32,
         }
     }
@@ -54,14 +55,15 @@ pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &De
 
 /// For each part the sum of its examples' losses: cross entropy over classes, the mean binary cross entropy over
 /// labels, the squared error of the one score for values (HF `*ForSequenceClassification.forward`), or minus the log
-/// likelihood of all predicted tokens, whose mean the one score is.
+/// likelihood of all predicted tokens, whose mean the one score is. Of a span it is the mean of the cross entropies of
+/// its start and its end over the input's own tokens (HF `*ForQuestionAnswering.forward`, which takes padding along).
 ///
 /// # Shapes
 ///
-/// - logits: `[parts * examples of each, classes]`
+/// - logits: `[parts * examples of each, classes]`; of spans `[tokens of all examples, 2]`
 /// - output: `[parts]`
 pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
-    let [inputs, _] = logits.dims();
+    let inputs: usize = parts.iter().map(|part| part.chosen.len()).sum();
     // Parts that are computed together are of one kind.
     let losses = match &parts[0].data.targets {
         Targets::Classes(_) => cross_entropy(logits, parts),
@@ -69,17 +71,20 @@ pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
         Targets::Values(_) => {
             let targets = column(&logits, parts, |targets, i| match targets {
                 Targets::Values(values) => values[i],
-                Targets::Classes(_) | Targets::Labels(_) | Targets::Tokens(_) => 0.0,
+                Targets::Classes(_) | Targets::Labels(_) => 0.0,
+                Targets::Tokens(_) | Targets::Spans(_) => 0.0,
             });
             (logits - targets).square()
         }
         Targets::Tokens(_) => {
             let counts = column(&logits, parts, |targets, i| match targets {
                 Targets::Tokens(counts) => counts[i] as f32,
-                Targets::Classes(_) | Targets::Labels(_) | Targets::Values(_) => 0.0,
+                Targets::Classes(_) | Targets::Labels(_) => 0.0,
+                Targets::Values(_) | Targets::Spans(_) => 0.0,
             });
             (logits * counts).neg()
         }
+        Targets::Spans(_) => span_losses(logits, parts),
     };
     let by_part = losses.reshape([parts.len(), inputs / parts.len()]);
     by_part.sum_dim(1).reshape([parts.len()])
@@ -99,6 +104,40 @@ fn column(
     let count = numbers.len();
     Tensor::from_data(TensorData::new(numbers, [count, 1]), &logits.device())
 }
+
+/// The mean of the cross entropies of start and end, `[inputs, 1]`.
+fn span_losses(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
+    let (mut lengths, mut spans) = (Vec::<usize>::new(), Vec::<i64>::new());
+    for part in parts {
+        if let Targets::Spans(of) = &part.data.targets {
+            for i in part.chosen {
+                lengths.push(part.data.encodings[*i].len());
+                spans.extend([of[*i].0 as i64, of[*i].1 as i64]);
+            }
+        }
+    }
+    let (inputs, longest) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
+    // The rows of each input, and as many of the first row as it is shorter than the longest.
+    let (mut rows, mut padded) = (Vec::<i64>::new(), Vec::<bool>::new());
+    let mut first = 0;
+    for length in lengths {
+        rows.extend((0..longest).map(|at| if at < length { (first + at) as i64 } else { 0 }));
+        padded.extend((0..longest).flat_map(|at| [at >= length; 2]));
+        first += length;
+    }
+    let device = logits.device();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [inputs * longest]), &device);
+    let padded = TensorData::new(padded, [inputs, longest, 2]);
+    let padded = Tensor::<3, Bool>::from_data(padded, &device);
+    let spans = Tensor::<3, Int>::from_data(TensorData::new(spans, [inputs, 1, 2]), &device);
+    let logits = logits.select(0, rows).reshape([inputs, longest, 2]);
+    let logits = logits.mask_fill(padded, NOT_A_TOKEN);
+    let losses = log_softmax(logits, 1).gather(1, spans).neg();
+    losses.mean_dim(2).reshape([inputs, 1])
+}
+
+/// What leaves nothing of a score behind a softmax.
+const NOT_A_TOKEN: f32 = -1e9;
 
 fn cross_entropy(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
     let (mut classes, mut weights) = (Vec::<i64>::new(), Vec::<f32>::new());
@@ -148,6 +187,7 @@ fn binary_cross_entropy(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
+    use beft_core::Encoding;
     use burn::tensor::Device;
 
     use super::*;
@@ -180,6 +220,49 @@ mod tests {
             "{loss} for {expected}"
         );
         for (a, b) in gradient.iter().zip(expected_gradient) {
+            assert!((a - b).abs() < 1e-6, "{gradient:?}");
+        }
+    }
+
+    #[test]
+    fn the_loss_of_spans_is_transformers() {
+        let logits = [
+            [0.5, -1.0],
+            [2.0, 0.0],
+            [3.0, -4.0],
+            [1.5, 0.2],
+            [-0.3, 0.7],
+        ];
+        let encoding = |tokens| Encoding {
+            ids: vec![1; tokens],
+            ..Encoding::default()
+        };
+        let encodings = vec![encoding(3), encoding(2)];
+        let data = EncodedSet::new(encodings, Targets::Spans(vec![(1, 2), (0, 0)]));
+        let part = Part {
+            data: &data,
+            chosen: &[0, 1],
+        };
+        let device = Device::flex().autodiff();
+        let logits = Tensor::<2>::from_floats(logits, &device).require_grad();
+        let loss = loss_sums(logits.clone(), &[part]) / part.weight();
+        let gradients = loss.clone().backward();
+        let gradient = logits.grad(&gradients).unwrap().into_data();
+        // (cross_entropy(start, position) + cross_entropy(end, position)) / 2 of each input by itself, their mean.
+        let expected = 1.706_289;
+        let expected_gradient = [
+            [0.014_152_933, 0.066_346_98],
+            [-0.186_570_95, 0.180_349_8],
+            [0.172_418_02, -0.246_696_78],
+            [-0.035_462_77, -0.155_614_83],
+            [0.035_462_77, 0.155_614_83],
+        ];
+        let loss: f32 = loss.into_scalar();
+        assert!((loss - expected).abs() < 2e-6 * expected, "{loss}");
+        for (a, b) in gradient
+            .iter::<f32>()
+            .zip(expected_gradient.into_iter().flatten())
+        {
             assert!((a - b).abs() < 1e-6, "{gradient:?}");
         }
     }

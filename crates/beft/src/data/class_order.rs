@@ -23,7 +23,7 @@ pub(crate) fn in_task_order(
         Targets::Classes(classes) => classes,
         // No metric depends on their order.
         Targets::Labels(_) if data.labels != model => return Err(others()),
-        Targets::Labels(_) | Targets::Values(_) | Targets::Tokens(_) => {
+        Targets::Labels(_) | Targets::Values(_) | Targets::Tokens(_) | Targets::Spans(_) => {
             return Ok((targets, predictions));
         }
     };

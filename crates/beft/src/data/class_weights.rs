@@ -25,7 +25,7 @@ impl ClassWeights {
         match targets {
             Targets::Classes(classes) => classes.iter().for_each(|class| count(*class)),
             Targets::Labels(sets) => sets.iter().flatten().for_each(|label| count(*label)),
-            Targets::Values(_) | Targets::Tokens(_) => counts.clear(),
+            Targets::Values(_) | Targets::Tokens(_) | Targets::Spans(_) => counts.clear(),
         }
         let all = targets.len();
         let occurring = counts.iter().filter(|count| **count > 0).count();

@@ -4,6 +4,7 @@ use beft_core::{EncodedSet, Encoding, OutputKind, Targets};
 use beft_tasks::{Example, Label, PromptExample, Split};
 
 use crate::data::prompts::{Calibration, Choices, Prompter, Questions};
+use crate::data::spans::SpanQuestions;
 use crate::{Error, Objective};
 
 /// A dev split.
@@ -28,6 +29,8 @@ pub enum DevInputs {
     Texts(EncodedSet),
     /// Prompts that are answered in the model's own words.
     Questions(Questions),
+    /// Questions that are answered by a part of their context.
+    Spans(SpanQuestions),
 }
 
 impl DevInputs {
@@ -37,15 +40,16 @@ impl DevInputs {
             Self::Labelled(set) | Self::Texts(set) => &set.encodings,
             Self::Choices(choices, _) => &choices.set.encodings,
             Self::Questions(_) => &[],
+            Self::Spans(questions) => &questions.windows,
         }
     }
 
-    /// What is right for each input; `None` where the answer is generated.
+    /// What is right for each input; `None` where answers are texts, which are compared with the right ones at once.
     pub fn targets(&self) -> Option<&Targets> {
         match self {
             Self::Labelled(set) | Self::Texts(set) => Some(&set.targets),
             Self::Choices(choices, _) => Some(&choices.set.targets),
-            Self::Questions(_) => None,
+            Self::Questions(_) | Self::Spans(_) => None,
         }
     }
 
@@ -56,17 +60,23 @@ impl DevInputs {
                 Targets::Values(_) => OutputKind::Value,
                 Targets::Labels(_) => OutputKind::Labels,
                 Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
+                Targets::Spans(_) => OutputKind::Answer,
             },
             Self::Choices(..) => OutputKind::Classes,
             Self::Texts(_) => OutputKind::Tokens,
-            Self::Questions(_) => OutputKind::Answer,
+            Self::Questions(_) | Self::Spans(_) => OutputKind::Answer,
         }
     }
 
     /// Whether predictions of it are those of `other`: the same inputs, scored and not generated.
     pub(crate) fn same_scores(&self, other: &Self) -> bool {
-        let scored = self.targets().zip(other.targets());
-        scored.is_some_and(|(a, b)| a == b) && self.encodings() == other.encodings()
+        match (self, other) {
+            (Self::Spans(mine), Self::Spans(other)) => mine == other,
+            (_, _) => {
+                let scored = self.targets().zip(other.targets());
+                scored.is_some_and(|(a, b)| a == b) && self.encodings() == other.encodings()
+            }
+        }
     }
 }
 

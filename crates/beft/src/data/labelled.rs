@@ -7,7 +7,9 @@ use beft_tasks::{Dataset, Example, Label, LabelTarget, LabelledTask, Split, trai
 use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
-use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, left_out_note, short_hex};
+use super::{
+    DataOptions, DevInputs, DevSet, Objective, SpanQuestions, TaskData, left_out_note, short_hex,
+};
 use crate::{Base, Error};
 
 pub(super) fn load(
@@ -32,12 +34,23 @@ pub(super) fn load(
         if let Some(limit) = options.limit {
             found.examples.truncate(limit.max(1));
         }
-        let (set, note) = encode(base, task, found.examples.iter().collect(), &found.path)?;
+        let (inputs, note) = match task.target {
+            LabelTarget::Answer(answerable) => {
+                let questions = SpanQuestions::new(base, answerable, &found.examples)?;
+                let notes = questions.notes(base, &found.path.display().to_string());
+                (DevInputs::Spans(questions), notes)
+            }
+            LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
+                let all = found.examples.iter().collect();
+                let (set, notes) = encode(base, task, all, &found.path)?;
+                (DevInputs::Labelled(set), notes)
+            }
+        };
         notes.extend(note);
         dev.push(DevSet {
             split: *split,
             examples: found.examples,
-            inputs: DevInputs::Labelled(set),
+            inputs,
         });
     }
     let available = train.examples.len();
@@ -47,7 +60,16 @@ pub(super) fn load(
         .map(|index| train.examples[index].clone())
         .collect();
     let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
-    let (mut train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
+    let (mut train_set, note) = match task.target {
+        LabelTarget::Answer(answerable) => {
+            let questions = SpanQuestions::new(base, answerable, &chosen)?;
+            let notes = questions.notes(base, &train.path.display().to_string());
+            (questions.train_set(), notes)
+        }
+        LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
+            encode(base, task, chosen.iter().collect(), &train.path)?
+        }
+    };
     notes.extend(note);
     let weights = ClassWeights::of(&train_set.targets, train.labels.len());
     notes.extend(weights.note(
@@ -64,6 +86,7 @@ pub(super) fn load(
             LabelTarget::Classes(_) => Outputs::Classes(train.labels),
             LabelTarget::Labels(_) => Outputs::Labels(train.labels),
             LabelTarget::Value(_) => Outputs::Value,
+            LabelTarget::Answer(_) => Outputs::Span,
         },
         text_pairs,
         fingerprint: fingerprint(chosen.iter().chain(dev_examples)),
@@ -131,6 +154,8 @@ pub(crate) fn targets<'a>(
             let sets = labels.filter_map(Label::labels);
             Targets::Labels(sets.map(<[usize]>::to_vec).collect())
         }
+        // Windows have them, not questions, see `SpanQuestions`.
+        LabelTarget::Answer(_) => Targets::Spans(Vec::new()),
         LabelTarget::Value(_) => {
             let values = labels.filter_map(Label::value);
             Targets::Values(values.map(|value| value as f32).collect())

@@ -6,13 +6,14 @@ mod dev;
 mod labelled;
 mod prompted;
 mod prompts;
+mod spans;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use beft_core::{EncodedSet, Outputs};
+use beft_core::{Answerable, EncodedSet, Outputs};
 use beft_modes::{Asked, Mode};
-use beft_tasks::{Example, Task};
+use beft_tasks::{Example, LabelTarget, Task};
 use sha2::{Digest, Sha256};
 
 pub(crate) use class_order::in_task_order;
@@ -21,6 +22,7 @@ pub(crate) use labelled::targets;
 pub use prompted::dev_sample;
 pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};
+pub use spans::{ChosenSpan, SpanQuestions};
 
 use crate::{Base, Error};
 
@@ -116,6 +118,18 @@ impl TaskData {
             loaded.split_file = Some(file_digest(data)?);
         }
         Ok(loaded)
+    }
+
+    /// Whether its predictions depend on thresholds: where several labels may hold, or questions have no answer.
+    pub(crate) fn has_thresholds(&self) -> bool {
+        match &self.task {
+            Task::Labelled(task) => match task.target {
+                LabelTarget::Labels(_) | LabelTarget::Answer(Answerable::Sometimes) => true,
+                LabelTarget::Answer(Answerable::Always) => false,
+                LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+            },
+            Task::Prompted(_) => false,
+        }
     }
 
     /// Number of dev examples.

@@ -120,6 +120,7 @@ impl DevInputs {
             Self::Choices(choices, calibration) => {
                 choices.adjusted(scores, calibration.as_ref(), model)
             }
+            Self::Spans(questions) => return questions.compare(questions.choose(&scores, 0.0)),
             Self::Labelled(_) | Self::Texts(_) | Self::Questions(_) => scores,
         };
         predictions(self.output(), scores)

@@ -5,6 +5,7 @@ mod dev;
 #[cfg(feature = "report")]
 mod pictures;
 mod prompts;
+mod spans;
 mod tables;
 
 use beft_core::{Metric, Outputs};
@@ -19,6 +20,8 @@ pub(crate) use dev::{DevMetrics, DevPredictions};
 pub use pictures::{Picture, pictures};
 pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
+
+use spans::evaluate_spans;
 
 use crate::data::{in_task_order, targets};
 use crate::{Error, Tuned};
@@ -48,13 +51,18 @@ pub fn evaluate(
     data: &Dataset,
     suffix: &str,
 ) -> Result<Evaluation, Error> {
+    if let LabelTarget::Answer(answerable) = task.target {
+        return evaluate_spans(tuned, task, answerable, data, suffix);
+    }
     let names = match (&task.target, &tuned.outputs) {
         (LabelTarget::Classes(_), Outputs::Classes(names)) => names.as_slice(),
         (LabelTarget::Labels(_), Outputs::Labels(names)) => names.as_slice(),
         (LabelTarget::Value(_), Outputs::Value) => &[],
         (LabelTarget::Classes(_), Outputs::Labels(_) | Outputs::Value | Outputs::Text)
         | (LabelTarget::Labels(_), Outputs::Classes(_) | Outputs::Value | Outputs::Text)
-        | (LabelTarget::Value(_), Outputs::Classes(_) | Outputs::Labels(_) | Outputs::Text) => {
+        | (LabelTarget::Value(_), Outputs::Classes(_) | Outputs::Labels(_) | Outputs::Text)
+        | (_, Outputs::Span)
+        | (LabelTarget::Answer(_), _) => {
             return Err(Error::OtherOutput {
                 task: task.name.clone(),
                 kind: task.target.kind(),
@@ -74,7 +82,7 @@ pub fn evaluate(
     let known = match task.target {
         // In this order are the classes now.
         LabelTarget::Classes(_) => task.label_names(),
-        LabelTarget::Labels(_) | LabelTarget::Value(_) => None,
+        LabelTarget::Labels(_) | LabelTarget::Value(_) | LabelTarget::Answer(_) => None,
     };
     let said = Said {
         targets: Some(&targets),

@@ -42,7 +42,7 @@ pub fn settings(
         model: base.name().to_owned(),
         task: data.task.name.clone(),
         data: folder.to_owned(),
-        train_size: data.train.len(),
+        train_size: data.train_examples.len(),
         dev_size: data.dev_len(),
         labels: data.outputs.names().to_vec(),
         learning_rate: tune.learning_rate,

@@ -35,6 +35,7 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         ),
         Outputs::Value => "It gives a number.\n".to_owned(),
         Outputs::Text => "It writes a text.\n".to_owned(),
+        Outputs::Span => "It answers a question with a part of its context.\n".to_owned(),
     };
     if !outcome.thresholds.is_empty() {
         let thresholds = data.outputs.names().iter().zip(&outcome.thresholds);
@@ -79,7 +80,7 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
     }
     out += &format!(
         "## How it was trained\n\n{} examples, {} epochs of batches of {}, learning rate {:e}, seed {}{}.\n\n",
-        data.train.len(),
+        data.train_examples.len(),
         outcome.epochs.len(),
         settings.batch_size,
         settings.learning_rate,

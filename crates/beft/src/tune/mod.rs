@@ -107,7 +107,7 @@ pub fn tune_together(
         let (data, settings) = (job.data, &job.settings);
         let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
         check_mode(base, &data.task, &job.mode)?;
-        if settings.tune_thresholds && !matches!(data.outputs, Outputs::Labels(_)) {
+        if settings.tune_thresholds && !data.has_thresholds() {
             return Err(Error::Thresholds {
                 task: data.task.name.clone(),
             });
@@ -204,6 +204,7 @@ fn asked(
         failure: None,
         dev_predictions: Some(said),
         thresholds: Vec::new(),
+        no_answer_threshold: None,
         threshold_metrics: Metrics::new(),
         record,
         facts: Map::new(),
@@ -221,7 +222,7 @@ impl TuneJob<'_> {
             model,
             task: &data.task,
             data: data.fingerprint.clone(),
-            sizes: (Some(data.train.len()), Some(data.dev_len())),
+            sizes: (Some(data.train_examples.len()), Some(data.dev_len())),
             objective: data.objective,
             device: device.to_owned(),
             precision: base.precision().to_string(),
@@ -279,6 +280,7 @@ fn outcome(
         failure: trained.failure,
         dev_predictions: None,
         thresholds: Vec::new(),
+        no_answer_threshold: None,
         threshold_metrics: Metrics::new(),
         record,
         facts,

@@ -39,6 +39,9 @@ pub struct TuneOutcome {
     pub dev_predictions: Option<DevPredictions>,
     /// Where they were chosen on the dev split, the probability from which each label holds.
     pub thresholds: Vec<f32>,
+    /// Where it was chosen on the dev split, by how much the score of no answer may be higher than the best answer's for
+    /// the answer to be given.
+    pub no_answer_threshold: Option<f32>,
     /// The metrics on the dev split at these thresholds, in which they were chosen: better than on other examples.
     pub threshold_metrics: Metrics,
     /// Everything that it follows from.
@@ -69,6 +72,8 @@ impl TuneOutcome {
             // Each label holds or does not.
             Outputs::Labels(_) => 2,
             Outputs::Value | Outputs::Text => return None,
+            // Inputs have at most some hundred tokens.
+            Outputs::Span => 500,
         };
         let guessing = (choices as f64).ln();
         (loss > 10.0 * guessing).then(|| {

@@ -17,6 +17,7 @@ pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
 
 use crate::base::InputCounts;
+use crate::data::{ChosenSpan, SpanQuestions};
 use crate::{Base, Error, Model};
 
 /// A base model with an adapter on it, or a tuned model.
@@ -31,6 +32,9 @@ pub struct Tuned {
     pub outputs: Outputs,
     /// Where several labels may hold, the probability from which each does; 0.5 for labels without one.
     pub thresholds: Vec<f32>,
+    /// Of questions that may have no answer, by how much the score of that may be higher than the best answer's for the
+    /// answer to be given.
+    pub no_answer_threshold: f32,
     /// The task it was trained on, if the adapter says.
     pub task: Option<String>,
     /// That task as [`Task::definition`] gives it, where it is no built-in one.
@@ -93,10 +97,20 @@ impl Tuned {
             Outputs::Classes(_) => OutputKind::Classes,
             Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
+            Outputs::Span => OutputKind::Answer,
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
         Ok((predictions, encoded.counts))
+    }
+}
+
+impl Tuned {
+    /// What it says of questions.
+    pub(crate) fn spans(&self, questions: &SpanQuestions) -> Vec<ChosenSpan> {
+        let savings = Savings::default();
+        let scores = predict(&self.model, &questions.windows, EVAL_BATCH, savings, |_| ());
+        questions.choose(&scores, self.no_answer_threshold)
     }
 }
 

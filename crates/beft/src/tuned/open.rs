@@ -199,6 +199,7 @@ pub(super) struct Sidecar {
     /// Whether several labels may hold; not said by what HF wrote.
     several: bool,
     thresholds: Vec<f32>,
+    no_answer_threshold: f32,
     max_length: Option<usize>,
     task: Option<String>,
     task_definition: Option<Value>,
@@ -266,10 +267,19 @@ impl Sidecar {
         {
             return Err(wrong("it has not as many thresholds as labels".to_owned()));
         }
+        let no_answer_threshold = match facts.get("no_answer_threshold") {
+            None => 0.0,
+            Some(value) => value.as_f64().ok_or_else(|| {
+                wrong(format!(
+                    "no_answer_threshold is {value}; it must be a number"
+                ))
+            })? as f32,
+        };
         Ok(Self {
             labels,
             several: facts.get(PROBLEM).and_then(Value::as_str) == Some(MULTI_LABEL),
             thresholds,
+            no_answer_threshold,
             max_length: max_length.transpose()?,
             task: text("task"),
             task_definition: facts.get("task_definition").cloned(),
@@ -291,6 +301,8 @@ impl Sidecar {
         notes: Vec<String>,
     ) -> Result<Tuned, Error> {
         let labels = match self.labels {
+            // Each token has two scores, which are no classes.
+            _ if base.task_type() == TaskType::QuestionAnswering => Vec::new(),
             Some(labels) => labels,
             None if outputs == 1 => Vec::new(),
             None => {
@@ -301,7 +313,8 @@ impl Sidecar {
                 }
             }
         };
-        if labels.len().max(1) != outputs {
+        let spans = base.task_type() == TaskType::QuestionAnswering;
+        if !spans && labels.len().max(1) != outputs {
             return Err(Error::Sidecar {
                 whose: whose.to_owned(),
                 reason: format!(
@@ -321,6 +334,7 @@ impl Sidecar {
         Ok(Tuned {
             outputs,
             thresholds: self.thresholds,
+            no_answer_threshold: self.no_answer_threshold,
             base,
             model,
             task: self.task,

@@ -1,6 +1,6 @@
 //! From texts to answers: a tuned model with the task that it does.
 
-use beft_core::{OutputKind, Outputs, Prediction};
+use beft_core::{Answerable, OutputKind, Outputs, Prediction};
 use beft_eval::{argmax, predicted_labels, sigmoid, softmax};
 use beft_nn::Savings;
 use beft_tasks::{
@@ -10,7 +10,7 @@ use beft_tasks::{
 use super::{OpenOptions, Tuned, check_finite, open_tuned};
 use crate::Error;
 use crate::base::InputCounts;
-use crate::data::Prompter;
+use crate::data::{Prompter, SpanQuestions};
 use crate::evaluate::check_asked;
 
 /// A tuned model with the task that it does.
@@ -65,6 +65,15 @@ pub enum Answer {
     Value(f32),
     /// A generated text.
     Text(String),
+    /// A part of the context of a question.
+    Span {
+        /// The answer; empty where the context has none.
+        text: String,
+        /// Its characters (Unicode code points) in the context, the first and the one behind the last.
+        characters: Option<(usize, usize)>,
+        /// Its probability among the 20 best answers.
+        probability: f32,
+    },
 }
 
 impl Answer {
@@ -74,7 +83,7 @@ impl Answer {
             Self::Class { label, .. } => label.clone(),
             Self::Labels { labels, .. } => labels.join(","),
             Self::Value(value) => value.to_string(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Span { text, .. } => text.clone(),
         }
     }
 
@@ -86,6 +95,7 @@ impl Answer {
                 probabilities,
                 ..
             } => probabilities.get(*class).copied(),
+            Self::Span { probability, .. } => Some(*probability),
             Self::Labels { .. } | Self::Value(_) | Self::Text(_) => None,
         }
     }
@@ -124,6 +134,8 @@ impl Predictor {
             let fits = match (&task.target, &tuned.outputs) {
                 (LabelTarget::Labels(_), outputs) => matches!(outputs, Outputs::Labels(_)),
                 (LabelTarget::Value(_), outputs) => matches!(outputs, Outputs::Value),
+                (LabelTarget::Answer(_), outputs) => matches!(outputs, Outputs::Span),
+                (LabelTarget::Classes(_), Outputs::Span) => false,
                 // What the user's own data are called where nothing else is known.
                 (LabelTarget::Classes(_), _) => true,
             };
@@ -141,7 +153,7 @@ impl Predictor {
                 *names = classes.names;
             }
             (Task::Prompted(task), _) => check_asked(&tuned, task)?,
-            (Task::Labelled(_), Outputs::Value | Outputs::Text) => {}
+            (Task::Labelled(_), Outputs::Value | Outputs::Text | Outputs::Span) => {}
         }
         Ok(Self { tuned, task, notes })
     }
@@ -190,6 +202,9 @@ impl Predictor {
     fn classify(&self, task: &LabelledTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
         let texts: Vec<&Example> = inputs.iter().filter_map(|input| as_text(input)).collect();
         self.check_form(task, inputs.len() - texts.len())?;
+        if let LabelTarget::Answer(answerable) = task.target {
+            return self.find_answers(answerable, &texts);
+        }
         let (predictions, counts) = self.tuned.scores(&texts)?;
         let names = self.tuned.outputs.names();
         let answers = predictions.into_iter().map(|prediction| match prediction {
@@ -208,6 +223,30 @@ impl Predictor {
         Ok(Answers {
             answers: answers.collect(),
             counts,
+        })
+    }
+
+    /// Finds the answers to questions in their contexts.
+    fn find_answers(&self, answerable: Answerable, texts: &[&Example]) -> Result<Answers, Error> {
+        if texts.iter().any(|example| example.text_pair.is_none()) {
+            return Err(Error::Pairs { trained: true });
+        }
+        let texts = texts.iter().copied();
+        let questions = SpanQuestions::new(&self.tuned.base, answerable, texts)?;
+        let chosen = self.tuned.spans(&questions);
+        if chosen.iter().any(|chosen| chosen.probability.is_nan()) {
+            return Err(Error::NotFinite {
+                model: self.tuned.base.name().to_owned(),
+            });
+        }
+        let answers = chosen.into_iter().map(|chosen| Answer::Span {
+            text: chosen.text,
+            characters: chosen.characters,
+            probability: chosen.probability,
+        });
+        Ok(Answers {
+            answers: answers.collect(),
+            counts: questions.counts(),
         })
     }
 
@@ -295,6 +334,7 @@ fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     }
     let name = match tuned.task.as_deref() {
         Some(name) => name,
+        None if tuned.outputs == Outputs::Span => "squad",
         None if tuned.base.has_head() => "text",
         None => {
             return Err(Error::NoTask {
