@@ -64,6 +64,11 @@ pub fn save_model<M: BiasModel>(
     let problem = match outputs {
         Outputs::Labels(_) => Some(MULTI_LABEL),
         Outputs::Value | Outputs::Text => Some("regression"),
+        // transformers asks it of texts only.
+        Outputs::Tags(_) => {
+            config.remove(PROBLEM);
+            None
+        }
         // What transformers takes it for where nothing is said.
         Outputs::Classes(_) => config.get(PROBLEM).map(|_| "single_label_classification"),
     };

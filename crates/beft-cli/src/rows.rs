@@ -122,6 +122,7 @@ impl RowWriter {
                 &["label", "choice", "probability", "probabilities", "logits"][..]
             }
             Answer::Labels { .. } => &["labels", "probabilities", "logits"][..],
+            Answer::Tags { .. } => &["entities", "tags"][..],
             Answer::Value(_) | Answer::Text(_) => &[prediction(answer).0],
         };
         let each = name.strip_prefix("probability_");
@@ -155,6 +156,9 @@ impl RowWriter {
         }
         let (name, value) = prediction(answer);
         row.insert(name.to_owned(), value);
+        if let Some(tags) = tags(answer) {
+            row.insert("tags".to_owned(), json!(tags));
+        }
         if let Some((probabilities, logits)) = numbers(answer) {
             if let Some(probability) = answer.probability() {
                 row.insert("probability".to_owned(), json!(probability));
@@ -201,6 +205,9 @@ impl RowWriter {
             cells.push(value.map_or_else(String::new, |(_, value)| cell(value)));
         }
         cells.push(cell(&prediction(answer).1));
+        if let Answer::Tags { .. } = answer {
+            cells.push(tags(answer).map_or_else(String::new, |tags| tags.join(" ")));
+        }
         if let (Answer::Class { class, .. }, true) = (answer, self.labels.is_empty()) {
             cells.push(class.to_string());
         }
@@ -223,6 +230,9 @@ impl RowWriter {
             header.push(self.name(column, &columns, answer));
         }
         header.push(prediction(answer).0.to_owned());
+        if let Answer::Tags { .. } = answer {
+            header.push("tags".to_owned());
+        }
         if let (Answer::Class { .. }, true) = (answer, self.labels.is_empty()) {
             header.push("choice".to_owned());
         }
@@ -302,8 +312,17 @@ fn prediction(answer: &Answer) -> (&'static str, Value) {
     match answer {
         Answer::Class { label, .. } => ("label", json!(label)),
         Answer::Labels { labels, .. } => ("labels", json!(labels)),
+        Answer::Tags { entities, .. } => ("entities", json!(entities)),
         Answer::Value(value) => ("value", json!(value)),
         Answer::Text(text) => ("generated_text", json!(text)),
+    }
+}
+
+/// The tags of words that were given.
+fn tags(answer: &Answer) -> Option<&[String]> {
+    match answer {
+        Answer::Tags { tags, .. } => tags.as_deref(),
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Value(_) | Answer::Text(_) => None,
     }
 }
 
@@ -320,7 +339,7 @@ fn numbers(answer: &Answer) -> Option<(&[f32], &[f32])> {
             logits,
             ..
         } => Some((probabilities, logits)),
-        Answer::Value(_) | Answer::Text(_) => None,
+        Answer::Tags { .. } | Answer::Value(_) | Answer::Text(_) => None,
     }
 }
 

@@ -76,6 +76,8 @@ pub enum Targets {
     Values(Vec<f32>),
     /// Language modelling: the number of predicted tokens of each input's only continuation.
     Tokens(Vec<usize>),
+    /// The tag of each token; `None` for a token that counts nothing in the loss (HF's -100).
+    Tags(Vec<Vec<Option<usize>>>),
 }
 
 impl Targets {
@@ -86,6 +88,7 @@ impl Targets {
             Self::Labels(sets) => sets.len(),
             Self::Values(values) => values.len(),
             Self::Tokens(counts) => counts.len(),
+            Self::Tags(tags) => tags.len(),
         }
     }
 
@@ -106,6 +109,10 @@ impl Targets {
                 values.map(Truth::Number).collect()
             }
             Self::Tokens(counts) => numbers(counts),
+            Self::Tags(inputs) => {
+                let tagged = |tags: &Vec<Option<usize>>| tags.iter().flatten().copied().collect();
+                inputs.iter().map(tagged).map(Truth::Labels).collect()
+            }
         }
     }
 
@@ -116,6 +123,7 @@ impl Targets {
             Self::Labels(sets) => sets.truncate(len),
             Self::Values(values) => values.truncate(len),
             Self::Tokens(counts) => counts.truncate(len),
+            Self::Tags(tags) => tags.truncate(len),
         }
     }
 }
@@ -126,7 +134,7 @@ impl Targets {
 pub enum Truth {
     /// A class index, a value or a number of tokens.
     Number(f64),
-    /// The indices of the labels that hold.
+    /// The indices of the labels that hold, or of the tags of the tokens that have one.
     Labels(Vec<usize>),
 }
 
@@ -137,7 +145,7 @@ pub struct EncodedSet {
     pub encodings: Vec<Encoding>,
     /// The target of each input; as long as `encodings`.
     pub targets: Targets,
-    /// What an example counts in the loss, by its class; of several labels what a label that holds counts beside one
+    /// What an example (or of tags a token) counts in the loss, by its class; of several labels what a label that holds counts beside one
     /// that does not. Empty for all alike.
     pub class_weights: Vec<f32>,
 }

@@ -117,7 +117,7 @@ impl Written {
     fn labelled(task: LabelledTask) -> Self {
         let kind = task.target.kind();
         let (labels, range, label_form) = match task.target {
-            LabelTarget::Classes(labels) => (labels, None, None),
+            LabelTarget::Classes(labels) | LabelTarget::Tags(labels) => (labels, None, None),
             LabelTarget::Labels(set) => (set.labels, None, Some(set.form)),
             LabelTarget::Value(range) => (None, range, None),
         };
@@ -239,6 +239,7 @@ impl Written {
                         labels: self.labels,
                         form: self.label_form.unwrap_or(LabelForm::Columns),
                     }),
+                    TaskKind::TokenClassification => LabelTarget::Tags(self.labels),
                     TaskKind::Regression => LabelTarget::Value(self.range),
                 },
             }),

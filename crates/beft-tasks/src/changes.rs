@@ -5,7 +5,8 @@ use beft_core::OutputKind;
 use crate::target::class_labels;
 use crate::task_file::default_metrics;
 use crate::{
-    HeldOut, LabelForm, LabelTarget, LabelledTask, Metric, MultiLabel, Task, TaskError, TextColumns,
+    HeldOut, LabelForm, LabelTarget, LabelledTask, Metric, MultiLabel, Task, TaskError, TaskKind,
+    TextColumns,
 };
 
 /// What is different from a task as it stands in the tables or in a file. Nothing by default.
@@ -50,6 +51,13 @@ impl Task {
             return Err(refuse(&self.name, message));
         }
         let mut task = match self {
+            Self::Labelled(task) if task.target.kind() == TaskKind::TokenClassification => {
+                if changes.multi_label || changes.text.len() > 1 || !changes.pair.is_empty() {
+                    let message = "it reads a list of words in one column, with one tag for each";
+                    return Err(refuse(&task.name, message.to_owned()));
+                }
+                Self::Labelled(task.with(changes))
+            }
             Self::Labelled(task) => Self::Labelled(task.with(changes)),
             Self::Prompted(task) => {
                 let texts = [&changes.text, &changes.pair].iter().any(|c| !c.is_empty());
@@ -81,7 +89,7 @@ impl Task {
             return Err(refuse(&task.name, message));
         }
         match output {
-            OutputKind::Classes | OutputKind::Labels => {}
+            OutputKind::Classes | OutputKind::Labels | OutputKind::Tags => {}
             OutputKind::Value | OutputKind::Tokens | OutputKind::Answer if changes.balanced => {
                 let message = "it has no classes to balance: leave that out";
                 return Err(refuse(&task.name, message.to_owned()));

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use crate::held_out::{Stratum, of_split, whole_file};
 use crate::reading::Reading;
 use crate::records::{Input, LabelUse};
-use crate::{DataError, InputFormat, Label, LabelledTask, Split};
+use crate::{DataError, InputFormat, Label, LabelledTask, Split, TaskKind};
 
 /// One text, or a pair of texts, and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// The text, with the spaces that the file has.
     pub text: String,
+    /// The words of the text, where the data have it in words. The text is then these with a space between them.
+    pub words: Option<Vec<String>>,
     /// The second text of a pair.
     pub text_pair: Option<String>,
     /// A class is an index into [`Dataset::labels`]; `None` where labels are not read, and on rows
@@ -100,7 +102,7 @@ impl LabelledTask {
     ) -> Result<Dataset, DataError> {
         let mut reading = Reading::new(self, labels, label_use)?;
         for path in paths {
-            let (input, format) = open_labelled(path)?;
+            let (input, format) = open_labelled(path, self.target.kind())?;
             reading.read(path, input, format)?;
         }
         let first = paths.first().map(PathBuf::as_path);
@@ -119,11 +121,22 @@ pub(crate) fn open(path: &Path) -> Result<Input, DataError> {
 }
 
 /// Opens a file of rows with labels. Its extension tells the format.
-pub(crate) fn open_labelled(path: &Path) -> Result<(Input, InputFormat), DataError> {
+pub(crate) fn open_labelled(
+    path: &Path,
+    kind: TaskKind,
+) -> Result<(Input, InputFormat), DataError> {
     // Opening comes first: a wrong path is worse news than a wrong extension.
     let input = open(path)?;
-    // A line of plain text has no label.
-    let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
+    let format = match (InputFormat::of_path(path), kind) {
+        (Some(InputFormat::Lines), TaskKind::TokenClassification) => Some(InputFormat::Conll),
+        // A line of plain text has no label, and words have no class.
+        (Some(InputFormat::Lines | InputFormat::Conll), kind)
+            if kind != TaskKind::TokenClassification =>
+        {
+            None
+        }
+        (format, _) => format,
+    };
     let format = format.ok_or_else(|| DataError::UnknownExtension {
         path: path.to_owned(),
     })?;
@@ -218,6 +231,7 @@ mod tests {
                 data.examples.iter().eq(&expected
                     .map(|((label, text), line)| Example {
                         text: text.to_owned(),
+                        words: None,
                         text_pair: None,
                         label: Some(Label::Class(label)),
                         line,

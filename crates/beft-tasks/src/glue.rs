@@ -44,7 +44,8 @@ impl LabelledTask {
                 (LabelTarget::Value(_), Label::Class(_)) => {
                     return Err(wrong(format!("a class, and task {} has values", self.name)));
                 }
-                (LabelTarget::Labels(_), _) | (_, Label::Labels(_)) => {
+                (LabelTarget::Labels(_) | LabelTarget::Tags(_), _)
+                | (_, Label::Labels(_) | Label::Tags(_)) => {
                     return Err(wrong("the server takes one label for each".to_owned()));
                 }
                 (LabelTarget::Classes(_), Label::Value(_)) => {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::classes::{KnownLabels, default_number, whole_number};
+use crate::tags::{Words, without_prefix};
 use crate::{
-    DataError, Example, LabelForm, LabelTarget, LabelledTask, MultiLabel, Place, TaskKind,
+    DataError, Example, LabelForm, LabelTarget, LabelledTask, MultiLabel, Place, TagError, TaskKind,
 };
 
 /// The label of an example.
@@ -16,6 +17,8 @@ pub enum Label {
     Class(usize),
     /// The indices of the labels that hold, in order, where several may.
     Labels(Vec<usize>),
+    /// The index of the tag of each word, in a task of tags.
+    Tags(Vec<usize>),
     /// The finite value, in a regression task.
     Value(f64),
 }
@@ -25,7 +28,7 @@ impl Label {
     pub const fn class(&self) -> Option<usize> {
         match self {
             Self::Class(index) => Some(*index),
-            Self::Labels(_) | Self::Value(_) => None,
+            Self::Labels(_) | Self::Tags(_) | Self::Value(_) => None,
         }
     }
 
@@ -33,14 +36,22 @@ impl Label {
     pub fn labels(&self) -> Option<&[usize]> {
         match self {
             Self::Labels(labels) => Some(labels),
-            Self::Class(_) | Self::Value(_) => None,
+            Self::Class(_) | Self::Tags(_) | Self::Value(_) => None,
+        }
+    }
+
+    /// The tags, of words.
+    pub fn tags(&self) -> Option<&[usize]> {
+        match self {
+            Self::Tags(tags) => Some(tags),
+            Self::Class(_) | Self::Labels(_) | Self::Value(_) => None,
         }
     }
 
     /// The value, of a value.
     pub const fn value(&self) -> Option<f64> {
         match self {
-            Self::Class(_) | Self::Labels(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Tags(_) => None,
             Self::Value(value) => Some(*value),
         }
     }
@@ -68,8 +79,8 @@ impl LabelReader {
         let mut notes = Vec::new();
         let names = match (task.target.kind(), known) {
             (TaskKind::Regression, _) => Some(Vec::new()),
-            (TaskKind::Classification | TaskKind::MultiLabel, None) => task.label_names(),
-            (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) => {
+            (_, None) => task.label_names(),
+            (_, Some(known)) => {
                 let classes = task.name_classes(known)?;
                 notes.extend(classes.note);
                 Some(classes.names)
@@ -83,9 +94,10 @@ impl LabelReader {
                 form: LabelForm::Separated(separator),
                 ..
             }) => separator.clone(),
-            LabelTarget::Labels(_) | LabelTarget::Classes(_) | LabelTarget::Value(_) => {
-                ",".to_owned()
-            }
+            LabelTarget::Labels(_)
+            | LabelTarget::Classes(_)
+            | LabelTarget::Tags(_)
+            | LabelTarget::Value(_) => ",".to_owned(),
         };
         Ok(Self {
             kind: task.target.kind(),
@@ -107,6 +119,10 @@ impl LabelReader {
     pub(crate) fn read(&mut self, label: &str, path: &Path, at: Place) -> Result<Label, DataError> {
         match self.kind {
             TaskKind::Classification => self.index(label, path, at).map(Label::Class),
+            // Rows of such a task have lists, see `read_tags`.
+            TaskKind::TokenClassification => self
+                .index(label, path, at)
+                .map(|tag| Label::Tags(vec![tag])),
             TaskKind::MultiLabel => {
                 let broken =
                     label.starts_with('{') || label.starts_with('[') != label.ends_with(']');
@@ -134,6 +150,40 @@ impl LabelReader {
                 Ok(Label::Value(value))
             }
         }
+    }
+
+    /// Adds names to a set that is gathered, in which they need not occur.
+    pub(crate) fn declare(&mut self, names: &[String]) {
+        if self.names.is_none() {
+            for name in names {
+                let next = self.gathered.len();
+                self.gathered.entry(name.clone()).or_insert(next);
+            }
+        }
+    }
+
+    /// The tags of words.
+    pub(crate) fn read_tags(
+        &mut self,
+        words: &Words,
+        path: &Path,
+        at: Place,
+    ) -> Result<Label, DataError> {
+        let gathered = self.names.is_none();
+        let tags = words.tags.iter().flatten().enumerate();
+        let tags = tags.map(|(word, tag)| {
+            let (path_of, at) = (|| path.to_owned(), words.place(at, word));
+            if tag.is_empty() {
+                let (path, word) = (path_of(), word + 1);
+                return Err(TagError::Missing { path, at, word }.into());
+            }
+            if gathered && tag.parse::<f64>().is_ok() {
+                let (path, tag) = (path_of(), tag.clone());
+                return Err(TagError::Numbered { path, at, tag }.into());
+            }
+            self.index(tag, path, at)
+        });
+        tags.collect::<Result<_, _>>().map(Label::Tags)
     }
 
     fn index(&mut self, label: &str, path: &Path, at: Place) -> Result<usize, DataError> {
@@ -196,6 +246,10 @@ impl LabelReader {
                         .iter_mut()
                         .for_each(|index| *index = renumbered[*index]);
                     labels.sort_unstable();
+                }
+                Some(Label::Tags(tags)) => {
+                    tags.iter_mut()
+                        .for_each(|index| *index = renumbered[*index]);
                 }
                 Some(Label::Value(_)) | None => {}
             }
@@ -270,6 +324,12 @@ impl TaskKind {
                     "{path}: the label `{name}` has a `{by}` in it; if that stands between labels, it is the separator"
                 ))
             }
+            Self::TokenClassification => without_prefix(names).map(|tag| {
+                format!(
+                    "{path}: the tag `{tag}` does not begin with B-, I-, E- or S-: entities are neighbours with equal \
+                     tags then; token_accuracy as the metric suits tags that are no entities"
+                )
+            }),
             Self::Classification | Self::Regression => None,
         }
     }
@@ -326,6 +386,7 @@ mod tests {
         let mut examples: Vec<Example> = labels
             .iter()
             .map(|label| Example {
+                words: None,
                 text: String::new(),
                 text_pair: None,
                 label: Some(read(&mut reader, label).unwrap()),

@@ -1,4 +1,4 @@
-//! The built-in tasks: GLUE, three of SuperGLUE, and the user's own `text`.
+//! The built-in tasks: GLUE, three of SuperGLUE, and the user's own `text` and `ner`.
 //!
 //! Learning rates, epochs and sizes are those of the protocol (arXiv 2509.15974). Columns are those
 //! of GLUE's TSV files, of SuperGLUE's JSON Lines files, and of the hub's Parquet files, whose order
@@ -38,6 +38,8 @@ const PROTOCOL_LENGTH: Option<usize> = Some(128);
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     title: &'static str,
+    /// Whether labels are tags of words.
+    tagged: bool,
     hub: Option<&'static str>,
     text: &'static [&'static str],
     pair: &'static [&'static str],
@@ -64,6 +66,7 @@ pub(crate) struct Row {
 const PAIRS: Row = Row {
     name: "",
     title: "",
+    tagged: false,
     hub: GLUE,
     text: &["sentence1"],
     pair: &["sentence2"],
@@ -90,7 +93,7 @@ const SINGLE: Row = Row {
     ..PAIRS
 };
 
-pub(crate) const TABLE: [Row; 13] = [
+pub(crate) const TABLE: [Row; 14] = [
     Row {
         name: "cola",
         title: "CoLA",
@@ -241,6 +244,18 @@ pub(crate) const TABLE: [Row; 13] = [
         max_length: None,
         ..SINGLE
     },
+    // The same with a tag for each word.
+    Row {
+        name: "ner",
+        title: "ner",
+        tagged: true,
+        hub: None,
+        text: &["tokens", "text"],
+        label: &["ner_tags", "tags", "label"],
+        metrics: &[Metric::EntityF1, Metric::Precision, Metric::Recall],
+        max_length: None,
+        ..SINGLE
+    },
 ];
 
 impl Row {
@@ -285,6 +300,7 @@ impl Row {
             mismatched: self.mismatched,
             target: match self.range {
                 Some(range) => LabelTarget::Value(Some(range)),
+                None if self.tagged => LabelTarget::Tags(None),
                 None => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
             },
         }

@@ -27,6 +27,7 @@ impl Task {
                 LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
                     TaskType::SequenceClassification
                 }
+                LabelTarget::Tags(_) => TaskType::TokenClassification,
             },
         }
     }
@@ -189,7 +190,7 @@ impl LabelledTask {
     /// The task of this name; letter case, `-` and `_` do not matter (`sst2`, `SST-2`).
     ///
     /// `text` is the user's own data: columns `text` (or `sentence`), perhaps `text_pair`, and
-    /// `label`, with the labels found in the training file.
+    /// `label`, with the labels found in the training file. `ner` is the user's own data with a tag for each word.
     ///
     /// # Errors
     ///
@@ -224,7 +225,7 @@ impl LabelledTask {
     /// a label is a number.
     pub fn classes(&self) -> Option<&[ClassLabel]> {
         match &self.target {
-            LabelTarget::Classes(classes) => classes.as_deref(),
+            LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref(),
             LabelTarget::Labels(set) => set.labels.as_deref(),
             LabelTarget::Value(_) => None,
         }
@@ -234,7 +235,7 @@ impl LabelledTask {
     /// them; `None` when they are those found in the training file.
     pub fn label_names(&self) -> Option<Vec<String>> {
         let labels = match &self.target {
-            LabelTarget::Classes(classes) => classes.as_deref()?,
+            LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref()?,
             LabelTarget::Labels(set) => set.labels.as_deref()?,
             LabelTarget::Value(_) => &[],
         };
@@ -267,6 +268,7 @@ impl Task {
             Self::Labelled(task) => match task.target {
                 LabelTarget::Classes(_) => OutputKind::Classes,
                 LabelTarget::Labels(_) => OutputKind::Labels,
+                LabelTarget::Tags(_) => OutputKind::Tags,
                 LabelTarget::Value(_) => OutputKind::Value,
             },
             Self::Prompted(task) => task.output(),

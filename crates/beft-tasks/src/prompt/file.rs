@@ -90,6 +90,10 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
         TaskKind::Regression => {
             return wrong(&prompt, "a regression task has no prompt: remove the table");
         }
+        TaskKind::TokenClassification => {
+            let message = "a task with a tag for each word has no prompt: remove the table";
+            return wrong(&prompt, message);
+        }
         TaskKind::MultiLabel => {
             let message = "a task with several labels for a text has no prompt: remove the table";
             return wrong(&prompt, message);
@@ -169,7 +173,7 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             title: name.clone(),
             hub: table::hub(&name),
             name,
-            label_columns: label_columns(file.label)?,
+            label_columns: label_columns(file.label, "label")?,
             no_label: file.no_label,
             headerless: file.columns.unwrap_or_default(),
             skip_malformed: file.skip_malformed,

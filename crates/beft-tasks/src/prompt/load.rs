@@ -8,8 +8,8 @@ use crate::held_out::{Stratum, of_split, whole_file};
 use crate::records::raw::Record;
 use crate::records::stream::{Names, Records};
 use crate::records::{Input, LabelUse};
-use crate::split::Wanted;
-use crate::{DataError, InputFormat, Split};
+use crate::split::{EXTENSIONS, Wanted};
+use crate::{DataError, InputFormat, Split, TaskKind};
 
 impl PromptTask {
     /// Reads the file of `split` in the folder `data`, which is found as
@@ -40,6 +40,7 @@ impl PromptTask {
         let wanted = Wanted {
             files: &self.files,
             mismatched: false,
+            extensions: EXTENSIONS,
             official: self.form.official(split),
         };
         split.find(data, &wanted)
@@ -67,7 +68,7 @@ impl PromptTask {
         };
         let required = label_use == LabelUse::Required;
         for path in paths {
-            let (input, format) = open_labelled(path)?;
+            let (input, format) = open_labelled(path, TaskKind::Classification)?;
             let mut records = self.records(path, input, format)?;
             for record in records.by_ref() {
                 match record {
@@ -107,6 +108,7 @@ impl PromptTask {
     ) -> Result<Records, DataError> {
         let names = Names {
             line: self.template.only_column().unwrap_or("text"),
+            tags: self.label_columns.first().map_or("label", String::as_str),
             headerless: &self.headerless,
             known: &[],
             kept: None,

@@ -3,6 +3,7 @@
 mod config;
 mod find;
 mod model;
+mod words;
 
 use std::sync::Mutex;
 

@@ -3,6 +3,7 @@
 use beft_core::{EncodedSet, Encoding, OutputKind, Targets};
 use beft_tasks::{Example, Label, PromptExample, Split};
 
+use crate::data::TaggedSet;
 use crate::data::prompts::{Calibration, Choices, Prompter, Questions};
 use crate::{Error, Objective};
 
@@ -22,6 +23,8 @@ pub struct DevSet {
 pub enum DevInputs {
     /// Texts with labels.
     Labelled(EncodedSet),
+    /// Texts with a tag for each word.
+    Tagged(TaggedSet),
     /// Prompts with candidates behind each.
     Choices(Choices, Option<Calibration>),
     /// Texts whose likelihood is measured.
@@ -35,15 +38,27 @@ impl DevInputs {
     pub fn encodings(&self) -> &[Encoding] {
         match self {
             Self::Labelled(set) | Self::Texts(set) => &set.encodings,
+            Self::Tagged(tagged) => &tagged.set.encodings,
             Self::Choices(choices, _) => &choices.set.encodings,
             Self::Questions(_) => &[],
         }
     }
 
-    /// What is right for each input; `None` where the answer is generated.
+    /// The inputs as a training takes them; none where the answer is generated.
+    pub(super) fn into_set(self) -> EncodedSet {
+        match self {
+            Self::Labelled(set) | Self::Texts(set) => set,
+            Self::Tagged(tagged) => tagged.set,
+            Self::Choices(choices, _) => choices.set,
+            Self::Questions(_) => EncodedSet::new(Vec::new(), Targets::Tokens(Vec::new())),
+        }
+    }
+
+    /// What is right for each input, or for each of its words; `None` where the answer is generated.
     pub fn targets(&self) -> Option<&Targets> {
         match self {
             Self::Labelled(set) | Self::Texts(set) => Some(&set.targets),
+            Self::Tagged(tagged) => Some(&tagged.tags),
             Self::Choices(choices, _) => Some(&choices.set.targets),
             Self::Questions(_) => None,
         }
@@ -55,8 +70,10 @@ impl DevInputs {
             Self::Labelled(set) => match set.targets {
                 Targets::Values(_) => OutputKind::Value,
                 Targets::Labels(_) => OutputKind::Labels,
+                Targets::Tags(_) => OutputKind::Tags,
                 Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
             },
+            Self::Tagged(_) => OutputKind::Tags,
             Self::Choices(..) => OutputKind::Classes,
             Self::Texts(_) => OutputKind::Tokens,
             Self::Questions(_) => OutputKind::Answer,
@@ -82,7 +99,7 @@ impl Prompter<'_> {
             return Err(Error::Calibrated);
         }
         let inputs = match output {
-            OutputKind::Classes | OutputKind::Labels | OutputKind::Value => {
+            OutputKind::Classes | OutputKind::Labels | OutputKind::Tags | OutputKind::Value => {
                 let calibration = calibrated.then(|| self.calibration(examples)).transpose()?;
                 DevInputs::Choices(self.choices(examples)?, calibration)
             }
@@ -101,6 +118,7 @@ impl Prompter<'_> {
 pub fn plain(example: &PromptExample) -> Example {
     Example {
         text: example.prompt.clone(),
+        words: None,
         text_pair: None,
         label: example.right.first().map(|right| Label::Class(*right)),
         line: example.line,

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use beft_core::{EncodedSet, Outputs, Targets};
-use beft_tasks::{Dataset, Example, Label, LabelTarget, LabelledTask, Split, training_subset};
+use beft_tasks::{
+    Dataset, Example, Label, LabelTarget, LabelledTask, Split, TaskKind, training_subset,
+};
 use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
-use super::{DataOptions, DevInputs, DevSet, Objective, TaskData, left_out_note, short_hex};
+use super::{
+    DataOptions, DevInputs, DevSet, Objective, TaggedSet, TaskData, left_out_note, short_hex,
+};
 use crate::{Base, Error};
 
 pub(super) fn load(
@@ -32,12 +36,13 @@ pub(super) fn load(
         if let Some(limit) = options.limit {
             found.examples.truncate(limit.max(1));
         }
-        let (set, note) = encode(base, task, found.examples.iter().collect(), &found.path)?;
+        let examples = found.examples.iter().collect();
+        let (inputs, note) = encode(base, task, examples, &train.labels, &found.path)?;
         notes.extend(note);
         dev.push(DevSet {
             split: *split,
             examples: found.examples,
-            inputs: DevInputs::Labelled(set),
+            inputs,
         });
     }
     let available = train.examples.len();
@@ -47,14 +52,16 @@ pub(super) fn load(
         .map(|index| train.examples[index].clone())
         .collect();
     let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
-    let (mut train_set, note) = encode(base, task, chosen.iter().collect(), &train.path)?;
+    let examples = chosen.iter().collect();
+    let (inputs, note) = encode(base, task, examples, &train.labels, &train.path)?;
     notes.extend(note);
+    let mut train_set = inputs.into_set();
     let weights = ClassWeights::of(&train_set.targets, train.labels.len());
-    notes.extend(weights.note(
-        &train.labels,
-        task.balanced,
-        &train.path.display().to_string(),
-    ));
+    // That most words are no entity goes without saying.
+    if task.target.kind() != TaskKind::TokenClassification {
+        let file = train.path.display().to_string();
+        notes.extend(weights.note(&train.labels, task.balanced, &file));
+    }
     if task.balanced {
         train_set.class_weights = weights.balanced;
     }
@@ -63,6 +70,7 @@ pub(super) fn load(
         outputs: match task.target {
             LabelTarget::Classes(_) => Outputs::Classes(train.labels),
             LabelTarget::Labels(_) => Outputs::Labels(train.labels),
+            LabelTarget::Tags(_) => Outputs::Tags(train.labels),
             LabelTarget::Value(_) => Outputs::Value,
         },
         text_pairs,
@@ -99,13 +107,19 @@ fn has_pairs(examples: &[Example]) -> bool {
     examples.iter().any(|e| e.text_pair.is_some())
 }
 
-/// Tokenised examples, and what to say of them; `path` is their file.
+/// Tokenised examples, and what to say of them; `path` is their file, and `names` are those of the labels.
 fn encode(
     base: &Base,
     task: &LabelledTask,
     examples: Vec<&Example>,
+    names: &[String],
     path: &Path,
-) -> Result<(EncodedSet, Vec<String>), Error> {
+) -> Result<(DevInputs, Vec<String>), Error> {
+    if task.target.kind() == TaskKind::TokenClassification {
+        let file = path.display().to_string();
+        let (tagged, notes) = TaggedSet::new(base, &examples, names, &file)?;
+        return Ok((DevInputs::Tagged(tagged), notes));
+    }
     let texts = examples
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
@@ -116,10 +130,10 @@ fn encode(
         encodings: encoded.encodings,
         targets: targets(task, examples.into_iter()),
     };
-    Ok((set, notes))
+    Ok((DevInputs::Labelled(set), notes))
 }
 
-/// The label of each example, which every example that is read with labels has.
+/// The label of each example, or of words the tags, which every example that is read with labels has.
 pub(crate) fn targets<'a>(
     task: &LabelledTask,
     examples: impl Iterator<Item = &'a Example>,
@@ -130,6 +144,11 @@ pub(crate) fn targets<'a>(
         LabelTarget::Labels(_) => {
             let sets = labels.filter_map(Label::labels);
             Targets::Labels(sets.map(<[usize]>::to_vec).collect())
+        }
+        LabelTarget::Tags(_) => {
+            let tags = labels.filter_map(Label::tags);
+            let tags = tags.map(|tags| tags.iter().copied().map(Some).collect());
+            Targets::Tags(tags.collect())
         }
         LabelTarget::Value(_) => {
             let values = labels.filter_map(Label::value);

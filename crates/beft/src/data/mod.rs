@@ -6,6 +6,7 @@ mod dev;
 mod labelled;
 mod prompted;
 mod prompts;
+mod tagged;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub(crate) use labelled::targets;
 pub use prompted::dev_sample;
 pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};
+pub use tagged::TaggedSet;
+pub(crate) use tagged::{compared, tag_name, tags_of};
 
 use crate::{Base, Error};
 

@@ -33,6 +33,11 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
             names.len(),
             listed(names)
         ),
+        Outputs::Tags(names) => format!(
+            "It gives each word one of {} tags: {}.\n",
+            names.len(),
+            listed(names)
+        ),
         Outputs::Value => "It gives a number.\n".to_owned(),
         Outputs::Text => "It writes a text.\n".to_owned(),
     };
@@ -50,8 +55,12 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
                 true => String::new(),
                 false => format!(" and, as the second text, {}", columns(&task.pair_columns)),
             };
+            let what = match &data.outputs {
+                Outputs::Tags(_) => "The words are",
+                _ => "The text is",
+            };
             format!(
-                "The text is in the column {}{pair}.\n",
+                "{what} in the column {}{pair}.\n",
                 columns(&task.text_columns)
             )
         }
@@ -62,12 +71,14 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         base.max_length()
     );
     out += "```sh\nbeft predict --adapter DIR --data texts.csv\n```\n\n";
-    if let Outputs::Classes(names) | Outputs::Labels(names) = &data.outputs
-        && base.has_head()
-    {
+    let auto = match &data.outputs {
+        Outputs::Tags(_) => "AutoModelForTokenClassification",
+        _ => "AutoModelForSequenceClassification",
+    };
+    if let Some(names) = data.outputs.classes().filter(|_| base.has_head()) {
         out += &format!(
-            "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\nbase = \
-             AutoModelForSequenceClassification.from_pretrained(\"{name}\", num_labels={})\nmodel = PeftModel.from_pretrained(base, \
+            "```python\nfrom peft import PeftModel\nfrom transformers import {auto}\n\nbase = \
+             {auto}.from_pretrained(\"{name}\", num_labels={})\nmodel = PeftModel.from_pretrained(base, \
              \"DIR\")\n```\n\n",
             names.len()
         );

@@ -4,6 +4,7 @@ mod inspect;
 mod open;
 mod predictor;
 mod stream;
+mod tagged;
 
 use beft_core::{OutputKind, Outputs, Prediction};
 use beft_eval::predict;
@@ -15,6 +16,7 @@ pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use open::{OpenOptions, open_tuned};
 pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
+pub use tagged::FoundEntity;
 
 use crate::base::InputCounts;
 use crate::{Base, Error, Model};
@@ -93,6 +95,8 @@ impl Tuned {
             Outputs::Classes(_) => OutputKind::Classes,
             Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
+            // One row for each token, see `tagged`.
+            Outputs::Tags(_) => OutputKind::Tags,
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
@@ -110,7 +114,9 @@ pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Predic
         OutputKind::Classes => Prediction::Classes(scores),
         OutputKind::Labels => Prediction::Labels(scores),
         OutputKind::Value => Prediction::Value(first(scores)),
-        OutputKind::Tokens | OutputKind::Answer => Prediction::Tokens(first(scores)),
+        OutputKind::Tokens | OutputKind::Tags | OutputKind::Answer => {
+            Prediction::Tokens(first(scores))
+        }
     };
     scores.into_iter().map(of).collect()
 }
