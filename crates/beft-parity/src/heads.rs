@@ -100,7 +100,7 @@ fn run<M: TaskModel>(
         },
     };
     run.outputs()?;
-    if !matches!(run.model.head(), Head::Sequence(_)) {
+    if !has_targets(run.model.head()) {
         return Ok(run.found.checks);
     }
     run.gradients()?;
@@ -109,10 +109,19 @@ fn run<M: TaskModel>(
     Ok(run.found.checks)
 }
 
+/// Whether there is a loss to compare.
+fn has_targets(head: Head) -> bool {
+    match head {
+        Head::Sequence(_) | Head::Tokens(_) => true,
+        Head::Spans | Head::Embedding(_) | Head::CausalLm(_) => false,
+    }
+}
+
 /// A batch with its targets.
 fn batch(expected: &Expected, index: usize, head: Head) -> Result<EncodedSet, ParityError> {
     match head {
         Head::Sequence(_) => expected.batch(index),
+        Head::Tokens(_) => expected.tagged(index, INPUTS),
         _ => Ok(EncodedSet::new(
             expected.encodings(index, INPUTS)?,
             Targets::Classes(Vec::new()),
@@ -153,7 +162,7 @@ impl<M: TaskModel> Run<'_, M> {
                 let name = format!("batch{index}.outputs");
                 self.found
                     .compare(format!("{name} ({padding:?})"), &name, &outputs)?;
-                if !matches!(model.head(), Head::Sequence(_)) {
+                if !has_targets(model.head()) {
                     continue;
                 }
                 let loss = batch_loss(&model, batch, &chosen, padding, self.device);

@@ -219,6 +219,7 @@ impl Base {
     /// What outputs stand for that have these labels.
     pub(crate) fn outputs(&self, labels: Vec<String>) -> Outputs {
         match (self.task_type, labels.is_empty()) {
+            (TaskType::TokenClassification, false) => Outputs::Tags(labels),
             (_, false) => Outputs::Classes(labels),
             (TaskType::CausalLm, true) => Outputs::Text,
             (_, true) => Outputs::Value,
