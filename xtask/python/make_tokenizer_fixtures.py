@@ -66,6 +66,32 @@ def write(name: str, model_type: str, config: dict | None, save, texts: list[str
     ids = [tokenizer(text)["input_ids"] for text in texts]
     (folder / "expected.txt").write_text("".join(f"{hashed(found)}\n" for found in ids))
     print(f"{name}: {type(tokenizer).__name__}, {sum(map(len, ids))} ids")
+    write_words(folder, texts)
+
+
+def write_words(folder: Path, texts: list[str]) -> None:
+    """Hashes of the ids of lines in words, and of the word that each token begins, as run_ner.py asks for them: where
+    texts are cut into bytes, with a space in front of every word."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    splits = str(tokenizer.backend_tokenizer.pre_tokenizer)
+    spaced = "ByteLevel" in splits
+    if splits.startswith("ByteLevel"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+        # A generic class does not take the setting.
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        spaced = False
+    lines_ = []
+    for text in texts:
+        words = text.split(" ")
+        if spaced:
+            # Qwen2's class would put one in front of every part of a word.
+            words = [word and " " + word for word in words]
+        found = tokenizer(words, is_split_into_words=True)
+        pairs = zip(found.word_ids(), [None, *found.word_ids()])
+        word_of = [2**32 - 1 if word in (None, before) else word for word, before in pairs]
+        lines_.append(f"{hashed(found['input_ids'])} {hashed(word_of)}\n")
+    (folder / "words.txt").write_text("".join(lines_))
+    print(f"{folder.name}: words, {type(tokenizer).__name__}, {tokenizer.backend_tokenizer.pre_tokenizer}")
 
 
 def word_pieces(folder: Path, texts: list[str], lower: bool) -> None:

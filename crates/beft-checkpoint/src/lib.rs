@@ -48,4 +48,4 @@ pub use save::{
     ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, check_model_target, save_model, tensor_file,
 };
 pub use tensors::TensorFiles;
-pub use tokenizer::{TOKENIZER_FILES, TextTokenizer, Window, Windows};
+pub use tokenizer::{TOKENIZER_FILES, TextTokenizer, Window, Windows, WordEncoding};

@@ -65,6 +65,11 @@ pub fn save_model<M: BiasModel>(
         Outputs::Labels(_) => Some(MULTI_LABEL),
         Outputs::Value | Outputs::Text => Some("regression"),
         Outputs::Span => None,
+        // transformers asks it of texts only.
+        Outputs::Tags(_) => {
+            config.remove(PROBLEM);
+            None
+        }
         // What transformers takes it for where nothing is said.
         Outputs::Classes(_) => config.get(PROBLEM).map(|_| "single_label_classification"),
     };

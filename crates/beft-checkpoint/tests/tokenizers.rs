@@ -59,3 +59,41 @@ fn every_line_has_the_ids_of_transformers() {
         );
     }
 }
+
+#[test]
+fn lines_in_words_have_the_ids_and_the_words_of_transformers() {
+    let lines = std::fs::read(folder().join("lines.json")).unwrap();
+    let lines: Vec<String> = serde_json::from_slice(&lines).unwrap();
+    let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split(' ').collect()).collect();
+    for family in FAMILIES {
+        let dir = folder().join(family);
+        let expected = std::fs::read_to_string(dir.join("words.txt")).unwrap();
+        let tokenizer = ModelDir::open(&dir).unwrap().tokenizer(1 << 20).unwrap();
+        let inputs = words.iter().map(Vec::as_slice);
+        // A tokenizer without special tokens gives an empty line no token, and that is an error.
+        let mut differ = Vec::new();
+        for (words, expected) in { inputs }.zip(expected.lines()) {
+            let Ok(found) = tokenizer.encode_words([words]) else {
+                assert_eq!(expected, "811c9dc5 811c9dc5", "{family}: {words:?}");
+                continue;
+            };
+            let found = &found[0];
+            let mut word_of = vec![u32::MAX; found.encoding.len()];
+            for (word, first) in (0..).zip(&found.first) {
+                if let Some(first) = first {
+                    word_of[*first] = word;
+                }
+            }
+            let (ids, of) = expected.split_once(' ').unwrap();
+            if hashed(&found.encoding.ids) != ids || hashed(&word_of) != of {
+                differ.push((words, found.encoding.ids.clone()));
+            }
+        }
+        let some = &differ[..differ.len().min(3)];
+        assert!(
+            differ.is_empty(),
+            "{family}: {} lines, as {some:?}",
+            differ.len()
+        );
+    }
+}

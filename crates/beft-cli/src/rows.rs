@@ -123,6 +123,7 @@ impl RowWriter {
             }
             Answer::Labels { .. } => &["labels", "probabilities", "logits"][..],
             Answer::Span { .. } => &["answer", "score", "start", "end"][..],
+            Answer::Tags { .. } => &["entities", "tags"][..],
             Answer::Value(_) | Answer::Text(_) => &[prediction(answer).0],
         };
         let each = name.strip_prefix("probability_");
@@ -156,6 +157,9 @@ impl RowWriter {
         }
         let (name, value) = prediction(answer);
         row.insert(name.to_owned(), value);
+        if let Some(tags) = tags(answer) {
+            row.insert("tags".to_owned(), json!(tags));
+        }
         if let Some((probabilities, logits)) = numbers(answer) {
             if let Some(probability) = answer.probability() {
                 row.insert("probability".to_owned(), json!(probability));
@@ -209,6 +213,9 @@ impl RowWriter {
             cells.push(value.map_or_else(String::new, |(_, value)| cell(value)));
         }
         cells.push(cell(&prediction(answer).1));
+        if let Answer::Tags { .. } = answer {
+            cells.push(tags(answer).map_or_else(String::new, |tags| tags.join(" ")));
+        }
         if let (Answer::Class { class, .. }, true) = (answer, self.labels.is_empty()) {
             cells.push(class.to_string());
         }
@@ -232,6 +239,9 @@ impl RowWriter {
             header.push(self.name(column, &columns, answer));
         }
         header.push(prediction(answer).0.to_owned());
+        if let Answer::Tags { .. } = answer {
+            header.push("tags".to_owned());
+        }
         if let (Answer::Class { .. }, true) = (answer, self.labels.is_empty()) {
             header.push("choice".to_owned());
         }
@@ -312,6 +322,7 @@ fn prediction(answer: &Answer) -> (&'static str, Value) {
     match answer {
         Answer::Class { label, .. } => ("label", json!(label)),
         Answer::Labels { labels, .. } => ("labels", json!(labels)),
+        Answer::Tags { entities, .. } => ("entities", json!(entities)),
         Answer::Value(value) => ("value", json!(value)),
         Answer::Text(text) => ("generated_text", json!(text)),
         Answer::Span { text, .. } => ("answer", json!(text)),
@@ -323,9 +334,8 @@ fn certainty(answer: &Answer) -> &'static str {
     match answer {
         // As the pipelines of transformers call it.
         Answer::Span { .. } => "score",
-        Answer::Class { .. } | Answer::Labels { .. } | Answer::Value(_) | Answer::Text(_) => {
-            "probability"
-        }
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Tags { .. } => "probability",
+        Answer::Value(_) | Answer::Text(_) => "probability",
     }
 }
 
@@ -336,9 +346,17 @@ fn place(answer: &Answer) -> Vec<(&'static str, Value)> {
             ("start", json!(characters.map(|(start, _)| start))),
             ("end", json!(characters.map(|(_, end)| end))),
         ],
-        Answer::Class { .. } | Answer::Labels { .. } | Answer::Value(_) | Answer::Text(_) => {
-            Vec::new()
-        }
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Tags { .. } => Vec::new(),
+        Answer::Value(_) | Answer::Text(_) => Vec::new(),
+    }
+}
+
+/// The tags of words that were given.
+fn tags(answer: &Answer) -> Option<&[String]> {
+    match answer {
+        Answer::Tags { tags, .. } => tags.as_deref(),
+        Answer::Class { .. } | Answer::Labels { .. } | Answer::Span { .. } => None,
+        Answer::Value(_) | Answer::Text(_) => None,
     }
 }
 
@@ -355,7 +373,7 @@ fn numbers(answer: &Answer) -> Option<(&[f32], &[f32])> {
             logits,
             ..
         } => Some((probabilities, logits)),
-        Answer::Value(_) | Answer::Text(_) | Answer::Span { .. } => None,
+        Answer::Value(_) | Answer::Text(_) | Answer::Span { .. } | Answer::Tags { .. } => None,
     }
 }
 

@@ -235,8 +235,8 @@ fn what_is_not_for_them_is_refused() {
         "does not measure what it asks for",
     );
     refused(
-        &[&tune[..], &["--metric", "recall"]].concat(),
-        "unknown metric `recall`",
+        &[&tune[..], &["--metric", "rmse"]].concat(),
+        "unknown metric `rmse`",
     );
     scratch.write("flags.csv", "text,a,b\nx,1,2\ny,0,1\n");
     let flags = [

@@ -122,10 +122,16 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
                 let correct = match task.output() {
                     // A likelihood is neither right nor wrong.
                     OutputKind::Tokens => json!(null),
+                    OutputKind::Tags => json!(sample.scores.get(3) == sample.scores.get(4)),
                     OutputKind::Classes
                     | OutputKind::Labels
                     | OutputKind::Value
                     | OutputKind::Answer => json!(predicted == sample.target),
+                };
+                let said = match task.output() {
+                    // Counts of entities, not of one label.
+                    OutputKind::Tags => json!(sample.scores),
+                    _ => name(&predicted),
                 };
                 let line = json!({
                     "doc_id": index,
@@ -133,7 +139,7 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
                     "target": name(&sample.target),
                     "arguments": [[example.text, example.text_pair]],
                     "resps": [[sample.scores]],
-                    "filtered_resps": [name(&predicted)],
+                    "filtered_resps": [said],
                     "split": split.name(),
                     "seed": result.trial.seed,
                     "correct": correct,

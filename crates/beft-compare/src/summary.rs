@@ -248,7 +248,9 @@ fn mcnemar_by_seed(
     match kind {
         OutputKind::Classes | OutputKind::Labels => {}
         // Not right or wrong.
-        OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => return found,
+        OutputKind::Value | OutputKind::Tags | OutputKind::Tokens | OutputKind::Answer => {
+            return found;
+        }
     }
     for first in a {
         let Some(second) = b.iter().find(|c| c.trial.seed == first.trial.seed) else {

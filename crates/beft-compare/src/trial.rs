@@ -122,7 +122,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The predicted class, labels, value, mean log probability or token F1.
+    /// The predicted class, labels, value, number of right entities, mean log probability or token F1.
     pub fn prediction(&self, kind: OutputKind) -> Truth {
         match kind {
             OutputKind::Classes => Truth::Number(beft_eval::argmax(&self.scores) as f64),
@@ -131,7 +131,7 @@ impl Sample {
                 let holds = holds.into_iter().enumerate().filter(|(_, holds)| *holds);
                 Truth::Labels(holds.map(|(label, _)| label).collect())
             }
-            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => {
+            OutputKind::Value | OutputKind::Tags | OutputKind::Tokens | OutputKind::Answer => {
                 Truth::Number(f64::from(self.scores.first().copied().unwrap_or(0.0)))
             }
         }

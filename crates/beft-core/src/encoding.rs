@@ -79,6 +79,8 @@ pub enum Targets {
     /// The first and the last token of the answer in each input; the first token of all, twice, where the input has
     /// no answer.
     Spans(Vec<(usize, usize)>),
+    /// The tag of each token; `None` for a token that counts nothing in the loss (HF's -100).
+    Tags(Vec<Vec<Option<usize>>>),
 }
 
 impl Targets {
@@ -90,6 +92,7 @@ impl Targets {
             Self::Values(values) => values.len(),
             Self::Tokens(counts) => counts.len(),
             Self::Spans(spans) => spans.len(),
+            Self::Tags(tags) => tags.len(),
         }
     }
 
@@ -114,6 +117,10 @@ impl Targets {
                 let spans = spans.iter().map(|(start, end)| vec![*start, *end]);
                 spans.map(Truth::Labels).collect()
             }
+            Self::Tags(inputs) => {
+                let tagged = |tags: &Vec<Option<usize>>| tags.iter().flatten().copied().collect();
+                inputs.iter().map(tagged).map(Truth::Labels).collect()
+            }
         }
     }
 
@@ -125,6 +132,7 @@ impl Targets {
             Self::Values(values) => values.truncate(len),
             Self::Tokens(counts) => counts.truncate(len),
             Self::Spans(spans) => spans.truncate(len),
+            Self::Tags(tags) => tags.truncate(len),
         }
     }
 }
@@ -135,7 +143,8 @@ impl Targets {
 pub enum Truth {
     /// A class index, a value or a number of tokens.
     Number(f64),
-    /// The indices of the labels that hold, or of the first and the last token of an answer.
+    /// The indices of the labels that hold, of the tags of the tokens that have one, or of the first and the last token
+    /// of an answer.
     Labels(Vec<usize>),
 }
 
@@ -146,7 +155,7 @@ pub struct EncodedSet {
     pub encodings: Vec<Encoding>,
     /// The target of each input; as long as `encodings`.
     pub targets: Targets,
-    /// What an example counts in the loss, by its class; of several labels what a label that holds counts beside one
+    /// What an example (or of tags a token) counts in the loss, by its class; of several labels what a label that holds counts beside one
     /// that does not. Empty for all alike.
     pub class_weights: Vec<f32>,
 }

@@ -29,7 +29,7 @@ mod term_set;
 pub use encoding::{Branch, EncodedSet, Encoding, Targets, Truth};
 pub use head::{Head, Pooling, TaskType};
 pub use metric::{Metric, UnknownMetric};
-pub use output::{Answerable, OutputKind, Outputs, Prediction};
+pub use output::{Answerable, OutputKind, Outputs, Prediction, TagCounts};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

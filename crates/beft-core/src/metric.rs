@@ -31,6 +31,14 @@ pub enum Metric {
     TokenF1,
     /// Share of answers that equal a right answer (as in SQuAD).
     ExactMatch,
+    /// Share of the predicted entities that are right, in type and extent (as seqeval).
+    Precision,
+    /// Share of the entities that are found, in type and extent (as seqeval).
+    Recall,
+    /// F1 over all entities together, in type and extent (seqeval's micro average).
+    EntityF1,
+    /// Share of words with the right tag.
+    TokenAccuracy,
     /// Mean over texts of the mean log probability of their tokens: minus the loss of language modelling.
     LogLikelihood,
 }
@@ -58,7 +66,7 @@ impl FromStr for Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Accuracy,
         Self::F1,
         Self::MacroF1,
@@ -69,11 +77,16 @@ impl Metric {
         Self::Spearman,
         Self::TokenF1,
         Self::ExactMatch,
+        Self::Precision,
+        Self::Recall,
+        Self::EntityF1,
+        Self::TokenAccuracy,
         Self::LogLikelihood,
     ];
 
     /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `micro_f1`,
-    /// `subset_accuracy`, `mcc`, `pearson`, `spearman`, `token_f1`, `exact_match`, `log_likelihood`.
+    /// `subset_accuracy`, `mcc`, `pearson`, `spearman`, `token_f1`, `exact_match`, `precision`, `recall`,
+    /// `entity_f1`, `token_accuracy`, `log_likelihood`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -86,6 +99,10 @@ impl Metric {
             Self::Spearman => "spearman",
             Self::TokenF1 => "token_f1",
             Self::ExactMatch => "exact_match",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::EntityF1 => "entity_f1",
+            Self::TokenAccuracy => "token_accuracy",
             Self::LogLikelihood => "log_likelihood",
         }
     }
@@ -98,6 +115,9 @@ impl Metric {
             Self::MicroF1 | Self::SubsetAccuracy => matches!(output, OutputKind::Labels),
             Self::Pearson | Self::Spearman => matches!(output, OutputKind::Value),
             Self::TokenF1 | Self::ExactMatch => matches!(output, OutputKind::Answer),
+            Self::Precision | Self::Recall | Self::EntityF1 | Self::TokenAccuracy => {
+                matches!(output, OutputKind::Tags)
+            }
             Self::LogLikelihood => matches!(output, OutputKind::Tokens),
         }
     }
@@ -109,6 +129,7 @@ impl Metric {
             Self::Accuracy | Self::MacroF1 | Self::Matthews => false,
             Self::MicroF1 | Self::SubsetAccuracy => false,
             Self::Pearson | Self::Spearman => false,
+            Self::Precision | Self::Recall | Self::EntityF1 | Self::TokenAccuracy => false,
             Self::TokenF1 | Self::ExactMatch | Self::LogLikelihood => false,
         }
     }

@@ -10,6 +10,8 @@ pub enum OutputKind {
     Labels,
     /// A number (regression).
     Value,
+    /// A tag for each word of a text (token classification).
+    Tags,
     /// The likelihood of the input's own continuation (language modelling).
     Tokens,
     /// A text that answers a question: a generated one, or a part of what was read.
@@ -23,6 +25,8 @@ pub enum Outputs {
     Classes(Vec<String>),
     /// Labels with these names, any number of which may hold.
     Labels(Vec<String>),
+    /// Tags of words with these names.
+    Tags(Vec<String>),
     /// One number.
     Value,
     /// Continuations that belong to the input, or a generated text.
@@ -32,24 +36,25 @@ pub enum Outputs {
 }
 
 impl Outputs {
-    /// How many numbers a model gives for one input: one per class, of a span 2 for each token, else 1.
+    /// How many numbers a model gives for one input, or of tags and spans for one token: one per class, of a span 2,
+    /// else 1.
     pub fn count(&self) -> usize {
         match self {
-            Self::Classes(names) | Self::Labels(names) => names.len(),
+            Self::Classes(names) | Self::Labels(names) | Self::Tags(names) => names.len(),
             Self::Value | Self::Text => 1,
             Self::Span => 2,
         }
     }
 
-    /// The names of the classes or labels, where there are any.
+    /// The names of the classes, labels or tags, where there are any.
     pub fn classes(&self) -> Option<&[String]> {
         match self {
-            Self::Classes(names) | Self::Labels(names) => Some(names),
+            Self::Classes(names) | Self::Labels(names) | Self::Tags(names) => Some(names),
             Self::Value | Self::Text | Self::Span => None,
         }
     }
 
-    /// The names of the classes or labels; empty where there are none.
+    /// The names of the classes, labels or tags; empty where there are none.
     pub fn names(&self) -> &[String] {
         self.classes().unwrap_or_default()
     }
@@ -66,6 +71,54 @@ pub enum Answerable {
     Sometimes,
 }
 
+/// How right the tags of a text are: numbers of entities and of words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TagCounts {
+    /// Predicted entities that are right, in type and extent.
+    pub correct: usize,
+    /// Predicted entities.
+    pub found: usize,
+    /// Entities that there are.
+    pub right: usize,
+    /// Words with the right tag.
+    pub same: usize,
+    /// Words.
+    pub words: usize,
+}
+
+impl TagCounts {
+    /// The counts in the order of the fields.
+    pub const fn numbers(self) -> [usize; 5] {
+        [self.correct, self.found, self.right, self.same, self.words]
+    }
+
+    /// The counts that [`numbers`](Self::numbers) gave.
+    pub const fn from_numbers([correct, found, right, same, words]: [usize; 5]) -> Self {
+        Self {
+            correct,
+            found,
+            right,
+            same,
+            words,
+        }
+    }
+}
+
+impl std::ops::Add for TagCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let (a, b) = (self.numbers(), other.numbers());
+        Self::from_numbers(std::array::from_fn(|at| a[at] + b[at]))
+    }
+}
+
+impl std::iter::Sum for TagCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, own| sum + own)
+    }
+}
+
 /// A model's output for one input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prediction {
@@ -77,6 +130,13 @@ pub enum Prediction {
     Value(f32),
     /// The mean log probability of the input's predicted tokens.
     Tokens(f32),
+    /// A tag for each word, compared with the right ones.
+    Tags {
+        /// The tag of each word.
+        tags: Vec<usize>,
+        /// How right they are.
+        counts: TagCounts,
+    },
     /// A generated text, or a part of what was read, compared with the right answers.
     Answer {
         /// The text.
@@ -89,7 +149,7 @@ pub enum Prediction {
 }
 
 impl Prediction {
-    /// The numbers of the prediction: scores, the value, or token F1 and exact match.
+    /// The numbers of the prediction: scores, the value, token F1 and exact match, or the counts of tags.
     pub fn scores(&self) -> Vec<f32> {
         match self {
             Self::Classes(scores) | Self::Labels(scores) => scores.clone(),
@@ -97,6 +157,8 @@ impl Prediction {
             Self::Answer {
                 token_f1, exact, ..
             } => vec![*token_f1, f32::from(*exact)],
+            // Whole numbers, exact up to 16 million.
+            Self::Tags { counts, .. } => counts.numbers().map(|n| n as f32).to_vec(),
         }
     }
 
@@ -108,6 +170,8 @@ impl Prediction {
             }
             Self::Value(value) | Self::Tokens(value) => value.is_finite(),
             Self::Answer { token_f1, .. } => token_f1.is_finite(),
+            // Chosen from scores that were checked.
+            Self::Tags { .. } => true,
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct ClassScores {
 }
 
 impl ClassScores {
-    fn of(right: usize, support: usize, predicted: usize) -> Self {
+    pub(crate) fn of(right: usize, support: usize, predicted: usize) -> Self {
         Self {
             precision: ratio(right, predicted),
             recall: ratio(right, support),

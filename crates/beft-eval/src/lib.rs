@@ -8,6 +8,7 @@
 
 mod calibration;
 mod classes;
+mod entities;
 mod metrics;
 mod outcomes;
 mod predict;
@@ -17,6 +18,7 @@ mod text;
 
 pub use calibration::{Calibration, CalibrationBin};
 pub use classes::*;
+pub use entities::*;
 pub use metrics::*;
 pub use outcomes::{Outcomes, predicted_labels};
 pub use predict::{RepeatedPrediction, argmax, predict, sigmoid, softmax};

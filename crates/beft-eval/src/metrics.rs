@@ -29,6 +29,7 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         Metric::Spearman => spearman(&values(labels), &values(predictions)),
         // Of several labels, or of texts, scored one by one.
         Metric::MicroF1 | Metric::SubsetAccuracy => None,
+        Metric::Precision | Metric::Recall | Metric::EntityF1 | Metric::TokenAccuracy => None,
         Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }
@@ -46,6 +47,7 @@ pub fn compute_values(metric: Metric, values: &[f64], predictions: &[f64]) -> Op
         Metric::Spearman => spearman(values, predictions),
         Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => None,
         Metric::MicroF1 | Metric::SubsetAccuracy => None,
+        Metric::Precision | Metric::Recall | Metric::EntityF1 | Metric::TokenAccuracy => None,
         Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
     }
 }

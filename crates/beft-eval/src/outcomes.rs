@@ -1,7 +1,8 @@
-use beft_core::{Metric, OutputKind, Prediction, Targets, Truth};
+use beft_core::{Metric, OutputKind, Prediction, TagCounts, Targets, Truth};
 
 use crate::{
-    LabelSets, argmax, compute, compute_values, macro_label_f1, micro_f1, sigmoid, subset_accuracy,
+    LabelSets, argmax, compute, compute_values, macro_label_f1, measure_tags, micro_f1, sigmoid,
+    subset_accuracy,
 };
 
 /// Targets and predictions, example by example.
@@ -13,6 +14,8 @@ pub enum Outcomes {
     Labels(Vec<LabelSets>),
     /// True and predicted value.
     Values(Vec<(f64, f64)>),
+    /// How right the tags of each text are.
+    Tags(Vec<TagCounts>),
     /// Mean log probability of the tokens of each text.
     Tokens(Vec<f64>),
     /// Token F1 and exact match of each answer.
@@ -38,6 +41,7 @@ impl Outcomes {
             Targets::Values(_) => OutputKind::Value,
             Targets::Tokens(_) => OutputKind::Tokens,
             Targets::Spans(_) => OutputKind::Answer,
+            Targets::Tags(_) => OutputKind::Tags,
         };
         let scores = predictions.iter().map(Prediction::scores);
         Self::from_scores(kind, targets.truths().into_iter().zip(scores), thresholds)
@@ -81,6 +85,11 @@ impl Outcomes {
             OutputKind::Value => {
                 Self::Values(examples.map(|(t, s)| (truth(&t), number(&s, 0))).collect())
             }
+            OutputKind::Tags => {
+                let count = |scores: &[f32], at| number(scores, at) as usize;
+                let counts = examples.map(|(_, s)| std::array::from_fn(|at| count(&s, at)));
+                Self::Tags(counts.map(TagCounts::from_numbers).collect())
+            }
             OutputKind::Tokens => Self::Tokens(examples.map(|(_, s)| number(&s, 0)).collect()),
             OutputKind::Answer => Self::Answers(
                 examples
@@ -96,6 +105,7 @@ impl Outcomes {
             Self::Classes(pairs) => pairs.len(),
             Self::Labels(pairs) => pairs.len(),
             Self::Values(pairs) => pairs.len(),
+            Self::Tags(counts) => counts.len(),
             Self::Tokens(values) => values.len(),
             Self::Answers(scores) => scores.len(),
         }
@@ -131,6 +141,8 @@ impl Outcomes {
                     Metric::SubsetAccuracy => Some(subset_accuracy(chosen)),
                     Metric::Accuracy | Metric::F1 | Metric::Matthews => None,
                     Metric::Pearson | Metric::Spearman => None,
+                    Metric::Precision | Metric::Recall => None,
+                    Metric::EntityF1 | Metric::TokenAccuracy => None,
                     Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
                 }
             }
@@ -138,6 +150,7 @@ impl Outcomes {
                 let (t, p): (Vec<f64>, Vec<f64>) = chosen.map(|i| pairs[i]).unzip();
                 compute_values(metric, &t, &p)
             }
+            Self::Tags(counts) => measure_tags(metric, chosen.map(|i| counts[i]).sum()),
             Self::Tokens(values) => {
                 let sum: f64 = chosen.map(|i| values[i]).sum();
                 (metric == Metric::LogLikelihood).then_some(sum / count)
@@ -150,6 +163,8 @@ impl Outcomes {
                         return None;
                     }
                     Metric::MicroF1 | Metric::SubsetAccuracy => return None,
+                    Metric::Precision | Metric::Recall => return None,
+                    Metric::EntityF1 | Metric::TokenAccuracy => return None,
                     Metric::Pearson | Metric::Spearman | Metric::LogLikelihood => return None,
                 };
                 Some(chosen.map(|i| scores[i][column]).sum::<f64>() / count)

@@ -78,6 +78,23 @@ impl Expected {
         Ok(EncodedSet::new(encodings, Targets::Spans(spans.collect())))
     }
 
+    /// Batch `index`, of `count` inputs, with a tag for each token that has one.
+    ///
+    /// # Errors
+    ///
+    /// When its tensors are missing.
+    pub fn tagged(&self, index: usize, count: usize) -> Result<EncodedSet, ParityError> {
+        let labels = self.ints(index, "labels")?;
+        let encodings = self.encodings(index, count)?;
+        let rows = labels.chunks(labels.len() / count);
+        let tags = rows.zip(&encodings).map(|(row, encoding)| {
+            let tags = row.iter().take(encoding.len());
+            tags.map(|tag| usize::try_from(*tag).ok()).collect()
+        });
+        let targets = Targets::Tags(tags.collect());
+        Ok(EncodedSet::new(encodings, targets))
+    }
+
     /// The inputs of batch `index`, of which there are `count`, their padding taken off.
     ///
     /// # Errors

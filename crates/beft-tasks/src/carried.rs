@@ -121,7 +121,7 @@ impl Written {
         let kind = task.target.kind();
         let (mut range, mut label_form, mut answerable) = (None, None, None);
         let labels = match task.target {
-            LabelTarget::Classes(labels) => labels,
+            LabelTarget::Classes(labels) | LabelTarget::Tags(labels) => labels,
             LabelTarget::Labels(set) => {
                 label_form = Some(set.form);
                 set.labels
@@ -255,6 +255,7 @@ impl Written {
                         labels: self.labels,
                         form: self.label_form.unwrap_or(LabelForm::Columns),
                     }),
+                    TaskKind::TokenClassification => LabelTarget::Tags(self.labels),
                     TaskKind::Regression => LabelTarget::Value(self.range),
                     TaskKind::QuestionAnswering => {
                         LabelTarget::Answer(self.answerable.unwrap_or_default())

@@ -51,6 +51,13 @@ impl Task {
             return Err(refuse(&self.name, message));
         }
         let mut task = match self {
+            Self::Labelled(task) if task.target.kind() == TaskKind::TokenClassification => {
+                if changes.multi_label || changes.text.len() > 1 || !changes.pair.is_empty() {
+                    let message = "it reads a list of words in one column, with one tag for each";
+                    return Err(refuse(&task.name, message.to_owned()));
+                }
+                Self::Labelled(task.with(changes))
+            }
             Self::Labelled(task) => Self::Labelled(task.with(changes)),
             Self::Prompted(task) => {
                 let texts = [&changes.text, &changes.pair].iter().any(|c| !c.is_empty());
@@ -82,7 +89,7 @@ impl Task {
             return Err(refuse(&task.name, message));
         }
         match output {
-            OutputKind::Classes | OutputKind::Labels => {}
+            OutputKind::Classes | OutputKind::Labels | OutputKind::Tags => {}
             OutputKind::Value | OutputKind::Tokens | OutputKind::Answer if changes.balanced => {
                 let message = "it has no classes to balance: leave that out";
                 return Err(refuse(&task.name, message.to_owned()));

@@ -30,9 +30,10 @@ impl LabelledTask {
             note: None,
         };
         let known = match (self.target.kind(), self.label_names()) {
-            (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) if !model.is_empty() => {
-                known
-            }
+            (
+                TaskKind::Classification | TaskKind::MultiLabel | TaskKind::TokenClassification,
+                Some(known),
+            ) if !model.is_empty() => known,
             _ => return Ok(same),
         };
         let classes = self.classes_of(model);

@@ -12,6 +12,8 @@ use crate::{DataError, InputFormat, Label, LabelledTask, Split, TaskKind};
 pub struct Example {
     /// The text, with the spaces that the file has.
     pub text: String,
+    /// The words of the text, where the data have it in words. The text is then these with a space between them.
+    pub words: Option<Vec<String>>,
     /// The second text of a pair.
     pub text_pair: Option<String>,
     /// A class is an index into [`Dataset::labels`]; `None` where labels are not read, and on rows
@@ -71,7 +73,10 @@ impl LabelledTask {
             TaskKind::QuestionAnswering => {
                 of_split_by_context(self.held_out, data, split, found.examples)?
             }
-            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
+            TaskKind::Classification
+            | TaskKind::MultiLabel
+            | TaskKind::TokenClassification
+            | TaskKind::Regression => {
                 of_split(self.held_out, data, split, found.examples, stratum)?
             }
         };
@@ -110,7 +115,7 @@ impl LabelledTask {
         let mut reading = Reading::new(self, labels, label_use)?;
         reading.learn_answers(learned);
         for path in paths {
-            let (input, format) = open_labelled(path)?;
+            let (input, format) = open_labelled(path, self.target.kind())?;
             reading.read(path, input, format)?;
         }
         let first = paths.first().map(PathBuf::as_path);
@@ -129,11 +134,22 @@ pub(crate) fn open(path: &Path) -> Result<Input, DataError> {
 }
 
 /// Opens a file of rows with labels. Its extension tells the format.
-pub(crate) fn open_labelled(path: &Path) -> Result<(Input, InputFormat), DataError> {
+pub(crate) fn open_labelled(
+    path: &Path,
+    kind: TaskKind,
+) -> Result<(Input, InputFormat), DataError> {
     // Opening comes first: a wrong path is worse news than a wrong extension.
     let input = open(path)?;
-    // A line of plain text has no label.
-    let format = InputFormat::of_path(path).filter(|format| *format != InputFormat::Lines);
+    let format = match (InputFormat::of_path(path), kind) {
+        (Some(InputFormat::Lines), TaskKind::TokenClassification) => Some(InputFormat::Conll),
+        // A line of plain text has no label, and words have no class.
+        (Some(InputFormat::Lines | InputFormat::Conll), kind)
+            if kind != TaskKind::TokenClassification =>
+        {
+            None
+        }
+        (format, _) => format,
+    };
     let format = format.ok_or_else(|| DataError::UnknownExtension {
         path: path.to_owned(),
     })?;
@@ -228,6 +244,7 @@ mod tests {
                 data.examples.iter().eq(&expected
                     .map(|((label, text), line)| Example {
                         text: text.to_owned(),
+                        words: None,
                         text_pair: None,
                         label: Some(Label::Class(label)),
                         line,

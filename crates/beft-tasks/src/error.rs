@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use crate::remedies::{column_remedy, label_remedy};
 use crate::shown::{either, listed, quoted};
-use crate::{Metric, Place, Split};
+use crate::{Metric, Place, Split, TagError};
 
 /// Why data cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
@@ -294,11 +294,8 @@ pub enum DataError {
         label: String,
     },
     /// A field for whose value a template has no case.
-    #[error(
-        "{}{at}: field `{field}` is {}, for which the template has no case (it has {}): \
-         correct it, or add the case",
-        .path.display(), quoted(.value), listed(.cases)
-    )]
+    #[error("{}{at}: field `{field}` is {}, for which the template has no case (it has {}): correct it, or add the case",
+        .path.display(), quoted(.value), listed(.cases))]
     UnknownCase {
         /// The file.
         path: PathBuf,
@@ -374,6 +371,9 @@ pub enum DataError {
         /// The label found.
         label: String,
     },
+    /// Tags of words that cannot be used.
+    #[error(transparent)]
+    Tags(#[from] TagError),
     /// A file in which every row was passed over.
     #[error(
         "{}: none of its {rows} rows has a label and the right number of columns: \

@@ -47,7 +47,8 @@ impl LabelledTask {
                 (LabelTarget::Answer(_), _) | (_, Label::Answers(_)) => {
                     return Err(wrong("the server takes no answers to questions".to_owned()));
                 }
-                (LabelTarget::Labels(_), _) | (_, Label::Labels(_)) => {
+                (LabelTarget::Labels(_) | LabelTarget::Tags(_), _)
+                | (_, Label::Labels(_) | Label::Tags(_)) => {
                     return Err(wrong("the server takes one label for each".to_owned()));
                 }
                 (LabelTarget::Classes(_), Label::Value(_)) => {

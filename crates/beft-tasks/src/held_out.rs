@@ -1,7 +1,7 @@
 //! One file as a train and a dev split.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::{DataError, Example, HeldOut, Label, Place, Split, numpy_permutation};
@@ -11,6 +11,8 @@ use crate::{DataError, Example, HeldOut, Label, Place, Split, numpy_permutation}
 pub(crate) enum Stratum {
     /// The classes or labels.
     Labels(Vec<usize>),
+    /// The tags that its words have.
+    Tags(Vec<usize>),
     /// The value.
     Value(f64),
 }
@@ -20,6 +22,10 @@ impl From<&Label> for Stratum {
         match label {
             Label::Class(class) => Self::Labels(vec![*class]),
             Label::Labels(labels) => Self::Labels(labels.clone()),
+            Label::Tags(tags) => {
+                let kinds: BTreeSet<usize> = tags.iter().copied().collect();
+                Self::Tags(kinds.into_iter().collect())
+            }
             Label::Value(value) => Self::Value(*value),
             // Of questions only those of one context are alike.
             Label::Answers(_) => Self::Labels(Vec::new()),
@@ -30,10 +36,10 @@ impl From<&Label> for Stratum {
 impl Stratum {
     fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Labels(a), Self::Labels(b)) => a.cmp(b),
+            (Self::Labels(a), Self::Labels(b)) | (Self::Tags(a), Self::Tags(b)) => a.cmp(b),
             (Self::Value(a), Self::Value(b)) => a.total_cmp(b),
-            (Self::Labels(_), Self::Value(_)) => Ordering::Less,
-            (Self::Value(_), Self::Labels(_)) => Ordering::Greater,
+            // Of one task all are of one kind.
+            (Self::Labels(_) | Self::Tags(_) | Self::Value(_), _) => Ordering::Equal,
         }
     }
 }

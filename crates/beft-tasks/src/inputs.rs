@@ -27,6 +27,7 @@ impl From<&str> for TaskInput {
     fn from(text: &str) -> Self {
         Self::Text(Example {
             text: text.to_owned(),
+            words: None,
             text_pair: None,
             label: None,
             line: 0,
@@ -38,6 +39,7 @@ impl From<(&str, &str)> for TaskInput {
     fn from((text, pair): (&str, &str)) -> Self {
         Self::Text(Example {
             text: text.to_owned(),
+            words: None,
             text_pair: Some(pair.to_owned()),
             label: None,
             line: 0,
@@ -168,6 +170,7 @@ impl Inputs {
                     path: &self.path,
                     labels: LabelUse::Ignored,
                     known: None,
+                    classes: &[],
                 };
                 let row = source.row(&self.records, &record)?;
                 let pair = row.pair.is_some();
@@ -180,6 +183,7 @@ impl Inputs {
                 }
                 let example = Example {
                     text: row.text.into_owned(),
+                    words: row.words.map(|words| words.words),
                     text_pair: row.pair.map(Cow::into_owned),
                     label: None,
                     line: row.at.number(),

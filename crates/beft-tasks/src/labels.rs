@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::answers::AnswerReader;
 use crate::classes::{KnownLabels, default_number, whole_number};
+use crate::tags::{Words, without_prefix};
 use crate::{
     Answerable, DataError, Example, GoldAnswer, LabelForm, LabelTarget, LabelledTask, MultiLabel,
-    Place, TaskKind,
+    Place, TagError, TaskKind,
 };
 
 /// The label of an example.
@@ -18,6 +19,8 @@ pub enum Label {
     Class(usize),
     /// The indices of the labels that hold, in order, where several may.
     Labels(Vec<usize>),
+    /// The index of the tag of each word, in a task of tags.
+    Tags(Vec<usize>),
     /// The finite value, in a regression task.
     Value(f64),
     /// The right answers to a question, the first of which is learned; none where it has no answer.
@@ -29,7 +32,7 @@ impl Label {
     pub const fn class(&self) -> Option<usize> {
         match self {
             Self::Class(index) => Some(*index),
-            Self::Labels(_) | Self::Value(_) | Self::Answers(_) => None,
+            Self::Labels(_) | Self::Value(_) | Self::Answers(_) | Self::Tags(_) => None,
         }
     }
 
@@ -37,14 +40,22 @@ impl Label {
     pub fn labels(&self) -> Option<&[usize]> {
         match self {
             Self::Labels(labels) => Some(labels),
-            Self::Class(_) | Self::Value(_) | Self::Answers(_) => None,
+            Self::Class(_) | Self::Tags(_) | Self::Value(_) | Self::Answers(_) => None,
+        }
+    }
+
+    /// The tags, of words.
+    pub fn tags(&self) -> Option<&[usize]> {
+        match self {
+            Self::Tags(tags) => Some(tags),
+            Self::Class(_) | Self::Labels(_) | Self::Value(_) | Self::Answers(_) => None,
         }
     }
 
     /// The value, of a value.
     pub const fn value(&self) -> Option<f64> {
         match self {
-            Self::Class(_) | Self::Labels(_) | Self::Answers(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Answers(_) | Self::Tags(_) => None,
             Self::Value(value) => Some(*value),
         }
     }
@@ -53,7 +64,7 @@ impl Label {
     pub fn answers(&self) -> Option<&[GoldAnswer]> {
         match self {
             Self::Answers(answers) => Some(answers),
-            Self::Class(_) | Self::Labels(_) | Self::Value(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Tags(_) | Self::Value(_) => None,
         }
     }
 }
@@ -81,8 +92,8 @@ impl LabelReader {
         let mut notes = Vec::new();
         let names = match (task.target.kind(), known) {
             (TaskKind::Regression | TaskKind::QuestionAnswering, _) => Some(Vec::new()),
-            (TaskKind::Classification | TaskKind::MultiLabel, None) => task.label_names(),
-            (TaskKind::Classification | TaskKind::MultiLabel, Some(known)) => {
+            (_, None) => task.label_names(),
+            (_, Some(known)) => {
                 let classes = task.name_classes(known)?;
                 notes.extend(classes.note);
                 Some(classes.names)
@@ -91,6 +102,7 @@ impl LabelReader {
         let of = |names: &Vec<String>| KnownLabels::of(task, names, known.unwrap_or_default());
         let labels = match task.target.kind() {
             TaskKind::Classification | TaskKind::MultiLabel => true,
+            TaskKind::TokenClassification => true,
             TaskKind::Regression | TaskKind::QuestionAnswering => false,
         };
         let known = names.as_ref().filter(|_| labels).map(of);
@@ -99,14 +111,17 @@ impl LabelReader {
                 form: LabelForm::Separated(separator),
                 ..
             }) => separator.clone(),
-            LabelTarget::Labels(_) | LabelTarget::Classes(_) => ",".to_owned(),
+            LabelTarget::Labels(_) | LabelTarget::Classes(_) | LabelTarget::Tags(_) => {
+                ",".to_owned()
+            }
             LabelTarget::Value(_) | LabelTarget::Answer(_) => ",".to_owned(),
         };
         let answerable = match task.target {
             LabelTarget::Answer(answerable) => answerable,
-            LabelTarget::Labels(_) | LabelTarget::Classes(_) | LabelTarget::Value(_) => {
-                Answerable::default()
-            }
+            LabelTarget::Labels(_)
+            | LabelTarget::Classes(_)
+            | LabelTarget::Tags(_)
+            | LabelTarget::Value(_) => Answerable::default(),
         };
         let column = task.label_columns.first().map_or("", String::as_str);
         Ok(Self {
@@ -142,6 +157,10 @@ impl LabelReader {
     ) -> Result<Label, DataError> {
         match self.kind {
             TaskKind::Classification => self.index(label, path, at).map(Label::Class),
+            // Rows of such a task have lists, see `read_tags`.
+            TaskKind::TokenClassification => self
+                .index(label, path, at)
+                .map(|tag| Label::Tags(vec![tag])),
             TaskKind::MultiLabel => {
                 let broken =
                     label.starts_with('{') || label.starts_with('[') != label.ends_with(']');
@@ -174,6 +193,40 @@ impl LabelReader {
                 answers.map(Label::Answers)
             }
         }
+    }
+
+    /// Adds names to a set that is gathered, in which they need not occur.
+    pub(crate) fn declare(&mut self, names: &[String]) {
+        if self.names.is_none() {
+            for name in names {
+                let next = self.gathered.len();
+                self.gathered.entry(name.clone()).or_insert(next);
+            }
+        }
+    }
+
+    /// The tags of words.
+    pub(crate) fn read_tags(
+        &mut self,
+        words: &Words,
+        path: &Path,
+        at: Place,
+    ) -> Result<Label, DataError> {
+        let gathered = self.names.is_none();
+        let tags = words.tags.iter().flatten().enumerate();
+        let tags = tags.map(|(word, tag)| {
+            let (path_of, at) = (|| path.to_owned(), words.place(at, word));
+            if tag.is_empty() {
+                let (path, word) = (path_of(), word + 1);
+                return Err(TagError::Missing { path, at, word }.into());
+            }
+            if gathered && tag.parse::<f64>().is_ok() {
+                let (path, tag) = (path_of(), tag.clone());
+                return Err(TagError::Numbered { path, at, tag }.into());
+            }
+            self.index(tag, path, at)
+        });
+        tags.collect::<Result<_, _>>().map(Label::Tags)
     }
 
     fn index(&mut self, label: &str, path: &Path, at: Place) -> Result<usize, DataError> {
@@ -237,6 +290,10 @@ impl LabelReader {
                         .iter_mut()
                         .for_each(|index| *index = renumbered[*index]);
                     labels.sort_unstable();
+                }
+                Some(Label::Tags(tags)) => {
+                    tags.iter_mut()
+                        .for_each(|index| *index = renumbered[*index]);
                 }
                 Some(Label::Value(_) | Label::Answers(_)) | None => {}
             }
@@ -311,6 +368,12 @@ impl TaskKind {
                     "{path}: the label `{name}` has a `{by}` in it; if that stands between labels, it is the separator"
                 ))
             }
+            Self::TokenClassification => without_prefix(names).map(|tag| {
+                format!(
+                    "{path}: the tag `{tag}` does not begin with B-, I-, E- or S-: entities are neighbours with equal \
+                     tags then; token_accuracy as the metric suits tags that are no entities"
+                )
+            }),
             Self::Classification | Self::Regression | Self::QuestionAnswering => None,
         }
     }
@@ -367,6 +430,7 @@ mod tests {
         let mut examples: Vec<Example> = labels
             .iter()
             .map(|label| Example {
+                words: None,
                 text: String::new(),
                 text_pair: None,
                 label: Some(read(&mut reader, label).unwrap()),

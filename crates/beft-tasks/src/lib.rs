@@ -49,6 +49,8 @@ mod remedies;
 mod shown;
 mod split;
 mod table;
+mod tag_error;
+mod tags;
 mod target;
 mod task;
 mod task_checks;
@@ -73,6 +75,7 @@ pub use prompt::{
 pub use records::InputFormat;
 pub use regime::{ProtocolColumn, Regime, Regimes, UnknownRegime};
 pub use split::Split;
+pub use tag_error::TagError;
 pub use target::{ClassLabel, LabelForm, LabelTarget, MultiLabel, TaskKind};
 pub use task::{Defaults, HeldOut, Hub, LabelledTask, Task, TaskInfo};
 pub use task_error::TaskError;

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::classes::KnownLabels;
 use crate::labels::LabelReader;
 use crate::records::{Input, LabelUse, Row, Source};
+use crate::tags::declared_names;
 use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, TaskKind};
 
 /// What has been read so far.
@@ -44,17 +46,28 @@ impl<'t> Reading<'t> {
         input: Input,
         format: InputFormat,
     ) -> Result<(), DataError> {
+        let tagged = self.task.target.kind() == TaskKind::TokenClassification;
+        let (classes, input) = match tagged && format == InputFormat::Parquet {
+            true => declared_names(self.task, path, input)?,
+            false => (Vec::new(), input),
+        };
+        self.labels.declare(&classes);
         let known = self.labels.known();
+        let all_known = |known: &KnownLabels| classes.iter().all(|c| known.index(c).is_some());
         let source = Source {
             task: self.task,
             path,
             labels: self.label_use,
             known: known.as_deref(),
+            classes: match known.as_deref().is_none_or(all_known) {
+                true => &classes,
+                false => &[],
+            },
         };
         // Nothing is passed over in inputs: predictions have to stand beside them.
         let needed = self.label_use == LabelUse::Required;
         let notes = source.read(input, format, &mut |row| match row {
-            Ok(row) if needed && row.label.is_none() => {
+            Ok(row) if needed && !row.is_labelled() => {
                 self.skipped.push(row.at.number());
                 Ok(())
             }
@@ -79,13 +92,18 @@ impl<'t> Reading<'t> {
                 pair,
             });
         }
-        let label = row
-            .label
-            .map(|label| self.labels.read(&label, row.pair.as_deref(), path, row.at));
+        let label = match (&row.label, &row.words) {
+            (Some(label), _) => Some(self.labels.read(label, row.pair.as_deref(), path, row.at)?),
+            (None, Some(words)) if words.tags.is_some() => {
+                Some(self.labels.read_tags(words, path, row.at)?)
+            }
+            (None, _) => None,
+        };
         self.examples.push(Example {
             text: row.text.into_owned(),
+            words: row.words.map(|words| words.words),
             text_pair: row.pair.map(Cow::into_owned),
-            label: label.transpose()?,
+            label,
             line: row.at.number(),
         });
         Ok(())
@@ -118,7 +136,7 @@ impl<'t> Reading<'t> {
 fn check_metrics(task: &LabelledTask, labels: &[String], path: &Path) -> Result<(), DataError> {
     let classes = match task.target.kind() {
         TaskKind::Classification | TaskKind::MultiLabel => Some(labels.len()),
-        TaskKind::Regression | TaskKind::QuestionAnswering => None,
+        TaskKind::Regression | TaskKind::QuestionAnswering | TaskKind::TokenClassification => None,
     };
     let mut metrics = task.metrics.iter();
     match metrics.find(|metric| !task.target.kind().suits(**metric, classes)) {

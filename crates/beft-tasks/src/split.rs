@@ -3,7 +3,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, LabelledTask};
+use crate::{DataError, LabelledTask, TaskKind};
 
 /// One of the parts of a data set.
 #[derive(
@@ -24,13 +24,17 @@ pub enum Split {
 }
 
 /// `.json` comes last: where there is a file of rows as well, it is the one that was prepared.
-const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "parquet", "json"];
+pub(crate) const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl", "parquet", "json"];
+
+/// Of tasks with a tag for each word.
+const TAGGED: &[&str] = &["conll", "bio", "iob", "iob2", "jsonl", "parquet", "json"];
 
 /// Under which names a split is looked for.
 pub(crate) struct Wanted<'a> {
     /// The only name of a split, where the task gives one.
     pub(crate) files: &'a BTreeMap<Split, String>,
     pub(crate) mismatched: bool,
+    pub(crate) extensions: &'static [&'static str],
     /// A further name, looked for last.
     pub(crate) official: Option<&'a str>,
 }
@@ -87,6 +91,11 @@ impl Split {
         let wanted = Wanted {
             files: &task.files,
             mismatched: task.mismatched,
+            extensions: match task.target.kind() {
+                TaskKind::TokenClassification => TAGGED,
+                TaskKind::Classification | TaskKind::MultiLabel => EXTENSIONS,
+                TaskKind::Regression | TaskKind::QuestionAnswering => EXTENSIONS,
+            },
             official: task.official(self),
         };
         self.find(folder, &wanted)
@@ -109,7 +118,7 @@ impl Split {
             // Most often there is nothing sharded, and no need to list the folder.
             let mut sharded = None;
             for stem in stems {
-                for extension in EXTENSIONS {
+                for extension in wanted.extensions {
                     let name = format!("{stem}.{extension}");
                     let path = folder.join(&name);
                     if path.exists() {

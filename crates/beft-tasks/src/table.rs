@@ -1,4 +1,4 @@
-//! The built-in tasks: GLUE, three of SuperGLUE, SQuAD, and the user's own `text`.
+//! The built-in tasks: GLUE, three of SuperGLUE, SQuAD, and the user's own `text` and `ner`.
 //!
 //! Learning rates, epochs and sizes are those of the protocol (arXiv 2509.15974). Columns are those
 //! of GLUE's TSV files, of SuperGLUE's JSON Lines files, and of the hub's Parquet files, whose order
@@ -38,6 +38,8 @@ const PROTOCOL_LENGTH: Option<usize> = Some(128);
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     title: &'static str,
+    /// Whether labels are tags of words.
+    tagged: bool,
     hub: Option<&'static str>,
     /// The configuration there, where it has another name than the task.
     config: Option<&'static str>,
@@ -67,6 +69,7 @@ pub(crate) struct Row {
 const PAIRS: Row = Row {
     name: "",
     title: "",
+    tagged: false,
     hub: GLUE,
     config: None,
     text: &["sentence1"],
@@ -109,7 +112,7 @@ const QUESTIONS: Row = Row {
     ..PAIRS
 };
 
-pub(crate) const TABLE: [Row; 15] = [
+pub(crate) const TABLE: [Row; 16] = [
     Row {
         name: "cola",
         title: "CoLA",
@@ -275,6 +278,18 @@ pub(crate) const TABLE: [Row; 15] = [
         max_length: None,
         ..SINGLE
     },
+    // The same with a tag for each word.
+    Row {
+        name: "ner",
+        title: "ner",
+        tagged: true,
+        hub: None,
+        text: &["tokens", "text"],
+        label: &["ner_tags", "tags", "label"],
+        metrics: &[Metric::EntityF1, Metric::Precision, Metric::Recall],
+        max_length: None,
+        ..SINGLE
+    },
 ];
 
 impl Row {
@@ -320,6 +335,7 @@ impl Row {
             target: match (self.range, self.answer) {
                 (Some(range), _) => LabelTarget::Value(Some(range)),
                 (None, Some(answerable)) => LabelTarget::Answer(answerable),
+                (None, None) if self.tagged => LabelTarget::Tags(None),
                 (None, None) => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
             },
         }

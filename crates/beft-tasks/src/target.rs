@@ -9,6 +9,8 @@ pub enum LabelTarget {
     Classes(Option<Vec<ClassLabel>>),
     /// Any number of labels.
     Labels(MultiLabel),
+    /// A tag for each word of a text: one of these, in index order; `None` for those found in the training file.
+    Tags(Option<Vec<ClassLabel>>),
     /// A number, in this range (smallest, largest) if one is given; predictions are cut to it when
     /// written.
     Value(Option<(f64, f64)>),
@@ -22,6 +24,7 @@ impl LabelTarget {
         match self {
             Self::Classes(_) => TaskKind::Classification,
             Self::Labels(_) => TaskKind::MultiLabel,
+            Self::Tags(_) => TaskKind::TokenClassification,
             Self::Value(_) => TaskKind::Regression,
             Self::Answer(_) => TaskKind::QuestionAnswering,
         }
@@ -56,6 +59,8 @@ pub enum TaskKind {
     Classification,
     /// Any number of a set of labels.
     MultiLabel,
+    /// One of a set of tags for each word.
+    TokenClassification,
     /// A number.
     Regression,
     /// The part of a context that answers a question.
@@ -68,6 +73,7 @@ impl TaskKind {
         let output = match self {
             Self::Classification => OutputKind::Classes,
             Self::MultiLabel => OutputKind::Labels,
+            Self::TokenClassification => OutputKind::Tags,
             Self::Regression => OutputKind::Value,
             Self::QuestionAnswering => OutputKind::Answer,
         };

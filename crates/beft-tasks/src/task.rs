@@ -28,6 +28,7 @@ impl Task {
                     TaskType::SequenceClassification
                 }
                 LabelTarget::Answer(_) => TaskType::QuestionAnswering,
+                LabelTarget::Tags(_) => TaskType::TokenClassification,
             },
         }
     }
@@ -190,7 +191,7 @@ impl LabelledTask {
     /// The task of this name; letter case, `-` and `_` do not matter (`sst2`, `SST-2`).
     ///
     /// `text` is the user's own data: columns `text` (or `sentence`), perhaps `text_pair`, and
-    /// `label`, with the labels found in the training file.
+    /// `label`, with the labels found in the training file. `ner` is the user's own data with a tag for each word.
     ///
     /// # Errors
     ///
@@ -225,7 +226,7 @@ impl LabelledTask {
     /// a label is a number or an answer.
     pub fn classes(&self) -> Option<&[ClassLabel]> {
         match &self.target {
-            LabelTarget::Classes(classes) => classes.as_deref(),
+            LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref(),
             LabelTarget::Labels(set) => set.labels.as_deref(),
             LabelTarget::Value(_) | LabelTarget::Answer(_) => None,
         }
@@ -235,7 +236,7 @@ impl LabelledTask {
     /// them; `None` when they are those found in the training file.
     pub fn label_names(&self) -> Option<Vec<String>> {
         let labels = match &self.target {
-            LabelTarget::Classes(classes) => classes.as_deref()?,
+            LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref()?,
             LabelTarget::Labels(set) => set.labels.as_deref()?,
             LabelTarget::Value(_) | LabelTarget::Answer(_) => &[],
         };
@@ -245,7 +246,7 @@ impl LabelledTask {
     /// Whether the field with the label may be a list.
     pub(crate) fn has_lists(&self) -> bool {
         match self.target {
-            LabelTarget::Labels(_) | LabelTarget::Answer(_) => true,
+            LabelTarget::Labels(_) | LabelTarget::Tags(_) | LabelTarget::Answer(_) => true,
             LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
         }
     }
@@ -254,7 +255,8 @@ impl LabelledTask {
     pub(crate) fn form(&self) -> Form {
         match self.target {
             LabelTarget::Answer(_) => Form::Squad,
-            LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => Form::Flat,
+            LabelTarget::Classes(_) | LabelTarget::Labels(_) => Form::Flat,
+            LabelTarget::Tags(_) | LabelTarget::Value(_) => Form::Flat,
         }
     }
 
@@ -265,7 +267,8 @@ impl LabelledTask {
             (LabelTarget::Answer(Answerable::Sometimes), Split::Dev) => Some("dev-v2.0.json"),
             (LabelTarget::Answer(Answerable::Sometimes), _) => None,
             (LabelTarget::Answer(Answerable::Always), split) => Form::Squad.official(split),
-            (LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_), _) => None,
+            (LabelTarget::Classes(_) | LabelTarget::Labels(_), _) => None,
+            (LabelTarget::Tags(_) | LabelTarget::Value(_), _) => None,
         }
     }
 
@@ -295,6 +298,7 @@ impl Task {
             Self::Labelled(task) => match task.target {
                 LabelTarget::Classes(_) => OutputKind::Classes,
                 LabelTarget::Labels(_) => OutputKind::Labels,
+                LabelTarget::Tags(_) => OutputKind::Tags,
                 LabelTarget::Value(_) => OutputKind::Value,
                 LabelTarget::Answer(_) => OutputKind::Answer,
             },

@@ -32,8 +32,28 @@ pub(crate) fn checked_rate(rate: Option<Spanned<f64>>, usual: f64) -> Result<f64
     }
 }
 
-pub(crate) fn label_columns(label: Option<Spanned<Names>>) -> Result<Vec<String>, Wrong> {
-    label.map_or_else(|| Ok(vec!["label".to_owned()]), checked_columns)
+pub(crate) fn label_columns(
+    label: Option<Spanned<Names>>,
+    usual: &str,
+) -> Result<Vec<String>, Wrong> {
+    label.map_or_else(|| Ok(vec![usual.to_owned()]), checked_columns)
+}
+
+/// The columns with the words of a task of tags, of which the first that a file has is read.
+pub(crate) fn tokens(
+    columns: Option<Spanned<Names>>,
+    tagged: bool,
+) -> Result<Option<TextColumns>, Wrong> {
+    match columns {
+        Some(columns) if !tagged => wrong(
+            &columns,
+            "`tokens` is for tasks of `kind = \"token_classification\"`: remove it",
+        ),
+        Some(columns) => checked_columns(columns).map(|names| Some(TextColumns::First(names))),
+        None => {
+            Ok(tagged.then(|| TextColumns::First(["tokens", "text"].map(str::to_owned).to_vec())))
+        }
+    }
 }
 
 /// A name that is good for file names and is not taken.
@@ -183,7 +203,7 @@ pub(crate) fn multi_label(
         labels,
         form: LabelForm::Separated(separator),
     };
-    Ok((label_columns(label)?, LabelTarget::Labels(set)))
+    Ok((label_columns(label, "label")?, LabelTarget::Labels(set)))
 }
 
 /// How one file is split.

@@ -15,7 +15,7 @@ use crate::prompt::PromptTable;
 use crate::target::class_labels;
 use crate::task_checks::{
     checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
-    multi_label, only_multi_label, text_columns, wrong,
+    multi_label, only_multi_label, text_columns, tokens, wrong,
 };
 use crate::{
     Answerable, DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split,
@@ -30,6 +30,8 @@ pub(crate) struct TaskFile {
     #[serde(default = "classification")]
     pub(crate) kind: TaskKind,
     pub(crate) text: Option<Spanned<Names>>,
+    /// Columns with words, of a task with a tag for each.
+    tokens: Option<Spanned<Names>>,
     pub(crate) text_alternatives: Option<Spanned<Vec<String>>>,
     pub(crate) pair: Option<Spanned<Names>>,
     pub(crate) pair_alternatives: Option<Spanned<Vec<String>>>,
@@ -113,6 +115,10 @@ struct Settings {
     max_length: Option<NonZeroUsize>,
 }
 
+/// What is said of a key that tasks of words have no use for.
+const NO_TEXTS: &str =
+    "a task of `kind = \"token_classification\"` reads words: name their column in `tokens`";
+
 const fn yes() -> bool {
     true
 }
@@ -130,7 +136,8 @@ impl LabelledTask {
     ///
     /// ```toml
     /// name = "intent"                   # letters, digits, `-`, `_`; not that of a built-in task
-    /// kind = "classification"           # the usual, or "multi_label", "regression", "question_answering"
+    /// kind = "classification"           # the usual, or "multi_label", "token_classification", "regression",
+    ///                                   # "question_answering"
     /// text = ["title", "utterance"]     # column with the text; several are joined by a space
     /// # text_alternatives = ["a", "b"]  # instead: of these the first that the file has
     /// pair = "context"                  # column with the second text of a pair, or several
@@ -147,6 +154,7 @@ impl LabelledTask {
     /// # context = "context"             # the columns with the question, with what the answer is a part of,
     /// # answers = "answers"             # and with the answers
     /// # answerable = "always"           # or "sometimes", where questions may have no answer
+    /// # tokens = "tokens"               # of kind "token_classification", instead of text: the column with the words
     /// no_label = "?"                    # label of rows to pass over
     /// balanced = true                   # rare classes count as much in the loss as frequent ones
     /// dev_share = 0.2                   # where the data are one file: the share that is kept to measure on
@@ -251,6 +259,15 @@ impl TaskFile {
                 Some((low, high))
             }
         };
+        let tagged = self.kind == TaskKind::TokenClassification;
+        let words = tokens(self.tokens, tagged)?;
+        for key in [&self.text, &self.pair]
+            .into_iter()
+            .flatten()
+            .filter(|_| tagged)
+        {
+            return wrong(key, NO_TEXTS);
+        }
         let metrics = match self.metrics {
             None => default_metrics(self.kind),
             Some(metrics) => checked_metrics(metrics, self.kind, labels.as_ref().map(Vec::len))?,
@@ -260,7 +277,8 @@ impl TaskFile {
         }
         let defaults = self.defaults.checked(self.regimes.low)?;
         let get = |size: Option<NonZeroUsize>| size.map(NonZeroUsize::get);
-        let Some(text) = text_columns(self.text, self.text_alternatives, "text")? else {
+        let text = text_columns(self.text, self.text_alternatives, "text")?;
+        let Some(text) = words.or(text) else {
             return Err((0..0, "missing field `text`".to_owned()));
         };
         let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
@@ -269,7 +287,10 @@ impl TaskFile {
             TaskKind::MultiLabel => {
                 multi_label(self.label, self.label_columns, self.separator, labels)?
             }
-            TaskKind::Classification | TaskKind::Regression | TaskKind::QuestionAnswering => {
+            TaskKind::Classification
+            | TaskKind::TokenClassification
+            | TaskKind::Regression
+            | TaskKind::QuestionAnswering => {
                 only_multi_label(&self.label_columns, "label_columns")?;
                 only_multi_label(&self.separator, "separator")?;
                 let target = match self.kind {
@@ -277,9 +298,11 @@ impl TaskFile {
                     TaskKind::QuestionAnswering => {
                         LabelTarget::Answer(answerable.unwrap_or_default())
                     }
+                    TaskKind::TokenClassification => LabelTarget::Tags(labels),
                     TaskKind::Classification | TaskKind::MultiLabel => LabelTarget::Classes(labels),
                 };
-                (label_columns(self.label)?, target)
+                let usual = if tagged { "ner_tags" } else { "label" };
+                (label_columns(self.label, usual)?, target)
             }
         };
         Ok(LabelledTask {
@@ -319,6 +342,9 @@ pub(crate) fn default_metrics(kind: TaskKind) -> Vec<Metric> {
     match kind {
         TaskKind::Classification => vec![Metric::Accuracy],
         TaskKind::MultiLabel => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
+        TaskKind::TokenClassification => {
+            vec![Metric::EntityF1, Metric::Precision, Metric::Recall]
+        }
         TaskKind::Regression => vec![Metric::Spearman, Metric::Pearson],
         TaskKind::QuestionAnswering => vec![Metric::TokenF1, Metric::ExactMatch],
     }

@@ -59,9 +59,14 @@ impl Toml {
     }
 
     fn label(&mut self, info: &TaskInfo) {
-        match info.label_columns.as_slice() {
-            [one] => self.key("label", &string(one)),
-            several => self.key("label", &list(several)),
+        self.names("label", &info.label_columns);
+    }
+
+    /// One name, or several.
+    fn names(&mut self, key: &str, names: &[String]) {
+        match names {
+            [one] => self.key(key, &string(one)),
+            several => self.key(key, &list(several)),
         }
     }
 
@@ -91,6 +96,7 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
     let kind = match &task.target {
         LabelTarget::Classes(_) => "classification",
         LabelTarget::Labels(_) => "multi_label",
+        LabelTarget::Tags(_) => "token_classification",
         LabelTarget::Value(_) => "regression",
         LabelTarget::Answer(_) => "question_answering",
     };
@@ -108,7 +114,15 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
             Answerable::Sometimes => out.key("answerable", "\"sometimes\""),
         }
     } else {
-        columns(out, "text", &task.text_columns);
+        match &task.target {
+            LabelTarget::Tags(_) => out.names("tokens", task.text_columns.names()),
+            LabelTarget::Classes(_) | LabelTarget::Labels(_) => {
+                columns(out, "text", &task.text_columns);
+            }
+            LabelTarget::Value(_) | LabelTarget::Answer(_) => {
+                columns(out, "text", &task.text_columns);
+            }
+        }
         if !task.pair_columns.is_empty() {
             columns(out, "pair", &task.pair_columns);
             if !task.pair_required {
@@ -121,7 +135,10 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
         LabelTarget::Labels(set) if set.form == LabelForm::Columns => {
             out.key("label_columns", &list(&task.label_columns));
         }
-        LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
+        LabelTarget::Classes(_)
+        | LabelTarget::Labels(_)
+        | LabelTarget::Tags(_)
+        | LabelTarget::Value(_) => {
             out.label(task);
             if let LabelTarget::Labels(set) = &task.target
                 && let LabelForm::Separated(separator) = &set.form

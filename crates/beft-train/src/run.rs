@@ -159,6 +159,15 @@ pub(crate) fn check_data<M: TaskModel>(model: &M, data: &EncodedSet) -> Result<(
                 None => Ok(()),
             }
         }
+        Targets::Tags(inputs) => {
+            let tags = inputs.iter().enumerate();
+            let mut tags =
+                tags.flat_map(|(index, tags)| tags.iter().flatten().map(move |t| (index, *t)));
+            match tags.find(|(_, tag)| *tag >= classes) {
+                Some((index, tag)) => Err(out_of_range(index, tag)),
+                None => Ok(()),
+            }
+        }
         Targets::Values(_) if classes == 1 => Ok(()),
         Targets::Values(_) => Err(TrainError::Config(
             "a regression task needs a model with one output",

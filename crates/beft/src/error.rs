@@ -287,6 +287,7 @@ pub enum Error {
         match .kind {
             TaskKind::Classification => "one of several classes",
             TaskKind::MultiLabel => "any number of labels (problem_type multi_label_classification)",
+            TaskKind::TokenClassification => "a tag for each word (*ForTokenClassification)",
             TaskKind::Regression => "a number",
             TaskKind::QuestionAnswering => "a part of a context (a head for question answering)",
         }

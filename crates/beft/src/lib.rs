@@ -43,8 +43,8 @@ pub use beft_device::{
 };
 pub use beft_nn::Precision;
 pub use data::{
-    Calibration, Choices, DataOptions, DevInputs, DevSet, Objective, Questions, TaskData,
-    dev_sample, file_digest, left_out_note, plain,
+    Calibration, Choices, DataOptions, DevInputs, DevSet, Objective, Questions, TaggedSet,
+    TaskData, dev_sample, file_digest, left_out_note, plain,
 };
 pub use error::{AdapterProblem, Error, TaskForm};
 pub use evaluate::{
@@ -70,6 +70,6 @@ pub use tune::{
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{
-    Answer, Answers, InspectedTensor, Inspection, OpenOptions, Pace, Predictor, Streamed, Tuned,
-    inspect, open_tuned,
+    Answer, Answers, FoundEntity, InspectedTensor, Inspection, OpenOptions, Pace, Predictor,
+    Streamed, Tuned, inspect, open_tuned,
 };

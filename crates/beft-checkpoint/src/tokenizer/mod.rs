@@ -5,8 +5,10 @@ mod parts;
 mod pieces;
 mod settings;
 mod windows;
+mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use beft_core::Encoding;
 use tokenizers::models::ModelWrapper;
@@ -15,6 +17,7 @@ use tokenizers::{
 };
 
 use self::settings::TokenizerSettings;
+pub use self::words::WordEncoding;
 use crate::CheckpointError;
 
 pub use windows::{Window, Windows};
@@ -34,6 +37,9 @@ pub const TOKENIZER_FILES: [&str; 7] = [
 #[derive(Clone, Debug)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
+    /// The same with a space in front of texts that are cut into bytes, where it does not add one itself; made when
+    /// texts in words are read.
+    spaced: OnceLock<Option<Tokenizer>>,
     path: PathBuf,
     own_max_length: Option<usize>,
     /// Number of tokens that the model has; ids must be below.
@@ -92,6 +98,7 @@ impl TextTokenizer {
     fn of(tokenizer: Tokenizer, path: &Path) -> Self {
         Self {
             tokenizer,
+            spaced: OnceLock::new(),
             path: path.to_owned(),
             own_max_length: None,
             rows: usize::MAX,
@@ -115,6 +122,7 @@ impl TextTokenizer {
         max_length: usize,
         direction: TruncationDirection,
     ) -> Result<Self, CheckpointError> {
+        self.spaced = OnceLock::new();
         self.tokenizer.with_padding(None);
         let cut = self.tokenizer.with_truncation(Some(TruncationParams {
             direction,
@@ -279,32 +287,15 @@ impl TextTokenizer {
         });
         let inputs: Vec<tokenizers::EncodeInput<'_>> =
             inputs.collect::<Result<_, CheckpointError>>()?;
-        let fail = |reason| CheckpointError::Tokenizer {
-            path: self.path.clone(),
-            reason,
-        };
         let found = self
             .tokenizer
             .encode_batch(inputs, true)
-            .map_err(|e| fail(e.to_string()))?;
+            .map_err(|e| self.failure(e.to_string()))?;
         let mut encodings = Vec::with_capacity(found.len());
         let mut cut = 0;
-        for (index, encoding) in found.into_iter().enumerate() {
-            if encoding.is_empty() {
-                return Err(fail(format!(
-                    "input {index} gives no token: the tokenizer adds no special tokens and the text is empty"
-                )));
-            }
-            self.check_ids(index, encoding.get_ids())?;
+        for (index, encoding) in found.iter().enumerate() {
             cut += usize::from(!encoding.get_overflowing().is_empty());
-            encodings.push(Encoding {
-                ids: encoding.get_ids().to_vec(),
-                type_ids: match self.segments {
-                    true => encoding.get_type_ids().to_vec(),
-                    false => vec![0; encoding.len()],
-                },
-                ..Encoding::default()
-            });
+            encodings.push(self.checked(index, encoding)?);
         }
         Ok((encodings, cut))
     }

@@ -9,6 +9,12 @@ pub(super) fn is_byte_level(tokenizer: &Tokenizer) -> bool {
     part.is_some_and(|part| json(part).to_string().contains("\"ByteLevel\""))
 }
 
+/// Whether a space is put in front of texts that are cut into bytes.
+pub(super) fn prefixes_spaces(tokenizer: &Tokenizer) -> bool {
+    let part = tokenizer.get_pre_tokenizer();
+    part.is_some_and(|part| json(part).to_string().contains("\"add_prefix_space\":true"))
+}
+
 /// The first part in which two tokenizers differ in what they make of texts.
 pub(super) fn changed_part(a: &Tokenizer, b: &Tokenizer) -> Option<&'static str> {
     let differs = |a: Value, b: Value| a != b;

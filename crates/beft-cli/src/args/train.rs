@@ -83,7 +83,7 @@ pub(crate) struct ChangeArgs {
     #[arg(long, value_name = "TEXT", requires = "multi_label")]
     pub(crate) separator: Option<String>,
     /// Metrics, the main one first: accuracy, macro_f1, mcc, f1; of several labels micro_f1, macro_f1, subset_accuracy; of
-    /// numbers pearson, spearman [default: the task's]
+    /// tags entity_f1, precision, recall, token_accuracy; of numbers pearson, spearman [default: the task's]
     #[arg(long, value_name = "NAME,...", value_parser = metrics)]
     pub(crate) metric: Option<MetricList>,
     /// Let rare classes count as much in the loss as frequent ones.

@@ -187,4 +187,6 @@ pub(crate) enum Format {
     Jsonl,
     /// One JSON array of objects, or one object per line.
     Json,
+    /// A word per line, perhaps with its tag in the last column, and a blank line between texts.
+    Conll,
 }

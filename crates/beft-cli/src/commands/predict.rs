@@ -168,7 +168,7 @@ fn check_source(args: &PredictArgs) -> Result<()> {
     }
     if args.input_format.is_none() && InputFormat::of_path(&args.data).is_none() {
         bail!(
-            "cannot tell the format of {} by its name: give --input-format lines, tsv, csv, jsonl or json",
+            "cannot tell the format of {} by its name: give --input-format lines, tsv, csv, jsonl, json or conll",
             args.data.display()
         );
     }
@@ -291,7 +291,7 @@ fn label(answer: &Answer) -> Option<Label> {
     match answer {
         Answer::Class { class, .. } => Some(Label::Class(*class)),
         Answer::Value(value) => Some(Label::Value(f64::from(*value))),
-        Answer::Labels { .. } | Answer::Text(_) | Answer::Span { .. } => None,
+        Answer::Labels { .. } | Answer::Text(_) | Answer::Span { .. } | Answer::Tags { .. } => None,
     }
 }
 
@@ -323,6 +323,7 @@ impl From<Format> for InputFormat {
             Format::Csv => Self::Csv,
             Format::Jsonl => Self::Jsonl,
             Format::Json => Self::Json,
+            Format::Conll => Self::Conll,
         }
     }
 }

@@ -95,6 +95,10 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
                 "a task of questions has no `kind` where answers are generated: remove `kind`";
             return wrong(&prompt, message);
         }
+        TaskKind::TokenClassification => {
+            let message = "a task with a tag for each word has no prompt: remove the table";
+            return wrong(&prompt, message);
+        }
         TaskKind::MultiLabel => {
             let message = "a task with several labels for a text has no prompt: remove the table";
             return wrong(&prompt, message);
@@ -174,7 +178,7 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             title: name.clone(),
             hub: table::hub(&name),
             name,
-            label_columns: label_columns(file.label)?,
+            label_columns: label_columns(file.label, "label")?,
             no_label: file.no_label,
             headerless: file.columns.unwrap_or_default(),
             skip_malformed: file.skip_malformed,

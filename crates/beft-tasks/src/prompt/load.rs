@@ -7,8 +7,8 @@ use crate::held_out::{Stratum, of_split, whole_file};
 use crate::records::raw::Record;
 use crate::records::stream::{Names, Records};
 use crate::records::{Input, LabelUse};
-use crate::split::Wanted;
-use crate::{DataError, InputFormat, Split};
+use crate::split::{EXTENSIONS, Wanted};
+use crate::{DataError, InputFormat, Split, TaskKind};
 
 impl PromptTask {
     /// Reads the file of `split` in the folder `data`, which is found as
@@ -39,6 +39,7 @@ impl PromptTask {
         let wanted = Wanted {
             files: &self.files,
             mismatched: false,
+            extensions: EXTENSIONS,
             official: self.form.official(split),
         };
         split.find(data, &wanted)
@@ -66,7 +67,7 @@ impl PromptTask {
         };
         let required = label_use == LabelUse::Required;
         for path in paths {
-            let (input, format) = open_labelled(path)?;
+            let (input, format) = open_labelled(path, TaskKind::Classification)?;
             let mut records = self.records(path, input, format)?;
             for record in records.by_ref() {
                 match record {
@@ -106,6 +107,7 @@ impl PromptTask {
     ) -> Result<Records, DataError> {
         let names = Names {
             line: self.template.only_column().unwrap_or("text"),
+            tags: self.label_columns.first().map_or("label", String::as_str),
             headerless: &self.headerless,
             known: &[],
             kept: None,

@@ -1,5 +1,6 @@
 //! The rows of a file, whatever its format.
 
+mod conll;
 mod csv;
 mod dialect;
 mod header;
@@ -25,6 +26,7 @@ use stream::{Names, Records};
 use crate::classes::KnownLabels;
 use crate::dataset::read_whole;
 use crate::prompt::document_records;
+use crate::tags::Words;
 use crate::{DataError, LabelTarget, LabelledTask, Place, Split, TaskKind};
 
 /// What data sets have in place of a label that is kept back.
@@ -45,14 +47,16 @@ pub enum InputFormat {
     Jsonl,
     /// One JSON array of objects, or one object per line.
     Json,
+    /// A word a line with its tag in the last column, and a blank line between texts.
+    Conll,
     /// Parquet, as the hub ships its data sets: texts in string columns, labels as strings,
     /// integers, booleans or whole floats, or as any floats in regression tasks.
     Parquet,
 }
 
 impl InputFormat {
-    /// Returns the format of a file by its extension: `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, or
-    /// `.txt` for lines.
+    /// Returns the format of a file by its extension: `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, `.conll` (or
+    /// `.bio`, `.iob`, `.iob2`), or `.txt` for lines.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
@@ -62,6 +66,7 @@ impl InputFormat {
             "jsonl" => Some(Self::Jsonl),
             "json" => Some(Self::Json),
             "parquet" => Some(Self::Parquet),
+            "conll" | "bio" | "iob" | "iob2" => Some(Self::Conll),
             _ => None,
         }
     }
@@ -96,6 +101,16 @@ pub(crate) struct Row<'a> {
     pub(crate) pair: Option<Cow<'a, str>>,
     /// Not empty; `None` where it is not read, or the row says that it has none.
     pub(crate) label: Option<Cow<'a, str>>,
+    /// The text in words, where the row has it so.
+    pub(crate) words: Option<Words>,
+}
+
+impl Row<'_> {
+    /// Whether it has a label or tags.
+    pub(crate) fn is_labelled(&self) -> bool {
+        let tags = self.words.as_ref().and_then(|words| words.tags.as_ref());
+        self.label.is_some() || tags.is_some()
+    }
 }
 
 /// What a reader of rows needs to know.
@@ -106,6 +121,8 @@ pub(crate) struct Source<'a> {
     pub(crate) labels: LabelUse,
     /// What stands for the labels of a known set; `None` where they are gathered, or values.
     pub(crate) known: Option<&'a KnownLabels>,
+    /// What the numbers of tags stand for; none where the file does not say.
+    pub(crate) classes: &'a [String],
 }
 
 /// What a reader has to say beside the rows.
@@ -155,12 +172,18 @@ impl Source<'_> {
                 text: Cow::Borrowed(text),
                 pair: None,
                 label: None,
+                words: None,
             });
         }
-        row::row(self, records.header(), record)
+        row::row(self, records.header(), record, records.has_word_lines())
     }
 
-    fn missing_column(&self, at: Place, expected: &[String], found: Vec<String>) -> DataError {
+    pub(crate) fn missing_column(
+        &self,
+        at: Place,
+        expected: &[String],
+        found: Vec<String>,
+    ) -> DataError {
         DataError::MissingColumn {
             path: self.path.to_owned(),
             at,
@@ -169,7 +192,7 @@ impl Source<'_> {
         }
     }
 
-    fn field_type(
+    pub(crate) fn field_type(
         &self,
         at: Place,
         field: &str,
@@ -186,10 +209,11 @@ impl Source<'_> {
     }
 
     /// The types that a label may have, where the format has types.
-    fn label_types(&self) -> &'static str {
+    pub(crate) fn label_types(&self) -> &'static str {
         match self.task.target.kind() {
             TaskKind::Classification => "a string, an integer or a boolean",
             TaskKind::MultiLabel => "a list of labels, or a text with all of them",
+            TaskKind::TokenClassification => "a list of tags, one for each word",
             TaskKind::Regression => "a number",
             TaskKind::QuestionAnswering => {
                 "a text, a list of texts, or an object of both `text` and `answer_start`"
@@ -234,7 +258,9 @@ impl Source<'_> {
             && match (&task.target, self.known) {
                 (LabelTarget::Classes(_), Some(known)) => known.index(label).is_none(),
                 (LabelTarget::Classes(_), None) => hub || self.labels != LabelUse::Required,
-                (LabelTarget::Labels(_) | LabelTarget::Answer(_), _) => false,
+                (LabelTarget::Labels(_) | LabelTarget::Tags(_) | LabelTarget::Answer(_), _) => {
+                    false
+                }
                 (LabelTarget::Value(range), _) => hub || range.is_some_and(|(low, _)| low > -1.0),
             }
     }
@@ -286,6 +312,7 @@ impl LabelledTask {
                 .names()
                 .first()
                 .map_or("text", String::as_str),
+            tags: self.label_columns.first().map_or("label", String::as_str),
             headerless: &self.headerless,
             known,
             kept,
@@ -298,7 +325,7 @@ impl LabelledTask {
 pub(crate) mod testing {
     use super::*;
 
-    /// Line, text, pair and label of a row.
+    /// Line, text, pair and label of a row; its tags with a space between them.
     pub(crate) type Plain = (usize, String, Option<String>, Option<String>);
 
     pub(crate) fn rows_of(
@@ -312,6 +339,7 @@ pub(crate) mod testing {
             path: Path::new("in.file"),
             labels,
             known: None,
+            classes: &[],
         };
         let mut rows = Vec::new();
         let input = Box::new(std::io::Cursor::new(bytes.to_vec()));
@@ -321,7 +349,9 @@ pub(crate) mod testing {
                 row.at.number(),
                 row.text.into_owned(),
                 row.pair.map(Cow::into_owned),
-                row.label.map(Cow::into_owned),
+                row.label
+                    .map(Cow::into_owned)
+                    .or_else(|| Some(row.words?.tags?.join(" "))),
             ));
             Ok(())
         })?;

@@ -186,6 +186,7 @@ impl Columns {
             text: text(&self.text, texts)?,
             pair,
             label,
+            words: None,
         })
     }
 }

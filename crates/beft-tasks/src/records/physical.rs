@@ -98,7 +98,7 @@ pub(super) fn check_compression(
     Ok(())
 }
 
-/// The names that `datasets` keeps for the integers of a column of classes.
+/// The names that `datasets` keeps for the integers of a column of classes, or of one of lists of them.
 pub(super) fn class_names(metadata: &ParquetMetaData, column: &str) -> Option<Vec<String>> {
     let mut pairs = metadata.file_metadata().key_value_metadata()?.iter();
     let kept = pairs
@@ -106,7 +106,9 @@ pub(super) fn class_names(metadata: &ParquetMetaData, column: &str) -> Option<Ve
         .value
         .as_ref()?;
     let kept: Value = serde_json::from_str(kept).ok()?;
-    let names = kept["info"]["features"][column]["names"].as_array()?;
+    let feature = &kept["info"]["features"][column];
+    let features = [feature, &feature["feature"], &feature[0]];
+    let names = features.iter().find_map(|f| f["names"].as_array())?;
     let names = names.iter().map(|name| name.as_str().map(str::to_owned));
     names.collect()
 }

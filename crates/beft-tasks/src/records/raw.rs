@@ -9,7 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Map, Value};
 
-use super::physical::check_compression;
+use super::physical::{check_compression, class_names};
 use crate::{DataError, Place};
 
 /// One row: what its columns hold, as JSON has it. A text format has only strings.
@@ -53,6 +53,31 @@ pub(super) fn parquet_rows(path: &Path, bytes: Vec<u8>) -> Result<Vec<Record>, D
     let numbered = (1..).zip(rows);
     let records = numbered.map(|(number, fields)| Record::new(Place::Row(number), fields));
     Ok(records.collect())
+}
+
+/// The names that a Parquet file has for the numbers in the first of these columns that it has; none where it has
+/// none.
+pub(crate) fn declared_classes(
+    path: &Path,
+    bytes: &[u8],
+    columns: &[String],
+) -> Result<Vec<String>, DataError> {
+    let broken = |reason: &dyn Display| DataError::Parquet {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    };
+    let read = || -> Result<Vec<String>, DataError> {
+        let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes));
+        let file = file.map_err(|reason| broken(&reason))?;
+        let fields = file.metadata().file_metadata().schema_descr().root_schema();
+        let fields = fields.get_fields();
+        let column = columns
+            .iter()
+            .find(|name| fields.iter().any(|f| f.name() == name.as_str()));
+        let names = column.and_then(|column| class_names(file.metadata(), column));
+        Ok(names.unwrap_or_default())
+    };
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken(&"damaged")))
 }
 
 fn object_of<'f>(columns: impl Iterator<Item = (&'f String, &'f Field)>) -> Map<String, Value> {

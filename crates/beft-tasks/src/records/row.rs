@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::raw::Record;
 use super::{LabelUse, Row, Source, type_name, whole};
 use crate::columns::joined;
+use crate::tags::tagged;
 use crate::{DataError, LabelForm, LabelTarget, LabelledTask, Place, TaskKind, TextColumns};
 
 /// The fields with the label of a row.
@@ -24,7 +25,10 @@ fn label_fields<'t, 'r>(
     let names = &task.label_columns;
     let each = match &task.target {
         LabelTarget::Labels(set) => set.form == LabelForm::Columns,
-        LabelTarget::Classes(_) | LabelTarget::Value(_) | LabelTarget::Answer(_) => false,
+        LabelTarget::Classes(_)
+        | LabelTarget::Value(_)
+        | LabelTarget::Answer(_)
+        | LabelTarget::Tags(_) => false,
     };
     if each {
         let fields = names.iter().map(|name| {
@@ -78,17 +82,22 @@ fn flag(source: &Source<'_>, at: Place, name: &str, text: &str) -> Result<bool, 
     }
 }
 
-/// The row that a record is. `header` is the line that names the columns and all their names, where there is one.
+/// The row that a record is. `header` is the line that names the columns and all their names, where there is one;
+/// `word_lines` whether each word has a line of its own.
 pub(super) fn row<'r>(
     source: &Source<'_>,
     header: Option<(usize, &[String])>,
     record: &'r Record,
+    word_lines: bool,
 ) -> Result<Row<'r>, DataError> {
     let (task, at, object) = (source.task, record.at, &record.fields);
     let missing = |expected: &[String]| match header {
         Some((line, names)) => source.missing_column(Place::Line(line), expected, names.to_vec()),
         None => source.missing_column(at, expected, object.keys().cloned().collect()),
     };
+    if task.target.kind() == TaskKind::TokenClassification {
+        return tagged(source, record, word_lines, &missing);
+    }
     let label = match (source.labels, label_fields(task, object)) {
         (LabelUse::Ignored, _) | (LabelUse::IfPresent, Err(_)) => None,
         (LabelUse::Required, Err(expected)) => return Err(missing(expected)),
@@ -119,6 +128,7 @@ pub(super) fn row<'r>(
         text,
         pair,
         label,
+        words: None,
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::conll::Conll;
 use super::csv::{self, CsvReader};
 use super::header::Header;
 use super::lines::{Input, LineReader};
@@ -28,6 +29,8 @@ pub(crate) struct Records {
 pub(crate) struct Names<'a> {
     /// The column that a line of plain text is.
     pub(crate) line: &'a str,
+    /// The field that the tags of a CoNLL file are; its words are `line`.
+    pub(crate) tags: &'a str,
     /// The columns of a TSV file whose first line does not name them.
     pub(crate) headerless: &'a [String],
     /// Names of columns, which may hold what separates columns elsewhere.
@@ -42,6 +45,7 @@ enum Rows {
     Tsv(Tsv),
     Csv(Box<CsvReader<Input>>),
     Jsonl(LineReader),
+    Conll(Conll),
     /// What cannot be read in parts.
     Read(std::vec::IntoIter<Record>),
     Over,
@@ -71,6 +75,9 @@ impl Records {
             }
             InputFormat::Lines => Rows::Lines(LineReader::new(input), names.line.to_owned()),
             InputFormat::Jsonl => Rows::Jsonl(LineReader::new(input)),
+            InputFormat::Conll => {
+                Rows::Conll(Conll::new(LineReader::new(input), names.line, names.tags))
+            }
             InputFormat::Tsv => Rows::Tsv(Tsv::new(LineReader::new(input), names.headerless)),
             InputFormat::Csv => {
                 let (reader, note) = csv::open(path, input, names.known)?;
@@ -104,6 +111,11 @@ impl Records {
     pub(crate) fn header(&self) -> Option<(usize, &[String])> {
         let header = self.header.as_ref()?;
         Some((header.line, &header.names))
+    }
+
+    /// Whether each word of a text has a line of its own.
+    pub(crate) fn has_word_lines(&self) -> bool {
+        matches!(self.rows, Rows::Conll(_))
     }
 
     /// The text of a record that is a line of plain text.
@@ -165,6 +177,7 @@ impl Records {
                     }
                 }
             },
+            Rows::Conll(conll) => conll.read(path),
             Rows::Tsv(tsv) => tsv.read(path, &mut self.header, self.kept.as_deref()),
         }
     }

@@ -4,8 +4,8 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
-/// classes, the mean binary cross entropy over labels, the squared error of the one score for values, or the mean of
-/// the cross entropies of a span's start and end over the tokens of its input. Classes count
+/// classes or over the tags of tokens, the mean binary cross entropy over labels, the squared error of the one score
+/// for values, or the mean of the cross entropies of a span's start and end over the tokens of its input. Classes count
 /// by [`EncodedSet::class_weights`], as in PyTorch's `CrossEntropyLoss(weight)` and `BCEWithLogitsLoss(pos_weight)`.
 ///
 /// # Shapes
@@ -32,7 +32,7 @@ pub(crate) struct Part<'a> {
 
 impl Part<'_> {
     /// What the sum of its losses is divided by for their mean: the number of examples or of tokens, or the sum of
-    /// the weights of the examples' classes.
+    /// the weights of their classes.
     pub(crate) fn weight(&self) -> f32 {
         let chosen = self.chosen.iter();
         match &self.data.targets {
@@ -40,6 +40,13 @@ impl Part<'_> {
             Targets::Classes(of) => chosen.map(|i| self.data.class_weights[of[*i]]).sum(),
             Targets::Labels(_) | Targets::Values(_) | Targets::Spans(_) => self.chosen.len() as f32,
             Targets::Tokens(counts) => chosen.map(|i| counts[*i]).sum::<usize>() as f32,
+            Targets::Tags(tags) => {
+                let weights = &self.data.class_weights;
+                let tagged = chosen.flat_map(|i| tags[*i].iter().flatten());
+                let sum: f32 = { tagged }.map(|tag| weight_of(weights, *tag)).sum();
+                // Texts without a tag have no loss.
+                if sum > 0.0 { sum } else { 1.0 }
+            }
         }
     }
 }
@@ -55,23 +62,25 @@ pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &De
 
 /// For each part the sum of its examples' losses: cross entropy over classes, the mean binary cross entropy over
 /// labels, the squared error of the one score for values (HF `*ForSequenceClassification.forward`), or minus the log
-/// likelihood of all predicted tokens, whose mean the one score is. Of a span it is the mean of the cross entropies of
-/// its start and its end over the input's own tokens (HF `*ForQuestionAnswering.forward`, which takes padding along).
+/// likelihood of all predicted tokens, whose mean the one score is. Of tags it is the cross entropy of each token that
+/// has one (HF `*ForTokenClassification.forward`). Of a span it is the mean of the cross entropies of its start and its
+/// end over the input's own tokens (HF `*ForQuestionAnswering.forward`, which takes padding along).
 ///
 /// # Shapes
 ///
-/// - logits: `[parts * examples of each, classes]`; of spans `[tokens of all examples, 2]`
+/// - logits: `[parts * examples of each, classes]`; of tags `[tokens, classes]`, of spans `[tokens, 2]`
 /// - output: `[parts]`
 pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
     let inputs: usize = parts.iter().map(|part| part.chosen.len()).sum();
     // Parts that are computed together are of one kind.
     let losses = match &parts[0].data.targets {
         Targets::Classes(_) => cross_entropy(logits, parts),
+        Targets::Tags(_) => return tag_losses(logits, parts),
         Targets::Labels(_) => binary_cross_entropy(logits, parts),
         Targets::Values(_) => {
             let targets = column(&logits, parts, |targets, i| match targets {
                 Targets::Values(values) => values[i],
-                Targets::Classes(_) | Targets::Labels(_) => 0.0,
+                Targets::Classes(_) | Targets::Labels(_) | Targets::Tags(_) => 0.0,
                 Targets::Tokens(_) | Targets::Spans(_) => 0.0,
             });
             (logits - targets).square()
@@ -79,7 +88,7 @@ pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
         Targets::Tokens(_) => {
             let counts = column(&logits, parts, |targets, i| match targets {
                 Targets::Tokens(counts) => counts[i] as f32,
-                Targets::Classes(_) | Targets::Labels(_) => 0.0,
+                Targets::Classes(_) | Targets::Labels(_) | Targets::Tags(_) => 0.0,
                 Targets::Values(_) | Targets::Spans(_) => 0.0,
             });
             (logits * counts).neg()
@@ -146,10 +155,53 @@ fn cross_entropy(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<2> {
             let weighted = &part.data.class_weights;
             for i in part.chosen {
                 classes.push(of[*i] as i64);
-                weights.push(weighted.get(of[*i]).copied().unwrap_or(1.0));
+                weights.push(weight_of(weighted, of[*i]));
             }
         }
     }
+    weighted_cross_entropy(logits, classes, weights)
+}
+
+/// What a class counts; 1 where all count alike.
+fn weight_of(weights: &[f32], class: usize) -> f32 {
+    weights.get(class).copied().unwrap_or(1.0)
+}
+
+/// For each part the sum of the losses of its tokens that have a tag; the rows are those of all tokens.
+fn tag_losses(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
+    let device = logits.device();
+    let (mut classes, mut weights) = (Vec::<i64>::new(), Vec::<f32>::new());
+    let (mut rows, mut ends) = (Vec::<i64>::new(), Vec::new());
+    let mut row = 0;
+    for part in parts {
+        if let Targets::Tags(tags) = &part.data.targets {
+            for tag in part.chosen.iter().flat_map(|i| &tags[*i]) {
+                if let Some(tag) = tag {
+                    rows.push(row);
+                    classes.push(*tag as i64);
+                    weights.push(weight_of(&part.data.class_weights, *tag));
+                }
+                row += 1;
+            }
+        }
+        ends.push(rows.len());
+    }
+    if rows.is_empty() {
+        return logits.sum().mul_scalar(0.0).repeat(&[parts.len()]);
+    }
+    let count = rows.len();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
+    let losses = weighted_cross_entropy(logits.select(0, rows), classes, weights);
+    let starts = std::iter::once(0).chain(ends.clone());
+    let sums = starts.zip(ends).map(|(start, end)| match start < end {
+        true => losses.clone().slice([start..end, 0..1]).sum(),
+        false => Tensor::zeros([1], &device),
+    });
+    Tensor::cat(sums.collect(), 0)
+}
+
+/// The cross entropy of each row, by what its class counts, `[rows, 1]`.
+fn weighted_cross_entropy(logits: Tensor<2>, classes: Vec<i64>, weights: Vec<f32>) -> Tensor<2> {
     let count = classes.len();
     let equal = weights.iter().all(|weight| *weight == 1.0);
     let targets = TensorData::new(classes, [count, 1]);
@@ -265,6 +317,57 @@ mod tests {
         {
             assert!((a - b).abs() < 1e-6, "{gradient:?}");
         }
+    }
+
+    #[test]
+    fn tokens_without_a_tag_have_no_loss() {
+        // cross_entropy(ignore_index=-100) of tags 0, -100, 1; the second with weight.
+        let tags = || Targets::Tags(vec![vec![Some(0), None], vec![], vec![Some(1)]]);
+        assert_close(
+            loss(tags(), &[]),
+            1.702_223_4,
+            [
+                -0.412_354_8,
+                0.019_556_286,
+                0.392_798_5,
+                0.0,
+                0.0,
+                0.0,
+                0.347_746_1,
+                -0.405_228_14,
+                0.057_482_04,
+            ],
+        );
+        assert_close(
+            loss(tags(), &[1.0, 2.0, 5.0]),
+            1.689_194_1,
+            [
+                -0.274_903_2,
+                0.013_037_524,
+                0.261_865_67,
+                0.0,
+                0.0,
+                0.0,
+                0.463_661_43,
+                -0.540_304_2,
+                0.076_642_72,
+            ],
+        );
+        // Trainings with other numbers of tokens have sums of their own.
+        let data = |tags: Vec<Vec<Option<usize>>>| EncodedSet::new(Vec::new(), Targets::Tags(tags));
+        let (one, other) = (data(vec![vec![Some(0)]]), data(vec![vec![None, Some(1)]]));
+        let part = |data| Part { data, chosen: &[0] };
+        let parts = [part(&one), part(&other)];
+        let logits = Tensor::<2>::from_floats(LOGITS, &Device::flex());
+        let sums: Vec<f32> = loss_sums(logits, &parts).into_data().iter().collect();
+        assert!(
+            (sums[0] - 1.741_313_8).abs() < 1e-5 && (sums[1] - 1.663_133).abs() < 1e-5,
+            "{sums:?}"
+        );
+        let none = data(vec![vec![None, None, None]]);
+        let logits = Tensor::<2>::from_floats(LOGITS, &Device::flex());
+        let nothing = loss_sums(logits, &[part(&none)]) / part(&none).weight();
+        assert_eq!(nothing.into_scalar::<f32>(), 0.0);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod config;
 mod find;
 mod model;
 mod windows;
+mod words;
 
 use std::sync::Mutex;
 
@@ -220,6 +221,7 @@ impl Base {
     pub(crate) fn outputs(&self, labels: Vec<String>) -> Outputs {
         match (self.task_type, labels.is_empty()) {
             (TaskType::QuestionAnswering, _) => Outputs::Span,
+            (TaskType::TokenClassification, false) => Outputs::Tags(labels),
             (_, false) => Outputs::Classes(labels),
             (TaskType::CausalLm, true) => Outputs::Text,
             (_, true) => Outputs::Value,

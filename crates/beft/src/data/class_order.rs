@@ -22,8 +22,12 @@ pub(crate) fn in_task_order(
     let classes = match targets {
         Targets::Classes(classes) => classes,
         // No metric depends on their order.
-        Targets::Labels(_) if data.labels != model => return Err(others()),
-        Targets::Labels(_) | Targets::Values(_) | Targets::Tokens(_) | Targets::Spans(_) => {
+        Targets::Labels(_) | Targets::Tags(_) if data.labels != model => return Err(others()),
+        Targets::Labels(_)
+        | Targets::Tags(_)
+        | Targets::Values(_)
+        | Targets::Tokens(_)
+        | Targets::Spans(_) => {
             return Ok((targets, predictions));
         }
     };

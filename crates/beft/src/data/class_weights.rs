@@ -25,9 +25,15 @@ impl ClassWeights {
         match targets {
             Targets::Classes(classes) => classes.iter().for_each(|class| count(*class)),
             Targets::Labels(sets) => sets.iter().flatten().for_each(|label| count(*label)),
+            Targets::Tags(tags) => tags.iter().flatten().flatten().for_each(|tag| count(*tag)),
             Targets::Values(_) | Targets::Tokens(_) | Targets::Spans(_) => counts.clear(),
         }
-        let all = targets.len();
+        let all = match targets {
+            // A tag is one of a word's.
+            Targets::Tags(_) => counts.iter().sum(),
+            Targets::Classes(_) | Targets::Labels(_) | Targets::Values(_) => targets.len(),
+            Targets::Tokens(_) | Targets::Spans(_) => targets.len(),
+        };
         let occurring = counts.iter().filter(|count| **count > 0).count();
         let weight = |count: &usize| match (targets, *count) {
             (_, 0) => 1.0,

@@ -3,6 +3,7 @@
 use beft_core::{EncodedSet, Encoding, OutputKind, Targets};
 use beft_tasks::{Example, Label, PromptExample, Split};
 
+use crate::data::TaggedSet;
 use crate::data::prompts::{Calibration, Choices, Prompter, Questions};
 use crate::data::spans::SpanQuestions;
 use crate::{Error, Objective};
@@ -23,6 +24,8 @@ pub struct DevSet {
 pub enum DevInputs {
     /// Texts with labels.
     Labelled(EncodedSet),
+    /// Texts with a tag for each word.
+    Tagged(TaggedSet),
     /// Prompts with candidates behind each.
     Choices(Choices, Option<Calibration>),
     /// Texts whose likelihood is measured.
@@ -38,16 +41,30 @@ impl DevInputs {
     pub fn encodings(&self) -> &[Encoding] {
         match self {
             Self::Labelled(set) | Self::Texts(set) => &set.encodings,
+            Self::Tagged(tagged) => &tagged.set.encodings,
             Self::Choices(choices, _) => &choices.set.encodings,
             Self::Questions(_) => &[],
             Self::Spans(questions) => &questions.windows,
         }
     }
 
-    /// What is right for each input; `None` where answers are texts, which are compared with the right ones at once.
+    /// The inputs as a training takes them; none where the answer is generated.
+    pub(super) fn into_set(self) -> EncodedSet {
+        match self {
+            Self::Labelled(set) | Self::Texts(set) => set,
+            Self::Tagged(tagged) => tagged.set,
+            Self::Choices(choices, _) => choices.set,
+            Self::Spans(questions) => questions.train_set(),
+            Self::Questions(_) => EncodedSet::new(Vec::new(), Targets::Tokens(Vec::new())),
+        }
+    }
+
+    /// What is right for each input, or for each of its words; `None` where answers are texts, which are compared with
+    /// the right ones at once.
     pub fn targets(&self) -> Option<&Targets> {
         match self {
             Self::Labelled(set) | Self::Texts(set) => Some(&set.targets),
+            Self::Tagged(tagged) => Some(&tagged.tags),
             Self::Choices(choices, _) => Some(&choices.set.targets),
             Self::Questions(_) | Self::Spans(_) => None,
         }
@@ -59,9 +76,11 @@ impl DevInputs {
             Self::Labelled(set) => match set.targets {
                 Targets::Values(_) => OutputKind::Value,
                 Targets::Labels(_) => OutputKind::Labels,
+                Targets::Tags(_) => OutputKind::Tags,
                 Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
                 Targets::Spans(_) => OutputKind::Answer,
             },
+            Self::Tagged(_) => OutputKind::Tags,
             Self::Choices(..) => OutputKind::Classes,
             Self::Texts(_) => OutputKind::Tokens,
             Self::Questions(_) | Self::Spans(_) => OutputKind::Answer,
@@ -92,7 +111,7 @@ impl Prompter<'_> {
             return Err(Error::Calibrated);
         }
         let inputs = match output {
-            OutputKind::Classes | OutputKind::Labels | OutputKind::Value => {
+            OutputKind::Classes | OutputKind::Labels | OutputKind::Tags | OutputKind::Value => {
                 let calibration = calibrated.then(|| self.calibration(examples)).transpose()?;
                 DevInputs::Choices(self.choices(examples)?, calibration)
             }
@@ -111,6 +130,7 @@ impl Prompter<'_> {
 pub fn plain(example: &PromptExample) -> Example {
     Example {
         text: example.prompt.clone(),
+        words: None,
         text_pair: None,
         label: example.right.first().map(|right| Label::Class(*right)),
         line: example.line,

@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use beft_core::{EncodedSet, Outputs, Targets};
-use beft_tasks::{Dataset, Example, Label, LabelTarget, LabelledTask, Split, training_subset};
+use beft_tasks::{
+    Dataset, Example, Label, LabelTarget, LabelledTask, Split, TaskKind, training_subset,
+};
 use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
 use super::{
-    DataOptions, DevInputs, DevSet, Objective, SpanQuestions, TaskData, left_out_note, short_hex,
+    DataOptions, DevInputs, DevSet, Objective, SpanQuestions, TaggedSet, TaskData, left_out_note,
+    short_hex,
 };
 use crate::{Base, Error};
 
@@ -34,18 +37,7 @@ pub(super) fn load(
         if let Some(limit) = options.limit {
             found.examples.truncate(limit.max(1));
         }
-        let (inputs, note) = match task.target {
-            LabelTarget::Answer(answerable) => {
-                let questions = SpanQuestions::new(base, answerable, &found.examples)?;
-                let notes = questions.notes(base, &found.path.display().to_string());
-                (DevInputs::Spans(questions), notes)
-            }
-            LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
-                let all = found.examples.iter().collect();
-                let (set, notes) = encode(base, task, all, &found.path)?;
-                (DevInputs::Labelled(set), notes)
-            }
-        };
+        let (inputs, note) = encode(base, task, &found.examples, &train.labels, &found.path)?;
         notes.extend(note);
         dev.push(DevSet {
             split: *split,
@@ -60,23 +52,15 @@ pub(super) fn load(
         .map(|index| train.examples[index].clone())
         .collect();
     let dev_examples = dev.iter().flat_map(|dev| &dev.examples);
-    let (mut train_set, note) = match task.target {
-        LabelTarget::Answer(answerable) => {
-            let questions = SpanQuestions::new(base, answerable, &chosen)?;
-            let notes = questions.notes(base, &train.path.display().to_string());
-            (questions.train_set(), notes)
-        }
-        LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {
-            encode(base, task, chosen.iter().collect(), &train.path)?
-        }
-    };
+    let (inputs, note) = encode(base, task, &chosen, &train.labels, &train.path)?;
     notes.extend(note);
+    let mut train_set = inputs.into_set();
     let weights = ClassWeights::of(&train_set.targets, train.labels.len());
-    notes.extend(weights.note(
-        &train.labels,
-        task.balanced,
-        &train.path.display().to_string(),
-    ));
+    // That most words are no entity goes without saying.
+    if task.target.kind() != TaskKind::TokenClassification {
+        let file = train.path.display().to_string();
+        notes.extend(weights.note(&train.labels, task.balanced, &file));
+    }
     if task.balanced {
         train_set.class_weights = weights.balanced;
     }
@@ -85,6 +69,7 @@ pub(super) fn load(
         outputs: match task.target {
             LabelTarget::Classes(_) => Outputs::Classes(train.labels),
             LabelTarget::Labels(_) => Outputs::Labels(train.labels),
+            LabelTarget::Tags(_) => Outputs::Tags(train.labels),
             LabelTarget::Value(_) => Outputs::Value,
             LabelTarget::Answer(_) => Outputs::Span,
         },
@@ -122,27 +107,42 @@ fn has_pairs(examples: &[Example]) -> bool {
     examples.iter().any(|e| e.text_pair.is_some())
 }
 
-/// Tokenised examples, and what to say of them; `path` is their file.
+/// Tokenised examples, and what to say of them; `path` is their file, and `names` are those of the labels.
 fn encode(
     base: &Base,
     task: &LabelledTask,
-    examples: Vec<&Example>,
+    examples: &[Example],
+    names: &[String],
     path: &Path,
-) -> Result<(EncodedSet, Vec<String>), Error> {
+) -> Result<(DevInputs, Vec<String>), Error> {
+    let file = path.display().to_string();
+    match task.target {
+        LabelTarget::Tags(_) => {
+            let examples: Vec<&Example> = examples.iter().collect();
+            let (tagged, notes) = TaggedSet::new(base, &examples, names, &file)?;
+            return Ok((DevInputs::Tagged(tagged), notes));
+        }
+        LabelTarget::Answer(answerable) => {
+            let questions = SpanQuestions::new(base, answerable, examples)?;
+            let notes = questions.notes(base, &file);
+            return Ok((DevInputs::Spans(questions), notes));
+        }
+        LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {}
+    }
     let texts = examples
         .iter()
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
     let encoded = base.encode(texts)?;
-    let notes = base.input_notes(&path.display().to_string(), encoded.counts);
+    let notes = base.input_notes(&file, encoded.counts);
     let set = EncodedSet {
         class_weights: Vec::new(),
         encodings: encoded.encodings,
-        targets: targets(task, examples.into_iter()),
+        targets: targets(task, examples.iter()),
     };
-    Ok((set, notes))
+    Ok((DevInputs::Labelled(set), notes))
 }
 
-/// The label of each example, which every example that is read with labels has.
+/// The label of each example, or of words the tags, which every example that is read with labels has.
 pub(crate) fn targets<'a>(
     task: &LabelledTask,
     examples: impl Iterator<Item = &'a Example>,
@@ -156,6 +156,11 @@ pub(crate) fn targets<'a>(
         }
         // Windows have them, not questions, see `SpanQuestions`.
         LabelTarget::Answer(_) => Targets::Spans(Vec::new()),
+        LabelTarget::Tags(_) => {
+            let tags = labels.filter_map(Label::tags);
+            let tags = tags.map(|tags| tags.iter().copied().map(Some).collect());
+            Targets::Tags(tags.collect())
+        }
         LabelTarget::Value(_) => {
             let values = labels.filter_map(Label::value);
             Targets::Values(values.map(|value| value as f32).collect())

@@ -7,6 +7,7 @@ mod labelled;
 mod prompted;
 mod prompts;
 mod spans;
+mod tagged;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub use prompted::dev_sample;
 pub use prompts::{Calibration, Choices, Objective, Questions};
 pub(crate) use prompts::{Prompter, prompt_facts};
 pub use spans::{ChosenSpan, SpanQuestions};
+pub use tagged::TaggedSet;
+pub(crate) use tagged::{compared, tag_name, tags_of};
 
 use crate::{Base, Error};
 
@@ -126,7 +129,7 @@ impl TaskData {
             Task::Labelled(task) => match task.target {
                 LabelTarget::Labels(_) | LabelTarget::Answer(Answerable::Sometimes) => true,
                 LabelTarget::Answer(Answerable::Always) => false,
-                LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+                LabelTarget::Classes(_) | LabelTarget::Tags(_) | LabelTarget::Value(_) => false,
             },
             Task::Prompted(_) => false,
         }

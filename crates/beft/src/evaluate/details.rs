@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use beft_core::{Metric, Prediction, Targets};
 use beft_eval::{
-    Bootstrap, Calibration, ClassScores, Outcomes, class_scores, confusion, interval, label_scores,
-    predicted_labels, sigmoid, softmax,
+    Bootstrap, Calibration, ClassScores, Outcomes, class_scores, confusion, entities,
+    entity_scores, interval, label_scores, predicted_labels, sigmoid, softmax,
 };
 use beft_train::Metrics;
 use serde::{Deserialize, Serialize};
 
+use crate::data::tag_name;
 use crate::evaluate::task_metrics;
 
 /// What stands behind the metrics of one dev split.
@@ -24,7 +25,7 @@ pub struct Details {
     /// What a model that always says the same reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
-    /// The classes or labels one by one.
+    /// The classes or labels one by one; of tags the types of entities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassDetails>,
     /// Number of examples by true class (row) and predicted class (column); empty where several labels may hold.
@@ -147,6 +148,7 @@ impl Said<'_> {
                     self.baseline(label, &Outcomes::Labels(same.collect()), metrics, suffix)
                 });
             }
+            Outcomes::Tags(_) => details.classes = self.entity_types(),
             Outcomes::Values(_) | Outcomes::Tokens(_) | Outcomes::Answers(_) => {}
         }
         details
@@ -160,6 +162,46 @@ impl Said<'_> {
             threshold: self.thresholds.get(class).copied(),
         });
         details.collect()
+    }
+
+    /// How well the entities of each type are found.
+    fn entity_types(&self) -> Vec<ClassDetails> {
+        let Some(Targets::Tags(truths)) = self.targets else {
+            return Vec::new();
+        };
+        let texts = truths.iter().zip(self.predictions);
+        let texts = texts.filter_map(|(truth, said)| match said {
+            Prediction::Tags { tags, .. } => {
+                let right: Vec<usize> = truth.iter().flatten().copied().collect();
+                Some((self.tag_names(&right), self.tag_names(tags)))
+            }
+            _ => None,
+        });
+        let details = entity_scores(texts)
+            .into_iter()
+            .map(|(kind, scores)| ClassDetails {
+                label: kind.to_owned(),
+                scores,
+                threshold: None,
+            });
+        details.collect()
+    }
+
+    fn tag_names(&self, tags: &[usize]) -> Vec<&str> {
+        tags.iter().map(|tag| tag_name(self.names, *tag)).collect()
+    }
+
+    /// The entities in the tags of words, as people read them.
+    fn spoken_entities(&self, tags: &[usize], words: &[String]) -> Vec<String> {
+        let named = self.tag_names(tags);
+        let found = entities(&named).into_iter();
+        let text = |first: usize, last: usize| match words.get(first..=last) {
+            Some(words) => words.join(" "),
+            None => format!("words {} to {}", first + 1, last + 1),
+        };
+        found
+            .map(|e| spoken(&text(e.first, e.last), e.kind))
+            .collect()
     }
 
     fn baseline(
@@ -193,7 +235,7 @@ impl Said<'_> {
     }
 
     /// Each example with what is right and what the model says. `choices` are the texts that an example is a choice
-    /// between, where the classes have no names.
+    /// between, where the classes have no names, or the words that have tags.
     pub(crate) fn judge(&self, choices: impl Fn(usize) -> Vec<String>) -> Vec<Judged> {
         let truths = self.targets.map(Targets::truths).unwrap_or_default();
         let examples = self.predictions.iter().enumerate();
@@ -245,6 +287,15 @@ impl Said<'_> {
                     probability: None,
                     right: None,
                 },
+                Prediction::Tags { tags, .. } => {
+                    let words = choices(index);
+                    Judged {
+                        right: Some(truth == *tags),
+                        truth: self.spoken_entities(&truth, &words),
+                        said: self.spoken_entities(tags, &words),
+                        probability: None,
+                    }
+                }
                 Prediction::Answer { text, exact, .. } => Judged {
                     truth: choices(index),
                     said: vec![text.clone()],
@@ -261,6 +312,11 @@ impl Said<'_> {
         });
         judged.collect()
     }
+}
+
+/// An entity as a person writes it.
+pub(crate) fn spoken(text: &str, kind: &str) -> String {
+    format!("{text} ({kind})")
 }
 
 /// The probability of the predicted class.

@@ -117,6 +117,7 @@ impl DevInputs {
     /// What scores say; those of candidates are adjusted first.
     fn predictions(&self, scores: Vec<Vec<f32>>, model: &Model) -> Vec<Prediction> {
         let scores = match self {
+            Self::Tagged(tagged) => return tagged.predictions(&scores),
             Self::Choices(choices, calibration) => {
                 choices.adjusted(scores, calibration.as_ref(), model)
             }

@@ -8,13 +8,13 @@ mod prompts;
 mod spans;
 mod tables;
 
-use beft_core::{Metric, Outputs};
+use beft_core::{Metric, Outputs, Prediction, Targets};
 use beft_eval::Outcomes;
 use beft_tasks::{Dataset, Example, LabelTarget, LabelledTask, Split};
 use beft_train::Metrics;
 
-pub(crate) use details::Said;
 pub use details::{Baseline, ClassDetails, Details, Judged};
+pub(crate) use details::{Said, spoken};
 pub(crate) use dev::{DevMetrics, DevPredictions};
 #[cfg(feature = "report")]
 pub use pictures::{Picture, pictures};
@@ -23,7 +23,8 @@ pub use prompts::{PromptOptions, evaluate_prompts};
 
 use spans::evaluate_spans;
 
-use crate::data::{in_task_order, targets};
+use crate::base::InputCounts;
+use crate::data::{compared, in_task_order, targets};
 use crate::{Error, Tuned};
 
 /// What a model is worth on labelled examples.
@@ -57,11 +58,12 @@ pub fn evaluate(
     let names = match (&task.target, &tuned.outputs) {
         (LabelTarget::Classes(_), Outputs::Classes(names)) => names.as_slice(),
         (LabelTarget::Labels(_), Outputs::Labels(names)) => names.as_slice(),
+        (LabelTarget::Tags(_), Outputs::Tags(names)) => names.as_slice(),
         (LabelTarget::Value(_), Outputs::Value) => &[],
-        (LabelTarget::Classes(_), Outputs::Labels(_) | Outputs::Value | Outputs::Text)
-        | (LabelTarget::Labels(_), Outputs::Classes(_) | Outputs::Value | Outputs::Text)
-        | (LabelTarget::Value(_), Outputs::Classes(_) | Outputs::Labels(_) | Outputs::Text)
-        | (_, Outputs::Span)
+        (LabelTarget::Classes(_), _)
+        | (LabelTarget::Labels(_), _)
+        | (LabelTarget::Tags(_), _)
+        | (LabelTarget::Value(_), _)
         | (LabelTarget::Answer(_), _) => {
             return Err(Error::OtherOutput {
                 task: task.name.clone(),
@@ -76,13 +78,19 @@ pub fn evaluate(
         });
     }
     let examples: Vec<&Example> = data.examples.iter().collect();
-    let (predictions, counts) = tuned.scores(&examples)?;
+    let (predictions, counts) = match &targets {
+        Targets::Tags(truths) => tag_predictions(tuned, &examples, truths, names)?,
+        _ => tuned.scores(&examples)?,
+    };
     let notes = tuned.base.input_notes("inputs", counts);
     let (targets, predictions) = in_task_order(task, data, names, targets, predictions)?;
     let known = match task.target {
         // In this order are the classes now.
         LabelTarget::Classes(_) => task.label_names(),
-        LabelTarget::Labels(_) | LabelTarget::Value(_) | LabelTarget::Answer(_) => None,
+        LabelTarget::Labels(_)
+        | LabelTarget::Value(_)
+        | LabelTarget::Answer(_)
+        | LabelTarget::Tags(_) => None,
     };
     let said = Said {
         targets: Some(&targets),
@@ -93,9 +101,24 @@ pub fn evaluate(
     Ok(Evaluation {
         notes: data.notes.iter().cloned().chain(notes).collect(),
         details: said.details(&task.metrics, suffix),
-        judged: said.judge(|_| Vec::new()),
+        judged: said.judge(|index| data.examples[index].words.clone().unwrap_or_default()),
         examples: data.examples.clone(),
     })
+}
+
+/// Predicted tags beside the right ones.
+fn tag_predictions(
+    tuned: &Tuned,
+    examples: &[&Example],
+    truths: &[Vec<Option<usize>>],
+    names: &[String],
+) -> Result<(Vec<Prediction>, InputCounts), Error> {
+    let (texts, counts) = tuned.tagged(examples)?;
+    let predictions = texts.into_iter().zip(truths).map(|(text, truth)| {
+        let said = text.tags.into_iter().map(|(tag, _)| tag).collect();
+        compared(truth, said, names)
+    });
+    Ok((predictions.collect(), counts))
 }
 
 /// What the metrics' names of a split end in: nothing, or `_mm` for MNLI's mismatched ones.

@@ -33,6 +33,11 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
             names.len(),
             listed(names)
         ),
+        Outputs::Tags(names) => format!(
+            "It gives each word one of {} tags: {}.\n",
+            names.len(),
+            listed(names)
+        ),
         Outputs::Value => "It gives a number.\n".to_owned(),
         Outputs::Text => "It writes a text.\n".to_owned(),
         Outputs::Span => "It answers a question with a part of its context.\n".to_owned(),
@@ -51,8 +56,12 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
                 true => String::new(),
                 false => format!(" and, as the second text, {}", columns(&task.pair_columns)),
             };
+            let what = match &data.outputs {
+                Outputs::Tags(_) => "The words are",
+                _ => "The text is",
+            };
             format!(
-                "The text is in the column {}{pair}.\n",
+                "{what} in the column {}{pair}.\n",
                 columns(&task.text_columns)
             )
         }

@@ -14,7 +14,7 @@ use crate::{Base, Error};
 pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
     let generates = match task.output() {
         OutputKind::Tokens | OutputKind::Answer => true,
-        OutputKind::Classes | OutputKind::Labels | OutputKind::Value => false,
+        OutputKind::Classes | OutputKind::Labels | OutputKind::Tags | OutputKind::Value => false,
     };
     let kind = base.mode_traits(generates);
     mode.fits(&kind).map_err(|misfit| match misfit {

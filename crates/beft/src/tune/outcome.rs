@@ -68,7 +68,7 @@ impl TuneOutcome {
     pub fn warning(&self, outputs: &Outputs) -> Option<String> {
         let loss = self.epochs.last()?.train_loss;
         let choices = match outputs {
-            Outputs::Classes(names) => names.len().max(2),
+            Outputs::Classes(names) | Outputs::Tags(names) => names.len().max(2),
             // Each label holds or does not.
             Outputs::Labels(_) => 2,
             Outputs::Value | Outputs::Text => return None,

@@ -4,6 +4,7 @@ mod inspect;
 mod open;
 mod predictor;
 mod stream;
+mod tagged;
 
 use beft_core::{OutputKind, Outputs, Prediction};
 use beft_eval::predict;
@@ -15,6 +16,7 @@ pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use open::{OpenOptions, open_tuned};
 pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
+pub use tagged::FoundEntity;
 
 use crate::base::InputCounts;
 use crate::data::{ChosenSpan, SpanQuestions};
@@ -98,6 +100,8 @@ impl Tuned {
             Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
             Outputs::Span => OutputKind::Answer,
+            // One row for each token, see `tagged`.
+            Outputs::Tags(_) => OutputKind::Tags,
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
@@ -124,7 +128,9 @@ pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Predic
         OutputKind::Classes => Prediction::Classes(scores),
         OutputKind::Labels => Prediction::Labels(scores),
         OutputKind::Value => Prediction::Value(first(scores)),
-        OutputKind::Tokens | OutputKind::Answer => Prediction::Tokens(first(scores)),
+        OutputKind::Tokens | OutputKind::Tags | OutputKind::Answer => {
+            Prediction::Tokens(first(scores))
+        }
     };
     scores.into_iter().map(of).collect()
 }

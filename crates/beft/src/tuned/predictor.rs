@@ -7,6 +7,7 @@ use beft_tasks::{
     Example, LabelTarget, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput,
 };
 
+use super::tagged::{FoundEntity, spoken_entities};
 use super::{OpenOptions, Tuned, check_finite, open_tuned};
 use crate::Error;
 use crate::base::InputCounts;
@@ -61,6 +62,13 @@ pub enum Answer {
         /// The number of each label.
         logits: Vec<f32>,
     },
+    /// A tag for each word.
+    Tags {
+        /// The entities, in the order of the text.
+        entities: Vec<FoundEntity>,
+        /// The tags, where the input is in words.
+        tags: Option<Vec<String>>,
+    },
     /// A number.
     Value(f32),
     /// A generated text.
@@ -82,6 +90,7 @@ impl Answer {
         match self {
             Self::Class { label, .. } => label.clone(),
             Self::Labels { labels, .. } => labels.join(","),
+            Self::Tags { entities, .. } => spoken_entities(entities),
             Self::Value(value) => value.to_string(),
             Self::Text(text) | Self::Span { text, .. } => text.clone(),
         }
@@ -96,7 +105,7 @@ impl Answer {
                 ..
             } => probabilities.get(*class).copied(),
             Self::Span { probability, .. } => Some(*probability),
-            Self::Labels { .. } | Self::Value(_) | Self::Text(_) => None,
+            Self::Labels { .. } | Self::Tags { .. } | Self::Value(_) | Self::Text(_) => None,
         }
     }
 }
@@ -133,11 +142,12 @@ impl Predictor {
         if let Task::Labelled(task) = &task {
             let fits = match (&task.target, &tuned.outputs) {
                 (LabelTarget::Labels(_), outputs) => matches!(outputs, Outputs::Labels(_)),
+                (LabelTarget::Tags(_), outputs) => matches!(outputs, Outputs::Tags(_)),
                 (LabelTarget::Value(_), outputs) => matches!(outputs, Outputs::Value),
                 (LabelTarget::Answer(_), outputs) => matches!(outputs, Outputs::Span),
                 (LabelTarget::Classes(_), Outputs::Span) => false,
                 // What the user's own data are called where nothing else is known.
-                (LabelTarget::Classes(_), _) => true,
+                (LabelTarget::Classes(_), outputs) => !matches!(outputs, Outputs::Tags(_)),
             };
             if !fits {
                 return Err(Error::OtherOutput {
@@ -147,7 +157,10 @@ impl Predictor {
             }
         }
         match (&task, &mut tuned.outputs) {
-            (Task::Labelled(task), Outputs::Classes(names) | Outputs::Labels(names)) => {
+            (
+                Task::Labelled(task),
+                Outputs::Classes(names) | Outputs::Labels(names) | Outputs::Tags(names),
+            ) => {
                 let classes = task.name_classes(names)?;
                 notes.extend(classes.note);
                 *names = classes.names;
@@ -204,6 +217,10 @@ impl Predictor {
         self.check_form(task, inputs.len() - texts.len())?;
         if let LabelTarget::Answer(answerable) = task.target {
             return self.find_answers(answerable, &texts);
+        }
+        if matches!(self.tuned.outputs, Outputs::Tags(_)) {
+            let (answers, counts) = self.tuned.entities(&texts)?;
+            return Ok(Answers { answers, counts });
         }
         let (predictions, counts) = self.tuned.scores(&texts)?;
         let names = self.tuned.outputs.names();
@@ -277,6 +294,8 @@ impl Predictor {
             }
             Prediction::Answer { text, .. } => Answer::Text(text),
             Prediction::Value(value) | Prediction::Tokens(value) => Answer::Value(value),
+            // No prompt asks for tags.
+            Prediction::Tags { .. } => Answer::Text(String::new()),
         });
         Ok(Answers {
             answers: answers.collect(),
@@ -335,6 +354,7 @@ fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     let name = match tuned.task.as_deref() {
         Some(name) => name,
         None if tuned.outputs == Outputs::Span => "squad",
+        None if matches!(tuned.outputs, Outputs::Tags(_)) => "ner",
         None if tuned.base.has_head() => "text",
         None => {
             return Err(Error::NoTask {
