@@ -115,7 +115,10 @@ fn one_file_becomes_an_adapter_that_finds_entities() {
     assert!(scratch.read("r/report.md").contains("| person |"));
 
     // Entities of a text are told by their characters, which are not its bytes.
-    scratch.write("new.txt", "\u{c9}, the good film story, the actor\n\n");
+    scratch.write(
+        "new.txt",
+        "\u{c9} the good film story was funny .\nthe dull actor and film was funny .\n\n",
+    );
     let (rows, said) = run(
         &scratch,
         &["predict", "--adapter", "out/adapter", "--data", "new.txt"],
@@ -128,17 +131,20 @@ fn one_file_becomes_an_adapter_that_finds_entities() {
         assert_eq!(*found, expected);
     };
     let found = rows[0]["entities"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{rows:?}");
+    entity(11, 21, "thing", "film story", &found[0]);
+    let found = rows[1]["entities"].as_array().unwrap();
     assert_eq!(found.len(), 2, "{rows:?}");
-    entity(12, 22, "thing", "film story", &found[0]);
-    entity(28, 33, "person", "actor", &found[1]);
+    entity(9, 14, "person", "actor", &found[0]);
+    entity(19, 23, "thing", "film", &found[1]);
     assert!(rows[0].get("tags").is_none());
-    assert_eq!(rows[1]["entities"], json!([]));
-    assert!(said.contains("1 of 2 texts are empty"), "{said}");
+    assert_eq!(rows[2]["entities"], json!([]));
+    assert!(said.contains("1 of 3 texts are empty"), "{said}");
 
     // Of given words there are the tags too; and as a table.
     scratch.write(
         "words.jsonl",
-        "{\"id\": 7, \"tokens\": [\"the\", \"film\"]}\n",
+        "{\"id\": 7, \"tokens\": [\"the\", \"good\", \"movie\", \"was\", \"funny\"]}\n",
     );
     let (rows, _) = run(
         &scratch,
@@ -153,9 +159,9 @@ fn one_file_becomes_an_adapter_that_finds_entities() {
     let row = parsed(rows.trim());
     assert_eq!(
         (&row["id"], &row["tags"]),
-        (&json!(7), &json!(["O", "B-thing"]))
+        (&json!(7), &json!(["O", "O", "B-thing", "O", "O"]))
     );
-    entity(4, 8, "thing", "film", &row["entities"][0]);
+    entity(9, 14, "thing", "movie", &row["entities"][0]);
     let csv = [
         "predict",
         "--adapter",
@@ -169,10 +175,10 @@ fn one_file_becomes_an_adapter_that_finds_entities() {
     ];
     let (rows, _) = run(&scratch, &csv);
     assert!(
-        rows.starts_with("index,id,entities,tags\n0,7,\"[{\"\"start\"\":4,"),
+        rows.starts_with("index,id,entities,tags\n0,7,\"[{\"\"start\"\":9,"),
         "{rows}"
     );
-    assert!(rows.ends_with(",O B-thing\n"), "{rows}");
+    assert!(rows.ends_with(",O O B-thing O O\n"), "{rows}");
 }
 
 #[test]
@@ -347,7 +353,10 @@ fn what_cannot_be_is_refused_or_told() {
         &tune("numbers.jsonl"),
         "numbers.jsonl:1: the tag `3` is a number",
     );
-    refused(&tune("data/train.tsv"), "no column `tokens` or `text`");
+    refused(
+        &tune("data/train.tsv"),
+        "field `text` is a string: it must be a list of words",
+    );
     refused(
         &[&tune("all.conll")[..], &["--multi-label"]].concat(),
         "a list of words",
