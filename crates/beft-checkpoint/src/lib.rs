@@ -30,6 +30,7 @@ mod load;
 mod model_dir;
 mod names;
 mod save;
+mod sentence;
 mod shard;
 mod tensors;
 #[cfg(test)]
@@ -47,5 +48,6 @@ pub use names::{HeadTables, NameTable, Stored, TensorName, rows};
 pub use save::{
     ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, check_model_target, save_model, tensor_file,
 };
+pub use sentence::EmbeddingConfig;
 pub use tensors::TensorFiles;
 pub use tokenizer::{TOKENIZER_FILES, TextTokenizer, Window, Windows, WordEncoding};

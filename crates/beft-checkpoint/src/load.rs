@@ -263,6 +263,7 @@ mod tests {
             },
         ],
         head: &[],
+        bare: false,
         ignored: &["position_ids"],
         tied: &[],
     };

@@ -120,6 +120,8 @@ pub struct NameTable {
     pub rows: &'static [TensorName],
     /// One row per parameter of the head that the table is for.
     pub head: &'static [TensorName],
+    /// Whether checkpoint names are without the backbone's prefix, as of HF's `…Model`.
+    pub bare: bool,
     /// Beginnings of the names of ignored tensors (other heads, derived tensors), without the backbone's
     /// prefix. A text that begins with `*` is the end of a name.
     pub ignored: &'static [&'static str],
@@ -163,8 +165,13 @@ impl NameTable {
 
     /// The row and the checkpoint name of a parameter path.
     pub fn by_path(&self, path: impl AsRef<str>) -> Option<(&TensorName, String)> {
-        self.all_rows()
-            .find_map(|row| Some((row, translate(row.path, row.hf, path.as_ref())?)))
+        let (row, name) = self
+            .all_rows()
+            .find_map(|row| Some((row, translate(row.path, row.hf, path.as_ref())?)))?;
+        let bare = name
+            .strip_prefix(self.backbone_prefix)
+            .filter(|_| self.bare);
+        Some((row, bare.map(str::to_owned).unwrap_or(name)))
     }
 
     /// The row and the parameter path of a checkpoint name; the backbone's prefix may be missing.
@@ -198,6 +205,9 @@ impl NameTable {
         let mut names = vec![hf.to_owned()];
         if let Some(bare) = hf.strip_prefix(self.backbone_prefix) {
             names.push(bare.to_owned());
+        }
+        if self.bare {
+            names.push(format!("{}{hf}", self.backbone_prefix));
         }
         for i in 0..names.len() {
             if let Some(stem) = names[i].strip_suffix("LayerNorm.weight") {
@@ -264,6 +274,7 @@ mod tests {
             },
         ],
         head: &[],
+        bare: false,
         ignored: &["cls."],
         tied: &[],
     };

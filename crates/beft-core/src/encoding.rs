@@ -79,6 +79,11 @@ pub enum Targets {
     /// The first and the last token of the answer in each input; the first token of all, twice, where the input has
     /// no answer.
     Spans(Vec<(usize, usize)>),
+    /// How alike the two texts of each example are, from 0 to 1. Each example has two inputs, one behind the other.
+    Similarities(Vec<f32>),
+    /// So many examples whose first text belongs to the second more than to those of the others. Each example has two
+    /// inputs, or a third one that the first does not belong to.
+    Ranked(usize),
     /// The tag of each token; `None` for a token that counts nothing in the loss (HF's -100).
     Tags(Vec<Vec<Option<usize>>>),
 }
@@ -89,7 +94,8 @@ impl Targets {
         match self {
             Self::Classes(classes) => classes.len(),
             Self::Labels(sets) => sets.len(),
-            Self::Values(values) => values.len(),
+            Self::Values(values) | Self::Similarities(values) => values.len(),
+            Self::Ranked(examples) => *examples,
             Self::Tokens(counts) => counts.len(),
             Self::Spans(spans) => spans.len(),
             Self::Tags(tags) => tags.len(),
@@ -108,7 +114,9 @@ impl Targets {
         match self {
             Self::Classes(classes) => numbers(classes),
             Self::Labels(sets) => sets.iter().cloned().map(Truth::Labels).collect(),
-            Self::Values(values) => {
+            // The first place is right for each.
+            Self::Ranked(examples) => vec![Truth::Number(1.0); *examples],
+            Self::Values(values) | Self::Similarities(values) => {
                 let values = values.iter().map(|value| f64::from(*value));
                 values.map(Truth::Number).collect()
             }
@@ -129,7 +137,8 @@ impl Targets {
         match self {
             Self::Classes(classes) => classes.truncate(len),
             Self::Labels(sets) => sets.truncate(len),
-            Self::Values(values) => values.truncate(len),
+            Self::Values(values) | Self::Similarities(values) => values.truncate(len),
+            Self::Ranked(examples) => *examples = len.min(*examples),
             Self::Tokens(counts) => counts.truncate(len),
             Self::Spans(spans) => spans.truncate(len),
             Self::Tags(tags) => tags.truncate(len),
@@ -151,9 +160,9 @@ pub enum Truth {
 /// Tokenised inputs with their targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedSet {
-    /// The inputs.
+    /// The inputs: one for each example, or [`views`](Self::views).
     pub encodings: Vec<Encoding>,
-    /// The target of each input; as long as `encodings`.
+    /// The target of each example.
     pub targets: Targets,
     /// What an example (or of tags a token) counts in the loss, by its class; of several labels what a label that holds counts beside one
     /// that does not. Empty for all alike.
@@ -172,11 +181,27 @@ impl EncodedSet {
 
     /// Number of examples.
     pub fn len(&self) -> usize {
-        self.encodings.len()
+        self.encodings.len() / self.views()
     }
 
     /// Whether there is no example.
     pub fn is_empty(&self) -> bool {
         self.encodings.is_empty()
+    }
+
+    /// Number of inputs of an example: of texts that are compared with one another.
+    pub fn views(&self) -> usize {
+        match &self.targets {
+            Targets::Similarities(_) => 2,
+            Targets::Ranked(examples) => (self.encodings.len() / (*examples).max(1)).max(1),
+            Targets::Classes(_) | Targets::Labels(_) | Targets::Values(_) => 1,
+            Targets::Tokens(_) | Targets::Tags(_) | Targets::Spans(_) => 1,
+        }
+    }
+
+    /// The inputs of an example.
+    pub fn inputs(&self, example: usize) -> &[Encoding] {
+        let views = self.views();
+        &self.encodings[example * views..(example + 1) * views]
     }
 }

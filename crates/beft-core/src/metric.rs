@@ -9,7 +9,7 @@ use crate::OutputKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// Share of examples predicted right.
+    /// Share of examples predicted right; of embeddings, share of texts to which the right text is the nearest.
     Accuracy,
     /// F1 of the second label (index 1), for two labels.
     F1,
@@ -26,6 +26,9 @@ pub enum Metric {
     Pearson,
     /// Spearman rank correlation of predicted and true values.
     Spearman,
+    /// Mean over texts of one divided by the place of the right text among all, by the distance of embeddings.
+    #[serde(rename = "mrr")]
+    ReciprocalRank,
     /// F1 of the words of an answer, for the right answer that gives the highest value (as in
     /// SQuAD).
     TokenF1,
@@ -66,7 +69,7 @@ impl FromStr for Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Accuracy,
         Self::F1,
         Self::MacroF1,
@@ -75,6 +78,7 @@ impl Metric {
         Self::Matthews,
         Self::Pearson,
         Self::Spearman,
+        Self::ReciprocalRank,
         Self::TokenF1,
         Self::ExactMatch,
         Self::Precision,
@@ -85,8 +89,8 @@ impl Metric {
     ];
 
     /// The name used in reports and files: `accuracy`, `f1`, `macro_f1`, `micro_f1`,
-    /// `subset_accuracy`, `mcc`, `pearson`, `spearman`, `token_f1`, `exact_match`, `precision`, `recall`,
-    /// `entity_f1`, `token_accuracy`, `log_likelihood`.
+    /// `subset_accuracy`, `mcc`, `pearson`, `spearman`, `mrr`, `token_f1`, `exact_match`, `precision`,
+    /// `recall`, `entity_f1`, `token_accuracy`, `log_likelihood`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -97,6 +101,7 @@ impl Metric {
             Self::Matthews => "mcc",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
+            Self::ReciprocalRank => "mrr",
             Self::TokenF1 => "token_f1",
             Self::ExactMatch => "exact_match",
             Self::Precision => "precision",
@@ -110,7 +115,9 @@ impl Metric {
     /// Whether it measures this kind of output.
     pub const fn measures(self, output: OutputKind) -> bool {
         match self {
-            Self::Accuracy | Self::F1 | Self::Matthews => matches!(output, OutputKind::Classes),
+            Self::Accuracy => matches!(output, OutputKind::Classes | OutputKind::Rank),
+            Self::F1 | Self::Matthews => matches!(output, OutputKind::Classes),
+            Self::ReciprocalRank => matches!(output, OutputKind::Rank),
             Self::MacroF1 => matches!(output, OutputKind::Classes | OutputKind::Labels),
             Self::MicroF1 | Self::SubsetAccuracy => matches!(output, OutputKind::Labels),
             Self::Pearson | Self::Spearman => matches!(output, OutputKind::Value),
@@ -128,7 +135,7 @@ impl Metric {
             Self::F1 => true,
             Self::Accuracy | Self::MacroF1 | Self::Matthews => false,
             Self::MicroF1 | Self::SubsetAccuracy => false,
-            Self::Pearson | Self::Spearman => false,
+            Self::Pearson | Self::Spearman | Self::ReciprocalRank => false,
             Self::Precision | Self::Recall | Self::EntityF1 | Self::TokenAccuracy => false,
             Self::TokenF1 | Self::ExactMatch | Self::LogLikelihood => false,
         }

@@ -12,6 +12,8 @@ pub enum OutputKind {
     Value,
     /// A tag for each word of a text (token classification).
     Tags,
+    /// The place of the right text among others, by the distance of embeddings.
+    Rank,
     /// The likelihood of the input's own continuation (language modelling).
     Tokens,
     /// A text that answers a question: a generated one, or a part of what was read.
@@ -29,6 +31,8 @@ pub enum Outputs {
     Tags(Vec<String>),
     /// One number.
     Value,
+    /// An embedding, which is compared with others.
+    Embedding,
     /// Continuations that belong to the input, or a generated text.
     Text,
     /// How well each token begins the answer, and how well it ends it.
@@ -41,7 +45,7 @@ impl Outputs {
     pub fn count(&self) -> usize {
         match self {
             Self::Classes(names) | Self::Labels(names) | Self::Tags(names) => names.len(),
-            Self::Value | Self::Text => 1,
+            Self::Value | Self::Text | Self::Embedding => 1,
             Self::Span => 2,
         }
     }
@@ -50,7 +54,7 @@ impl Outputs {
     pub fn classes(&self) -> Option<&[String]> {
         match self {
             Self::Classes(names) | Self::Labels(names) | Self::Tags(names) => Some(names),
-            Self::Value | Self::Text | Self::Span => None,
+            Self::Value | Self::Text | Self::Span | Self::Embedding => None,
         }
     }
 
@@ -128,6 +132,8 @@ pub enum Prediction {
     Labels(Vec<f32>),
     /// A number.
     Value(f32),
+    /// The place of the right text among all, from 1; 0 where an embedding is not finite.
+    Rank(usize),
     /// The mean log probability of the input's predicted tokens.
     Tokens(f32),
     /// A tag for each word, compared with the right ones.
@@ -154,6 +160,7 @@ impl Prediction {
         match self {
             Self::Classes(scores) | Self::Labels(scores) => scores.clone(),
             Self::Value(value) | Self::Tokens(value) => vec![*value],
+            Self::Rank(place) => vec![*place as f32],
             Self::Answer {
                 token_f1, exact, ..
             } => vec![*token_f1, f32::from(*exact)],
@@ -172,6 +179,7 @@ impl Prediction {
             Self::Answer { token_f1, .. } => token_f1.is_finite(),
             // Chosen from scores that were checked.
             Self::Tags { .. } => true,
+            Self::Rank(place) => *place > 0,
         }
     }
 }

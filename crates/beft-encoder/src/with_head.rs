@@ -143,7 +143,7 @@ impl EncoderWithHead {
         let model = Self::init(&config, head, device);
         let names = model.names();
         let (model, report) = load_module(model, names, files)?;
-        check_biases(&config, files, &report)?;
+        check_biases(&config, names, files, &report)?;
         let model = model.with_drawn(&report, config.initializer_range, seed);
         Ok((model, report))
     }
@@ -160,10 +160,10 @@ impl EncoderWithHead {
 /// transformers leaves out the first and draws the second at random.
 fn check_biases(
     config: &EncoderConfig,
+    names: &NameTable,
     files: &TensorFiles,
     report: &LoadReport,
 ) -> Result<(), CheckpointError> {
-    let names = config.architecture.heads.sequence;
     let sites = BiasSite::all(config.num_hidden_layers);
     let wrong = sites.into_iter().find_map(|site| {
         let path = ParamPath::of_site("encoder", site);

@@ -14,6 +14,8 @@ pub enum Outcomes {
     Labels(Vec<LabelSets>),
     /// True and predicted value.
     Values(Vec<(f64, f64)>),
+    /// Place of the right text among all, from 1.
+    Ranks(Vec<f64>),
     /// How right the tags of each text are.
     Tags(Vec<TagCounts>),
     /// Mean log probability of the tokens of each text.
@@ -38,7 +40,8 @@ impl Outcomes {
         let kind = match targets {
             Targets::Classes(_) => OutputKind::Classes,
             Targets::Labels(_) => OutputKind::Labels,
-            Targets::Values(_) => OutputKind::Value,
+            Targets::Values(_) | Targets::Similarities(_) => OutputKind::Value,
+            Targets::Ranked(_) => OutputKind::Rank,
             Targets::Tokens(_) => OutputKind::Tokens,
             Targets::Spans(_) => OutputKind::Answer,
             Targets::Tags(_) => OutputKind::Tags,
@@ -90,6 +93,7 @@ impl Outcomes {
                 let counts = examples.map(|(_, s)| std::array::from_fn(|at| count(&s, at)));
                 Self::Tags(counts.map(TagCounts::from_numbers).collect())
             }
+            OutputKind::Rank => Self::Ranks(examples.map(|(_, s)| number(&s, 0)).collect()),
             OutputKind::Tokens => Self::Tokens(examples.map(|(_, s)| number(&s, 0)).collect()),
             OutputKind::Answer => Self::Answers(
                 examples
@@ -105,6 +109,7 @@ impl Outcomes {
             Self::Classes(pairs) => pairs.len(),
             Self::Labels(pairs) => pairs.len(),
             Self::Values(pairs) => pairs.len(),
+            Self::Ranks(places) => places.len(),
             Self::Tags(counts) => counts.len(),
             Self::Tokens(values) => values.len(),
             Self::Answers(scores) => scores.len(),
@@ -140,7 +145,7 @@ impl Outcomes {
                     Metric::MacroF1 => Some(macro_label_f1(chosen)),
                     Metric::SubsetAccuracy => Some(subset_accuracy(chosen)),
                     Metric::Accuracy | Metric::F1 | Metric::Matthews => None,
-                    Metric::Pearson | Metric::Spearman => None,
+                    Metric::Pearson | Metric::Spearman | Metric::ReciprocalRank => None,
                     Metric::Precision | Metric::Recall => None,
                     Metric::EntityF1 | Metric::TokenAccuracy => None,
                     Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
@@ -150,24 +155,25 @@ impl Outcomes {
                 let (t, p): (Vec<f64>, Vec<f64>) = chosen.map(|i| pairs[i]).unzip();
                 compute_values(metric, &t, &p)
             }
+            Self::Ranks(places) => {
+                let worth = |place: f64| match metric {
+                    Metric::Accuracy => f64::from(u8::from(place == 1.0)),
+                    _ => 1.0 / place,
+                };
+                let known = metric.measures(OutputKind::Rank);
+                let sum: f64 = chosen.map(|i| worth(places[i])).sum();
+                known.then_some(sum / count)
+            }
             Self::Tags(counts) => measure_tags(metric, chosen.map(|i| counts[i]).sum()),
             Self::Tokens(values) => {
                 let sum: f64 = chosen.map(|i| values[i]).sum();
                 (metric == Metric::LogLikelihood).then_some(sum / count)
             }
             Self::Answers(scores) => {
-                let column = match metric {
-                    Metric::TokenF1 => 0,
-                    Metric::ExactMatch => 1,
-                    Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => {
-                        return None;
-                    }
-                    Metric::MicroF1 | Metric::SubsetAccuracy => return None,
-                    Metric::Precision | Metric::Recall => return None,
-                    Metric::EntityF1 | Metric::TokenAccuracy => return None,
-                    Metric::Pearson | Metric::Spearman | Metric::LogLikelihood => return None,
-                };
-                Some(chosen.map(|i| scores[i][column]).sum::<f64>() / count)
+                let column = usize::from(metric == Metric::ExactMatch);
+                let known = metric.measures(OutputKind::Answer);
+                let sum: f64 = chosen.map(|i| scores[i][column]).sum();
+                known.then_some(sum / count)
             }
         }
     }

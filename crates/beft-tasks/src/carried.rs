@@ -6,6 +6,7 @@ use beft_core::Metric;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::target::SIMILARITY;
 use crate::task_checks::{is_file_name, is_rate};
 use crate::{
     Answerable, Candidates, ClassLabel, Defaults, Form, HeldOut, Hub, LabelForm, LabelTarget,
@@ -134,6 +135,11 @@ impl Written {
                 answerable = Some(of_questions);
                 None
             }
+            LabelTarget::Similarity(of_values) => {
+                range = Some(of_values);
+                None
+            }
+            LabelTarget::Ranking => None,
         };
         Self {
             kind,
@@ -260,6 +266,8 @@ impl Written {
                     TaskKind::QuestionAnswering => {
                         LabelTarget::Answer(self.answerable.unwrap_or_default())
                     }
+                    TaskKind::Similarity => LabelTarget::Similarity(self.range.unwrap_or(SIMILARITY)),
+                    TaskKind::Ranking => LabelTarget::Ranking,
                 },
             }),
         }
@@ -290,7 +298,8 @@ impl Written {
         check(self.labels.iter().all(|labels| distinct(labels)), "labels")?;
         check(
             self.labels.is_none()
-                || matches!(self.kind, TaskKind::Classification | TaskKind::MultiLabel),
+                || matches!(self.kind, TaskKind::Classification | TaskKind::MultiLabel)
+                || self.kind == TaskKind::TokenClassification,
             "labels",
         )?;
         let separated = |form: &LabelForm| match form {
@@ -307,7 +316,7 @@ impl Written {
             "answerable",
         )?;
         check(
-            self.kind != TaskKind::QuestionAnswering || !self.pair_columns.is_empty(),
+            !self.kind.compares_texts() || !self.pair_columns.is_empty(),
             "pair_columns",
         )?;
         let part = |held_out: HeldOut| held_out.share > 0.0 && held_out.share < 1.0;

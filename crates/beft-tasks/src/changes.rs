@@ -112,8 +112,8 @@ impl LabelledTask {
         };
         if !changes.text.is_empty() {
             self.text_columns = columns(&changes.text);
-            // Those of the task belong to its own text; but a question has a context.
-            if self.target.kind() != TaskKind::QuestionAnswering {
+            // Those of the task belong to its own text; but a question has a context, and what is compared two texts.
+            if !self.target.kind().compares_texts() {
                 self.pair_columns = TextColumns::First(Vec::new());
                 self.pair_required = false;
             }

@@ -64,7 +64,12 @@ impl LabelledTask {
     ) -> Result<Dataset, DataError> {
         let files = self.split_files(data, split)?;
         let learned = split == Split::Train;
-        let mut found = self.load_paths(&files, labels, LabelUse::of(split), learned)?;
+        let label_use = match self.target.kind() {
+            // A third text may be there.
+            TaskKind::Ranking => LabelUse::IfPresent,
+            _ => LabelUse::of(split),
+        };
+        let mut found = self.load_paths(&files, labels, label_use, learned)?;
         let stratum = |example: &Example| match &example.label {
             Some(label) => Stratum::from(label),
             None => Stratum::Labels(Vec::new()),
@@ -76,7 +81,9 @@ impl LabelledTask {
             TaskKind::Classification
             | TaskKind::MultiLabel
             | TaskKind::TokenClassification
-            | TaskKind::Regression => {
+            | TaskKind::Regression
+            | TaskKind::Similarity
+            | TaskKind::Ranking => {
                 of_split(self.held_out, data, split, found.examples, stratum)?
             }
         };

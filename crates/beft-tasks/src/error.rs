@@ -371,6 +371,23 @@ pub enum DataError {
         /// The label found.
         label: String,
     },
+    /// A similarity outside of the range of the task.
+    #[error(
+        "{}{at}: label {} is not from {low} to {high}: give the `range` of the values in a task file", .path.display(),
+        quoted(.label)
+    )]
+    OutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// The line or row.
+        at: Place,
+        /// The label found.
+        label: String,
+        /// The smallest value.
+        low: f64,
+        /// The largest value.
+        high: f64,
+    },
     /// Tags of words that cannot be used.
     #[error(transparent)]
     Tags(#[from] TagError),

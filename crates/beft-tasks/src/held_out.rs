@@ -29,6 +29,7 @@ impl From<&Label> for Stratum {
             Label::Value(value) => Self::Value(*value),
             // Of questions only those of one context are alike.
             Label::Answers(_) => Self::Labels(Vec::new()),
+            Label::Negative(_) => Self::Labels(Vec::new()),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Label {
     Tags(Vec<usize>),
     /// The finite value, in a regression task.
     Value(f64),
+    /// A third text, which does not belong to the first, where embeddings are to tell it from the second.
+    Negative(String),
     /// The right answers to a question, the first of which is learned; none where it has no answer.
     Answers(Vec<GoldAnswer>),
 }
@@ -32,7 +34,8 @@ impl Label {
     pub const fn class(&self) -> Option<usize> {
         match self {
             Self::Class(index) => Some(*index),
-            Self::Labels(_) | Self::Value(_) | Self::Answers(_) | Self::Tags(_) => None,
+            Self::Labels(_) | Self::Value(_) | Self::Answers(_) => None,
+            Self::Tags(_) | Self::Negative(_) => None,
         }
     }
 
@@ -40,7 +43,8 @@ impl Label {
     pub fn labels(&self) -> Option<&[usize]> {
         match self {
             Self::Labels(labels) => Some(labels),
-            Self::Class(_) | Self::Tags(_) | Self::Value(_) | Self::Answers(_) => None,
+            Self::Class(_) | Self::Tags(_) | Self::Value(_) => None,
+            Self::Answers(_) | Self::Negative(_) => None,
         }
     }
 
@@ -48,14 +52,16 @@ impl Label {
     pub fn tags(&self) -> Option<&[usize]> {
         match self {
             Self::Tags(tags) => Some(tags),
-            Self::Class(_) | Self::Labels(_) | Self::Value(_) | Self::Answers(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Value(_) => None,
+            Self::Answers(_) | Self::Negative(_) => None,
         }
     }
 
     /// The value, of a value.
     pub const fn value(&self) -> Option<f64> {
         match self {
-            Self::Class(_) | Self::Labels(_) | Self::Answers(_) | Self::Tags(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Answers(_) => None,
+            Self::Tags(_) | Self::Negative(_) => None,
             Self::Value(value) => Some(*value),
         }
     }
@@ -64,7 +70,8 @@ impl Label {
     pub fn answers(&self) -> Option<&[GoldAnswer]> {
         match self {
             Self::Answers(answers) => Some(answers),
-            Self::Class(_) | Self::Labels(_) | Self::Tags(_) | Self::Value(_) => None,
+            Self::Class(_) | Self::Labels(_) | Self::Tags(_) => None,
+            Self::Value(_) | Self::Negative(_) => None,
         }
     }
 }
@@ -83,6 +90,8 @@ pub(crate) struct LabelReader {
     /// The first label read as the number of a class that has no name.
     numbered: Option<String>,
     answers: AnswerReader,
+    /// That of similarities.
+    range: Option<(f64, f64)>,
 }
 
 impl LabelReader {
@@ -92,6 +101,7 @@ impl LabelReader {
         let mut notes = Vec::new();
         let names = match (task.target.kind(), known) {
             (TaskKind::Regression | TaskKind::QuestionAnswering, _) => Some(Vec::new()),
+            (TaskKind::Similarity | TaskKind::Ranking, _) => Some(Vec::new()),
             (_, None) => task.label_names(),
             (_, Some(known)) => {
                 let classes = task.name_classes(known)?;
@@ -104,6 +114,7 @@ impl LabelReader {
             TaskKind::Classification | TaskKind::MultiLabel => true,
             TaskKind::TokenClassification => true,
             TaskKind::Regression | TaskKind::QuestionAnswering => false,
+            TaskKind::Similarity | TaskKind::Ranking => false,
         };
         let known = names.as_ref().filter(|_| labels).map(of);
         let separator = match &task.target {
@@ -115,9 +126,11 @@ impl LabelReader {
                 ",".to_owned()
             }
             LabelTarget::Value(_) | LabelTarget::Answer(_) => ",".to_owned(),
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => ",".to_owned(),
         };
         let answerable = match task.target {
             LabelTarget::Answer(answerable) => answerable,
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => Answerable::default(),
             LabelTarget::Labels(_)
             | LabelTarget::Classes(_)
             | LabelTarget::Tags(_)
@@ -133,6 +146,10 @@ impl LabelReader {
             notes,
             numbered: None,
             answers: AnswerReader::new(column, answerable),
+            range: match task.target {
+                LabelTarget::Similarity(range) => Some(range),
+                _ => None,
+            },
         })
     }
 
@@ -178,14 +195,24 @@ impl LabelReader {
                 indices.dedup();
                 Ok(Label::Labels(indices))
             }
-            TaskKind::Regression => {
+            TaskKind::Ranking => Ok(Label::Negative(label.to_owned())),
+            TaskKind::Regression | TaskKind::Similarity => {
                 let value = label.parse().ok().filter(|value: &f64| value.is_finite());
                 let value = value.ok_or_else(|| DataError::NotANumber {
                     path: path.to_owned(),
                     at,
                     label: label.to_owned(),
                 })?;
-                Ok(Label::Value(value))
+                match self.range.filter(|(low, high)| value < *low || value > *high) {
+                    None => Ok(Label::Value(value)),
+                    Some((low, high)) => Err(DataError::OutOfRange {
+                        path: path.to_owned(),
+                        at,
+                        label: label.to_owned(),
+                        low,
+                        high,
+                    }),
+                }
             }
             TaskKind::QuestionAnswering => {
                 let context = pair.unwrap_or_default();
@@ -295,7 +322,7 @@ impl LabelReader {
                     tags.iter_mut()
                         .for_each(|index| *index = renumbered[*index]);
                 }
-                Some(Label::Value(_) | Label::Answers(_)) | None => {}
+                Some(Label::Value(_) | Label::Answers(_) | Label::Negative(_)) | None => {}
             }
         }
         self.notes.extend(alike(&names, path));
@@ -375,6 +402,7 @@ impl TaskKind {
                 )
             }),
             Self::Classification | Self::Regression | Self::QuestionAnswering => None,
+            Self::Similarity | Self::Ranking => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::classes::KnownLabels;
 use crate::labels::LabelReader;
 use crate::records::{Input, LabelUse, Row, Source};
 use crate::tags::declared_names;
-use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, TaskKind};
+use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, Place, TaskKind};
 
 /// What has been read so far.
 pub(crate) struct Reading<'t> {
@@ -117,6 +117,9 @@ impl<'t> Reading<'t> {
             _ => {}
         }
         let needed = self.label_use == LabelUse::Required;
+        if self.task.target.kind() == TaskKind::Ranking {
+            check_negatives(self.task, &self.examples, &path)?;
+        }
         let (labels, notes) = self.labels.finish(&mut self.examples, &path, needed)?;
         if needed {
             check_metrics(self.task, &labels, &path)?;
@@ -132,11 +135,29 @@ impl<'t> Reading<'t> {
     }
 }
 
+/// Fails when some examples have a third text and others have not.
+fn check_negatives(
+    task: &LabelledTask,
+    examples: &[Example],
+    path: &Path,
+) -> Result<(), DataError> {
+    let some = examples.iter().any(|example| example.label.is_some());
+    match examples.iter().find(|example| example.label.is_none()) {
+        Some(without) if some => Err(DataError::MissingLabel {
+            path: path.to_owned(),
+            at: Place::Line(without.line),
+            columns: task.label_columns.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Fails when the task has a metric that is not of so many classes, which is known here at last.
 fn check_metrics(task: &LabelledTask, labels: &[String], path: &Path) -> Result<(), DataError> {
     let classes = match task.target.kind() {
         TaskKind::Classification | TaskKind::MultiLabel => Some(labels.len()),
         TaskKind::Regression | TaskKind::QuestionAnswering | TaskKind::TokenClassification => None,
+        TaskKind::Similarity | TaskKind::Ranking => None,
     };
     let mut metrics = task.metrics.iter();
     match metrics.find(|metric| !task.target.kind().suits(**metric, classes)) {

@@ -95,6 +95,7 @@ impl Split {
                 TaskKind::TokenClassification => TAGGED,
                 TaskKind::Classification | TaskKind::MultiLabel => EXTENSIONS,
                 TaskKind::Regression | TaskKind::QuestionAnswering => EXTENSIONS,
+                TaskKind::Similarity | TaskKind::Ranking => EXTENSIONS,
             },
             official: task.official(self),
         };

@@ -1,4 +1,4 @@
-//! The built-in tasks: GLUE, three of SuperGLUE, SQuAD, and the user's own `text` and `ner`.
+//! The built-in tasks: GLUE, three of SuperGLUE, SQuAD, STS-B by embeddings, and the user's own.
 //!
 //! Learning rates, epochs and sizes are those of the protocol (arXiv 2509.15974). Columns are those
 //! of GLUE's TSV files, of SuperGLUE's JSON Lines files, and of the hub's Parquet files, whose order
@@ -34,12 +34,21 @@ pub(crate) const DEFAULTS: Defaults = Defaults {
 /// Longest input in tokens of the protocol's tasks (section 3).
 const PROTOCOL_LENGTH: Option<usize> = Some(128);
 
+/// What labels are.
+#[derive(Clone, Copy)]
+enum RowTarget {
+    Classes,
+    Tags,
+    Value(f64, f64),
+    Answer(Answerable),
+    Similarity(f64, f64),
+    Ranking,
+}
+
 /// One built-in task; see [`LabelledTask`] for the fields.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     title: &'static str,
-    /// Whether labels are tags of words.
-    tagged: bool,
     hub: Option<&'static str>,
     /// The configuration there, where it has another name than the task.
     config: Option<&'static str>,
@@ -47,11 +56,10 @@ pub(crate) struct Row {
     pair: &'static [&'static str],
     pair_required: bool,
     label: &'static [&'static str],
-    /// None are those of the training file, or of regression.
+    /// Of classes; none are those of the training file.
     labels: &'static [Spellings],
     no_label: Option<&'static str>,
-    range: Option<(f64, f64)>,
-    answer: Option<Answerable>,
+    target: RowTarget,
     headerless: &'static [&'static str],
     skip_malformed: bool,
     mismatched: bool,
@@ -69,7 +77,6 @@ pub(crate) struct Row {
 const PAIRS: Row = Row {
     name: "",
     title: "",
-    tagged: false,
     hub: GLUE,
     config: None,
     text: &["sentence1"],
@@ -78,8 +85,7 @@ const PAIRS: Row = Row {
     label: &["label"],
     labels: &[],
     no_label: None,
-    range: None,
-    answer: None,
+    target: RowTarget::Classes,
     headerless: &[],
     skip_malformed: false,
     mismatched: false,
@@ -103,7 +109,7 @@ const QUESTIONS: Row = Row {
     text: &["question"],
     pair: &["context"],
     label: &["answers"],
-    answer: Some(Answerable::Always),
+    target: RowTarget::Answer(Answerable::Always),
     metrics: &[Metric::TokenF1, Metric::ExactMatch],
     learning_rate: 1e-3,
     epochs: 5,
@@ -112,7 +118,21 @@ const QUESTIONS: Row = Row {
     ..PAIRS
 };
 
-pub(crate) const TABLE: [Row; 16] = [
+/// Pairs of texts whose embeddings are compared, as sentence-transformers trains them; not in the protocol.
+const EMBEDDED: Row = Row {
+    hub: None,
+    text: &["text", "sentence1", "anchor"],
+    pair: &["text_pair", "sentence2", "positive"],
+    target: RowTarget::Similarity(0.0, 1.0),
+    label: &["score", "label"],
+    metrics: &[Metric::Spearman, Metric::Pearson],
+    learning_rate: 1e-3,
+    epochs: 4,
+    max_length: None,
+    ..PAIRS
+};
+
+pub(crate) const TABLE: [Row; 19] = [
     Row {
         name: "cola",
         title: "CoLA",
@@ -198,7 +218,7 @@ pub(crate) const TABLE: [Row; 16] = [
         name: "stsb",
         title: "STS-B",
         label: &["score", "label"],
-        range: Some((0.0, 5.0)),
+        target: RowTarget::Value(0.0, 5.0),
         metrics: &[Metric::Spearman, Metric::Pearson],
         learning_rate: 1e-4,
         epochs: 60,
@@ -265,10 +285,34 @@ pub(crate) const TABLE: [Row; 16] = [
         title: "SQuAD-v2",
         hub: Some("rajpurkar/squad_v2"),
         config: Some("squad_v2"),
-        answer: Some(Answerable::Sometimes),
+        target: RowTarget::Answer(Answerable::Sometimes),
         ..QUESTIONS
     },
     // The user's own data.
+    Row {
+        name: "sts",
+        title: "STS",
+        hub: GLUE,
+        config: Some("stsb"),
+        target: RowTarget::Similarity(0.0, 5.0),
+        sizes: &[1000],
+        ..EMBEDDED
+    },
+    Row {
+        name: "similarity",
+        title: "similarity",
+        ..EMBEDDED
+    },
+    Row {
+        name: "ranking",
+        title: "ranking",
+        text: &["anchor", "query", "text", "sentence1"],
+        pair: &["positive", "text_pair", "sentence2"],
+        label: &["negative"],
+        target: RowTarget::Ranking,
+        metrics: &[Metric::ReciprocalRank, Metric::Accuracy],
+        ..EMBEDDED
+    },
     Row {
         name: "text",
         title: "text",
@@ -282,7 +326,7 @@ pub(crate) const TABLE: [Row; 16] = [
     Row {
         name: "ner",
         title: "ner",
-        tagged: true,
+        target: RowTarget::Tags,
         hub: None,
         text: &["tokens", "text"],
         label: &["ner_tags", "tags", "label"],
@@ -332,11 +376,13 @@ impl Row {
             pair_columns: TextColumns::First(owned(self.pair)),
             pair_required: self.pair_required,
             mismatched: self.mismatched,
-            target: match (self.range, self.answer) {
-                (Some(range), _) => LabelTarget::Value(Some(range)),
-                (None, Some(answerable)) => LabelTarget::Answer(answerable),
-                (None, None) if self.tagged => LabelTarget::Tags(None),
-                (None, None) => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
+            target: match self.target {
+                RowTarget::Classes => LabelTarget::Classes((!labels.is_empty()).then_some(labels)),
+                RowTarget::Tags => LabelTarget::Tags(None),
+                RowTarget::Value(low, high) => LabelTarget::Value(Some((low, high))),
+                RowTarget::Answer(answerable) => LabelTarget::Answer(answerable),
+                RowTarget::Similarity(low, high) => LabelTarget::Similarity((low, high)),
+                RowTarget::Ranking => LabelTarget::Ranking,
             },
         }
     }

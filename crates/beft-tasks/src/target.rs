@@ -2,6 +2,9 @@
 
 use beft_core::{Answerable, Metric, OutputKind};
 
+/// The range of similarities where a task does not say.
+pub(crate) const SIMILARITY: (f64, f64) = (0.0, 1.0);
+
 /// What a label is, with its classes or its range.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelTarget {
@@ -16,6 +19,10 @@ pub enum LabelTarget {
     Value(Option<(f64, f64)>),
     /// A part of the context of a question, which is the second text of a pair.
     Answer(Answerable),
+    /// How alike both texts of a pair are, in this range; their embeddings are compared.
+    Similarity((f64, f64)),
+    /// Nothing, or a third text: embeddings are to tell the second text of a pair from it, and from those of other pairs.
+    Ranking,
 }
 
 impl LabelTarget {
@@ -27,6 +34,8 @@ impl LabelTarget {
             Self::Tags(_) => TaskKind::TokenClassification,
             Self::Value(_) => TaskKind::Regression,
             Self::Answer(_) => TaskKind::QuestionAnswering,
+            Self::Similarity(_) => TaskKind::Similarity,
+            Self::Ranking => TaskKind::Ranking,
         }
     }
 }
@@ -65,9 +74,22 @@ pub enum TaskKind {
     Regression,
     /// The part of a context that answers a question.
     QuestionAnswering,
+    /// How alike two texts are, by their embeddings.
+    Similarity,
+    /// Which text belongs to another, by their embeddings.
+    Ranking,
 }
 
 impl TaskKind {
+    /// Whether its examples are always of two texts: a question with a context, or texts that are compared.
+    pub(crate) const fn compares_texts(self) -> bool {
+        match self {
+            Self::QuestionAnswering | Self::Similarity | Self::Ranking => true,
+            Self::Classification | Self::MultiLabel => false,
+            Self::TokenClassification | Self::Regression => false,
+        }
+    }
+
     /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
     pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
         let output = match self {
@@ -76,6 +98,8 @@ impl TaskKind {
             Self::TokenClassification => OutputKind::Tags,
             Self::Regression => OutputKind::Value,
             Self::QuestionAnswering => OutputKind::Answer,
+            Self::Similarity => OutputKind::Value,
+            Self::Ranking => OutputKind::Rank,
         };
         let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
         metric.measures(output) && enough

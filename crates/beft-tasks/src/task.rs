@@ -28,6 +28,7 @@ impl Task {
                     TaskType::SequenceClassification
                 }
                 LabelTarget::Answer(_) => TaskType::QuestionAnswering,
+                LabelTarget::Similarity(_) | LabelTarget::Ranking => TaskType::FeatureExtraction,
                 LabelTarget::Tags(_) => TaskType::TokenClassification,
             },
         }
@@ -229,6 +230,7 @@ impl LabelledTask {
             LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref(),
             LabelTarget::Labels(set) => set.labels.as_deref(),
             LabelTarget::Value(_) | LabelTarget::Answer(_) => None,
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => None,
         }
     }
 
@@ -239,6 +241,7 @@ impl LabelledTask {
             LabelTarget::Classes(classes) | LabelTarget::Tags(classes) => classes.as_deref()?,
             LabelTarget::Labels(set) => set.labels.as_deref()?,
             LabelTarget::Value(_) | LabelTarget::Answer(_) => &[],
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => &[],
         };
         Some(labels.iter().map(|label| label.name.clone()).collect())
     }
@@ -248,6 +251,7 @@ impl LabelledTask {
         match self.target {
             LabelTarget::Labels(_) | LabelTarget::Tags(_) | LabelTarget::Answer(_) => true,
             LabelTarget::Classes(_) | LabelTarget::Value(_) => false,
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => false,
         }
     }
 
@@ -257,6 +261,7 @@ impl LabelledTask {
             LabelTarget::Answer(_) => Form::Squad,
             LabelTarget::Classes(_) | LabelTarget::Labels(_) => Form::Flat,
             LabelTarget::Tags(_) | LabelTarget::Value(_) => Form::Flat,
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => Form::Flat,
         }
     }
 
@@ -269,6 +274,7 @@ impl LabelledTask {
             (LabelTarget::Answer(Answerable::Always), split) => Form::Squad.official(split),
             (LabelTarget::Classes(_) | LabelTarget::Labels(_), _) => None,
             (LabelTarget::Tags(_) | LabelTarget::Value(_), _) => None,
+            (LabelTarget::Similarity(_) | LabelTarget::Ranking, _) => None,
         }
     }
 
@@ -301,6 +307,8 @@ impl Task {
                 LabelTarget::Tags(_) => OutputKind::Tags,
                 LabelTarget::Value(_) => OutputKind::Value,
                 LabelTarget::Answer(_) => OutputKind::Answer,
+                LabelTarget::Similarity(_) => OutputKind::Value,
+                LabelTarget::Ranking => OutputKind::Rank,
             },
             Self::Prompted(task) => task.output(),
         }

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
-use crate::target::class_labels;
+use crate::target::{SIMILARITY, class_labels};
 use crate::task_checks::{
     checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
     multi_label, only_multi_label, text_columns, tokens, wrong,
@@ -234,22 +234,22 @@ impl TaskFile {
 
     fn task(self) -> Result<LabelledTask, Wrong> {
         let answerable = self.answerable.map(Spanned::into_inner);
-        let regression = self.kind == TaskKind::Regression;
+        let regression = matches!(self.kind, TaskKind::Regression | TaskKind::Similarity);
         let name = checked_name(self.name)?;
         let labels = match self.labels {
             None => None,
             Some(labels) if self.kind == TaskKind::QuestionAnswering => {
                 return wrong(&labels, "a task of questions has no `labels`: remove them");
             }
-            Some(labels) if regression => {
-                return wrong(&labels, "a regression task has no `labels`: remove them");
+            Some(labels) if regression || self.kind == TaskKind::Ranking => {
+                return wrong(&labels, "a task without classes has no `labels`: remove them");
             }
             Some(labels) => Some(class_labels(checked_labels(labels)?)),
         };
         let range = match self.range {
             None => None,
             Some(range) if !regression => {
-                return wrong(&range, "`range` is for regression tasks: remove it");
+                return wrong(&range, "`range` is for tasks of numbers: remove it");
             }
             Some(range) => {
                 let (low, high) = *range.get_ref();
@@ -282,6 +282,9 @@ impl TaskFile {
             return Err((0..0, "missing field `text`".to_owned()));
         };
         let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
+        if pair.is_none() && self.kind.compares_texts() {
+            return Err((0..0, "missing field `pair`: two texts are compared".to_owned()));
+        }
         let held_out = held_out(self.dev_share, self.split_seed)?;
         let (label_columns, target) = match self.kind {
             TaskKind::MultiLabel => {
@@ -290,18 +293,26 @@ impl TaskFile {
             TaskKind::Classification
             | TaskKind::TokenClassification
             | TaskKind::Regression
+            | TaskKind::Similarity
+            | TaskKind::Ranking
             | TaskKind::QuestionAnswering => {
                 only_multi_label(&self.label_columns, "label_columns")?;
                 only_multi_label(&self.separator, "separator")?;
                 let target = match self.kind {
                     TaskKind::Regression => LabelTarget::Value(range),
+                    TaskKind::Similarity => LabelTarget::Similarity(range.unwrap_or(SIMILARITY)),
+                    TaskKind::Ranking => LabelTarget::Ranking,
                     TaskKind::QuestionAnswering => {
                         LabelTarget::Answer(answerable.unwrap_or_default())
                     }
                     TaskKind::TokenClassification => LabelTarget::Tags(labels),
                     TaskKind::Classification | TaskKind::MultiLabel => LabelTarget::Classes(labels),
                 };
-                let usual = if tagged { "ner_tags" } else { "label" };
+                let usual = match self.kind {
+                    TaskKind::TokenClassification => "ner_tags",
+                    TaskKind::Ranking => "negative",
+                    _ => "label",
+                };
                 (label_columns(self.label, usual)?, target)
             }
         };
@@ -347,6 +358,8 @@ pub(crate) fn default_metrics(kind: TaskKind) -> Vec<Metric> {
         }
         TaskKind::Regression => vec![Metric::Spearman, Metric::Pearson],
         TaskKind::QuestionAnswering => vec![Metric::TokenF1, Metric::ExactMatch],
+        TaskKind::Similarity => vec![Metric::Spearman, Metric::Pearson],
+        TaskKind::Ranking => vec![Metric::ReciprocalRank, Metric::Accuracy],
     }
 }
 

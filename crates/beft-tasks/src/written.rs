@@ -99,6 +99,8 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
         LabelTarget::Tags(_) => "token_classification",
         LabelTarget::Value(_) => "regression",
         LabelTarget::Answer(_) => "question_answering",
+        LabelTarget::Similarity(_) => "similarity",
+        LabelTarget::Ranking => "ranking",
     };
     out.key("kind", &string(kind));
     if let LabelTarget::Answer(answerable) = task.target {
@@ -122,6 +124,9 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
             LabelTarget::Value(_) | LabelTarget::Answer(_) => {
                 columns(out, "text", &task.text_columns);
             }
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => {
+                columns(out, "text", &task.text_columns);
+            }
         }
         if !task.pair_columns.is_empty() {
             columns(out, "pair", &task.pair_columns);
@@ -138,6 +143,8 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
         LabelTarget::Classes(_)
         | LabelTarget::Labels(_)
         | LabelTarget::Tags(_)
+        | LabelTarget::Similarity(_)
+        | LabelTarget::Ranking
         | LabelTarget::Value(_) => {
             out.label(task);
             if let LabelTarget::Labels(set) = &task.target
@@ -150,7 +157,8 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
             }
         }
     }
-    if let LabelTarget::Value(Some((low, high))) = task.target {
+    if let LabelTarget::Value(Some((low, high))) | LabelTarget::Similarity((low, high)) = task.target
+    {
         out.key("range", &format!("[{low:?}, {high:?}]"));
     }
     if task.mismatched {

@@ -120,6 +120,17 @@ pub enum Error {
         /// The class that it would be.
         class: String,
     },
+    /// A model that gives something else than embeddings.
+    #[error(
+        "{model} gives no embeddings, its head does {}: take an adapter of a task of similarities, or the base model alone",
+        .does.peft_name()
+    )]
+    NoEmbeddings {
+        /// The model.
+        model: String,
+        /// What it does.
+        does: TaskType,
+    },
     /// A model whose head does another task.
     #[error(
         "task {task} needs a head of kind {}, and {model} has one of kind {}: choose a task or a model of the same kind",
@@ -290,6 +301,7 @@ pub enum Error {
             TaskKind::TokenClassification => "a tag for each word (*ForTokenClassification)",
             TaskKind::Regression => "a number",
             TaskKind::QuestionAnswering => "a part of a context (a head for question answering)",
+            TaskKind::Similarity | TaskKind::Ranking => "embeddings",
         }
     )]
     OtherOutput {

@@ -143,6 +143,7 @@ const NAMES: NameTable = NameTable {
         linear("head", "lm_head.weight"),
     ],
     head: &[],
+    bare: false,
     // Causal masks, and other heads.
     ignored: &["lm_head.", "score.", "classifier.", "qa_outputs.", "*.attn.bias", "*.attn.masked_bias"],
     tied: &[("transformer.wte.weight", "lm_head.weight")],

@@ -72,6 +72,7 @@ const NAMES: NameTable = NameTable {
     ],
     // Causal masks, and an embedding of positions that is computed.
     head: &[],
+    bare: false,
     ignored: &["lm_head.", "score.", "qa_outputs.", "*.attn.bias", "*.attn.masked_bias", "*.attn.embed_positions"],
     tied: &[("transformer.wte.weight", "lm_head.weight")],
 };

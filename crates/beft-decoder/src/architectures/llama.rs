@@ -158,6 +158,7 @@ pub(super) const NAMES: NameTable = NameTable {
         linear("head", "lm_head.weight"),
     ],
     head: &[],
+    bare: false,
     ignored: &["lm_head.", "score.", "qa_outputs.", "*rotary_emb.inv_freq"],
     tied: &[("model.embed_tokens.weight", "lm_head.weight")],
 };

@@ -128,6 +128,7 @@ const NAMES: NameTable = NameTable {
         linear("head", "lm_head.weight"),
     ],
     head: &[],
+    bare: false,
     ignored: &["lm_head.", "score.", "qa_outputs."],
     tied: &[("model.decoder.embed_tokens.weight", "lm_head.weight")],
 };

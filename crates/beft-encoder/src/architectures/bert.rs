@@ -71,6 +71,7 @@ pub const BERT_NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "cls.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };
@@ -88,6 +89,7 @@ pub const MASKED_LM_NAMES: NameTable = NameTable {
         same("output_bias", "cls.predictions.bias"),
     ],
     head: &[],
+    bare: false,
     ignored: &["bert.", "classifier."],
     tied: &[],
 };

@@ -211,6 +211,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "embeddings.position_embeddings.", "cls.", "lm_predictions.", "mask_predictions.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };

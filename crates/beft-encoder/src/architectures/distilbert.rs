@@ -140,6 +140,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", "classifier.", "qa_outputs."],
     tied: &[],
 };

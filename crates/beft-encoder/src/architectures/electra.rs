@@ -75,6 +75,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.", "pooler.", "classifier.", "qa_outputs."],
     tied: &[],
 };

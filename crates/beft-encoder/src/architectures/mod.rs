@@ -51,6 +51,7 @@ macro_rules! heads {
             }),
             backbone: Some(&NameTable {
                 head: &[],
+                bare: true,
                 ..$names
             }),
         }

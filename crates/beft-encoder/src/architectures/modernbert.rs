@@ -23,7 +23,7 @@ pub const MODERNBERT: Architecture = Architecture {
         sequence: &NAMES,
         tokens: Some(&NAMES),
         spans: Some(&NAMES),
-        backbone: Some(&NameTable { head: &[], ..NAMES }),
+        backbone: Some(&NameTable { head: &[], bare: true, ..NAMES }),
     },
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,
@@ -243,6 +243,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.weight").optional(),
         same("classifier.bias", "classifier.bias").optional(),
     ],
+    bare: false,
     ignored: &["decoder.", "*_inv_freq", "head.", "classifier.", "qa_outputs."],
     tied: &[],
 };

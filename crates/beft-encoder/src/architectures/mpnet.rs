@@ -91,6 +91,7 @@ const NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "pooler.", "lm_head.", "classifier.", "qa_outputs."],
     tied: &[],
 };

@@ -64,6 +64,7 @@ pub const ROBERTA_NAMES: NameTable = NameTable {
         linear("classifier.weight", "classifier.out_proj.weight").optional(),
         same("classifier.bias", "classifier.out_proj.bias").optional(),
     ],
+    bare: false,
     ignored: &["embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "lm_head.", "classifier.", "qa_outputs."],
     tied: &[],
 };

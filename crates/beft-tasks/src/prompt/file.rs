@@ -90,6 +90,10 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
         TaskKind::Regression => {
             return wrong(&prompt, "a regression task has no prompt: remove the table");
         }
+        TaskKind::Similarity | TaskKind::Ranking => {
+            let message = "a task of embeddings has no prompt: remove the table";
+            return wrong(&prompt, message);
+        }
         TaskKind::QuestionAnswering => {
             let message =
                 "a task of questions has no `kind` where answers are generated: remove `kind`";

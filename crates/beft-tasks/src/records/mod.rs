@@ -163,9 +163,9 @@ impl Source<'_> {
         records: &Records,
         record: &'r Record,
     ) -> Result<Row<'r>, DataError> {
-        // A question needs its context, which a line has not.
+        // A question needs its context, and what is compared a second text, which a line has not.
         let line = records.line_of(record);
-        if let Some(text) = line.filter(|_| self.task.target.kind() != TaskKind::QuestionAnswering)
+        if let Some(text) = line.filter(|_| !self.task.target.kind().compares_texts())
         {
             return Ok(Row {
                 at: record.at,
@@ -214,7 +214,8 @@ impl Source<'_> {
             TaskKind::Classification => "a string, an integer or a boolean",
             TaskKind::MultiLabel => "a list of labels, or a text with all of them",
             TaskKind::TokenClassification => "a list of tags, one for each word",
-            TaskKind::Regression => "a number",
+            TaskKind::Regression | TaskKind::Similarity => "a number",
+            TaskKind::Ranking => "a text",
             TaskKind::QuestionAnswering => {
                 "a text, a list of texts, or an object of both `text` and `answer_start`"
             }
@@ -261,6 +262,8 @@ impl Source<'_> {
                 (LabelTarget::Labels(_) | LabelTarget::Tags(_) | LabelTarget::Answer(_), _) => {
                     false
                 }
+                (LabelTarget::Similarity((low, _)), _) => hub || *low > -1.0,
+                (LabelTarget::Ranking, _) => false,
                 (LabelTarget::Value(range), _) => hub || range.is_some_and(|(low, _)| low > -1.0),
             }
     }

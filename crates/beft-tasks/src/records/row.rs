@@ -28,6 +28,8 @@ fn label_fields<'t, 'r>(
         LabelTarget::Classes(_)
         | LabelTarget::Value(_)
         | LabelTarget::Answer(_)
+        | LabelTarget::Similarity(_)
+        | LabelTarget::Ranking
         | LabelTarget::Tags(_) => false,
     };
     if each {

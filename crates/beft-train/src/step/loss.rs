@@ -3,6 +3,8 @@ use beft_nn::{Batch, Savings, TaskModel};
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use super::embedding_loss::{ranking_losses, similarity_losses};
+
 /// The mean loss of a model on the examples `chosen` (indices into `data`): cross entropy over
 /// classes or over the tags of tokens, the mean binary cross entropy over labels, the squared error of the one score
 /// for values, or the mean of the cross entropies of a span's start and end over the tokens of its input. Classes count
@@ -31,6 +33,11 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// Whether the loss of an example depends on the others, so that they are computed together.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.data.targets, Targets::Ranked(_))
+    }
+
     /// What the sum of its losses is divided by for their mean: the number of examples or of tokens, or the sum of
     /// the weights of their classes.
     pub(crate) fn weight(&self) -> f32 {
@@ -39,6 +46,7 @@ impl Part<'_> {
             Targets::Classes(_) if self.data.class_weights.is_empty() => self.chosen.len() as f32,
             Targets::Classes(of) => chosen.map(|i| self.data.class_weights[of[*i]]).sum(),
             Targets::Labels(_) | Targets::Values(_) | Targets::Spans(_) => self.chosen.len() as f32,
+            Targets::Similarities(_) | Targets::Ranked(_) => self.chosen.len() as f32,
             Targets::Tokens(counts) => chosen.map(|i| counts[*i]).sum::<usize>() as f32,
             Targets::Tags(tags) => {
                 let weights = &self.data.class_weights;
@@ -56,7 +64,7 @@ impl Part<'_> {
 pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &Device) -> Batch {
     let encodings = parts
         .iter()
-        .flat_map(|part| part.chosen.iter().map(|i| &part.data.encodings[*i]));
+        .flat_map(|part| part.chosen.iter().flat_map(|i| part.data.inputs(*i)));
     Batch::new(encodings, savings, device).with_stacked_biases(parts.len())
 }
 
@@ -64,11 +72,13 @@ pub(crate) fn batch(parts: &[Part<'_>], savings: impl Into<Savings>, device: &De
 /// labels, the squared error of the one score for values (HF `*ForSequenceClassification.forward`), or minus the log
 /// likelihood of all predicted tokens, whose mean the one score is. Of tags it is the cross entropy of each token that
 /// has one (HF `*ForTokenClassification.forward`). Of a span it is the mean of the cross entropies of its start and its
-/// end over the input's own tokens (HF `*ForQuestionAnswering.forward`, which takes padding along).
+/// end over the input's own tokens (HF `*ForQuestionAnswering.forward`, which takes padding along). Of embeddings see
+/// `embedding_loss.rs`.
 ///
 /// # Shapes
 ///
-/// - logits: `[parts * examples of each, classes]`; of tags `[tokens, classes]`, of spans `[tokens, 2]`
+/// - logits: `[parts * examples of each, classes]`; of tags `[tokens, classes]`, of spans `[tokens, 2]`, of
+///   embeddings `[views * examples, width]`
 /// - output: `[parts]`
 pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
     let inputs: usize = parts.iter().map(|part| part.chosen.len()).sum();
@@ -80,20 +90,21 @@ pub(crate) fn loss_sums(logits: Tensor<2>, parts: &[Part<'_>]) -> Tensor<1> {
         Targets::Values(_) => {
             let targets = column(&logits, parts, |targets, i| match targets {
                 Targets::Values(values) => values[i],
-                Targets::Classes(_) | Targets::Labels(_) | Targets::Tags(_) => 0.0,
-                Targets::Tokens(_) | Targets::Spans(_) => 0.0,
+                // Of one kind are all.
+                _ => 0.0,
             });
             (logits - targets).square()
         }
         Targets::Tokens(_) => {
             let counts = column(&logits, parts, |targets, i| match targets {
                 Targets::Tokens(counts) => counts[i] as f32,
-                Targets::Classes(_) | Targets::Labels(_) | Targets::Tags(_) => 0.0,
-                Targets::Values(_) | Targets::Spans(_) => 0.0,
+                _ => 0.0,
             });
             (logits * counts).neg()
         }
         Targets::Spans(_) => span_losses(logits, parts),
+        Targets::Similarities(_) => similarity_losses(logits, parts),
+        Targets::Ranked(_) => ranking_losses(logits, parts),
     };
     let by_part = losses.reshape([parts.len(), inputs / parts.len()]);
     by_part.sum_dim(1).reshape([parts.len()])

@@ -143,10 +143,12 @@ impl LowerLayers {
         parts: &[Part<'_>],
         batch: &Batch,
     ) -> Result<Tensor<2>, TrainError> {
-        let each = parts[0].chosen.len();
+        let views = parts[0].data.views();
+        let each = parts[0].chosen.len() * views;
         let ranges = batch.layout.order().iter().map(|input| {
             let (set, index) = (input / each, input % each);
-            self.sets[set][parts[set].chosen[index]].clone()
+            let example = parts[set].chosen[index / views];
+            self.sets[set][example * views + index % views].clone()
         });
         let states = match &self.rows {
             Storage::Memory(rows) => {

@@ -1,6 +1,7 @@
 //! One optimizer step: losses and gradients of a batch.
 
 mod clip;
+mod embedding_loss;
 mod loss;
 mod lower_layers;
 mod recompute;
@@ -8,6 +9,7 @@ mod recompute;
 pub use clip::clip_global_norm;
 pub use loss::batch_loss;
 
+use beft_core::Encoding;
 use beft_nn::{DeviceTraits, Savings, TaskModel, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
@@ -57,7 +59,11 @@ impl Step<'_> {
         let rounds = self
             .micro_batch
             .map_or(1, |most| examples.div_ceil(most.max(1)));
-        let mut shares = self.shares(threads.max(rounds));
+        let parts = match self.parts.iter().any(|part| part.is_whole()) {
+            true => 1,
+            false => threads.max(rounds),
+        };
+        let mut shares = self.shares(parts);
         if shares.len() == 1 {
             return self.of_share(model, &shares.remove(0), &device);
         }
@@ -89,7 +95,8 @@ impl Step<'_> {
         let mut shares = vec![Vec::new(); count];
         for part in &self.parts {
             let mut order: Vec<usize> = (0..part.chosen.len()).collect();
-            let length = |at: &usize| part.data.encodings[part.chosen[*at]].len();
+            let inputs = |at: &usize| part.data.inputs(part.chosen[*at]).iter();
+            let length = |at: &usize| inputs(at).map(Encoding::len).sum::<usize>();
             order.sort_by_key(|at| std::cmp::Reverse(length(at)));
             let mut dealt = vec![Vec::new(); count];
             for (rank, at) in order.into_iter().enumerate() {
@@ -107,6 +114,19 @@ impl Step<'_> {
             }
         }
         shares
+    }
+
+    /// For each input of a share its number among those of its training.
+    fn numbers(&self, share: &[Vec<usize>]) -> Vec<usize> {
+        let parts = self.parts.iter().zip(share);
+        let of_part = |(part, positions): (&Part<'_>, &Vec<usize>)| {
+            let views = part.data.views();
+            let inputs = positions.iter();
+            inputs
+                .flat_map(|at| at * views..(at + 1) * views)
+                .collect::<Vec<_>>()
+        };
+        parts.flat_map(of_part).collect()
     }
 
     fn of_share<M: TaskModel>(
@@ -131,7 +151,7 @@ impl Step<'_> {
             })
             .collect();
         let batch = batch(&parts, self.savings, device)
-            .with_dropout_seeds(self.seeds.clone(), share.concat());
+            .with_dropout_seeds(self.seeds.clone(), self.numbers(share));
         let weights: Vec<f32> = self.parts.iter().map(|part| 1.0 / part.weight()).collect();
         let mean_losses =
             |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
@@ -168,7 +188,7 @@ impl Step<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beft_core::{EncodedSet, Encoding, Targets};
+    use beft_core::{EncodedSet, Targets};
 
     #[test]
     fn shares_are_even_in_number_and_length() {

@@ -8,8 +8,10 @@ mod words;
 
 use std::sync::Mutex;
 
-use beft_checkpoint::{CheckpointError, LoadReport, ModelDir, TensorFiles, TextTokenizer};
-use beft_core::{Encoding, Head, Outputs, Pooling, TaskType};
+use beft_checkpoint::{
+    CheckpointError, EmbeddingConfig, LoadReport, ModelDir, TensorFiles, TextTokenizer,
+};
+use beft_core::{Encoding, Head, Outputs, TaskType};
 use beft_decoder::GenerationSettings;
 use beft_nn::Precision;
 use beft_tasks::Task;
@@ -31,6 +33,9 @@ pub struct Base {
     tokenizer: TextTokenizer,
     config: ModelConfig,
     task_type: TaskType,
+    embedding: EmbeddingConfig,
+    /// The longest input that was asked for.
+    asked: Option<usize>,
     max_length: usize,
     notes: Vec<String>,
     device: Device,
@@ -111,8 +116,9 @@ impl Base {
             ));
         }
         let longest = config.longest_input();
-        let asked = max_length.or(tokenizer.own_max_length());
-        let max_length = asked.map_or(longest, |asked| asked.min(longest));
+        let asked = max_length;
+        let usual = asked.or(tokenizer.own_max_length());
+        let max_length = usual.map_or(longest, |usual| usual.min(longest));
         let task_type = config.usual_task(&dir)?;
         let tokenizer = cutting(tokenizer, task_type, max_length)?;
         // The head reads the first token's state, which must be [CLS] (RoBERTa: <s>).
@@ -128,6 +134,8 @@ impl Base {
             tokenizer,
             config,
             task_type,
+            embedding: EmbeddingConfig::default(),
+            asked,
             max_length,
             notes,
             device: device.clone(),
@@ -157,6 +165,21 @@ impl Base {
                 class: self.config.class(task_type),
             });
         }
+        if task_type == TaskType::FeatureExtraction {
+            let (embedding, said) = self.dir.embedding_config()?;
+            self.embedding = embedding;
+            let longest = embedding.max_tokens.unwrap_or(usize::MAX);
+            self.max_length = self.asked.unwrap_or(longest).min(match self.asked {
+                Some(_) => self.config.longest_input(),
+                None => self.max_length,
+            });
+            if !said {
+                self.notes.push(format!(
+                    "{}: there is no modules.json of sentence-transformers: an embedding is the mean over the tokens",
+                    self.dir.path().display()
+                ));
+            }
+        }
         if task_type != self.task_type {
             self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
             self.task_type = task_type;
@@ -179,6 +202,11 @@ impl Base {
         config::find_task(&self.dir, task, Some(form))
     }
 
+    /// How it makes embeddings, where it has no head.
+    pub fn embedding(&self) -> EmbeddingConfig {
+        self.embedding
+    }
+
     /// What its head does.
     pub fn task_type(&self) -> TaskType {
         self.task_type
@@ -199,7 +227,7 @@ impl Base {
             TaskType::SequenceClassification => Head::Sequence(outputs),
             TaskType::TokenClassification => Head::Tokens(outputs),
             TaskType::QuestionAnswering => Head::Spans,
-            TaskType::FeatureExtraction => Head::Embedding(Pooling::Mean),
+            TaskType::FeatureExtraction => Head::Embedding(self.embedding.pooling),
             TaskType::CausalLm => Head::CausalLm(outputs),
         }
     }
@@ -221,6 +249,7 @@ impl Base {
     pub(crate) fn outputs(&self, labels: Vec<String>) -> Outputs {
         match (self.task_type, labels.is_empty()) {
             (TaskType::QuestionAnswering, _) => Outputs::Span,
+            (TaskType::FeatureExtraction, _) => Outputs::Embedding,
             (TaskType::TokenClassification, false) => Outputs::Tags(labels),
             (_, false) => Outputs::Classes(labels),
             (TaskType::CausalLm, true) => Outputs::Text,

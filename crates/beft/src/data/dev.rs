@@ -34,13 +34,15 @@ pub enum DevInputs {
     Questions(Questions),
     /// Questions that are answered by a part of their context.
     Spans(SpanQuestions),
+    /// Texts whose embeddings are compared.
+    Compared(EncodedSet),
 }
 
 impl DevInputs {
     /// The inputs that are scored; none where the answer is generated.
     pub fn encodings(&self) -> &[Encoding] {
         match self {
-            Self::Labelled(set) | Self::Texts(set) => &set.encodings,
+            Self::Labelled(set) | Self::Texts(set) | Self::Compared(set) => &set.encodings,
             Self::Tagged(tagged) => &tagged.set.encodings,
             Self::Choices(choices, _) => &choices.set.encodings,
             Self::Questions(_) => &[],
@@ -51,7 +53,7 @@ impl DevInputs {
     /// The inputs as a training takes them; none where the answer is generated.
     pub(super) fn into_set(self) -> EncodedSet {
         match self {
-            Self::Labelled(set) | Self::Texts(set) => set,
+            Self::Labelled(set) | Self::Texts(set) | Self::Compared(set) => set,
             Self::Tagged(tagged) => tagged.set,
             Self::Choices(choices, _) => choices.set,
             Self::Spans(questions) => questions.train_set(),
@@ -63,7 +65,7 @@ impl DevInputs {
     /// the right ones at once.
     pub fn targets(&self) -> Option<&Targets> {
         match self {
-            Self::Labelled(set) | Self::Texts(set) => Some(&set.targets),
+            Self::Labelled(set) | Self::Texts(set) | Self::Compared(set) => Some(&set.targets),
             Self::Tagged(tagged) => Some(&tagged.tags),
             Self::Choices(choices, _) => Some(&choices.set.targets),
             Self::Questions(_) | Self::Spans(_) => None,
@@ -73,8 +75,9 @@ impl DevInputs {
     /// What a model says of each input.
     pub fn output(&self) -> OutputKind {
         match self {
-            Self::Labelled(set) => match set.targets {
-                Targets::Values(_) => OutputKind::Value,
+            Self::Labelled(set) | Self::Compared(set) => match set.targets {
+                Targets::Values(_) | Targets::Similarities(_) => OutputKind::Value,
+                Targets::Ranked(_) => OutputKind::Rank,
                 Targets::Labels(_) => OutputKind::Labels,
                 Targets::Tags(_) => OutputKind::Tags,
                 Targets::Classes(_) | Targets::Tokens(_) => OutputKind::Classes,
@@ -111,7 +114,11 @@ impl Prompter<'_> {
             return Err(Error::Calibrated);
         }
         let inputs = match output {
-            OutputKind::Classes | OutputKind::Labels | OutputKind::Tags | OutputKind::Value => {
+            OutputKind::Classes
+            | OutputKind::Labels
+            | OutputKind::Tags
+            | OutputKind::Rank
+            | OutputKind::Value => {
                 let calibration = calibrated.then(|| self.calibration(examples)).transpose()?;
                 DevInputs::Choices(self.choices(examples)?, calibration)
             }

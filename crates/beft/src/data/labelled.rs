@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
 use super::{
-    DataOptions, DevInputs, DevSet, Objective, SpanQuestions, TaggedSet, TaskData, left_out_note,
+    DataOptions, DevInputs, DevSet, compared_set, Objective, SpanQuestions, TaggedSet, TaskData, left_out_note,
     short_hex,
 };
 use crate::{Base, Error};
@@ -72,6 +72,7 @@ pub(super) fn load(
             LabelTarget::Tags(_) => Outputs::Tags(train.labels),
             LabelTarget::Value(_) => Outputs::Value,
             LabelTarget::Answer(_) => Outputs::Span,
+            LabelTarget::Similarity(_) | LabelTarget::Ranking => Outputs::Embedding,
         },
         text_pairs,
         fingerprint: fingerprint(chosen.iter().chain(dev_examples)),
@@ -127,6 +128,10 @@ fn encode(
             let notes = questions.notes(base, &file);
             return Ok((DevInputs::Spans(questions), notes));
         }
+        LabelTarget::Similarity(_) | LabelTarget::Ranking => {
+            let (set, notes) = compared_set(base, task, examples, &file)?;
+            return Ok((DevInputs::Compared(set), notes));
+        }
         LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Value(_) => {}
     }
     let texts = examples
@@ -154,6 +159,8 @@ pub(crate) fn targets<'a>(
             let sets = labels.filter_map(Label::labels);
             Targets::Labels(sets.map(<[usize]>::to_vec).collect())
         }
+        // Several inputs have them together, see `compared_set`.
+        LabelTarget::Similarity(_) | LabelTarget::Ranking => Targets::Ranked(0),
         // Windows have them, not questions, see `SpanQuestions`.
         LabelTarget::Answer(_) => Targets::Spans(Vec::new()),
         LabelTarget::Tags(_) => {

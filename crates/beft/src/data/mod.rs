@@ -2,6 +2,7 @@
 
 mod class_order;
 mod class_weights;
+mod compared;
 mod dev;
 mod labelled;
 mod prompted;
@@ -18,6 +19,7 @@ use beft_tasks::{Example, LabelTarget, Task};
 use sha2::{Digest, Sha256};
 
 pub(crate) use class_order::in_task_order;
+pub(crate) use compared::{compare, compared_set, cosine, normalize};
 pub use dev::{DevInputs, DevSet, plain};
 pub(crate) use labelled::targets;
 pub use prompted::dev_sample;
@@ -130,6 +132,7 @@ impl TaskData {
                 LabelTarget::Labels(_) | LabelTarget::Answer(Answerable::Sometimes) => true,
                 LabelTarget::Answer(Answerable::Always) => false,
                 LabelTarget::Classes(_) | LabelTarget::Tags(_) | LabelTarget::Value(_) => false,
+                LabelTarget::Similarity(_) | LabelTarget::Ranking => false,
             },
             Task::Prompted(_) => false,
         }

@@ -6,7 +6,7 @@ use beft_eval::{RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
 use beft_train::Metrics;
 
-use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions};
+use crate::data::{compare, Calibration, Choices, DevInputs, DevSet, Questions};
 use crate::evaluate::details::outcomes;
 use crate::evaluate::{metric_suffix, task_metrics};
 use crate::tuned::{EVAL_BATCH, predictions};
@@ -121,6 +121,7 @@ impl DevInputs {
             Self::Choices(choices, calibration) => {
                 choices.adjusted(scores, calibration.as_ref(), model)
             }
+            Self::Compared(set) => return compare(set, &scores),
             Self::Spans(questions) => return questions.compare(questions.choose(&scores, 0.0)),
             Self::Labelled(_) | Self::Texts(_) | Self::Questions(_) => scores,
         };

@@ -1,5 +1,6 @@
 //! Evaluation of models on a task.
 
+mod compared;
 mod details;
 mod dev;
 #[cfg(feature = "report")]
@@ -21,6 +22,7 @@ pub use pictures::{Picture, pictures};
 pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
 
+use compared::evaluate_compared;
 use spans::evaluate_spans;
 
 use crate::base::InputCounts;
@@ -55,6 +57,9 @@ pub fn evaluate(
     if let LabelTarget::Answer(answerable) = task.target {
         return evaluate_spans(tuned, task, answerable, data, suffix);
     }
+    if let LabelTarget::Similarity(_) | LabelTarget::Ranking = task.target {
+        return evaluate_compared(tuned, task, data, suffix);
+    }
     let names = match (&task.target, &tuned.outputs) {
         (LabelTarget::Classes(_), Outputs::Classes(names)) => names.as_slice(),
         (LabelTarget::Labels(_), Outputs::Labels(names)) => names.as_slice(),
@@ -64,7 +69,8 @@ pub fn evaluate(
         | (LabelTarget::Labels(_), _)
         | (LabelTarget::Tags(_), _)
         | (LabelTarget::Value(_), _)
-        | (LabelTarget::Answer(_), _) => {
+        | (LabelTarget::Answer(_), _)
+        | (LabelTarget::Similarity(_) | LabelTarget::Ranking, _) => {
             return Err(Error::OtherOutput {
                 task: task.name.clone(),
                 kind: task.target.kind(),
@@ -90,7 +96,9 @@ pub fn evaluate(
         LabelTarget::Labels(_)
         | LabelTarget::Value(_)
         | LabelTarget::Answer(_)
-        | LabelTarget::Tags(_) => None,
+        | LabelTarget::Tags(_)
+        | LabelTarget::Similarity(_)
+        | LabelTarget::Ranking => None,
     };
     let said = Said {
         targets: Some(&targets),

@@ -1,5 +1,6 @@
 //! Tuned models: opening them, and what they say of texts.
 
+mod embeddings;
 mod inspect;
 mod open;
 mod predictor;
@@ -100,6 +101,8 @@ impl Tuned {
             Outputs::Labels(_) => OutputKind::Labels,
             Outputs::Value | Outputs::Text => OutputKind::Value,
             Outputs::Span => OutputKind::Answer,
+            // They are compared, see `cosines`.
+            Outputs::Embedding => OutputKind::Rank,
             // One row for each token, see `tagged`.
             Outputs::Tags(_) => OutputKind::Tags,
         };
@@ -128,7 +131,7 @@ pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Predic
         OutputKind::Classes => Prediction::Classes(scores),
         OutputKind::Labels => Prediction::Labels(scores),
         OutputKind::Value => Prediction::Value(first(scores)),
-        OutputKind::Tokens | OutputKind::Tags | OutputKind::Answer => {
+        OutputKind::Tokens | OutputKind::Tags | OutputKind::Answer | OutputKind::Rank => {
             Prediction::Tokens(first(scores))
         }
     };

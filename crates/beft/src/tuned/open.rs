@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use serde_json::{Map, Value};
 
 use crate::error::AdapterProblem;
-use crate::{Base, Error, Model, Tuned, find_model};
+use crate::{Base, Error, Model, Tuned, find_model, find_task};
 
 /// Three special tokens and one of each text of a pair.
 const SHORTEST_MAX_LENGTH: u64 = 5;
@@ -29,6 +29,9 @@ pub struct OpenOptions<'a> {
     pub device: Option<&'a Device>,
     /// The number type of the frozen weight matrices.
     pub precision: Precision,
+    /// What the model is to do, where it has no adapter; by default what its files say. Embeddings are made by any
+    /// encoder.
+    pub task_type: Option<TaskType>,
     /// Longest input in tokens; by default the one of training, or what model and tokenizer allow.
     pub max_length: Option<usize>,
 }
@@ -170,6 +173,10 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     let facts = Sidecar::read(&known, &whose)?;
     let base = Base::open(name, options.max_length.or(facts.max_length), device)?;
     let base = base.with_precision(options.precision)?;
+    let base = match options.task_type.or(embeds(name, options)?) {
+        Some(task_type) => base.with_task_type(task_type)?,
+        None => base,
+    };
     if !base.has_head() {
         let (model, _) = base.model(1, 0)?;
         return facts.tuned(base, model, 1, &whose, Vec::new());
@@ -190,6 +197,16 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
         });
     }
     facts.tuned(base, model, outputs, &whose, Vec::new())
+}
+
+/// Whether the task of the options compares embeddings, which needs no head.
+fn embeds(name: &str, options: &OpenOptions<'_>) -> Result<Option<TaskType>, Error> {
+    let Some(task) = options.task else {
+        return Ok(None);
+    };
+    let task = find_task(name, task, None).ok();
+    let task_type = task.map(|task| task.task_type());
+    Ok(task_type.filter(|task_type| *task_type == TaskType::FeatureExtraction))
 }
 
 /// What beft.json beside an adapter or a tuned model says.

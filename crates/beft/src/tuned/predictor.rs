@@ -145,6 +145,10 @@ impl Predictor {
                 (LabelTarget::Tags(_), outputs) => matches!(outputs, Outputs::Tags(_)),
                 (LabelTarget::Value(_), outputs) => matches!(outputs, Outputs::Value),
                 (LabelTarget::Answer(_), outputs) => matches!(outputs, Outputs::Span),
+                (LabelTarget::Similarity(_) | LabelTarget::Ranking, outputs) => {
+                    matches!(outputs, Outputs::Embedding)
+                }
+                (LabelTarget::Classes(_), Outputs::Embedding) => false,
                 (LabelTarget::Classes(_), Outputs::Span) => false,
                 // What the user's own data are called where nothing else is known.
                 (LabelTarget::Classes(_), outputs) => !matches!(outputs, Outputs::Tags(_)),
@@ -217,6 +221,11 @@ impl Predictor {
         self.check_form(task, inputs.len() - texts.len())?;
         if let LabelTarget::Answer(answerable) = task.target {
             return self.find_answers(answerable, &texts);
+        }
+        if matches!(self.tuned.outputs, Outputs::Embedding) {
+            let (cosines, counts) = self.tuned.cosines(&texts)?;
+            let answers = cosines.into_iter().map(Answer::Value).collect();
+            return Ok(Answers { answers, counts });
         }
         if matches!(self.tuned.outputs, Outputs::Tags(_)) {
             let (answers, counts) = self.tuned.entities(&texts)?;
@@ -354,6 +363,7 @@ fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     let name = match tuned.task.as_deref() {
         Some(name) => name,
         None if tuned.outputs == Outputs::Span => "squad",
+        None if tuned.outputs == Outputs::Embedding => "similarity",
         None if matches!(tuned.outputs, Outputs::Tags(_)) => "ner",
         None if tuned.base.has_head() => "text",
         None => {

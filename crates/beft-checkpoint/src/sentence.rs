@@ -1,0 +1,180 @@
+//! Folders of sentence-transformers: how one embedding is made of the states of a text's tokens.
+
+use beft_core::Pooling;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{CheckpointError, Fields, ModelDir};
+
+/// How a model makes an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddingConfig {
+    /// How the states of all tokens become one.
+    pub pooling: Pooling,
+    /// Whether it is divided by its norm.
+    pub normalized: bool,
+    /// Longest input in tokens; `None` for what tokenizer and model allow.
+    pub max_tokens: Option<usize>,
+}
+
+/// What sentence-transformers makes of a model without files of its own.
+impl Default for EmbeddingConfig {
+    fn default() -> Self {
+        Self {
+            pooling: Pooling::Mean,
+            normalized: false,
+            max_tokens: None,
+        }
+    }
+}
+
+/// A line of modules.json.
+#[derive(Deserialize)]
+struct ModuleLine {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    path: String,
+}
+
+const MODULES: &str = "modules.json";
+const REMEDY: &str = "compute such a model with sentence-transformers";
+
+impl ModelDir {
+    /// Reads how the model makes an embedding: modules.json and the files that it names, or the mean over the tokens
+    /// where there is none. Returns `None` beside a default if there is no modules.json.
+    ///
+    /// # Errors
+    ///
+    /// When a file is damaged, or names something that is not implemented.
+    pub fn embedding_config(&self) -> Result<(EmbeddingConfig, bool), CheckpointError> {
+        let path = self.path().join(MODULES);
+        if !path.is_file() {
+            return Ok((EmbeddingConfig::default(), false));
+        }
+        let modules: Vec<ModuleLine> = self.json(MODULES)?.unwrap_or_default();
+        let mut config = EmbeddingConfig::default();
+        let wrong = |file: &str, reason: String| CheckpointError::Config {
+            path: self.path().join(file),
+            reason,
+        };
+        for module in &modules {
+            let file = |name: &str| match module.path.is_empty() {
+                true => name.to_owned(),
+                false => format!("{}/{name}", module.path),
+            };
+            match module.kind.rsplit('.').next().unwrap_or_default() {
+                "Transformer" => {
+                    let name = file("sentence_bert_config.json");
+                    let keys: Map<String, Value> = self.json(&name)?.unwrap_or_default();
+                    config.max_tokens =
+                        max_tokens(&Fields(&keys)).map_err(|reason| wrong(&name, reason))?;
+                }
+                "Pooling" => {
+                    let name = file("config.json");
+                    let keys: Map<String, Value> = self.json(&name)?.unwrap_or_default();
+                    config.pooling = pooling(&keys).map_err(|reason| wrong(&name, reason))?;
+                }
+                "Normalize" => config.normalized = true,
+                _ => {
+                    let reason = format!("the module `{}` is not implemented: {REMEDY}", module.kind);
+                    return Err(wrong(MODULES, reason));
+                }
+            }
+        }
+        let name = "config_sentence_transformers.json";
+        let keys: Map<String, Value> = self.json(name)?.unwrap_or_default();
+        match keys.get("default_prompt_name") {
+            None | Some(Value::Null) => Ok((config, true)),
+            Some(prompt) => Err(wrong(
+                name,
+                format!(
+                    "`default_prompt_name` is {prompt}, a text that is put before every input: write it into the texts \
+                     and set the key to null"
+                ),
+            )),
+        }
+    }
+
+    /// A JSON file of the folder, if there is one.
+    fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CheckpointError> {
+        let path = self.path().join(name);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+        let parsed = serde_json::from_slice(&text);
+        parsed
+            .map(Some)
+            .map_err(|source| CheckpointError::Json { path, source })
+    }
+}
+
+fn max_tokens(fields: &Fields<'_>) -> Result<Option<usize>, String> {
+    if fields.flag_or("do_lower_case", false)? {
+        return Err(
+            "`do_lower_case` is true: write the texts in lower case and set the key to false"
+                .to_owned(),
+        );
+    }
+    Ok(match fields.size_or("max_seq_length", 0)? {
+        0 => None,
+        tokens => Some(tokens),
+    })
+}
+
+/// The one kind of pooling that a config asks for, under `pooling_mode` or as the flags of older releases.
+fn pooling(keys: &Map<String, Value>) -> Result<Pooling, String> {
+    let mode = match keys.get("pooling_mode") {
+        Some(Value::Array(modes)) if modes.len() == 1 => modes[0].as_str().map(str::to_owned),
+        Some(mode) => mode.as_str().map(str::to_owned),
+        None => {
+            let flags = keys.iter().filter_map(|(key, on)| {
+                let mode = key.strip_prefix("pooling_mode_")?;
+                (on == &Value::Bool(true)).then_some(mode)
+            });
+            match flags.collect::<Vec<_>>().as_slice() {
+                [] | ["mean_tokens"] => Some("mean".to_owned()),
+                ["cls_token"] => Some("cls".to_owned()),
+                others => Some(others.join(" and ")),
+            }
+        }
+    };
+    match mode.as_deref() {
+        Some("mean") => Ok(Pooling::Mean),
+        Some("cls") => Ok(Pooling::FirstToken),
+        other => Err(format!(
+            "the pooling is `{}`; mean and cls are implemented: {REMEDY}",
+            other.unwrap_or("something else")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Pooling, String> {
+        pooling(value.as_object().unwrap_or(&Map::new()))
+    }
+
+    #[test]
+    fn older_and_newer_files_say_the_same() {
+        let older = json!({"word_embedding_dimension": 8, "pooling_mode_cls_token": true,
+            "pooling_mode_mean_tokens": false});
+        assert_eq!(read(older), Ok(Pooling::FirstToken));
+        assert_eq!(read(json!({"pooling_mode": "mean"})), Ok(Pooling::Mean));
+        assert_eq!(read(json!({"pooling_mode": ["cls"]})), Ok(Pooling::FirstToken));
+        assert_eq!(read(json!({})), Ok(Pooling::Mean));
+        for other in [
+            json!({"pooling_mode": "max"}),
+            json!({"pooling_mode": ["mean", "cls"]}),
+            json!({"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}),
+            json!({"pooling_mode_max_tokens": true}),
+        ] {
+            assert!(read(other.clone()).is_err(), "{other}");
+        }
+    }
+}
