@@ -13,8 +13,8 @@ pub(crate) use train::{
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{
-    EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName, TasksAction,
-    TasksArgs, TunedArgs,
+    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName, TasksAction,
+    TasksArgs, TunedArgs, VectorFormat,
 };
 pub(crate) use values::Scorers;
 
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Predict the labels of texts with an adapter or a tuned model, as JSON lines or as GLUE files.
     Predict(PredictArgs),
+    /// Write the embeddings of texts, as sentence-transformers computes them, as JSON lines or as a numpy file.
+    Embed(EmbedArgs),
     /// Say what an adapter folder holds: base, task, labels, settings, tensors and their norms.
     Inspect(InspectArgs),
     /// List the built-in tasks, or print one as a task file to start from.

@@ -58,6 +58,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tune(args) => commands::tune::tune(&args),
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Predict(args) => commands::predict::predict(&args),
+        Command::Embed(args) => commands::embed::embed(&args),
         Command::Inspect(args) => commands::inspect::inspect(&args),
         Command::Tasks(args) => commands::tasks::tasks(&args),
         Command::Generate(args) => commands::generate::generate(&args),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use beft::Precision;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::values::max_length;
+use super::values::{Columns, columns, max_length};
 
 /// The model to use: an adapter on its base, or a tuned model.
 #[derive(Debug, Args)]
@@ -95,6 +95,50 @@ pub(crate) struct PredictArgs {
     /// FILE.partial until it is complete.
     #[arg(long, value_name = "FILE|DIR|-", default_value = "-")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// Model folder in Hugging Face layout, or a name in the Hugging Face cache or on the hub. It may be one of
+    /// sentence-transformers [default: the model that the adapter names]
+    #[arg(long, value_name = "DIR|NAME", required_unless_present = "adapter")]
+    pub(crate) model: Option<String>,
+    /// Adapter folder of a task of similarities or of ranking.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Texts: a file, or - for standard input.
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) data: PathBuf,
+    /// Columns with the text. Several are joined by a space [default: text or sentence]
+    #[arg(long, value_name = "COLUMN,...", value_parser = columns)]
+    pub(crate) text: Option<Columns>,
+    /// Format of the texts [default: lines for standard input; otherwise by the file's extension]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) input_format: Option<Format>,
+    /// Format of the embeddings [default: by the extension of --out; otherwise jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<VectorFormat>,
+    /// Where to write the embeddings: a file, or - for standard output. A file is called FILE.partial until it is complete.
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) out: PathBuf,
+    /// Cut texts to this many tokens [default: max_seq_length of sentence-transformers, or the length of training]
+    #[arg(long, value_name = "N", value_parser = max_length())]
+    pub(crate) max_length: Option<u32>,
+    /// Device to compute on. `beft devices` lists them.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+    /// Number type of the frozen weight matrices: f32, bf16 or f16.
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
+    pub(crate) precision: Precision,
+}
+
+/// How embeddings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VectorFormat {
+    /// One JSON object per line: index, text, embedding.
+    Jsonl,
+    /// A numpy file: an array [texts, width] of f32. It is held in memory until the end.
+    Npy,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;
+pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
@@ -178,6 +179,7 @@ fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
         device: Some(&device),
         precision: args.precision,
         max_length: args.max_length.map(|n| n as usize),
+        ..OpenOptions::default()
     })?;
     predictor.notes().iter().for_each(|note| tell!("{note}"));
     Ok(predictor)
