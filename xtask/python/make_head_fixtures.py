@@ -1,5 +1,5 @@
 """Write what transformers computes of the fixtures with other heads: sequence classification on decoders, token
-classification and question answering on both.
+classification and question answering on both; and what sentence-transformers computes of embeddings.
 
 Run from the repository root, after the scripts that make the models:
 
@@ -26,6 +26,8 @@ from transformers import (
     AutoModelForTokenClassification,
     PreTrainedModel,
 )
+from sentence_transformers.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
 import decoder_reference
@@ -36,14 +38,18 @@ CLASSES = {
     "sequence": AutoModelForSequenceClassification,
     "tokens": AutoModelForTokenClassification,
     "spans": AutoModelForQuestionAnswering,
+    "similarity": AutoModelForSequenceClassification,
+    "ranking": AutoModelForSequenceClassification,
 }
+#: Texts of an example whose embeddings are compared.
+VIEWS = {"similarity": 2, "ranking": 3}
 #: Fixture -> kinds of heads that it gets.
 HEADS: dict[str, tuple[str, ...]] = {
-    "bert-tiny": ("tokens", "spans"),
+    "bert-tiny": ("tokens", "spans", "similarity", "ranking"),
     "roberta-tiny": ("tokens", "spans"),
     "distilbert-tiny": ("tokens", "spans"),
     "electra-tiny": ("tokens",),
-    "mpnet-tiny": ("spans",),
+    "mpnet-tiny": ("spans", "similarity"),
     "modernbert-tiny": ("tokens", "spans"),
     "deberta-v3-tiny": ("tokens", "spans"),
     "opt-tiny": ("sequence", "spans"),
@@ -67,12 +73,16 @@ def make_batches(vocabulary: int, pad: int, kind: str, seed: int) -> list[Batch]
     draw = lambda low, high, *shape: torch.randint(low, high, shape, generator=generator)  # noqa: E731
     batches = []
     for index in range(3):
-        lengths = [9] * 4 if kind == "spans" else [5 + index, 12, 7, 3]
+        lengths = [9] * 4 if kind == "spans" else [5 + index, 12, 7, 3] * VIEWS.get(kind, 1)
         ids = draw(8, vocabulary, len(lengths), max(lengths))
         mask = torch.tensor([[1] * n + [0] * (max(lengths) - n) for n in lengths])
         ids = torch.where(mask == 1, ids, torch.full_like(ids, pad))
         batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
-        if kind == "sequence":
+        if kind == "similarity":
+            batch["similarities"] = torch.rand(4, generator=generator).double()
+        elif kind == "ranking":
+            batch["examples"] = torch.tensor([4])
+        elif kind == "sequence":
             batch["labels"] = draw(0, LABELS, len(lengths))
         elif kind == "tokens":
             labels = draw(0, LABELS, *ids.shape)
@@ -87,7 +97,7 @@ def make_batches(vocabulary: int, pad: int, kind: str, seed: int) -> list[Batch]
 class Reference:
     """A float64 copy of a model with all its sites, of either kind of model."""
 
-    def __init__(self, model: PreTrainedModel, mode: str) -> None:
+    def __init__(self, model: PreTrainedModel, mode: str, headless: bool = False) -> None:
         decoder = model.config.model_type in decoder_reference.ARCHITECTURES
         if decoder:
             self.model = decoder_reference.exact_copy(model)
@@ -102,9 +112,13 @@ class Reference:
         else:
             self.model, sites = reference.exact_copy(model)
             self.parameters = sites.train(mode)
-            # Question answering has another name for its head.
+            # Question answering has another name for its head, and embeddings have none.
             for name, parameter in self.model.named_parameters():
-                if name.startswith(HEAD_MODULES):
+                head = name.startswith(HEAD_MODULES) or ".pooler." in name
+                if head and headless:
+                    parameter.requires_grad_(False)
+                    self.parameters.pop(name, None)
+                elif name.startswith(HEAD_MODULES):
                     parameter.requires_grad_(True)
                     self.parameters[name] = parameter
             self.values = {name: (lambda name=name: sites.value(name)) for name in self.parameters}
@@ -116,7 +130,28 @@ class Reference:
 def run(model: PreTrainedModel, batch: Batch) -> Any:
     """What a model gives; GPT-2 would take segments for tokens."""
     decoder = model.config.model_type in decoder_reference.ARCHITECTURES
+    if "similarities" in batch or "examples" in batch:
+        return embed(model, batch)
     return reference.run(model, {n: v for n, v in batch.items() if not (decoder and n == "token_type_ids")})
+
+
+def embed(model: PreTrainedModel, batch: Batch) -> Any:
+    """Mean-pooled embeddings with their loss; the texts of an example follow one another."""
+    states = reference.run(model.base_model, reference.inputs_of(batch)).last_hidden_state
+    mask = batch["attention_mask"][:, :, None].to(states)
+    means = (states * mask).sum(1) / mask.sum(1)
+    views = 2 if "similarities" in batch else 3
+    texts = [means[view::views] for view in range(views)]
+    if "similarities" in batch:
+        right = batch["similarities"]
+        loss = nn.functional.mse_loss(torch.cosine_similarity(*texts), right.to(means))
+        # The class itself takes labels in float32 alone.
+        singles = [text.detach().float() for text in texts]
+        theirs = CosineSimilarityLoss(nn.Identity()).compute_loss_from_embeddings(singles, right)
+        assert abs(theirs.item() - loss.item()) < 1e-6, (theirs, loss)
+    else:
+        loss = MultipleNegativesRankingLoss(nn.Identity()).compute_loss_from_embeddings(texts, None)
+    return SequenceClassifierOutput(loss=loss, logits=means)
 
 
 def outputs_of(result: Any, batch: Batch) -> Tensor:
@@ -128,11 +163,11 @@ def outputs_of(result: Any, batch: Batch) -> Tensor:
     return rows[batch["attention_mask"] == 1] if rows.dim() == 3 else rows
 
 
-def expected(model: PreTrainedModel, batches: list[Batch]) -> dict[str, Tensor]:
+def expected(model: PreTrainedModel, batches: list[Batch], headless: bool) -> dict[str, Tensor]:
     out: dict[str, Tensor] = {}
     for index, batch in enumerate(batches):
         out |= {f"batch{index}.{name}": value for name, value in batch.items()}
-    full = Reference(model, "all")
+    full = Reference(model, "all", headless)
     out |= {f"head.{n}": p.detach().clone() for n, p in full.parameters.items() if n.startswith(HEAD_MODULES)}
     for index, batch in enumerate(batches):
         result = full.run(batch)
@@ -141,7 +176,7 @@ def expected(model: PreTrainedModel, batches: list[Batch]) -> dict[str, Tensor]:
     full.run(batches[0]).loss.backward()
     out |= {f"grad.{name}": p.grad for name, p in full.parameters.items()}
     for mode in ("v", "all"):
-        steps = Reference(model, mode)
+        steps = Reference(model, mode, headless)
         parameters = list(steps.parameters.values())
         optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0)
         losses = []
@@ -195,7 +230,7 @@ def main() -> None:
                         parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator))
             model.eval()
             batches = make_batches(config.vocab_size, pad, kind, 100 + number)
-            values = expected(model, batches)
+            values = expected(model, batches, headless=kind in VIEWS)
             check(model, batches, values)
             save(values, folder / f"head-{kind}.safetensors")
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use beft_checkpoint::{ModelDir, NameTable};
-use beft_core::{BiasSite, BiasTerm, EncodedSet, Head, TermSet};
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Head, Pooling, Targets, TermSet};
 use beft_decoder::DecoderWithHead;
 use beft_encoder::EncoderWithHead;
 use beft_nn::{Batch, Padding, ParamPath, TaskModel, map_params, read_params};
@@ -14,10 +14,12 @@ use crate::checks::{Found, gradients_by_path, largest_of, transposed};
 use crate::{Check, Expected, ParityError, Tolerance, norm_error};
 
 /// The kinds of heads that fixtures have beside their own, by the ends of their files' names.
-const KINDS: [(&str, Head); 3] = [
+const KINDS: [(&str, Head); 5] = [
     ("sequence", Head::Sequence(LABELS)),
     ("tokens", Head::Tokens(LABELS)),
     ("spans", Head::Spans),
+    ("similarity", Head::Embedding(Pooling::Mean)),
+    ("ranking", Head::Embedding(Pooling::Mean)),
 ];
 const LABELS: usize = 3;
 /// Batches of a fixture, and the inputs of each.
@@ -112,7 +114,16 @@ fn batch(expected: &Expected, index: usize, head: Head) -> Result<EncodedSet, Pa
         Head::Sequence(_) => expected.batch(index),
         Head::Spans => expected.spans(index),
         Head::Tokens(_) => expected.tagged(index, INPUTS),
-        Head::Embedding(_) | Head::CausalLm(_) => Err(ParityError::Missing(format!("{head:?}"))),
+        Head::Embedding(_) => {
+            let name = format!("batch{index}.similarities");
+            let (targets, views) = match expected.contains(&name) {
+                true => (Targets::Similarities(expected.floats(&name)?), 2),
+                false => (Targets::Ranked(INPUTS), 3),
+            };
+            let encodings = expected.encodings(index, views * INPUTS)?;
+            Ok(EncodedSet::new(encodings, targets))
+        }
+        Head::CausalLm(_) => Err(ParityError::Missing(format!("{head:?}"))),
     }
 }
 
