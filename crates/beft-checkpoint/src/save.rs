@@ -64,7 +64,7 @@ pub fn save_model<M: BiasModel>(
     let problem = match outputs {
         Outputs::Labels(_) => Some(MULTI_LABEL),
         Outputs::Value | Outputs::Text => Some("regression"),
-        Outputs::Span => None,
+        Outputs::Span | Outputs::Embedding => None,
         // transformers asks it of texts only.
         Outputs::Tags(_) => {
             config.remove(PROBLEM);

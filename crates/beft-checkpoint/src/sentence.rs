@@ -77,7 +77,8 @@ impl ModelDir {
                 }
                 "Normalize" => config.normalized = true,
                 _ => {
-                    let reason = format!("the module `{}` is not implemented: {REMEDY}", module.kind);
+                    let reason =
+                        format!("the module `{}` is not implemented: {REMEDY}", module.kind);
                     return Err(wrong(MODULES, reason));
                 }
             }
@@ -97,7 +98,10 @@ impl ModelDir {
     }
 
     /// A JSON file of the folder, if there is one.
-    fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CheckpointError> {
+    fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, CheckpointError> {
         let path = self.path().join(name);
         if !path.is_file() {
             return Ok(None);
@@ -166,7 +170,10 @@ mod tests {
             "pooling_mode_mean_tokens": false});
         assert_eq!(read(older), Ok(Pooling::FirstToken));
         assert_eq!(read(json!({"pooling_mode": "mean"})), Ok(Pooling::Mean));
-        assert_eq!(read(json!({"pooling_mode": ["cls"]})), Ok(Pooling::FirstToken));
+        assert_eq!(
+            read(json!({"pooling_mode": ["cls"]})),
+            Ok(Pooling::FirstToken)
+        );
         assert_eq!(read(json!({})), Ok(Pooling::Mean));
         for other in [
             json!({"pooling_mode": "max"}),

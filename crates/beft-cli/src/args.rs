@@ -13,8 +13,8 @@ pub(crate) use train::{
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{
-    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName, TasksAction,
-    TasksArgs, TunedArgs, VectorFormat,
+    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName,
+    TasksAction, TasksArgs, TunedArgs, VectorFormat,
 };
 pub(crate) use values::Scorers;
 

@@ -126,6 +126,7 @@ pub fn sample_lines(group: &Group, mode: &ModeSummary) -> Result<String, Compare
                     OutputKind::Classes
                     | OutputKind::Labels
                     | OutputKind::Value
+                    | OutputKind::Rank
                     | OutputKind::Answer => json!(predicted == sample.target),
                 };
                 let said = match task.output() {

@@ -246,7 +246,7 @@ fn mcnemar_by_seed(
 ) -> Vec<f64> {
     let mut found = Vec::new();
     match kind {
-        OutputKind::Classes | OutputKind::Labels => {}
+        OutputKind::Classes | OutputKind::Labels | OutputKind::Rank => {}
         // Not right or wrong.
         OutputKind::Value | OutputKind::Tags | OutputKind::Tokens | OutputKind::Answer => {
             return found;

@@ -131,7 +131,11 @@ impl Sample {
                 let holds = holds.into_iter().enumerate().filter(|(_, holds)| *holds);
                 Truth::Labels(holds.map(|(label, _)| label).collect())
             }
-            OutputKind::Value | OutputKind::Tags | OutputKind::Tokens | OutputKind::Answer => {
+            OutputKind::Value
+            | OutputKind::Rank
+            | OutputKind::Tags
+            | OutputKind::Tokens
+            | OutputKind::Answer => {
                 Truth::Number(f64::from(self.scores.first().copied().unwrap_or(0.0)))
             }
         }

@@ -149,7 +149,8 @@ pub fn measure_tags(metric: Metric, counts: TagCounts) -> Option<f64> {
         Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => None,
         Metric::MicroF1 | Metric::SubsetAccuracy => None,
         Metric::Pearson | Metric::Spearman => None,
-        Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
+        Metric::TokenF1 | Metric::ExactMatch => None,
+        Metric::LogLikelihood | Metric::ReciprocalRank => None,
     }
 }
 

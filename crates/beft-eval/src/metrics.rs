@@ -30,7 +30,8 @@ pub fn compute(metric: Metric, labels: &[usize], predictions: &[usize]) -> Optio
         // Of several labels, or of texts, scored one by one.
         Metric::MicroF1 | Metric::SubsetAccuracy => None,
         Metric::Precision | Metric::Recall | Metric::EntityF1 | Metric::TokenAccuracy => None,
-        Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
+        Metric::TokenF1 | Metric::ExactMatch => None,
+        Metric::LogLikelihood | Metric::ReciprocalRank => None,
     }
 }
 
@@ -48,7 +49,8 @@ pub fn compute_values(metric: Metric, values: &[f64], predictions: &[f64]) -> Op
         Metric::Accuracy | Metric::F1 | Metric::MacroF1 | Metric::Matthews => None,
         Metric::MicroF1 | Metric::SubsetAccuracy => None,
         Metric::Precision | Metric::Recall | Metric::EntityF1 | Metric::TokenAccuracy => None,
-        Metric::TokenF1 | Metric::ExactMatch | Metric::LogLikelihood => None,
+        Metric::TokenF1 | Metric::ExactMatch => None,
+        Metric::LogLikelihood | Metric::ReciprocalRank => None,
     }
 }
 

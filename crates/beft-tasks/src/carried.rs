@@ -266,7 +266,9 @@ impl Written {
                     TaskKind::QuestionAnswering => {
                         LabelTarget::Answer(self.answerable.unwrap_or_default())
                     }
-                    TaskKind::Similarity => LabelTarget::Similarity(self.range.unwrap_or(SIMILARITY)),
+                    TaskKind::Similarity => {
+                        LabelTarget::Similarity(self.range.unwrap_or(SIMILARITY))
+                    }
                     TaskKind::Ranking => LabelTarget::Ranking,
                 },
             }),

@@ -90,11 +90,14 @@ impl Task {
         }
         match output {
             OutputKind::Classes | OutputKind::Labels | OutputKind::Tags => {}
-            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer if changes.balanced => {
+            OutputKind::Value | OutputKind::Rank | OutputKind::Tokens | OutputKind::Answer
+                if changes.balanced =>
+            {
                 let message = "it has no classes to balance: leave that out";
                 return Err(refuse(&task.name, message.to_owned()));
             }
-            OutputKind::Value | OutputKind::Tokens | OutputKind::Answer => {}
+            OutputKind::Value | OutputKind::Rank => {}
+            OutputKind::Tokens | OutputKind::Answer => {}
         }
         if changes.held_out.is_some() {
             task.held_out = changes.held_out;

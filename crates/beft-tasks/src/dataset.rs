@@ -83,9 +83,7 @@ impl LabelledTask {
             | TaskKind::TokenClassification
             | TaskKind::Regression
             | TaskKind::Similarity
-            | TaskKind::Ranking => {
-                of_split(self.held_out, data, split, found.examples, stratum)?
-            }
+            | TaskKind::Ranking => of_split(self.held_out, data, split, found.examples, stratum)?,
         };
         Ok(found)
     }

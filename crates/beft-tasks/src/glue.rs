@@ -47,7 +47,8 @@ impl LabelledTask {
                 (LabelTarget::Answer(_), _) | (_, Label::Answers(_)) => {
                     return Err(wrong("the server takes no answers to questions".to_owned()));
                 }
-                (LabelTarget::Similarity(_) | LabelTarget::Ranking, _) | (_, Label::Negative(_)) => {
+                (LabelTarget::Similarity(_) | LabelTarget::Ranking, _)
+                | (_, Label::Negative(_)) => {
                     return Err(wrong("the server takes no cosines".to_owned()));
                 }
                 (LabelTarget::Labels(_) | LabelTarget::Tags(_), _)

@@ -203,7 +203,10 @@ impl LabelReader {
                     at,
                     label: label.to_owned(),
                 })?;
-                match self.range.filter(|(low, high)| value < *low || value > *high) {
+                match self
+                    .range
+                    .filter(|(low, high)| value < *low || value > *high)
+                {
                     None => Ok(Label::Value(value)),
                     Some((low, high)) => Err(DataError::OutOfRange {
                         path: path.to_owned(),

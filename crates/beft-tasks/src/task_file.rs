@@ -242,7 +242,10 @@ impl TaskFile {
                 return wrong(&labels, "a task of questions has no `labels`: remove them");
             }
             Some(labels) if regression || self.kind == TaskKind::Ranking => {
-                return wrong(&labels, "a task without classes has no `labels`: remove them");
+                return wrong(
+                    &labels,
+                    "a task without classes has no `labels`: remove them",
+                );
             }
             Some(labels) => Some(class_labels(checked_labels(labels)?)),
         };
@@ -283,7 +286,10 @@ impl TaskFile {
         };
         let pair = text_columns(self.pair, self.pair_alternatives, "pair")?;
         if pair.is_none() && self.kind.compares_texts() {
-            return Err((0..0, "missing field `pair`: two texts are compared".to_owned()));
+            return Err((
+                0..0,
+                "missing field `pair`: two texts are compared".to_owned(),
+            ));
         }
         let held_out = held_out(self.dev_share, self.split_seed)?;
         let (label_columns, target) = match self.kind {

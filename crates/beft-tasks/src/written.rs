@@ -157,7 +157,8 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
             }
         }
     }
-    if let LabelTarget::Value(Some((low, high))) | LabelTarget::Similarity((low, high)) = task.target
+    if let LabelTarget::Value(Some((low, high))) | LabelTarget::Similarity((low, high)) =
+        task.target
     {
         out.key("range", &format!("[{low:?}, {high:?}]"));
     }

@@ -123,6 +123,15 @@ pub(crate) fn check<M: TaskModel>(
             "the learning rate must be positive and finite",
         ));
     }
+    let parts = config.settings.micro_batch;
+    if let Targets::Ranked(_) = data.targets
+        && parts.is_some_and(|size| size < config.settings.batch_size)
+    {
+        return Err(TrainError::Config(
+            "each text is compared with all others of its batch, which is computed whole: take a smaller batch \
+             instead of micro-batches",
+        ));
+    }
     check_data(model, data)
 }
 
@@ -139,6 +148,12 @@ pub(crate) fn check_data<M: TaskModel>(model: &M, data: &EncodedSet) -> Result<(
     };
     match &data.targets {
         Targets::Tokens(_) => Ok(()),
+        Targets::Similarities(_) | Targets::Ranked(_) => match model.head().outputs() {
+            None => Ok(()),
+            Some(_) => Err(TrainError::Config(
+                "texts that are compared need a model without a head",
+            )),
+        },
         Targets::Spans(spans) => {
             let spans = spans.iter().zip(&data.encodings).enumerate();
             let mut beyond = spans.filter(|(_, ((_, end), encoding))| *end >= encoding.len());

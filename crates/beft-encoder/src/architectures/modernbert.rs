@@ -23,7 +23,11 @@ pub const MODERNBERT: Architecture = Architecture {
         sequence: &NAMES,
         tokens: Some(&NAMES),
         spans: Some(&NAMES),
-        backbone: Some(&NameTable { head: &[], bare: true, ..NAMES }),
+        backbone: Some(&NameTable {
+            head: &[],
+            bare: true,
+            ..NAMES
+        }),
     },
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,

@@ -165,8 +165,7 @@ impl Source<'_> {
     ) -> Result<Row<'r>, DataError> {
         // A question needs its context, and what is compared a second text, which a line has not.
         let line = records.line_of(record);
-        if let Some(text) = line.filter(|_| !self.task.target.kind().compares_texts())
-        {
+        if let Some(text) = line.filter(|_| !self.task.target.kind().compares_texts()) {
             return Ok(Row {
                 at: record.at,
                 text: Cow::Borrowed(text),

@@ -27,6 +27,8 @@ pub(crate) fn in_task_order(
         | Targets::Tags(_)
         | Targets::Values(_)
         | Targets::Tokens(_)
+        | Targets::Similarities(_)
+        | Targets::Ranked(_)
         | Targets::Spans(_) => {
             return Ok((targets, predictions));
         }

@@ -27,12 +27,14 @@ impl ClassWeights {
             Targets::Labels(sets) => sets.iter().flatten().for_each(|label| count(*label)),
             Targets::Tags(tags) => tags.iter().flatten().flatten().for_each(|tag| count(*tag)),
             Targets::Values(_) | Targets::Tokens(_) | Targets::Spans(_) => counts.clear(),
+            Targets::Similarities(_) | Targets::Ranked(_) => counts.clear(),
         }
         let all = match targets {
             // A tag is one of a word's.
             Targets::Tags(_) => counts.iter().sum(),
             Targets::Classes(_) | Targets::Labels(_) | Targets::Values(_) => targets.len(),
             Targets::Tokens(_) | Targets::Spans(_) => targets.len(),
+            Targets::Similarities(_) | Targets::Ranked(_) => targets.len(),
         };
         let occurring = counts.iter().filter(|count| **count > 0).count();
         let weight = |count: &usize| match (targets, *count) {

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn pairs_have_a_cosine_and_texts_a_place() {
-        let embeddings = |rows: &[[f32; 2]]| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>();
+        let embeddings =
+            |rows: &[[f32; 2]]| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>();
         let found = compare(
             &set(Targets::Similarities(vec![0.5, 1.0]), 4),
             &embeddings(&[[1.0, 0.0], [3.0, 3.0], [0.0, 2.0], [0.0, -1.0]]),
@@ -134,7 +135,14 @@ mod tests {
         let found = compare(&set(Targets::Ranked(2), 4), &embeddings(&rows));
         assert_eq!(found, [Prediction::Rank(2), Prediction::Rank(2)]);
         // A third text is among those that are compared.
-        let rows = [[1.0, 0.0], [1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0], [-1.0, 0.0]];
+        let rows = [
+            [1.0, 0.0],
+            [1.0, 0.1],
+            [1.0, 0.0],
+            [0.0, 1.0],
+            [0.0, 2.0],
+            [-1.0, 0.0],
+        ];
         let found = compare(&set(Targets::Ranked(2), 6), &embeddings(&rows));
         assert_eq!(found, [Prediction::Rank(2), Prediction::Rank(1)]);
     }

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::class_weights::ClassWeights;
 use super::{
-    DataOptions, DevInputs, DevSet, compared_set, Objective, SpanQuestions, TaggedSet, TaskData, left_out_note,
-    short_hex,
+    DataOptions, DevInputs, DevSet, Objective, SpanQuestions, TaggedSet, TaskData, compared_set,
+    left_out_note, short_hex,
 };
 use crate::{Base, Error};
 

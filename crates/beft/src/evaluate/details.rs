@@ -149,7 +149,8 @@ impl Said<'_> {
                 });
             }
             Outcomes::Tags(_) => details.classes = self.entity_types(),
-            Outcomes::Values(_) | Outcomes::Tokens(_) | Outcomes::Answers(_) => {}
+            Outcomes::Values(_) | Outcomes::Ranks(_) => {}
+            Outcomes::Tokens(_) | Outcomes::Answers(_) => {}
         }
         details
     }
@@ -286,6 +287,12 @@ impl Said<'_> {
                     said: vec![value.to_string()],
                     probability: None,
                     right: None,
+                },
+                Prediction::Rank(place) => Judged {
+                    truth: vec!["1".to_owned()],
+                    said: vec![place.to_string()],
+                    probability: None,
+                    right: Some(*place == 1),
                 },
                 Prediction::Tags { tags, .. } => {
                     let words = choices(index);

@@ -6,7 +6,7 @@ use beft_eval::{RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
 use beft_train::Metrics;
 
-use crate::data::{compare, Calibration, Choices, DevInputs, DevSet, Questions};
+use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions, compare};
 use crate::evaluate::details::outcomes;
 use crate::evaluate::{metric_suffix, task_metrics};
 use crate::tuned::{EVAL_BATCH, predictions};

@@ -40,6 +40,7 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         ),
         Outputs::Value => "It gives a number.\n".to_owned(),
         Outputs::Text => "It writes a text.\n".to_owned(),
+        Outputs::Embedding => "It makes embeddings, which are alike where texts are.\n".to_owned(),
         Outputs::Span => "It answers a question with a part of its context.\n".to_owned(),
     };
     if !outcome.thresholds.is_empty() {
@@ -71,7 +72,11 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         "Inputs are cut to {} tokens.\n\n## How to use it\n\n",
         base.max_length()
     );
-    out += "```sh\nbeft predict --adapter DIR --data texts.csv\n```\n\n";
+    let command = match data.outputs {
+        Outputs::Embedding => "embed",
+        _ => "predict",
+    };
+    out += &format!("```sh\nbeft {command} --adapter DIR --data texts.csv\n```\n\n");
     if base.has_head() {
         let class = format!("AutoModel{}", base.task_type().class_suffix());
         let labels = match base.task_type() {

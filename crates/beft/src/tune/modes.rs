@@ -1,6 +1,6 @@
 //! Which modes suit which model and task.
 
-use beft_core::OutputKind;
+use beft_core::{OutputKind, TaskType};
 use beft_modes::{Misfit, Mode};
 use beft_tasks::Task;
 
@@ -13,8 +13,9 @@ use crate::{Base, Error};
 /// What is in the way.
 pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
     let generates = match task.output() {
-        OutputKind::Tokens | OutputKind::Answer => true,
-        OutputKind::Classes | OutputKind::Labels | OutputKind::Tags | OutputKind::Value => false,
+        OutputKind::Tokens | OutputKind::Answer => base.task_type() == TaskType::CausalLm,
+        OutputKind::Classes | OutputKind::Labels | OutputKind::Tags => false,
+        OutputKind::Value | OutputKind::Rank => false,
     };
     let kind = base.mode_traits(generates);
     mode.fits(&kind).map_err(|misfit| match misfit {

@@ -71,7 +71,7 @@ impl TuneOutcome {
             Outputs::Classes(names) | Outputs::Tags(names) => names.len().max(2),
             // Each label holds or does not.
             Outputs::Labels(_) => 2,
-            Outputs::Value | Outputs::Text => return None,
+            Outputs::Value | Outputs::Text | Outputs::Embedding => return None,
             // Inputs have at most some hundred tokens.
             Outputs::Span => 500,
         };

@@ -37,10 +37,7 @@ impl Tuned {
     }
 
     /// The cosine of the embeddings of both texts of each example.
-    pub(super) fn cosines(
-        &self,
-        examples: &[&Example],
-    ) -> Result<(Vec<f32>, InputCounts), Error> {
+    pub(super) fn cosines(&self, examples: &[&Example]) -> Result<(Vec<f32>, InputCounts), Error> {
         let pairs = examples.iter().map(|example| {
             let pair = example.text_pair.as_deref();
             pair.map(|pair| [example.text.as_str(), pair])

@@ -171,6 +171,7 @@ impl Predictor {
             }
             (Task::Prompted(task), _) => check_asked(&tuned, task)?,
             (Task::Labelled(_), Outputs::Value | Outputs::Text | Outputs::Span) => {}
+            (Task::Labelled(_), Outputs::Embedding) => {}
         }
         Ok(Self { tuned, task, notes })
     }
@@ -303,8 +304,8 @@ impl Predictor {
             }
             Prediction::Answer { text, .. } => Answer::Text(text),
             Prediction::Value(value) | Prediction::Tokens(value) => Answer::Value(value),
-            // No prompt asks for tags.
-            Prediction::Tags { .. } => Answer::Text(String::new()),
+            // No prompt asks for tags or embeddings.
+            Prediction::Tags { .. } | Prediction::Rank(_) => Answer::Text(String::new()),
         });
         Ok(Answers {
             answers: answers.collect(),
