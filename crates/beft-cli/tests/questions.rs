@@ -322,13 +322,16 @@ fn they_are_ranked_compared_and_inspected() {
     ];
     let (said, _) = run(&scratch, &compare);
     assert!(said.contains("token_f1"), "{said}");
-    let (said, _) = run(
-        &scratch,
-        &[
-            "sample", "--task", "squad", "--model", "model", "--data", "data",
-        ],
-    );
-    assert!(said.contains("the \u{e9}t\u{e9} film"), "{said}");
+    let sample = [
+        "sample",
+        "--task",
+        "squad",
+        "--data",
+        "data",
+        "--train-size",
+        "5",
+    ];
+    assert_eq!(run(&scratch, &sample).0.lines().count(), 5);
 }
 
 #[test]
