@@ -184,6 +184,9 @@ def main():
             offsets.append(None)
             spread = [3.0, 0.5, 0.0][number % 3]
             scores = [rounded(rng.randn(len(offsets)) * spread) for _ in range(2)]
+            if number % 4 == 3:
+                # That there is no answer is likely.
+                scores[0][0] = scores[1][0] = 6.0
             windows.append({"offsets": offsets, "starts": scores[0], "ends": scores[1]})
         for no_answer in (False, True):
             spans.append({"windows": windows, "no_answer": no_answer, **postprocess(windows, no_answer)})
