@@ -56,6 +56,11 @@ turned = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1, 0]}, feature
 turned.to_parquet(str(out / "datasets-classes-turned.parquet"))
 hidden = datasets.Dataset.from_dict({"text": TEXTS, "label": [-1, -1, -1]}, features=features)
 hidden.to_parquet(str(out / "datasets-hidden.parquet"))
+# The same for lists: a tag for each word, of which the last name does not occur.
+names = datasets.ClassLabel(names=["O", "B-LOC", "I-LOC", "B-PER"])
+tagged = datasets.Features({"tokens": datasets.List(datasets.Value("string")), "ner_tags": datasets.List(names)})
+tagged = datasets.Dataset.from_dict({"tokens": [["in", "New", "York"], ["caf\u00e9"]], "ner_tags": [[0, 1, 2], [0]]}, features=tagged)
+tagged.to_parquet(str(out / "datasets-tags.parquet"))
 classes.to_csv(str(out / "datasets.csv"))
 classes.to_json(str(out / "datasets-lines.json"))
 classes.to_json(str(out / "datasets-array.json"), lines=False)

@@ -209,6 +209,15 @@ mod tests {
         assert_eq!(data.labels, ["O", "B-X", "I-X"]);
         assert_eq!(data.examples[0].label, Some(Label::Tags(vec![0, 2])));
         assert_eq!(data.examples[0].text, "a b");
+        let message = |more: &str| {
+            fs::write(&toml, format!("{file}{more}\n")).unwrap();
+            LabelledTask::from_toml(&toml).unwrap_err().to_string()
+        };
+        for key in ["text = 'a'", "pair_alternatives = ['a', 'b']"] {
+            let error = message(key);
+            assert!(error.contains(":4: a task of `kind"), "{error}");
+        }
+        assert!(message("metrics = ['accuracy']").contains("does not fit"));
         // It travels with an adapter, and as a file.
         let own = Task::from(own);
         assert_eq!(Task::from_definition(&own.definition()).unwrap(), own);
@@ -283,15 +292,15 @@ mod tests {
             });
             rows.collect::<Vec<_>>()
         };
-        let (words, text) = (("a b".to_owned(), 2), ("a b".to_owned(), 0));
+        let (words, text) = ([("a b".to_owned(), 2)], [("a b".to_owned(), 0)]);
         assert_eq!(
             read(crate::InputFormat::Conll, "a O\nb O\n\nc O\n").len(),
             2
         );
-        assert_eq!(read(crate::InputFormat::Conll, "a\nb\n"), [words.clone()]);
-        assert_eq!(read(Jsonl, "{\"tokens\": [\"a\", \"b\"]}\n"), [words]);
-        assert_eq!(read(Jsonl, "{\"text\": \"a b\"}\n"), [text.clone()]);
-        assert_eq!(read(crate::InputFormat::Lines, "a b\n"), [text.clone()]);
-        assert_eq!(read(crate::InputFormat::Csv, "id,text\n1,a b\n"), [text]);
+        assert_eq!(read(crate::InputFormat::Conll, "a\nb\n"), words);
+        assert_eq!(read(Jsonl, "{\"tokens\": [\"a\", \"b\"]}\n"), words);
+        assert_eq!(read(Jsonl, "{\"text\": \"a b\"}\n"), text);
+        assert_eq!(read(crate::InputFormat::Lines, "a b\n"), text);
+        assert_eq!(read(crate::InputFormat::Csv, "id,text\n1,a b\n"), text);
     }
 }

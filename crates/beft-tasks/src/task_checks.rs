@@ -163,6 +163,16 @@ pub(crate) fn only_multi_label<T>(value: &Option<Spanned<T>>, key: &str) -> Resu
     }
 }
 
+/// Fails if there is one of these keys, for which tasks of words have no use.
+pub(crate) fn no_texts<T>(keys: [&Option<Spanned<T>>; 2]) -> Result<(), Wrong> {
+    let message =
+        "a task of `kind = \"token_classification\"` reads words: name their column in `tokens`";
+    match keys.into_iter().flatten().next() {
+        Some(key) => wrong(key, message),
+        None => Ok(()),
+    }
+}
+
 /// The columns with several labels, and what the labels are.
 pub(crate) fn multi_label(
     label: Option<Spanned<Names>>,

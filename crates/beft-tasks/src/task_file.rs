@@ -15,7 +15,7 @@ use crate::prompt::PromptTable;
 use crate::target::{SIMILARITY, class_labels};
 use crate::task_checks::{
     checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
-    multi_label, only_multi_label, text_columns, tokens, wrong,
+    multi_label, no_texts, only_multi_label, text_columns, tokens, wrong,
 };
 use crate::{
     Answerable, DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split,
@@ -114,10 +114,6 @@ struct Settings {
     batch_size: Option<NonZeroUsize>,
     max_length: Option<NonZeroUsize>,
 }
-
-/// What is said of a key that tasks of words have no use for.
-const NO_TEXTS: &str =
-    "a task of `kind = \"token_classification\"` reads words: name their column in `tokens`";
 
 const fn yes() -> bool {
     true
@@ -264,12 +260,9 @@ impl TaskFile {
         };
         let tagged = self.kind == TaskKind::TokenClassification;
         let words = tokens(self.tokens, tagged)?;
-        for key in [&self.text, &self.pair]
-            .into_iter()
-            .flatten()
-            .filter(|_| tagged)
-        {
-            return wrong(key, NO_TEXTS);
+        if tagged {
+            no_texts([&self.text, &self.pair])?;
+            no_texts([&self.text_alternatives, &self.pair_alternatives])?;
         }
         let metrics = match self.metrics {
             None => default_metrics(self.kind),
