@@ -1,0 +1,322 @@
+//! Embeddings that are compared, from data to vectors.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::Scratch;
+use serde_json::{Value, json};
+
+fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
+    let output = scratch.beft(args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {said}");
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+fn refused(scratch: &Scratch, args: &[&str], part: &str) {
+    let output = scratch.beft(args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    assert!(said.contains(part), "`{part}` is not in: {said}");
+}
+
+const WORDS: [&str; 6] = ["film", "good", "bad", "number", "the", "and"];
+
+/// Pairs of a text with one of the same word, and with another.
+fn pairs() -> String {
+    let rows = (0..36).map(|i| {
+        let (a, b) = (WORDS[i % 6], WORDS[(i + i / 6) % 6]);
+        let score = if a == b { 5.0 } else { (i % 3) as f64 / 2.0 };
+        format!("the {a} {a} {i},a {b} {b},{score}\n")
+    });
+    "sentence1,sentence2,score\n".to_owned() + &rows.collect::<String>()
+}
+
+fn triples(negative: bool) -> String {
+    let rows = (0..24).map(|i| {
+        let (word, other) = (WORDS[i % 6], WORDS[(i + 1) % 6]);
+        let mut row =
+            json!({"anchor": format!("the {word} {i}"), "positive": format!("{word} {word}")});
+        if negative {
+            row["negative"] = json!(format!("{other} film"));
+        }
+        format!("{row}\n")
+    });
+    rows.collect()
+}
+
+const SHORT: [&str; 6] = ["--epochs", "2", "--lr", "0.01", "--dev-share", "0.25"];
+
+fn metric(scratch: &Scratch, args: &[&str], name: &str) -> f64 {
+    let (said, _) = run(scratch, args);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    said["metrics"][name].as_f64().unwrap()
+}
+
+#[test]
+fn similarities_are_learned_measured_and_written() {
+    let scratch = Scratch::new();
+    scratch.write("pairs.csv", &pairs());
+    scratch.write(
+        "task.toml",
+        "name = \"alike\"\nkind = \"similarity\"\ntext = \"sentence1\"\npair = \"sentence2\"\nlabel = \"score\"\nrange = [0, 5]\n",
+    );
+    let tune = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "task.toml",
+        "--data",
+        "pairs.csv",
+        "--terms",
+        "v",
+    ];
+    let (_, said) = run(&scratch, &[&tune[..], &SHORT, &["--out", "out"]].concat());
+    assert!(said.contains("no modules.json"), "{said}");
+    let config: Value =
+        serde_json::from_str(&scratch.read("out/adapter/adapter_config.json")).unwrap();
+    assert_eq!(config["task_type"], "FEATURE_EXTRACTION");
+    assert_eq!(config["modules_to_save"], Value::Null);
+
+    let eval = ["eval", "--data", "pairs.csv", "--json"];
+    let before = ["--model", "model", "--task", "task.toml"];
+    let after = ["--adapter", "out/adapter"];
+    let before = metric(&scratch, &[&eval[..], &before].concat(), "spearman");
+    let after = metric(&scratch, &[&eval[..], &after].concat(), "spearman");
+    assert!(after > before, "{before} {after}");
+
+    // The cosine that is predicted is that of the vectors that are written.
+    let predict = ["predict", "--adapter", "out/adapter", "--data", "pairs.csv"];
+    let (rows, _) = run(&scratch, &predict);
+    let row: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    let embed = ["embed", "--adapter", "out/adapter", "--data", "pairs.csv"];
+    let vectors = |column: &str| -> Vec<Vec<f64>> {
+        let (rows, _) = run(&scratch, &[&embed[..], &["--text", column]].concat());
+        let rows = rows.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            serde_json::from_value(row["embedding"].clone()).unwrap()
+        });
+        rows.collect()
+    };
+    let (first, second) = (vectors("sentence1"), vectors("sentence2"));
+    assert_eq!((first.len(), first[0].len()), (36, 32));
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (a, b) = (&first[0], &second[0]);
+    let cosine = product(a, b) / (product(a, a) * product(b, b)).sqrt();
+    assert!(
+        (cosine - row["value"].as_f64().unwrap()).abs() < 1e-6,
+        "{row}"
+    );
+
+    // The numpy file holds the same.
+    let npy = ["--text", "sentence1", "--out", "vectors.npy"];
+    run(&scratch, &[&embed[..], &npy].concat());
+    let bytes = fs::read(scratch.path("vectors.npy")).unwrap();
+    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
+    assert_eq!(bytes.len() % 64, (36 * 32 * 4) % 64);
+    let header = String::from_utf8_lossy(&bytes[10..128]);
+    assert!(
+        header.contains("'descr': '<f4'") && header.contains("(36, 32)"),
+        "{header}"
+    );
+    let start = bytes.len() - 36 * 32 * 4;
+    let value = f32::from_le_bytes(bytes[start..start + 4].try_into().unwrap());
+    assert!((f64::from(value) - first[0][0]).abs() < 1e-7);
+
+    // What else an adapter is used for.
+    run(&scratch, &["inspect", "out/adapter"]);
+    let compare = [
+        "compare",
+        "--model",
+        "model",
+        "--task",
+        "task.toml=pairs.csv",
+        "--mode",
+        "q",
+        "--mode",
+        "v",
+        "--epochs",
+        "1",
+        "--out",
+        "compared",
+    ];
+    refused(&scratch, &compare, "pairs.csv");
+    fs::create_dir(scratch.path("data")).unwrap();
+    scratch.write("data/train.csv", &pairs());
+    scratch.write("data/dev.csv", &pairs());
+    let folder = compare.map(|arg| arg.replace("pairs.csv", "data"));
+    let folder: Vec<&str> = folder.iter().map(String::as_str).collect();
+    run(&scratch, &folder);
+    let run_all = [
+        "run",
+        "--model",
+        "model",
+        "--task",
+        "task.toml",
+        "--data",
+        "data",
+        "--epochs",
+        "1",
+    ];
+    run(&scratch, &[&run_all[..], &["--out", "run"]].concat());
+}
+
+#[test]
+fn texts_are_told_from_those_of_others() {
+    let scratch = Scratch::new();
+    for (negative, name) in [(false, "pairs.jsonl"), (true, "triples.jsonl")] {
+        scratch.write(name, &triples(negative));
+        let tune = [
+            "tune", "--model", "model", "--task", "ranking", "--data", name, "--terms", "all",
+        ];
+        let out = if negative { "three" } else { "two" };
+        run(&scratch, &[&tune[..], &SHORT, &["--out", out]].concat());
+        let adapter = format!("{out}/adapter");
+        let eval = ["eval", "--data", name, "--json"];
+        let before = ["--model", "model", "--task", "ranking"];
+        let before = metric(&scratch, &[&eval[..], &before].concat(), "mrr");
+        let after = metric(
+            &scratch,
+            &[&eval[..], &["--adapter", &adapter]].concat(),
+            "mrr",
+        );
+        assert!(after > before, "{name}: {before} {after}");
+    }
+    // The same bytes whatever is saved on the way.
+    let tune = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "ranking",
+        "--data",
+        "triples.jsonl",
+        "--terms",
+        "v",
+    ];
+    let short = [&tune[..], &SHORT].concat();
+    run(&scratch, &[&short[..], &["--out", "a"]].concat());
+    run(&scratch, &[&short[..], &["--out", "b"]].concat());
+    let weights = |out: &str| {
+        fs::read(scratch.path(&format!("{out}/adapter/adapter_model.safetensors"))).unwrap()
+    };
+    assert_eq!(weights("a"), weights("b"));
+
+    let half = triples(true).replacen(",\"negative\":\"good film\"", "", 1);
+    scratch.write("half.jsonl", &half);
+    let bad = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "ranking",
+        "--data",
+        "half.jsonl",
+    ];
+    refused(&scratch, &[&bad[..], &SHORT].concat(), "half.jsonl:");
+    let parts = [&short[..], &["--micro-batch", "4", "--out", "x"]].concat();
+    refused(&scratch, &parts, "smaller batch");
+    scratch.write("pairs.csv", &pairs());
+    let range = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "similarity",
+        "--data",
+        "pairs.csv",
+    ];
+    refused(&scratch, &[&range[..], &SHORT].concat(), "`range`");
+    refused(
+        &scratch,
+        &[
+            "embed",
+            "--model",
+            "model",
+            "--data",
+            "pairs.csv",
+            "--out",
+            "x.pickle",
+        ],
+        "--format",
+    );
+}
+
+#[test]
+fn what_sentence_transformers_wrote_is_applied_or_refused() {
+    let scratch = Scratch::new();
+    scratch.write("texts.txt", "the good film\nbad\n");
+    let embed = ["embed", "--model", "model", "--data", "texts.txt"];
+    let first = |scratch: &Scratch| -> Vec<f64> {
+        let (rows, _) = run(scratch, &embed);
+        let row: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+        serde_json::from_value(row["embedding"].clone()).unwrap()
+    };
+    let mean = first(&scratch);
+    let modules = |kinds: &[&str]| {
+        let lines = kinds.iter().map(|kind| {
+            let path = if *kind == "Transformer" { "" } else { kind };
+            json!({"path": path, "type": format!("sentence_transformers.models.{kind}")})
+        });
+        json!(lines.collect::<Vec<_>>()).to_string()
+    };
+    fs::create_dir(scratch.path("model/Pooling")).unwrap();
+    scratch.write(
+        "model/modules.json",
+        &modules(&["Transformer", "Pooling", "Normalize"]),
+    );
+    scratch.write(
+        "model/Pooling/config.json",
+        "{\"pooling_mode_cls_token\": true}",
+    );
+    let cls = first(&scratch);
+    assert!((cls.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-6);
+    assert_ne!(mean, cls);
+    scratch.write("model/Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
+    let norm = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+    for (a, b) in first(&scratch).iter().zip(&mean) {
+        assert!((a - b / norm).abs() < 1e-6);
+    }
+    scratch.write("model/sentence_bert_config.json", "{\"max_seq_length\": 5}");
+    let (_, said) = run(&scratch, &embed);
+    assert!(!said.contains("cut"), "{said}");
+    scratch.write("texts.txt", "the good film and the bad film\n");
+    let (_, said) = run(&scratch, &embed);
+    assert!(said.contains("longer than 5 tokens"), "{said}");
+    for (file, text, part) in [
+        (
+            "Pooling/config.json",
+            "{\"pooling_mode\": \"max\"}",
+            "`max`",
+        ),
+        (
+            "sentence_bert_config.json",
+            "{\"do_lower_case\": true}",
+            "do_lower_case",
+        ),
+        (
+            "config_sentence_transformers.json",
+            "{\"default_prompt_name\": \"query\"}",
+            "query",
+        ),
+        (
+            "modules.json",
+            &modules(&["Transformer", "Pooling", "Dense"]),
+            "Dense",
+        ),
+        ("modules.json", "[{\"type\": 3}]", "modules.json"),
+    ] {
+        let own = scratch.path(&format!("model/{file}"));
+        let before = fs::read(&own).ok();
+        scratch.write(&format!("model/{file}"), text);
+        refused(&scratch, &embed, part);
+        match before {
+            Some(bytes) => fs::write(own, bytes).unwrap(),
+            None => fs::remove_file(own).unwrap(),
+        }
+    }
+}
