@@ -48,7 +48,7 @@ fn triples(negative: bool) -> String {
     rows.collect()
 }
 
-const SHORT: [&str; 6] = ["--epochs", "2", "--lr", "0.01", "--dev-share", "0.25"];
+const SHORT: [&str; 6] = ["--epochs", "8", "--lr", "0.01", "--dev-share", "0.25"];
 
 fn metric(scratch: &Scratch, args: &[&str], name: &str) -> f64 {
     let (said, _) = run(scratch, args);
@@ -73,7 +73,7 @@ fn similarities_are_learned_measured_and_written() {
         "--data",
         "pairs.csv",
         "--terms",
-        "v",
+        "all",
     ];
     let (_, said) = run(&scratch, &[&tune[..], &SHORT, &["--out", "out"]].concat());
     assert!(said.contains("no modules.json"), "{said}");

@@ -64,12 +64,7 @@ impl LabelledTask {
     ) -> Result<Dataset, DataError> {
         let files = self.split_files(data, split)?;
         let learned = split == Split::Train;
-        let label_use = match self.target.kind() {
-            // A third text may be there.
-            TaskKind::Ranking => LabelUse::IfPresent,
-            _ => LabelUse::of(split),
-        };
-        let mut found = self.load_paths(&files, labels, label_use, learned)?;
+        let mut found = self.load_paths(&files, labels, LabelUse::of(split), learned)?;
         let stratum = |example: &Example| match &example.label {
             Some(label) => Stratum::from(label),
             None => Stratum::Labels(Vec::new()),
@@ -117,6 +112,11 @@ impl LabelledTask {
         label_use: LabelUse,
         learned: bool,
     ) -> Result<Dataset, DataError> {
+        let label_use = match (self.target.kind(), label_use) {
+            // A third text may be there.
+            (TaskKind::Ranking, LabelUse::Required) => LabelUse::IfPresent,
+            (_, label_use) => label_use,
+        };
         let mut reading = Reading::new(self, labels, label_use)?;
         reading.learn_answers(learned);
         for path in paths {
