@@ -34,6 +34,7 @@ mod classes;
 mod columns;
 mod dataset;
 mod error;
+mod gathered;
 mod glue;
 mod held_out;
 mod inputs;
