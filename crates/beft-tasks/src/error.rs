@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use crate::remedies::{column_remedy, label_remedy};
 use crate::shown::{either, listed, quoted};
-use crate::{Metric, Place, Split, TagError};
+use crate::{Metric, Place, RangeError, Split, SplitError, TagError};
 
 /// Why data cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
@@ -24,20 +24,9 @@ pub enum DataError {
         /// The path.
         path: PathBuf,
     },
-    /// One file is split into train and dev, and another split is asked for.
-    #[error("{}: is split into train and dev: there is no {split} split", .path.display())]
-    OnlyTrainAndDev {
-        /// The file.
-        path: PathBuf,
-        /// The split.
-        split: Split,
-    },
-    /// A file of too few examples to be split.
-    #[error("{}: no label has two examples, so none can be kept to measure on: give more examples", .path.display())]
-    TooFewToSplit {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file that cannot be split into train and dev.
+    #[error(transparent)]
+    Split(#[from] SplitError),
     /// The path is a folder, and a file is needed.
     #[error("{}: is a folder: give one file", .path.display())]
     IsFolder {
@@ -372,22 +361,8 @@ pub enum DataError {
         label: String,
     },
     /// A similarity outside of the range of the task.
-    #[error(
-        "{}{at}: label {} is not from {low} to {high}: give the `range` of the values in a task file", .path.display(),
-        quoted(.label)
-    )]
-    OutOfRange {
-        /// The file.
-        path: PathBuf,
-        /// The line or row.
-        at: Place,
-        /// The label found.
-        label: String,
-        /// The smallest value.
-        low: f64,
-        /// The largest value.
-        high: f64,
-    },
+    #[error(transparent)]
+    OutOfRange(#[from] RangeError),
     /// Tags of words that cannot be used.
     #[error(transparent)]
     Tags(#[from] TagError),

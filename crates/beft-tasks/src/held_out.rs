@@ -6,6 +6,26 @@ use std::path::{Path, PathBuf};
 
 use crate::{DataError, Example, HeldOut, Label, Place, Split, numpy_permutation};
 
+/// Why one file cannot be split into train and dev.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SplitError {
+    /// Another split is asked for.
+    #[error("{}: is split into train and dev: there is no {split} split", .path.display())]
+    OnlyTrainAndDev {
+        /// The file.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+    },
+    /// Too few examples.
+    #[error("{}: no label has two examples, so none can be kept to measure on: give more examples", .path.display())]
+    TooFewToSplit {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
 /// What the split of an example depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stratum {
@@ -114,9 +134,10 @@ pub(crate) fn of_split<T>(
     };
     let held = held_out.choose(&examples.iter().map(stratum).collect::<Vec<_>>());
     match part(split, examples, held) {
-        chosen if chosen.is_empty() => Err(DataError::TooFewToSplit {
+        chosen if chosen.is_empty() => Err(SplitError::TooFewToSplit {
             path: data.to_owned(),
-        }),
+        }
+        .into()),
         chosen => Ok(chosen),
     }
 }
@@ -164,10 +185,11 @@ pub(crate) fn whole_file(
 ) -> Result<Vec<PathBuf>, DataError> {
     match (held_out, split) {
         (Some(_), Split::Train | Split::Dev) => Ok(vec![file.to_owned()]),
-        (Some(_), _) => Err(DataError::OnlyTrainAndDev {
+        (Some(_), _) => Err(SplitError::OnlyTrainAndDev {
             path: file.to_owned(),
             split,
-        }),
+        }
+        .into()),
         (None, _) => Err(DataError::NotAFolder {
             path: file.to_owned(),
         }),

@@ -10,7 +10,7 @@ use crate::gathered::{alike, sort_labels, without_fractions};
 use crate::tags::Words;
 use crate::{
     Answerable, DataError, Example, GoldAnswer, LabelForm, LabelTarget, LabelledTask, MultiLabel,
-    Place, TagError, TaskKind,
+    Place, RangeError, TagError, TaskKind,
 };
 
 /// The label of an example.
@@ -209,13 +209,14 @@ impl LabelReader {
                     .filter(|(low, high)| value < *low || value > *high)
                 {
                     None => Ok(Label::Value(value)),
-                    Some((low, high)) => Err(DataError::OutOfRange {
+                    Some((low, high)) => Err(RangeError {
                         path: path.to_owned(),
                         at,
                         label: label.to_owned(),
                         low,
                         high,
-                    }),
+                    }
+                    .into()),
                 }
             }
             TaskKind::QuestionAnswering => {

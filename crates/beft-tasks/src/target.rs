@@ -1,9 +1,31 @@
 //! What a label is.
 
+use std::path::PathBuf;
+
 use beft_core::{Answerable, Metric, OutputKind};
+
+use crate::Place;
 
 /// The range of similarities where a task does not say.
 pub(crate) const SIMILARITY: (f64, f64) = (0.0, 1.0);
+
+/// A similarity that is outside of the range of its task.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}{at}: label {label} is not from {low} to {high}: give the `range` of the values in a task file", .path.display()
+)]
+pub struct RangeError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line or row.
+    pub at: Place,
+    /// The label found.
+    pub label: String,
+    /// The smallest value.
+    pub low: f64,
+    /// The largest value.
+    pub high: f64,
+}
 
 /// What a label is, with its classes or its range.
 #[derive(Clone, Debug, PartialEq)]
