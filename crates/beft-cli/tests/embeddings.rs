@@ -145,10 +145,10 @@ fn similarities_are_learned_measured_and_written() {
         "compared",
     ];
     refused(&scratch, &compare, "pairs.csv");
-    fs::create_dir_all(scratch.path("data")).unwrap();
-    scratch.write("data/train.csv", &pairs());
-    scratch.write("data/dev.csv", &pairs());
-    let folder = compare.map(|arg| arg.replace("pairs.csv", "data"));
+    fs::create_dir_all(scratch.path("own")).unwrap();
+    scratch.write("own/train.csv", &pairs());
+    scratch.write("own/dev.csv", &pairs());
+    let folder = compare.map(|arg| arg.replace("pairs.csv", "own"));
     let folder: Vec<&str> = folder.iter().map(String::as_str).collect();
     run(&scratch, &folder);
     let run_all = [
@@ -158,7 +158,7 @@ fn similarities_are_learned_measured_and_written() {
         "--task",
         "task.toml",
         "--data",
-        "data",
+        "own",
         "--epochs",
         "1",
     ];
