@@ -33,7 +33,7 @@ impl TrainingMode for TermSet {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.causal_lm && self.is_frozen() {
             return Err(Misfit::Refused(
-                "a causal language model has no head to train: train biases, or evaluate the model untrained",
+                "a causal language model has no head to train: train biases, give it a head, or evaluate the model untrained",
             ));
         }
         let sites = self.sites(model.layers)?;

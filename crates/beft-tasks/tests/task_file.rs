@@ -321,11 +321,11 @@ fn mistakes_are_named_with_their_line() {
         ),
         (
             format!("{BASE}kind = 'regression'\nlabels = ['a', 'b']\n"),
-            ":4: a regression task has",
+            ":4: a task without classes has",
         ),
         (
             format!("{BASE}range = [0, 5]\n"),
-            ":3: `range` is for regression",
+            ":3: `range` is for tasks of numbers",
         ),
         (
             format!("{BASE}kind = 'regression'\nrange = [5, 0]\n"),

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, OpenOptions, Predictor, Settings, TaskData, TaskForm, check_mode,
-    check_output, check_training_memory, find_task, parse_device, protocol, settings,
+    Base, DataOptions, ModelConfig, OpenOptions, Predictor, Settings, TaskData, TaskForm,
+    check_mode, check_output, check_training_memory, find_task, parse_device, protocol, settings,
 };
 use beft_modes::{Adapter, Mode};
 use beft_score::ScorerKind;
@@ -97,6 +97,12 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?
         .with_precision(args.recipe.precision)?
         .for_task(&task)?;
+    if args.head && matches!(base.config(), ModelConfig::Encoder(_)) {
+        bail!(
+            "--head is for decoders, and {} is an encoder, which always has one: leave it out",
+            args.model
+        );
+    }
     base.notes().iter().for_each(|note| progress.line(note));
     check_mode(&base, &task, mode)?;
     let size = train_size(&task, args.recipe.train_size, args.regime)?;
