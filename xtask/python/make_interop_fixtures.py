@@ -354,6 +354,43 @@ def lengths_and_ends() -> None:
     case("repetition", args, text=greedy(again, folder, "the movie was", 8))
 
 
+def heads() -> None:
+    """Adapters of PEFT for other heads than an encoder's of sequence classification."""
+    base = out("classified-llama")
+    decoder("llama", num_labels=2).save_pretrained(base)
+    byte_words(base)
+    class_ = transformers.LlamaForSequenceClassification
+    settings: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": ["v_proj"]}
+    for name, config in {
+        "beft-classified": peft.BeftConfig(**settings),
+        "lora-classified": peft.LoraConfig(**settings, r=2),
+    }.items():
+        tuned = adapter(name, base, config, class_)
+        # Padding behind the text is not what the head reads.
+        texts = ["good film", "the movie was good<pad>"]
+        found = [logits(tuned, base, text) for text in texts]
+        args = ["predict", "--model", "@classified-llama", "--adapter", f"@{name}"]
+        case(name, args, "".join(f"{text}\n" for text in texts), logits=found)
+
+    whole = out("whole-classifier")
+    model = spread(class_(transformers.AutoConfig.from_pretrained(base, num_labels=3)), seed=4)
+    model.save_pretrained(whole)
+    byte_words(whole)
+    case("whole-classifier", ["predict", "--model", "@whole-classifier"], "good film\n", logits=[logits(model, whole, "good film")])
+
+    bare = out("bare-bert")
+    config = transformers.BertConfig(vocab_size=30, intermediate_size=16, **SIZES)
+    spread(transformers.BertModel(config)).save_pretrained(bare)
+    word_pieces(bare)
+    beft = peft.BeftConfig(task_type="FEATURE_EXTRACTION", target_modules=["value"])
+    tuned = adapter("beft-embedding", bare, beft, transformers.BertModel)
+    ids = torch.tensor([Tokenizer.from_file(str(bare / "tokenizer.json")).encode("good film").ids])
+    with torch.no_grad():
+        mean = tuned(input_ids=ids).last_hidden_state[0].mean(0).tolist()
+    args = ["embed", "--model", "@bare-bert", "--adapter", "@beft-embedding"]
+    case("beft-embedding", args, "good film\n", embeddings=[mean], notes=["no modules.json"])
+
+
 def main() -> None:
     shutil.rmtree(ROOT, ignore_errors=True)
     ROOT.mkdir(parents=True)
@@ -362,6 +399,7 @@ def main() -> None:
     checkpoints()
     tokenizers()
     lengths_and_ends()
+    heads()
     (ROOT / "cases.json").write_text(json.dumps(CASES, indent=1) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in ROOT.rglob("*") if file.is_file())
     print(f"{len(CASES)} cases, {size / 1e6:.2f} MB")

@@ -22,6 +22,8 @@ struct Case {
     stdin: String,
     /// For each input the scores of the classes.
     logits: Option<Vec<Vec<f64>>>,
+    /// For each input its embedding.
+    embeddings: Option<Vec<Vec<f64>>>,
     /// For each input the class, or the labels that hold.
     labels: Option<Vec<Value>>,
     /// Prompt and generated text.
@@ -71,16 +73,19 @@ impl Case {
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect();
-        if let Some(expected) = &self.logits {
+        for (key, expected) in [("logits", &self.logits), ("embedding", &self.embeddings)] {
+            let Some(expected) = expected else {
+                continue;
+            };
             let found: Vec<Vec<f64>> = rows
                 .iter()
-                .map(|row| serde_json::from_value(row["logits"].clone()).unwrap())
+                .map(|row| serde_json::from_value(row[key].clone()).unwrap())
                 .collect();
             let pairs = expected.iter().flatten().zip(found.iter().flatten());
             let near = pairs.clone().all(|(a, b)| (a - b).abs() <= TOLERANCE);
             let lengths = |rows: &[Vec<f64>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
             if lengths(expected) != lengths(&found) || !near {
-                return Some(format!("logits {found:?} instead of {expected:?}"));
+                return Some(format!("{key} {found:?} instead of {expected:?}"));
             }
         }
         if let Some(expected) = &self.labels {
@@ -99,9 +104,10 @@ impl Case {
 fn every_folder_gives_what_transformers_and_peft_give_or_is_refused() {
     let cases = std::fs::read(folder().join("cases.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
-    let judged = cases
-        .iter()
-        .all(|case| case.logits.is_some() || case.text.is_some() || case.refuses.is_some());
+    let judged = cases.iter().all(|case| {
+        let numbers = case.logits.is_some() || case.embeddings.is_some();
+        numbers || case.text.is_some() || case.refuses.is_some()
+    });
     assert!(judged && cases.len() > 40);
     let problems: Vec<String> = cases
         .iter()
