@@ -75,6 +75,19 @@ pub enum CheckpointError {
         /// Why.
         reason: String,
     },
+    /// A question so long that an input has no token of its context.
+    #[error(
+        "question {question} takes {tokens} tokens with special tokens, and inputs have at most {most}, which leaves no \
+         room for its context: shorten the question, or allow longer inputs"
+    )]
+    LongQuestion {
+        /// Its number, from 0.
+        question: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// How many an input has.
+        most: usize,
+    },
     /// The adapter was trained on another base model.
     #[error(
         "adapter {}: it was trained on another base model (`{trained_on}`, weights {recorded}; these are {found})",

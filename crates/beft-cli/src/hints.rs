@@ -27,6 +27,7 @@ fn of(error: &Error) -> Option<String> {
         Error::Precision(_) => "`beft devices` lists what each supports",
         Error::TrainSize { .. } => "give --train-size with as many or fewer",
         Error::Mode { mode, .. } if mode.to_string() == "frozen" => "--head trains one",
+        Error::LongQuestion { .. } => "--max-length",
         Error::NothingToOpen => "give --adapter, or --model with the folder of a tuned model",
         Error::NoBaseName { .. } => "give it with --model",
         Error::NamedBase { .. } => "give another base model with --model",

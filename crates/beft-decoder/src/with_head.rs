@@ -74,7 +74,7 @@ impl DecoderWithHead {
         let model = Self::init(&config, head, device).ok_or_else(|| CheckpointError::Config {
             path: dir.config_path(),
             reason: format!(
-                "transformers has no {}{}: choose another model for this task",
+                "{}{} is not implemented: choose another model for this task",
                 config.architecture.class_prefix,
                 head.task_type().class_suffix()
             ),

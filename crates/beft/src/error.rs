@@ -113,12 +113,30 @@ pub enum Error {
         takes: TaskForm,
     },
     /// No class of transformers does what a task asks for with this architecture.
-    #[error("{model}: transformers has no {class}: choose another model for this task")]
+    #[error(
+        "{model}: {class} is not implemented (transformers has none, or stores its weights under other names): choose \
+         another model for this task"
+    )]
     NoClass {
         /// The model.
         model: String,
         /// The class that it would be.
         class: String,
+    },
+    /// A question that leaves no room for its context.
+    #[error(
+        "{file}:{line}: the question takes {tokens} tokens with special tokens, and inputs have at most {most}, which \
+         leaves no room for its context: shorten the question, or allow longer inputs"
+    )]
+    LongQuestion {
+        /// Its file.
+        file: String,
+        /// Its line, row or number.
+        line: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// How many an input has.
+        most: usize,
     },
     /// A model that gives something else than embeddings.
     #[error(

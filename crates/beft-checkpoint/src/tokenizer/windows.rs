@@ -106,10 +106,11 @@ impl TextTokenizer {
         let rooms = lengths.iter().enumerate().map(|(index, question)| {
             let taken = question.len() + special;
             match max_length.checked_sub(taken) {
-                None | Some(0) => Err(fail(format!(
-                    "question {index} takes {taken} tokens with special tokens, and inputs have at most {max_length}, \
-                     which leaves no room for its context: shorten the question, or allow longer inputs"
-                ))),
+                None | Some(0) => Err(CheckpointError::LongQuestion {
+                    question: index,
+                    tokens: taken,
+                    most: max_length,
+                }),
                 Some(room) => Ok(room),
             }
         });

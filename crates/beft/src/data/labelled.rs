@@ -124,7 +124,7 @@ fn encode(
             return Ok((DevInputs::Tagged(tagged), notes));
         }
         LabelTarget::Answer(answerable) => {
-            let questions = SpanQuestions::new(base, answerable, examples)?;
+            let questions = SpanQuestions::new(base, answerable, examples, &file)?;
             let notes = questions.notes(base, &file);
             return Ok((DevInputs::Spans(questions), notes));
         }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use beft_checkpoint::CheckpointError;
 use beft_core::{Answerable, EncodedSet, Encoding, Prediction, Targets};
 use beft_eval::{
     SpanChoice, WindowScores, best_span, exact_match, exact_match_or_none, token_f1,
@@ -47,7 +48,7 @@ pub struct ChosenSpan {
 }
 
 impl SpanQuestions {
-    /// Tokenises questions.
+    /// Tokenises questions; `file` is theirs, for messages.
     ///
     /// # Errors
     ///
@@ -56,13 +57,26 @@ impl SpanQuestions {
         base: &Base,
         answerable: Answerable,
         examples: impl IntoIterator<Item = &'a Example>,
+        file: &str,
     ) -> Result<Self, Error> {
         let examples: Vec<&Example> = examples.into_iter().collect();
         let texts = examples.iter().map(|example| {
             let context = example.text_pair.as_deref().unwrap_or_default();
             (example.text.as_str(), context)
         });
-        let encoded = base.encode_windows(texts)?;
+        let encoded = base.encode_windows(texts).map_err(|error| match error {
+            Error::Checkpoint(CheckpointError::LongQuestion {
+                question,
+                tokens,
+                most,
+            }) => Error::LongQuestion {
+                file: file.to_owned(),
+                line: examples[question].line,
+                tokens,
+                most,
+            },
+            other => other,
+        })?;
         let mut questions = Self {
             windows: Vec::new(),
             offsets: Vec::new(),
@@ -109,8 +123,10 @@ impl SpanQuestions {
         let mut notes = base.input_notes(of, self.counts);
         if self.narrowed > 0 {
             notes.push(format!(
-                "{of}: {} questions are so long that the windows of their contexts overlap by less than usual",
-                self.narrowed
+                "{of}: beside {} of the questions an input of {} tokens has so little room that windows of the context \
+                 overlap by less than 128 tokens",
+                self.narrowed,
+                base.max_length()
             ));
         }
         notes

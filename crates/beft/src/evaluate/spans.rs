@@ -29,7 +29,12 @@ pub(super) fn evaluate_spans(
             path: data.path.clone(),
         });
     }
-    let questions = SpanQuestions::new(&tuned.base, answerable, &data.examples)?;
+    let questions = SpanQuestions::new(
+        &tuned.base,
+        answerable,
+        &data.examples,
+        &data.path.display().to_string(),
+    )?;
     let chosen = tuned.spans(&questions);
     let probabilities: Vec<f32> = chosen.iter().map(|chosen| chosen.probability).collect();
     let predictions = questions.compare(chosen);

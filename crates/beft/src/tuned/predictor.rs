@@ -259,7 +259,7 @@ impl Predictor {
             return Err(Error::Pairs { trained: true });
         }
         let texts = texts.iter().copied();
-        let questions = SpanQuestions::new(&self.tuned.base, answerable, texts)?;
+        let questions = SpanQuestions::new(&self.tuned.base, answerable, texts, "inputs")?;
         let chosen = self.tuned.spans(&questions);
         if chosen.iter().any(|chosen| chosen.probability.is_nan()) {
             return Err(Error::NotFinite {
