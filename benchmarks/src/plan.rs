@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use beft::{Base, DataOptions, TaskData, find_task, parse_device};
-use beft_checkpoint::save_model;
+use beft_checkpoint::{WholeModel, save_model};
 use beft_core::{Encoding, Targets};
 use beft_tasks::Task;
 use beft_train::epoch_order;
@@ -71,12 +71,17 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
     let facts = Map::from_iter([("plan".to_owned(), json!(true))]);
     save_model(
         &args.out.join("model"),
-        base.dir(),
-        &model.hf_class(),
-        &model,
-        model.names(),
-        &data.outputs,
-        &facts,
+        &WholeModel {
+            base: base.dir(),
+            class: &model.hf_class(),
+            module: &model,
+            table: model.names(),
+            outputs: &data.outputs,
+            facts: &facts,
+            config: Map::new(),
+            added: Vec::new(),
+            zeros: Vec::new(),
+        },
     )?;
     let dev = data.dev.first().context("the task has no dev split")?;
     let rows = |examples: &[beft_tasks::Example]| -> Vec<_> {

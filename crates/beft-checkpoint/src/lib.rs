@@ -46,7 +46,7 @@ pub use load::{LoadReport, TensorProblem, load_module, load_module_as, third};
 pub use model_dir::ModelDir;
 pub use names::{HeadTables, NameTable, Stored, TensorName, rows};
 pub use save::{
-    ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, check_model_target, save_model, tensor_file,
+    ADAPTER_SIDECAR, MULTI_LABEL, PROBLEM, WholeModel, check_model_target, save_model, tensor_file,
 };
 pub use sentence::EmbeddingConfig;
 pub use tensors::TensorFiles;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{CheckpointError, KeyTable, TensorFiles, TextTokenizer};
+use crate::{ADAPTER_SIDECAR, CheckpointError, KeyTable, TensorFiles, TextTokenizer};
 
 /// A model folder in Hugging Face layout.
 #[derive(Clone, Debug)]
@@ -38,6 +38,20 @@ impl ModelDir {
         Self {
             name: name.to_owned(),
             ..self
+        }
+    }
+
+    /// Facts of our own about a model that was trained whole or merged (`beft.json`); none where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON object.
+    pub fn facts(&self) -> Result<Map<String, Value>, CheckpointError> {
+        let path = self.path.join(ADAPTER_SIDECAR);
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|source| CheckpointError::Json { path, source }),
+            Err(_) => Ok(Map::new()),
         }
     }
 

@@ -38,6 +38,11 @@ struct ModuleLine {
 }
 
 const MODULES: &str = "modules.json";
+const POOLING: &str = "1_Pooling/config.json";
+const SETTINGS: &str = "config_sentence_transformers.json";
+/// What [`ModelDir::sentence_files`] may give.
+pub(crate) const SENTENCE_FILES: [&str; 4] =
+    [MODULES, POOLING, SETTINGS, "sentence_bert_config.json"];
 const REMEDY: &str = "compute such a model with sentence-transformers";
 
 impl ModelDir {
@@ -54,6 +59,7 @@ impl ModelDir {
         }
         let modules: Vec<ModuleLine> = self.json(MODULES)?.unwrap_or_default();
         let mut config = EmbeddingConfig::default();
+        let mut pooled = false;
         let wrong = |file: &str, reason: String| CheckpointError::Config {
             path: self.path().join(file),
             reason,
@@ -64,6 +70,15 @@ impl ModelDir {
                 false => format!("{}/{name}", module.path),
             };
             match module.kind.rsplit('.').next().unwrap_or_default() {
+                "Transformer" if !module.path.is_empty() => {
+                    return Err(wrong(
+                        MODULES,
+                        format!(
+                            "the weights are in `{}`: move its files beside {MODULES} and set `path` to \"\"",
+                            module.path
+                        ),
+                    ));
+                }
                 "Transformer" => {
                     let name = file("sentence_bert_config.json");
                     let keys: Map<String, Value> = self.json(&name)?.unwrap_or_default();
@@ -72,7 +87,11 @@ impl ModelDir {
                 }
                 "Pooling" => {
                     let name = file("config.json");
-                    let keys: Map<String, Value> = self.json(&name)?.unwrap_or_default();
+                    let Some(keys) = self.json::<Map<String, Value>>(&name)? else {
+                        let reason = format!("{MODULES} names it, and it is missing: copy it too");
+                        return Err(wrong(&name, reason));
+                    };
+                    pooled = true;
                     config.pooling = pooling(&keys).map_err(|reason| wrong(&name, reason))?;
                 }
                 "Normalize" => config.normalized = true,
@@ -83,7 +102,11 @@ impl ModelDir {
                 }
             }
         }
-        let name = "config_sentence_transformers.json";
+        if !pooled {
+            let reason = format!("no module of it is a pooling: add one, or remove {MODULES}");
+            return Err(wrong(MODULES, reason));
+        }
+        let name = SETTINGS;
         let keys: Map<String, Value> = self.json(name)?.unwrap_or_default();
         match keys.get("default_prompt_name") {
             None | Some(Value::Null) => Ok((config, true)),
@@ -95,6 +118,43 @@ impl ModelDir {
                 ),
             )),
         }
+    }
+
+    /// The files of sentence-transformers that a copy of the model keeps, under their usual names: modules.json, the
+    /// pooling, and the settings beside. None where there is no modules.json.
+    pub(crate) fn sentence_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>, CheckpointError> {
+        let modules: Option<Vec<Map<String, Value>>> = self.json(MODULES)?;
+        let Some(mut modules) = modules else {
+            return Ok(Vec::new());
+        };
+        let mut files = Vec::new();
+        let mut keep = |from: String, to: &'static str| {
+            if let Ok(bytes) = std::fs::read(self.path().join(from)) {
+                files.push((to, bytes));
+            }
+        };
+        for module in &mut modules {
+            let text = |key: &str| module.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (kind, path) = (text("type").to_owned(), text("path").to_owned());
+            let own = match kind.rsplit('.').next().unwrap_or_default() {
+                "Pooling" => {
+                    keep(format!("{path}/config.json"), POOLING);
+                    "1_Pooling"
+                }
+                "Normalize" => "2_Normalize",
+                _ => {
+                    let name = "sentence_bert_config.json";
+                    let from = [path.as_str(), name].join("/");
+                    keep(from.trim_start_matches('/').to_owned(), name);
+                    ""
+                }
+            };
+            module.insert("path".to_owned(), own.into());
+        }
+        keep(SETTINGS.to_owned(), SETTINGS);
+        let text = serde_json::to_vec_pretty(&modules).unwrap_or_default();
+        files.push((MODULES, text));
+        Ok(files)
     }
 
     /// A JSON file of the folder, if there is one.

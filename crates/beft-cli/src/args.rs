@@ -13,8 +13,8 @@ pub(crate) use train::{
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{
-    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, OutputFormat, PredictArgs, SplitName,
-    TasksAction, TasksArgs, TunedArgs, VectorFormat,
+    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, MergeArgs, OutputFormat, PredictArgs,
+    SplitName, TasksAction, TasksArgs, TunedArgs, VectorFormat,
 };
 pub(crate) use values::Scorers;
 
@@ -46,13 +46,15 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Write the embeddings of texts, as sentence-transformers computes them, as JSON lines or as a numpy file.
     Embed(EmbedArgs),
-    /// Say what an adapter folder holds: base, task, labels, settings, tensors and their norms.
+    /// Write an adapter and its base model as one model, which transformers loads without PEFT.
+    Merge(MergeArgs),
+    /// Say what an adapter folder or a whole model holds: base, task, labels, settings, tensors and their norms.
     Inspect(InspectArgs),
     /// List the built-in tasks, or print one as a task file to start from.
     Tasks(TasksArgs),
     /// Generate text from prompts with a causal language model.
     Generate(GenerateArgs),
-    /// Estimate the memory that the training of a decoder takes, from its config.json alone.
+    /// Estimate the memory that a training takes, from the model's config.json alone.
     Plan(PlanArgs),
     /// Print the rows of the training file that a run learns from, one number per line.
     Sample(SampleArgs),

@@ -26,7 +26,7 @@ fn of(error: &Error) -> Option<String> {
     let text = match error {
         Error::Precision(_) => "`beft devices` lists what each supports",
         Error::TrainSize { .. } => "give --train-size with as many or fewer",
-        Error::Mode { mode, .. } if mode.to_string() == "frozen" => "--head trains one",
+        Error::Mode { reason, .. } if reason.ends_with("give it a head") => "--head trains one",
         Error::LongQuestion { .. } => "--max-length",
         Error::NothingToOpen => "give --adapter, or --model with the folder of a tuned model",
         Error::NoBaseName { .. } => "give it with --model",

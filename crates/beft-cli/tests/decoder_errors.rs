@@ -200,7 +200,10 @@ fn what_does_not_fit_is_said() {
             &["generate", "--model", "model", "--prompt", "a"][..],
             "encoder",
         ),
-        (&["plan", "--model", "model"], "bert"),
+        (
+            &["plan", "--model", "model", "--length", "9999"],
+            "9999 tokens",
+        ),
     ] {
         let output = encoder.beft(args).assert().code(2);
         let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();

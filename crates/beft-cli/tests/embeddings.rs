@@ -48,6 +48,9 @@ fn triples(negative: bool) -> String {
     rows.collect()
 }
 
+/// A task of similarities.
+const ALIKE: &str = "name = \"alike\"\nkind = \"similarity\"\ntext = \"sentence1\"\npair = \"sentence2\"\nlabel = \"score\"\nrange = [0, 5]\n";
+
 const SHORT: [&str; 6] = ["--epochs", "8", "--lr", "0.01", "--dev-share", "0.25"];
 
 fn metric(scratch: &Scratch, args: &[&str], name: &str) -> f64 {
@@ -60,10 +63,7 @@ fn metric(scratch: &Scratch, args: &[&str], name: &str) -> f64 {
 fn similarities_are_learned_measured_and_written() {
     let scratch = Scratch::new();
     scratch.write("pairs.csv", &pairs());
-    scratch.write(
-        "task.toml",
-        "name = \"alike\"\nkind = \"similarity\"\ntext = \"sentence1\"\npair = \"sentence2\"\nlabel = \"score\"\nrange = [0, 5]\n",
-    );
+    scratch.write("task.toml", ALIKE);
     let tune = [
         "tune",
         "--model",
@@ -294,6 +294,53 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
     for (a, b) in first(&scratch).iter().zip(&mean) {
         assert!((a - b / norm).abs() < 1e-6);
     }
+    // A model that is trained whole keeps all of it, and can be written again.
+    scratch.write("pairs.csv", &pairs());
+    scratch.write("model/Pooling/config.json", "{\"pooling_mode\": \"cls\"}");
+    scratch.write("alike.toml", ALIKE);
+    for _ in 0..2 {
+        let full = [
+            "tune",
+            "--model",
+            "model",
+            "--task",
+            "alike.toml",
+            "--data",
+            "pairs.csv",
+        ];
+        let full = [
+            &full[..],
+            &["--terms", "full", "--epochs", "1", "--dev-share", "0.5"],
+        ]
+        .concat();
+        run(&scratch, &[&full[..], &["--out", "full"]].concat());
+    }
+    let whole = [
+        "embed",
+        "--model",
+        "full/tuned-model",
+        "--data",
+        "texts.txt",
+    ];
+    let (rows, said) = run(&scratch, &whole);
+    assert!(!said.contains("modules.json"), "{said}");
+    let row: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    let vector: Vec<f64> = serde_json::from_value(row["embedding"].clone()).unwrap();
+    assert!((vector.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-6);
+    // It remembers its task.
+    let eval = [
+        "eval",
+        "--model",
+        "full/tuned-model",
+        "--data",
+        "pairs.csv",
+        "--json",
+    ];
+    let spearman = metric(&scratch, &eval, "spearman");
+    assert!((-1.0..=1.0).contains(&spearman));
+    let pooling = scratch.read("full/tuned-model/1_Pooling/config.json");
+    assert_eq!(pooling, "{\"pooling_mode\": \"cls\"}");
+    scratch.write("model/Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
     scratch.write("model/sentence_bert_config.json", "{\"max_seq_length\": 5}");
     let (_, said) = run(&scratch, &embed);
     assert!(!said.contains("cut"), "{said}");
@@ -322,6 +369,18 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
             "Dense",
         ),
         ("modules.json", "[{\"type\": 3}]", "modules.json"),
+        ("modules.json", &modules(&["Transformer"]), "pooling"),
+        // A copy of which a file is missing, and weights that lie elsewhere.
+        (
+            "modules.json",
+            &modules(&["Transformer", "1_Pooling"]).replace("models.1_", "models."),
+            "1_Pooling/config.json",
+        ),
+        (
+            "modules.json",
+            &modules(&["Transformer", "Pooling"]).replace("\"\"", "\"0_Transformer\""),
+            "0_Transformer",
+        ),
     ] {
         let own = scratch.path(&format!("model/{file}"));
         let before = fs::read(&own).ok();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use assert_cmd::Command;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use serde_json::Value;
 const TOLERANCE: f64 = 1e-4;
 
 /// A command and what must come of it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
@@ -40,19 +41,52 @@ fn folder() -> PathBuf {
 }
 
 impl Case {
-    /// What falls short, if anything.
-    fn problem(&self) -> Option<String> {
+    /// Runs the command.
+    fn run(&self) -> Output {
         let folder = folder().display().to_string();
         let place = |arg: &String| match arg.strip_prefix('@') {
             Some(name) => format!("{folder}/{name}"),
             None => arg.clone(),
         };
-        let output = Command::cargo_bin("beft")
+        Command::cargo_bin("beft")
             .unwrap()
             .args(self.args.iter().map(place))
             .write_stdin(self.stdin.clone())
             .output()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// The same case with its adapter merged into the model at `out`; `None` where it has no adapter, and the message
+    /// where the two are refused.
+    fn merged(&self, out: &Path) -> Option<Result<Self, String>> {
+        let place = |flag: &str| {
+            let found = self.args.iter().position(|arg| arg == flag);
+            found.map(|at| &self.args[at + 1])
+        };
+        let (adapter, model) = (place("--adapter")?, place("--model")?);
+        let path = out.display().to_string();
+        let merge = ["merge", "--model", model, "--adapter", adapter, "--out"];
+        let merge = merge.into_iter().chain([path.as_str()]);
+        let merge = Self {
+            args: merge.map(str::to_owned).collect(),
+            ..self.clone()
+        };
+        let output = merge.run();
+        let said = String::from_utf8(output.stderr).unwrap();
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(2), "{}: {said}", self.name);
+            return Some(Err(said));
+        }
+        Some(Ok(Self {
+            args: vec!["predict".to_owned(), "--model".to_owned(), path],
+            notes: Vec::new(),
+            ..self.clone()
+        }))
+    }
+
+    /// What falls short, if anything.
+    fn problem(&self) -> Option<String> {
+        let output = self.run();
         let out = String::from_utf8(output.stdout).unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         if let Some(part) = &self.refuses {
@@ -100,10 +134,33 @@ impl Case {
     }
 }
 
+fn cases() -> Vec<Case> {
+    let cases = std::fs::read(folder().join("cases.json")).unwrap();
+    serde_json::from_slice(&cases).unwrap()
+}
+
+#[test]
+fn adapters_give_the_same_as_one_model_with_their_base() {
+    let dir = std::env::temp_dir().join(format!("beft-interop-merged-{}", std::process::id()));
+    let (mut merged, mut problems) = (0, Vec::new());
+    for case in cases().iter().filter(|case| case.logits.is_some()) {
+        match case.merged(&dir.join(&case.name)) {
+            Some(Ok(whole)) => {
+                merged += 1;
+                problems.extend(whole.problem().map(|text| format!("{}: {text}", case.name)));
+            }
+            Some(Err(said)) => problems.push(format!("{}: {said}", case.name)),
+            None => {}
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(merged > 15, "{merged}");
+}
+
 #[test]
 fn every_folder_gives_what_transformers_and_peft_give_or_is_refused() {
-    let cases = std::fs::read(folder().join("cases.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+    let cases = cases();
     let judged = cases.iter().all(|case| {
         let numbers = case.logits.is_some() || case.embeddings.is_some();
         numbers || case.text.is_some() || case.refuses.is_some()

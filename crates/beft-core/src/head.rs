@@ -63,6 +63,15 @@ impl Head {
 }
 
 impl TaskType {
+    /// Whether such a head has weights of its own, which learn beside the biases.
+    pub const fn has_weights(self) -> bool {
+        match self {
+            Self::SequenceClassification | Self::TokenClassification => true,
+            Self::QuestionAnswering => true,
+            Self::FeatureExtraction | Self::CausalLm => false,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::SequenceClassification,

@@ -33,6 +33,15 @@ pub struct DecoderForCausalLM {
     architecture: &'static Architecture,
     #[module(skip)]
     terms: &'static [BiasTerm],
+    #[module(skip)]
+    native: [bool; BiasTerm::ALL.len()],
+}
+
+/// Whether a parameter is a layer's bias of a term that checkpoints lack.
+pub(crate) fn is_added(path: &ParamPath, native: &[bool; BiasTerm::ALL.len()]) -> bool {
+    let term = path.layer().and(path.term());
+    let place = |term| BiasTerm::ALL.iter().position(|known| *known == term);
+    term.and_then(place).is_some_and(|place| !native[place])
 }
 
 /// Fails where the checkpoint has a bias that config.json does not give the architecture, or lacks one that it
@@ -74,6 +83,7 @@ impl DecoderForCausalLM {
         Self {
             architecture: config.architecture,
             terms: config.terms(),
+            native: config.native_terms(),
             decoder: DecoderModel::init(config, device),
             head: (!config.tied_head).then(|| config.weight_init().init([narrow, vocab], device)),
             head_bias: config
@@ -216,6 +226,10 @@ impl BiasModel for DecoderForCausalLM {
 
     fn ignores_key_bias(&self) -> bool {
         self.decoder.rotary().is_none()
+    }
+
+    fn is_added(&self, path: &ParamPath) -> bool {
+        is_added(path, &self.native)
     }
 
     fn backbone_path(&self) -> &'static str {

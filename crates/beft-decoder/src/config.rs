@@ -193,6 +193,11 @@ impl DecoderConfig {
         }
     }
 
+    /// For each term whether a checkpoint has its bias.
+    pub(crate) fn native_terms(&self) -> [bool; BiasTerm::ALL.len()] {
+        BiasTerm::ALL.map(|term| self.has_bias(term))
+    }
+
     /// Ends an input where the head of sequence classification reads it: at the last token that is not padding. No
     /// later token changes that one's state. An empty text becomes the token that begins texts.
     pub fn prepare(&self, encoding: &mut Encoding, task_type: TaskType) {

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::causal_lm::check_biases;
+use crate::causal_lm::{check_biases, is_added};
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A decoder with a head in place of the language model's: HF `…ForSequenceClassification`, whose `score` reads the
@@ -52,7 +52,7 @@ impl DecoderWithHead {
             head,
             architecture: config.architecture,
             terms: config.terms(),
-            native: BiasTerm::ALL.map(|term| config.has_bias(term)),
+            native: config.native_terms(),
         })
     }
 
@@ -153,10 +153,7 @@ impl BiasModel for DecoderWithHead {
     }
 
     fn is_added(&self, path: &ParamPath) -> bool {
-        let term = path.layer().and(path.term());
-        let place = |term| BiasTerm::ALL.iter().position(|known| *known == term);
-        term.and_then(place)
-            .is_some_and(|place| !self.native[place])
+        is_added(path, &self.native)
     }
 
     fn backbone_path(&self) -> &'static str {

@@ -125,17 +125,22 @@ fn probabilities(candidates: &[Candidate]) -> Vec<f32> {
 }
 
 /// The difference of scores up to which a question is answered that may have no answer, so that most is
-/// gained (`find_best_thresh` of `evaluate-v2.0.py`), 0 where none is better than never to answer.
+/// gained (`find_best_thresh` of `evaluate-v2.0.py`). Where it is best never to answer, it is below all of them.
 ///
 /// `differences` are [`SpanChoice::no_answer`]; `gains` say what it gives to answer each question: the worth of the best
 /// answer, or -1 where the right answer is none. Both are equally long.
 pub fn best_no_answer_threshold(differences: &[f32], gains: &[f64]) -> f32 {
-    let (mut sum, mut best, mut threshold) = (0.0, 0.0, 0.0);
     let mut order: Vec<usize> = (0..differences.len()).collect();
     order.sort_by(|a, b| differences[*a].total_cmp(&differences[*b]));
-    for index in order {
+    let never = order
+        .first()
+        .map_or(0.0, |first| differences[*first].next_down());
+    let (mut sum, mut best, mut threshold) = (0.0, 0.0, never);
+    for (at, index) in order.iter().copied().enumerate() {
         sum += gains[index];
-        if sum > best {
+        // Equal differences are answered together.
+        let next = order.get(at + 1).map(|next| differences[*next]);
+        if sum > best && next != Some(differences[index]) {
             (best, threshold) = (sum, differences[index]);
         }
     }

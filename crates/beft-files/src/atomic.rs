@@ -51,8 +51,8 @@ fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// Fails if `dir` exists and is no folder, or holds anything but files named in `owned`: then it is
-/// not ours to replace.
+/// Fails if `dir` exists and is no folder, or holds anything but files named in `owned` (`name` or `folder/name`): then
+/// it is not ours to replace.
 ///
 /// # Errors
 ///
@@ -65,16 +65,37 @@ pub fn check_replaceable(dir: &Path, owned: &[&str]) -> io::Result<()> {
     if !dir.is_dir() {
         return taken("a file of that name is in the way; give another output".to_owned());
     }
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        if !owned.iter().any(|file| name == *file) {
+    for name in names_in(dir)? {
+        if !owned.contains(&name.as_str()) {
             return taken(format!(
-                "the folder holds `{}`, which is not part of it; give another output",
-                name.display()
+                "the folder holds `{name}`, which is not part of it; give another output"
             ));
         }
     }
     Ok(())
+}
+
+/// The files in a folder and in its folders, as `name` and `folder/name`.
+fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().display().to_string();
+        match entry.file_type()?.is_dir() {
+            false => names.push(name),
+            true => {
+                let inner = fs::read_dir(entry.path())?;
+                let inner: Vec<_> = inner.collect::<Result<_, _>>()?;
+                let inner = inner.iter().map(|inner| inner.file_name());
+                let before = names.len();
+                names.extend(inner.map(|inner| format!("{name}/{}", inner.display())));
+                if names.len() == before {
+                    names.push(name);
+                }
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// Writes a folder of files (name, content) as a whole: the files go to a temporary folder beside

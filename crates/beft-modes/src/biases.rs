@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use beft_checkpoint::{HeadTensor, KeyTable, NameTable};
-use beft_core::{BiasTerm, TermSet, TermSetError};
+use beft_core::{BiasTerm, TaskType, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, Savings};
 use serde_json::{Map, Value, json};
 
@@ -31,10 +31,15 @@ impl TrainingMode for TermSet {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        if model.causal_lm && self.is_frozen() {
-            return Err(Misfit::Refused(
-                "a causal language model has no head to train: train biases, give it a head, or evaluate the model untrained",
-            ));
+        if self.is_frozen() && !model.task_type.has_weights() {
+            return Err(Misfit::Refused(match model.task_type {
+                TaskType::CausalLm => {
+                    "a causal language model has no head to train: train biases, or give it a head"
+                }
+                _ => {
+                    "embeddings have no head to train: train biases, or evaluate the model untrained"
+                }
+            }));
         }
         let sites = self.sites(model.layers)?;
         match sites.iter().find(|site| !model.terms.contains(&site.term)) {

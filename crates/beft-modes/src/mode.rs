@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use beft_core::{BiasTerm, TermSet, TermSetError};
+use beft_core::{BiasTerm, TaskType, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, count_values};
 
 use crate::{Adapter, Asked, ModeSettings, TrainedParams};
@@ -91,8 +91,8 @@ pub enum Makes {
 /// The properties of a model that decide which modes suit it.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelTraits {
-    /// Whether the model is a causal language model. Otherwise it has a head for the task.
-    pub causal_lm: bool,
+    /// What its head does.
+    pub task_type: TaskType,
     /// Whether query, key and value are one matrix.
     pub fused: bool,
     /// Whether the model generates answers instead of scoring them.
@@ -121,7 +121,7 @@ impl From<TermSetError> for Misfit {
 /// Refuses a mode that is for encoders alone.
 pub(crate) fn only_encoders(model: &ModelTraits) -> Result<(), Misfit> {
     let refused = Misfit::Refused("causal language models are tuned by biases, LoRA or a prefix");
-    if model.causal_lm {
+    if model.task_type == TaskType::CausalLm {
         Err(refused)
     } else {
         Ok(())
@@ -133,7 +133,7 @@ pub(crate) fn only_causal_lm(model: &ModelTraits) -> Result<(), Misfit> {
     let refused = Misfit::Refused(
         "it is a mode of causal language models, and this model has a head for the task",
     );
-    if model.causal_lm {
+    if model.task_type == TaskType::CausalLm {
         Ok(())
     } else {
         Err(refused)

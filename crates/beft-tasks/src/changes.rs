@@ -58,7 +58,13 @@ impl Task {
                 }
                 Self::Labelled(task.with(changes))
             }
-            Self::Labelled(task) => Self::Labelled(task.with(changes)),
+            Self::Labelled(task) => {
+                let kind = task.target.kind();
+                if changes.multi_label && kind.compares_texts() {
+                    return Err(refuse(&task.name, "it has no labels".to_owned()));
+                }
+                Self::Labelled(task.with(changes))
+            }
             Self::Prompted(task) => {
                 let texts = [&changes.text, &changes.pair].iter().any(|c| !c.is_empty());
                 if texts || changes.multi_label {

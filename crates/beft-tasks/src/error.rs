@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use crate::remedies::{column_remedy, label_remedy};
 use crate::shown::{either, listed, quoted};
-use crate::{Metric, Place, RangeError, Split, SplitError, TagError};
+use crate::{ComparedError, Metric, Place, Split, SplitError, TagError};
 
 /// Why data cannot be read. Lines and rows count from 1, as an editor shows them.
 #[derive(Debug, thiserror::Error)]
@@ -360,9 +360,9 @@ pub enum DataError {
         /// The label found.
         label: String,
     },
-    /// A similarity outside of the range of the task.
+    /// Texts that cannot be compared.
     #[error(transparent)]
-    OutOfRange(#[from] RangeError),
+    Compared(#[from] ComparedError),
     /// Tags of words that cannot be used.
     #[error(transparent)]
     Tags(#[from] TagError),

@@ -9,8 +9,8 @@ use crate::classes::{KnownLabels, default_number};
 use crate::gathered::{alike, sort_labels, without_fractions};
 use crate::tags::Words;
 use crate::{
-    Answerable, DataError, Example, GoldAnswer, LabelForm, LabelTarget, LabelledTask, MultiLabel,
-    Place, RangeError, TagError, TaskKind,
+    Answerable, ComparedError, DataError, Example, GoldAnswer, LabelForm, LabelTarget,
+    LabelledTask, MultiLabel, Place, TagError, TaskKind,
 };
 
 /// The label of an example.
@@ -209,7 +209,7 @@ impl LabelReader {
                     .filter(|(low, high)| value < *low || value > *high)
                 {
                     None => Ok(Label::Value(value)),
-                    Some((low, high)) => Err(RangeError {
+                    Some((low, high)) => Err(ComparedError::OutOfRange {
                         path: path.to_owned(),
                         at,
                         label: label.to_owned(),

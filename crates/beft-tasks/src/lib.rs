@@ -78,6 +78,6 @@ pub use records::InputFormat;
 pub use regime::{ProtocolColumn, Regime, Regimes, UnknownRegime};
 pub use split::Split;
 pub use tag_error::TagError;
-pub use target::{ClassLabel, LabelForm, LabelTarget, MultiLabel, RangeError, TaskKind};
+pub use target::{ClassLabel, ComparedError, LabelForm, LabelTarget, MultiLabel, TaskKind};
 pub use task::{Defaults, HeldOut, Hub, LabelledTask, Task, TaskInfo};
 pub use task_error::TaskError;

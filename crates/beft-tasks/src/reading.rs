@@ -7,7 +7,9 @@ use crate::classes::KnownLabels;
 use crate::labels::LabelReader;
 use crate::records::{Input, LabelUse, Row, Source};
 use crate::tags::declared_names;
-use crate::{DataError, Dataset, Example, InputFormat, LabelledTask, Place, TaskKind};
+use crate::{
+    ComparedError, DataError, Dataset, Example, InputFormat, LabelledTask, Place, TaskKind,
+};
 
 /// What has been read so far.
 pub(crate) struct Reading<'t> {
@@ -143,11 +145,12 @@ fn check_negatives(
 ) -> Result<(), DataError> {
     let some = examples.iter().any(|example| example.label.is_some());
     match examples.iter().find(|example| example.label.is_none()) {
-        Some(without) if some => Err(DataError::MissingLabel {
+        Some(without) if some => Err(ComparedError::NoThird {
             path: path.to_owned(),
             at: Place::Line(without.line),
             columns: task.label_columns.clone(),
-        }),
+        }
+        .into()),
         _ => Ok(()),
     }
 }

@@ -9,22 +9,39 @@ use crate::Place;
 /// The range of similarities where a task does not say.
 pub(crate) const SIMILARITY: (f64, f64) = (0.0, 1.0);
 
-/// A similarity that is outside of the range of its task.
+/// Why texts cannot be compared.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{}{at}: label {label} is not from {low} to {high}: give the `range` of the values in a task file", .path.display()
-)]
-pub struct RangeError {
-    /// The file.
-    pub path: PathBuf,
-    /// The line or row.
-    pub at: Place,
-    /// The label found.
-    pub label: String,
-    /// The smallest value.
-    pub low: f64,
-    /// The largest value.
-    pub high: f64,
+#[non_exhaustive]
+pub enum ComparedError {
+    /// A similarity that is outside of the range of its task.
+    #[error(
+        "{}{at}: label {label} is not from {low} to {high}: give the `range` of the values in a task file", .path.display()
+    )]
+    OutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// The line or row.
+        at: Place,
+        /// The label found.
+        label: String,
+        /// The smallest value.
+        low: f64,
+        /// The largest value.
+        high: f64,
+    },
+    /// Some rows have a third text, and others have not.
+    #[error(
+        "{}{at}: no text in the column {}, which other rows have: fill it in everywhere, or leave the column out",
+        .path.display(), .columns.join(" or ")
+    )]
+    NoThird {
+        /// The file.
+        path: PathBuf,
+        /// The line or row without.
+        at: Place,
+        /// The names of the column.
+        columns: Vec<String>,
+    },
 }
 
 /// What a label is, with its classes or its range.
@@ -109,6 +126,15 @@ impl TaskKind {
             Self::QuestionAnswering | Self::Similarity | Self::Ranking => true,
             Self::Classification | Self::MultiLabel => false,
             Self::TokenClassification | Self::Regression => false,
+        }
+    }
+
+    /// Whether its labels are numbers, which may have a fraction.
+    pub(crate) const fn is_numeric(self) -> bool {
+        match self {
+            Self::Regression | Self::Similarity => true,
+            Self::Classification | Self::MultiLabel | Self::TokenClassification => false,
+            Self::QuestionAnswering | Self::Ranking => false,
         }
     }
 

@@ -230,7 +230,7 @@ impl TaskFile {
 
     fn task(self) -> Result<LabelledTask, Wrong> {
         let answerable = self.answerable.map(Spanned::into_inner);
-        let regression = matches!(self.kind, TaskKind::Regression | TaskKind::Similarity);
+        let regression = self.kind.is_numeric();
         let name = checked_name(self.name)?;
         let labels = match self.labels {
             None => None,

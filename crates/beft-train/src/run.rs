@@ -124,9 +124,13 @@ pub(crate) fn check<M: TaskModel>(
         ));
     }
     let parts = config.settings.micro_batch;
-    if let Targets::Ranked(_) = data.targets
-        && parts.is_some_and(|size| size < config.settings.batch_size)
-    {
+    let ranked = matches!(data.targets, Targets::Ranked(_));
+    if ranked && config.settings.batch_size < 2 {
+        return Err(TrainError::Config(
+            "each text is compared with all others of its batch: take a batch of 2 or more",
+        ));
+    }
+    if ranked && parts.is_some_and(|size| size < config.settings.batch_size) {
         return Err(TrainError::Config(
             "each text is compared with all others of its batch, which is computed whole: take a smaller batch \
              instead of micro-batches",

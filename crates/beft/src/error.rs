@@ -112,11 +112,8 @@ pub enum Error {
         /// The form that the model takes.
         takes: TaskForm,
     },
-    /// No class of transformers does what a task asks for with this architecture.
-    #[error(
-        "{model}: {class} is not implemented (transformers has none, or stores its weights under other names): choose \
-         another model for this task"
-    )]
+    /// What a task asks for is not implemented with this architecture.
+    #[error("{model}: {class} is not implemented: choose another model for this task")]
     NoClass {
         /// The model.
         model: String,
@@ -137,6 +134,17 @@ pub enum Error {
         tokens: usize,
         /// How many an input has.
         most: usize,
+    },
+    /// Nothing to merge.
+    #[error("there is no adapter to merge: give one")]
+    NothingToMerge,
+    /// An adapter that cannot become part of its base.
+    #[error("adapter {}: it has {what}, so it cannot be merged into its base: use it as an adapter", .adapter.display())]
+    Unmergeable {
+        /// The adapter.
+        adapter: PathBuf,
+        /// What it has.
+        what: String,
     },
     /// A model that gives something else than embeddings.
     #[error(

@@ -71,5 +71,5 @@ pub use tune::{
 };
 pub use tuned::{
     Answer, Answers, FoundEntity, InspectedTensor, Inspection, OpenOptions, Pace, Predictor,
-    Streamed, Tuned, inspect, open_tuned,
+    Streamed, Tuned, inspect, merge, open_tuned,
 };

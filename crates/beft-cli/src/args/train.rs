@@ -45,11 +45,12 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
     /// Name of the task, or a .toml file that describes one. Encoders: cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli,
-    /// boolq, cb, wic, squad, squad_v2, or text for your own data (columns text, label and optionally text_pair). Decoders:
-    /// sst2, rte, cb, boolq, wsc, wic, multirc, copa, record, squad, drop.
+    /// boolq, cb, wic, ner, squad, squad_v2, or text for your own data (columns text, label and optionally text_pair).
+    /// Embeddings of encoders: sts, similarity, ranking. Decoders: sst2, rte, cb, boolq, wsc, wic, multirc, copa, record,
+    /// squad, drop; with --head also the tasks of encoders.
     #[arg(long, value_name = "NAME|FILE", default_value = "text")]
     pub(crate) task: String,
-    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet), or one file, with --dev-share [default: the
+    /// Folder with the train and dev files (.tsv, .csv, .jsonl, .json, .parquet, .conll), or one file, with --dev-share [default: the
     /// task's data set in the Hugging Face cache, or from the hub]
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) data: Option<PathBuf>,
@@ -235,8 +236,8 @@ pub(crate) struct TuneArgs {
     /// otherwise the number of biases]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) random_entries: Option<u32>,
-    /// Several labels may hold: when training is over, choose the probability from which each label holds, for the highest F1
-    /// on the dev split [default: 0.5]. Questions may have no answer: choose how much higher the score of that may be
+    /// When training is over, choose on the dev split the probability from which each of several labels holds, for the highest
+    /// F1, or how much higher than an answer's the score of no answer may be, for the most right ones [default: 0.5, and 0]
     #[arg(long)]
     pub(crate) tune_thresholds: bool,
     /// Epoch to keep: the last one, or the best one by the task's main metric on the dev split.

@@ -142,8 +142,21 @@ pub(crate) enum VectorFormat {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT or LoRA).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: PathBuf,
+    /// Base model of the adapter, as a folder or a name [default: the model that the adapter names]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) model: Option<String>,
+    /// Folder to write the model to: config.json, model.safetensors (f32) and the tokenizer.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Adapter folder, written by `beft tune` or by HF PEFT.
+    /// Adapter folder, written by `beft tune` or by HF PEFT, or the folder of a whole model.
     #[arg(value_name = "DIR")]
     pub(crate) adapter: PathBuf,
     /// Print it as JSON.

@@ -89,12 +89,12 @@ struct Part {
     result: Evaluation,
 }
 
-/// Evaluates an encoder on labelled texts.
+/// Evaluates a model with a head on labelled texts.
 fn eval_texts(args: &EvalArgs, tuned: &Tuned, labelled: &LabelledTask) -> Result<Vec<Part>> {
     for (given, flag) in [(args.shots > 0, "--shots"), (args.calibrate, "--calibrate")] {
         if given {
             bail!(
-                "{flag} is for decoders, and {} is an encoder",
+                "{flag} is for models that are asked prompts, and {} has a head: leave it out",
                 tuned.base.name()
             );
         }

@@ -2,7 +2,7 @@ use std::io::stdin;
 
 use anyhow::{Context, Result, bail};
 use beft::{OpenOptions, Tuned, open_tuned, parse_device};
-use beft_decoder::GenerationSettings;
+use beft_decoder::{DecoderForCausalLM, GenerationSettings};
 
 use super::fetch_base;
 use crate::args::GenerateArgs;
@@ -21,13 +21,18 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     })?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     let settings = tuned.base.generation()?;
+    let Some(model) = tuned.model.generator() else {
+        let name =
+            adapter.map_or_else(|| tuned.base.name().to_owned(), |a| a.display().to_string());
+        bail!("{name}: it has a head for a task, and writes no text: use it with `beft predict`");
+    };
     settings.notes.iter().for_each(|note| tell!("{note}"));
     if let Some(prompt) = &args.prompt {
-        return complete(args, &tuned, &settings, prompt);
+        return complete(args, &tuned, model, &settings, prompt);
     }
     for line in stdin().lines() {
         let line = line.context("cannot read standard input")?;
-        complete(args, &tuned, &settings, &line)?;
+        complete(args, &tuned, model, &settings, &line)?;
         finish()?;
     }
     Ok(())
@@ -37,13 +42,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
 fn complete(
     args: &GenerateArgs,
     tuned: &Tuned,
+    model: &DecoderForCausalLM,
     settings: &GenerationSettings,
     prompt: &str,
 ) -> Result<()> {
-    let Some(model) = tuned.model.generator() else {
-        // The settings could not have been read.
-        return Ok(());
-    };
     let longest = tuned.base.config().longest_input();
     let tokenizer = tuned.base.tokenizer();
     let mut ids = tokenizer.encode_ids([prompt])?.remove(0);

@@ -7,6 +7,7 @@ pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod rank;
@@ -23,9 +24,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, ModelConfig, OpenOptions, Predictor, Settings, TaskData, TaskForm,
-    check_mode, check_output, check_training_memory, find_task, parse_device, protocol, settings,
+    Base, DataOptions, ModelConfig, Objective, OpenOptions, Predictor, Settings, TaskData,
+    TaskForm, check_mode, check_output, check_training_memory, find_task, parse_device, protocol,
+    settings,
 };
+use beft_core::TaskType;
 use beft_modes::{Adapter, Mode};
 use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
@@ -102,6 +105,12 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
             "--head is for decoders, and {} is an encoder, which always has one: leave it out",
             args.model
         );
+    }
+    if args.objective != Objective::default() && base.task_type() != TaskType::CausalLm {
+        bail!("--objective is for decoders that are asked prompts: leave it out");
+    }
+    if args.recipe.keep_head && !base.has_head() {
+        bail!("--keep-head is for models with a head for the task: leave it out");
     }
     base.notes().iter().for_each(|note| progress.line(note));
     check_mode(&base, &task, mode)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use beft::{Answer, Pace, Predictor, Streamed, parse_device};
 use beft_files::PartialFile;
-use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task};
+use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task, TaskKind};
 
 use super::open_predictor;
 use crate::args::{Format, Keep, OutputFormat, PredictArgs, SplitName};
@@ -298,7 +298,16 @@ fn label(answer: &Answer) -> Option<Label> {
 /// The task, which must be one of labelled texts.
 fn labelled(predictor: &Predictor) -> Result<&LabelledTask> {
     match predictor.task() {
-        Task::Labelled(task) => Ok(task),
+        Task::Labelled(task) => match task.target.kind() {
+            TaskKind::Classification | TaskKind::Regression | TaskKind::Similarity => Ok(task),
+            TaskKind::MultiLabel
+            | TaskKind::TokenClassification
+            | TaskKind::QuestionAnswering
+            | TaskKind::Ranking => bail!(
+                "--format glue has one label or number for each text, which {} has not: leave it out",
+                task.name
+            ),
+        },
         Task::Prompted(task) => bail!(
             "--format glue is for encoders: {} is a task of prompts; leave it out",
             task.name

@@ -26,6 +26,7 @@ pub const GPT2: Architecture = Architecture {
         })
     ),
     names: &NAMES,
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &KEYS],
     read,
 };

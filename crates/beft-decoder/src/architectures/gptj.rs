@@ -22,6 +22,7 @@ pub const GPTJ: Architecture = Architecture {
         })
     ),
     names: &NAMES,
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &gpt2::KEYS],
     read,
 };

@@ -2,6 +2,7 @@
 
 use beft_checkpoint::rows::{linear, same};
 use beft_checkpoint::{HeadTables, KeyTable, MODEL_KEYS, NameTable};
+use beft_core::BiasTerm;
 use beft_nn::Norm;
 
 use super::{Architecture, added, divided, token_dropout};
@@ -23,6 +24,13 @@ pub const LLAMA: Architecture = Architecture {
         None
     ),
     names: &NAMES,
+    bias_keys: &[
+        (
+            "attention_bias",
+            &[BiasTerm::Q, BiasTerm::K, BiasTerm::V, BiasTerm::M1],
+        ),
+        ("mlp_bias", &[BiasTerm::M2, BiasTerm::M3]),
+    ],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     read,
 };

@@ -24,6 +24,7 @@ pub const MISTRAL: Architecture = Architecture {
         })
     ),
     names: &llama::NAMES,
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &llama::SHARED_KEYS, &KEYS],
     read,
 };

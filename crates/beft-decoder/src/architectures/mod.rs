@@ -42,6 +42,8 @@ mod qwen2;
 use beft_checkpoint::rows::{linear, same};
 use beft_checkpoint::{HeadTables, KeyTable, NameTable, Stored, TensorName};
 
+use beft_core::BiasTerm;
+
 use crate::DecoderConfig;
 use crate::config::Activation;
 use beft_checkpoint::Fields;
@@ -70,6 +72,8 @@ pub struct Architecture {
     /// Where the parameters are in a checkpoint. The output head is the tensor of path `head`, the token
     /// embeddings that of `decoder.tokens`.
     pub names: &'static NameTable,
+    /// The keys of its config.json that give its layers biases, each with the terms.
+    pub bias_keys: &'static [(&'static str, &'static [BiasTerm])],
     /// The tables that the keys of its config.json are checked against.
     pub keys: &'static [&'static KeyTable],
     /// Reads its config.json, or that of the architecture that it is an alias of.

@@ -22,6 +22,7 @@ pub const OPT: Architecture = Architecture {
         })
     ),
     names: &NAMES,
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &KEYS],
     read,
 };

@@ -21,6 +21,7 @@ pub const QWEN2: Architecture = Architecture {
         None
     ),
     names: &llama::NAMES,
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &llama::SHARED_KEYS, &KEYS],
     read,
 };

@@ -13,6 +13,7 @@ pub const BERT: Architecture = Architecture {
     model_type: "bert",
     class_prefix: "Bert",
     heads: heads!(BERT_NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Bert,
     dense: DenseLayer::Pretrained,

@@ -17,6 +17,7 @@ pub const DEBERTA_V2: Architecture = Architecture {
     model_type: "deberta-v2",
     class_prefix: "DebertaV2",
     heads: heads!(NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,

@@ -18,6 +18,7 @@ pub const DISTILBERT: Architecture = Architecture {
     model_type: "distilbert",
     class_prefix: "DistilBert",
     heads: heads!(NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,

@@ -14,6 +14,7 @@ pub const ELECTRA: Architecture = Architecture {
     model_type: "electra",
     class_prefix: "Electra",
     heads: heads!(NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,

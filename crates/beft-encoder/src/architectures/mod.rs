@@ -3,7 +3,7 @@
 
 use beft_checkpoint::rows::{linear, same};
 use beft_checkpoint::{Fields, HeadTables, KeyTable, TensorName};
-use beft_core::TaskType;
+use beft_core::{BiasTerm, TaskType};
 
 use crate::EncoderConfig;
 
@@ -110,6 +110,8 @@ pub struct Architecture {
     pub class_prefix: &'static str,
     /// Where the parameters are in a checkpoint.
     pub heads: HeadTables,
+    /// The keys of its config.json that give its layers biases, each with the terms.
+    pub bias_keys: &'static [(&'static str, &'static [BiasTerm])],
     /// The tables that the keys of its config.json are checked against.
     pub keys: &'static [&'static KeyTable],
     /// Whose values of the paper's protocol are its defaults.

@@ -4,7 +4,7 @@
 
 use beft_checkpoint::rows::{linear, linear_third, same};
 use beft_checkpoint::{Fields, HeadTables, KeyTable, MODEL_KEYS, NameTable, TensorName};
-use beft_core::Pooling;
+use beft_core::{BiasTerm, Pooling};
 use serde_json::{Map, Value};
 
 use super::read::{only_gelu, positive, probability, size};
@@ -29,6 +29,13 @@ pub const MODERNBERT: Architecture = Architecture {
             ..NAMES
         }),
     },
+    bias_keys: &[
+        (
+            "attention_bias",
+            &[BiasTerm::Q, BiasTerm::K, BiasTerm::V, BiasTerm::M1],
+        ),
+        ("mlp_bias", &[BiasTerm::M2, BiasTerm::M3]),
+    ],
     keys: &[&MODEL_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Pretrained,

@@ -15,6 +15,7 @@ pub const MPNET: Architecture = Architecture {
     model_type: "mpnet",
     class_prefix: "MPNet",
     heads: heads!(NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &KEYS],
     protocol: Protocol::Other,
     dense: DenseLayer::Head,

@@ -14,6 +14,7 @@ pub const ROBERTA: Architecture = Architecture {
     model_type: "roberta",
     class_prefix: "Roberta",
     heads: heads!(ROBERTA_NAMES),
+    bias_keys: &[],
     keys: &[&MODEL_KEYS, &SHARED_KEYS, &bert::KEYS],
     protocol: Protocol::Roberta,
     dense: DenseLayer::Head,

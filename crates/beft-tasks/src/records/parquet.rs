@@ -15,7 +15,7 @@ use parquet::schema::types::SchemaDescriptor;
 use super::physical::{Kind, check_compression, class_names};
 use super::{LabelUse, Notes, Row, Sink, Source, whole};
 use crate::columns::joined;
-use crate::{DataError, Place, TaskKind, TextColumns};
+use crate::{DataError, Place, TextColumns};
 
 /// Reads all rows of a file that may have any number of them.
 pub(super) fn read(
@@ -265,11 +265,11 @@ impl Column {
         group: &dyn RowGroupReader,
     ) -> Result<Vec<Option<Written>>, DataError> {
         use ColumnReader as R;
-        let regression = source.task.target.kind() == TaskKind::Regression;
+        let numeric = source.task.target.kind().is_numeric();
         // The shortest digits of a single: 3.8 is meant, not 3.799999952316284.
         let float = |label: f64, digits: String| match label {
             label if label.is_nan() => Ok(String::new()),
-            _ if regression => Ok(digits),
+            _ if numeric => Ok(digits),
             label => whole(label).ok_or("a number with a fraction"),
         };
         match (self.kind, self.reader(source, group)?) {
@@ -293,7 +293,7 @@ impl Column {
                 let text = |label: i64| Ok(label.cast_unsigned().to_string());
                 self.values(source, group, reader, text)
             }
-            (Kind::Boolean, R::BoolColumnReader(reader)) if !regression => {
+            (Kind::Boolean, R::BoolColumnReader(reader)) if !numeric => {
                 self.values(source, group, reader, |label| Ok(label.to_string()))
             }
             (Kind::Float, R::FloatColumnReader(reader)) => {

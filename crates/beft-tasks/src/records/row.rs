@@ -163,7 +163,7 @@ fn label<'r>(
     name: &str,
     value: &'r Value,
 ) -> Result<Option<Cow<'r, str>>, DataError> {
-    let regression = source.task.target.kind() == TaskKind::Regression;
+    let numeric = source.task.target.kind().is_numeric();
     match value {
         Value::Null => Ok(None),
         Value::String(label) => Ok(Some(Cow::Borrowed(label))),
@@ -171,8 +171,8 @@ fn label<'r>(
         Value::Object(_) if source.task.target.kind() == TaskKind::QuestionAnswering => {
             Ok(Some(Cow::Owned(value.to_string())))
         }
-        Value::Bool(label) if !regression => Ok(Some(Cow::Owned(label.to_string()))),
-        Value::Number(label) if regression => Ok(Some(Cow::Owned(label.to_string()))),
+        Value::Bool(label) if !numeric => Ok(Some(Cow::Owned(label.to_string()))),
+        Value::Number(label) if numeric => Ok(Some(Cow::Owned(label.to_string()))),
         Value::Number(label) => match label.as_f64().filter(|_| label.is_f64()) {
             None => Ok(Some(Cow::Owned(label.to_string()))),
             Some(float) => {
@@ -297,24 +297,26 @@ mod tests {
 
     #[test]
     fn values_are_numbers() {
-        let task = LabelledTask::named("stsb").unwrap();
-        let read = |label: &str| {
-            let content =
-                format!("{{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": {label}}}");
-            let rows = rows_of(&task, LabelUse::Required, Jsonl, content.as_bytes());
-            rows.map(|mut rows| rows.remove(0).3.unwrap())
-        };
-        for (label, text) in [("3.75", "3.75"), ("4", "4"), ("\"1.5 \"", "1.5")] {
-            assert_eq!(read(label).unwrap(), text);
+        for name in ["stsb", "sts"] {
+            let task = LabelledTask::named(name).unwrap();
+            let read = |label: &str| {
+                let content =
+                    format!("{{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": {label}}}");
+                let rows = rows_of(&task, LabelUse::Required, Jsonl, content.as_bytes());
+                rows.map(|mut rows| rows.remove(0).3.unwrap())
+            };
+            for (label, text) in [("3.75", "3.75"), ("4", "4"), ("\"1.5 \"", "1.5")] {
+                assert_eq!(read(label).unwrap(), text);
+            }
+            assert_eq!(
+                read("true").unwrap_err().to_string(),
+                "in.file:1: field `score` is a boolean: it must be a number"
+            );
+            assert_eq!(
+                read("null").unwrap_err().to_string(),
+                "in.file:1: the label is missing: fill in the column `score` or `label`"
+            );
         }
-        assert_eq!(
-            read("true").unwrap_err().to_string(),
-            "in.file:1: field `score` is a boolean: it must be a number"
-        );
-        assert_eq!(
-            read("null").unwrap_err().to_string(),
-            "in.file:1: the label is missing: fill in the column `score` or `label`"
-        );
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl ModelConfig {
         generates: bool,
     ) -> beft_modes::ModelTraits {
         beft_modes::ModelTraits {
-            causal_lm: task_type == TaskType::CausalLm,
+            task_type,
             fused: match self {
                 Self::Encoder(config) => config.architecture.fuses_projections(),
                 Self::Decoder(config) => config.architecture.fuses_projections(),
@@ -274,14 +274,6 @@ impl ModelConfig {
         match self {
             Self::Encoder(_) => None,
             Self::Decoder(config) => config.start(),
-        }
-    }
-
-    /// The shape from which the memory of a training can be planned, where that is known.
-    pub(crate) fn plannable(&self) -> Option<&DecoderConfig> {
-        match self {
-            Self::Encoder(_) => None,
-            Self::Decoder(config) => Some(config),
         }
     }
 

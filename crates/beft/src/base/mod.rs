@@ -133,7 +133,10 @@ impl Base {
         if !self.config.has_class(task_type) {
             return Err(Error::NoClass {
                 model: self.name().to_owned(),
-                class: self.config.class(task_type),
+                class: match task_type {
+                    TaskType::FeatureExtraction => "an embedding of a decoder".to_owned(),
+                    _ => self.config.class(task_type),
+                },
             });
         }
         if task_type == TaskType::FeatureExtraction {
@@ -185,11 +188,7 @@ impl Base {
 
     /// Whether it has a head that learns beside the biases, and by itself.
     pub fn has_head(&self) -> bool {
-        match self.task_type {
-            TaskType::SequenceClassification | TaskType::TokenClassification => true,
-            TaskType::QuestionAnswering => true,
-            TaskType::FeatureExtraction | TaskType::CausalLm => false,
-        }
+        self.task_type.has_weights()
     }
 
     /// The head with so many outputs.

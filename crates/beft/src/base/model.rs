@@ -64,6 +64,11 @@ impl Model {
         }
     }
 
+    /// The keys of config.json that give its layers biases, each with the terms.
+    pub(crate) fn bias_keys(&self) -> &'static [(&'static str, &'static [BiasTerm])] {
+        either!(self, model => model.architecture().bias_keys)
+    }
+
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(self) -> Self {
         changed!(self, model => model.without_dropout())

@@ -46,7 +46,8 @@ pub(super) fn load(
         });
     }
     let available = train.examples.len();
-    let size = options.size(available, &train.path)?;
+    let (size, fewer) = options.size(task.defaults.train_size, available, &train.path)?;
+    notes.extend(fewer);
     let chosen: Vec<Example> = training_subset(options.seed, available, size)
         .into_iter()
         .map(|index| train.examples[index].clone())

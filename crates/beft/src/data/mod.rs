@@ -83,16 +83,29 @@ impl DataOptions {
         }
     }
 
-    /// The size of the training subset where there are `available` examples in the file at `path`.
-    fn size(&self, available: usize, path: &Path) -> Result<usize, Error> {
+    /// The size of the training subset where there are `available` examples in the file at `path`, and a note where
+    /// they are fewer than the `usual` ones of the task: then all are taken.
+    fn size(
+        &self,
+        usual: Option<usize>,
+        available: usize,
+        path: &Path,
+    ) -> Result<(usize, Option<String>), Error> {
         let size = self.train_size.unwrap_or(available);
+        if self.train_size == usual && size > available && available > 0 {
+            let note = format!(
+                "{}: {available} examples, fewer than the {size} that the task takes: all are trained on",
+                path.display()
+            );
+            return Ok((available, Some(note)));
+        }
         match size == 0 || size > available {
             true => Err(Error::TrainSize {
                 size,
                 path: path.to_owned(),
                 available,
             }),
-            false => Ok(size),
+            false => Ok((size, None)),
         }
     }
 }

@@ -19,22 +19,13 @@ pub(super) fn load(
 ) -> Result<TaskData, Error> {
     let train = task.load(data, Split::Train)?;
     let available = train.examples.len();
-    // The protocol's 1,000 are all where there are fewer.
-    let usual = options.train_size == task.defaults.train_size;
-    let fitting = DataOptions {
-        train_size: options.train_size.map(|size| match usual {
-            true => size.min(available),
-            false => size,
-        }),
-        ..options.clone()
-    };
-    let size = fitting.size(available, &train.path)?;
+    let (size, fewer) = options.size(task.defaults.train_size, available, &train.path)?;
     let chosen: Vec<PromptExample> = training_subset(options.seed, available, size)
         .into_iter()
         .map(|index| train.examples[index].clone())
         .collect();
     let found = task.load(data, Split::Dev)?;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = fewer.into_iter().collect();
     for set in [&train, &found] {
         notes.extend(set.notes.iter().cloned());
         notes.extend(left_out_note(&set.path, &set.skipped));

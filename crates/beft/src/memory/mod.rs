@@ -215,18 +215,14 @@ fn check_fit(
             return Err(refuse(base, MemoryUse::FullFineTuning, needed, available));
         }
     }
-    let planned = base
-        .config()
-        .plannable()
-        .filter(|_| !settings.checkpointing);
-    let (Some(config), Some(_)) = (planned, mode.terms()) else {
+    if settings.checkpointing || mode.terms().is_none() {
         return Ok(None);
-    };
+    }
     let at_once = settings.micro_batch.unwrap_or(settings.batch_size);
     let lengths = data.train.encodings.iter().map(|e| e.ids.len());
     let longest = lengths.max().unwrap_or(0).max(2);
     let plan = plan::plan(
-        config,
+        base.config(),
         &PlanOptions {
             mode: mode.clone(),
             precision: base.precision(),
@@ -317,7 +313,32 @@ mod tests {
             "{text}"
         );
         let biases = Mode::Biases(beft_core::TermSet::all());
-        assert_eq!(fits(&biases, weights).unwrap(), None);
+        assert_eq!(fits(&biases, 1 << 40).unwrap(), None);
+        assert!(fits(&biases, weights).unwrap().is_some());
+    }
+
+    #[test]
+    fn an_encoder_is_planned_from_its_config() {
+        let dir = tempfile::tempdir().unwrap();
+        beft_demo::write_model(dir.path()).unwrap();
+        let options = |length, batch_size| PlanOptions {
+            mode: Mode::Biases("v".parse().unwrap()),
+            precision: Precision::F32,
+            batch_size,
+            length: Some(length),
+            predicted: 1,
+        };
+        let model = dir.path().display().to_string();
+        let plan = |length, batch_size| plan_memory(&model, &options(length, batch_size)).unwrap();
+        let base = Base::open(&model, Some(32), &Default::default()).unwrap();
+        let small = plan(16, 4);
+        // The file has tensors beside, which are not loaded.
+        let stored = weights(&base);
+        assert!(small.weights <= stored && small.weights > stored * 9 / 10);
+        assert_eq!(plan(16, 8).activations, 2 * small.activations);
+        assert!(plan(32, 4).activations > 2 * small.activations);
+        let error = plan_memory(&model, &options(1 << 20, 4)).unwrap_err();
+        assert!(error.to_string().contains("1048576"), "{error}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! How much memory a decoder's training takes, from its config alone.
+//! How much memory a training takes, from the model's config alone.
 
 use beft_checkpoint::ModelDir;
-use beft_decoder::{DecoderConfig, DecoderForCausalLM, Norm, Order};
+use beft_core::Head;
+use beft_decoder::{DecoderConfig, DecoderForCausalLM, Norm};
+use beft_encoder::{EncoderConfig, EncoderWithHead};
 use beft_modes::Mode;
-use beft_nn::{DeviceTraits, Precision, Savings, param_shapes};
+use beft_nn::{DeviceTraits, Precision, Savings, TaskModel, param_shapes};
 use beft_train::{trainable_count, unchanged_layers};
 use burn::tensor::Device;
 
-use crate::{Error, find_model};
+use crate::{Error, ModelConfig, find_model};
 
 /// What is to be trained, and how much of it at a time.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub struct PlanOptions {
     pub batch_size: usize,
     /// Tokens of each; `None` for 128, or as many as the model takes.
     pub length: Option<usize>,
-    /// Of those, how many are predicted.
+    /// Of those, how many a decoder predicts.
     pub predicted: usize,
 }
 
@@ -54,32 +56,51 @@ const PROGRAM: u64 = 50 << 20;
 /// Tokens of an input where nothing is said.
 const USUAL_LENGTH: usize = 128;
 
-/// What training a decoder will take: from `config.json`, nothing is loaded. On a CPU in one process; a GPU
-/// takes its own libraries' share instead of the program's.
+/// What a training will take, of an encoder with two classes or a language model: from `config.json`, nothing is
+/// loaded. On a CPU in one process; a GPU takes its own libraries' share instead of the program's.
 ///
 /// # Errors
 ///
-/// When there is no such model, it is no decoder, or the mode does not fit it.
+/// When there is no such model, or the mode does not fit it.
 pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Error> {
     let dir: ModelDir = find_model(model, &mut |_| ())?;
-    plan(&DecoderConfig::load(&dir)?, options)
+    plan(&ModelConfig::read(&dir)?, options)
 }
 
 /// The same from the config.
-pub(super) fn plan(config: &DecoderConfig, options: &PlanOptions) -> Result<MemoryPlan, Error> {
-    let length = options
-        .length
-        .unwrap_or(USUAL_LENGTH.min(config.max_tokens));
-    if length > config.max_tokens || options.predicted >= length {
+pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<MemoryPlan, Error> {
+    let most = config.longest_input();
+    let length = options.length.unwrap_or(USUAL_LENGTH.min(most));
+    if length > most || options.predicted >= length {
         return Err(Error::PlanLength {
             length,
             predicted: options.predicted,
-            most: config.max_tokens,
+            most,
         });
     }
     // Shapes alone: values are drawn when they are first used.
-    let model = DecoderForCausalLM::init(config, &Device::default());
-    let shapes = param_shapes(&model);
+    let device = Device::default();
+    match config {
+        ModelConfig::Encoder(config) => {
+            let model = EncoderWithHead::init(config, Head::Sequence(2), &device);
+            plan_of(&model, &Sizes::of_encoder(config), options, length)
+        }
+        ModelConfig::Decoder(config) => {
+            let model = DecoderForCausalLM::init(config, &device);
+            let sizes = Sizes::of_decoder(config, options.predicted);
+            plan_of(&model, &sizes, options, length)
+        }
+    }
+}
+
+/// The same of a model with its sizes.
+fn plan_of<M: TaskModel>(
+    model: &M,
+    sizes: &Sizes,
+    options: &PlanOptions,
+    length: usize,
+) -> Result<MemoryPlan, Error> {
+    let shapes = param_shapes(model);
     let count = |shape: &[usize]| shape.iter().product::<usize>();
     let parameters: usize = shapes.iter().map(|(_, shape)| count(shape)).sum();
     let width = match options.precision {
@@ -94,7 +115,7 @@ pub(super) fn plan(config: &DecoderConfig, options: &PlanOptions) -> Result<Memo
             reason: "the plan is for biases",
         });
     };
-    let trainable = trainable_count(&model, terms)?;
+    let trainable = trainable_count(model, terms)?;
     // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each
     // thread.
     let widened = match options.precision {
@@ -105,51 +126,89 @@ pub(super) fn plan(config: &DecoderConfig, options: &PlanOptions) -> Result<Memo
             4 * largest as u64 * DeviceTraits::of(&Device::default()).workers() as u64
         }
     };
-    let unchanged = unchanged_layers(&model, &options.mode, Savings::default())?;
+    let unchanged = unchanged_layers(model, &options.mode, Savings::default())?;
     Ok(MemoryPlan {
         parameters,
         trainable,
         weights,
-        activations: widened + activations(config, options, length, config.layers - unchanged),
+        activations: widened
+            + sizes.activations(options.batch_size, length, model.num_layers() - unchanged),
         // Values, those of the step before, gradients, two moments, and what a step makes of them.
         optimizer: 6 * 4 * trainable as u64,
         program: PROGRAM,
     })
 }
 
-/// Bytes of activations with `tracked` layers that gradients pass through.
-fn activations(
-    config: &DecoderConfig,
-    options: &PlanOptions,
-    length: usize,
-    tracked: usize,
-) -> u64 {
-    let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-    let rows = options.batch_size * length;
-    let q = config.heads * config.head_dim;
-    let kv = config.key_value_heads * config.head_dim;
-    let squares = options.batch_size * config.heads * length * length;
-    let norms = if config.order == Order::Parallel {
-        1
-    } else {
-        2
-    };
-    // Its input; a layer norm also keeps what is normalised.
-    let norm = match config.norm {
-        Norm::Layer => 2 * hidden,
-        Norm::RootMeanSquare => hidden,
-    };
-    let activation = config.activation.kept_widths() * wide;
-    // Softmax keeps what it divides, and attention the weights.
-    let mut kept = rows * (norms * norm + q + 2 * kv + activation) + 2 * squares;
-    if config.residual_dropout > 0.0 {
-        kept += 2 * rows * hidden;
+/// The sizes of a model that its activations depend on: values of a row, and of a pair of tokens.
+struct Sizes {
+    hidden: usize,
+    /// The feed-forward block.
+    wide: usize,
+    heads: usize,
+    /// What a layer keeps of a row for the backward pass.
+    row: usize,
+    /// What it keeps of a pair of tokens and a head.
+    square: usize,
+    /// What the head has of an input.
+    head: usize,
+}
+
+impl Sizes {
+    fn of_encoder(config: &EncoderConfig) -> Self {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let (drops, own) = (|share: f64| usize::from(share > 0.0), config.dropouts);
+        let activation = match config.order {
+            beft_encoder::Order::PostNorm => wide,
+            // The gate keeps both factors.
+            beft_encoder::Order::PreNormGated => 3 * wide,
+        };
+        let dropped = hidden * (drops(own.attention_output) + drops(own.output));
+        Self {
+            hidden,
+            wide,
+            heads: config.num_attention_heads,
+            // Two norms, each with its input and what is normalised; query, key and value.
+            row: 4 * hidden + 3 * hidden + activation + dropped + wide * drops(own.wide),
+            // Softmax keeps what it gives, and attention the weights; dropout what it drops.
+            square: 2 + drops(own.attention),
+            head: 4 * hidden,
+        }
     }
-    if config.attention_dropout > 0.0 {
-        kept += 2 * squares;
+
+    fn of_decoder(config: &DecoderConfig, predicted: usize) -> Self {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let q = config.heads * config.head_dim;
+        let kv = config.key_value_heads * config.head_dim;
+        let norms = match config.order {
+            beft_decoder::Order::Parallel => 1,
+            beft_decoder::Order::PreNorm | beft_decoder::Order::PostNorm => 2,
+        };
+        // Its input; a layer norm also keeps what is normalised.
+        let norm = match config.norm {
+            Norm::Layer => 2 * hidden,
+            Norm::RootMeanSquare => hidden,
+        };
+        let dropped = match config.residual_dropout > 0.0 {
+            true => 2 * hidden,
+            false => 0,
+        };
+        Self {
+            hidden,
+            wide,
+            heads: config.heads,
+            row: norms * norm + q + 2 * kv + config.activation.kept_widths() * wide + dropped,
+            square: 2 + usize::from(config.attention_dropout > 0.0),
+            head: 4 * predicted * config.vocab_size,
+        }
     }
-    // The widest step of the backward pass: gradient in and out, and the scores of attention likewise.
-    let passing = (3 * rows * wide).max(3 * squares) + 2 * rows * hidden;
-    let head = 4 * options.batch_size * options.predicted * config.vocab_size;
-    4 * (tracked * kept + passing + head) as u64
+
+    /// Bytes of activations with `tracked` layers that gradients pass through.
+    fn activations(&self, batch_size: usize, length: usize, tracked: usize) -> u64 {
+        let rows = batch_size * length;
+        let squares = batch_size * self.heads * length * length;
+        let kept = rows * self.row + self.square * squares;
+        // The widest step of the backward pass: gradient in and out, and the scores of attention likewise.
+        let passing = (3 * rows * self.wide).max(3 * squares) + 2 * rows * self.hidden;
+        4 * (tracked * kept + passing + batch_size * self.head) as u64
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{check_model_target, save_model};
+use beft_checkpoint::{WholeModel, check_model_target, save_model};
 use beft_core::{BiasSnapshot, Outputs};
 use beft_modes::{Adapter, Makes, Mode};
 use beft_train::{EpochRecord, Failure, Metrics};
@@ -134,12 +134,17 @@ impl TuneOutcome {
             Some(adapter) => adapter.save(dir)?,
             None => save_model(
                 dir,
-                base.dir(),
-                &self.model.hf_class(),
-                &self.model,
-                self.model.names(),
-                &self.outputs,
-                &self.facts,
+                &WholeModel {
+                    base: base.dir(),
+                    class: &self.model.hf_class(),
+                    module: &self.model,
+                    table: self.model.names(),
+                    outputs: &self.outputs,
+                    facts: &self.facts,
+                    config: Map::new(),
+                    added: Vec::new(),
+                    zeros: Vec::new(),
+                },
             )?,
         }
         Ok(())

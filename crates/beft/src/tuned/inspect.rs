@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use beft_modes::Adapter;
+use beft_checkpoint::ModelDir;
+use beft_modes::{ADAPTER_CONFIG, Adapter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -10,12 +11,12 @@ use super::open::Sidecar;
 use crate::Error;
 use crate::table::{Align, Document, Table};
 
-/// What an adapter folder holds.
+/// What an adapter folder, or that of a whole model, holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
-    /// The name of PEFT's type of adapter.
+    /// The name of PEFT's type of adapter, or of HF's class of a whole model.
     pub peft_type: String,
-    /// The base model that it names.
+    /// The base model that it names; empty for a whole model.
     pub base_model: String,
     /// What `beft.json` says: task, labels, settings; nothing of an adapter that PEFT wrote.
     pub facts: Map<String, Value>,
@@ -40,12 +41,15 @@ pub struct InspectedTensor {
     pub head: bool,
 }
 
-/// Reads what an adapter folder holds. Its base is not needed.
+/// Reads what an adapter folder holds, without its base, or what the folder of a whole model holds.
 ///
 /// # Errors
 ///
-/// When it is no adapter folder, or cannot be read.
+/// When it is neither, or cannot be read.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
+    if !dir.join(ADAPTER_CONFIG).is_file() && dir.join("config.json").is_file() {
+        return whole(dir);
+    }
     let adapter = Adapter::load(dir)?;
     Sidecar::read(
         &adapter.facts,
@@ -58,10 +62,6 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
         head: tensor.head,
     });
     let tensors: Vec<InspectedTensor> = tensors.collect();
-    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let sizes = files
-        .filter_map(|file| file.metadata().ok())
-        .map(|file| file.len());
     Ok(Inspection {
         peft_type: adapter.peft_type().to_owned(),
         base_model: adapter.base_model.clone(),
@@ -69,10 +69,46 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
             .iter()
             .map(|t| t.shape.iter().product::<usize>())
             .sum(),
-        bytes: sizes.sum(),
+        bytes: bytes_of(dir),
         facts: adapter.facts,
         tensors,
     })
+}
+
+/// What the folder of a whole model holds.
+fn whole(dir: &Path) -> Result<Inspection, Error> {
+    let model = ModelDir::open(dir)?;
+    let config: Map<String, Value> = model.config()?;
+    let files = model.tensors()?;
+    let mut tensors = Vec::new();
+    for name in files.names() {
+        let values = files.read(name)?;
+        let squares: f64 = values.iter().map(|value| f64::from(*value).powi(2)).sum();
+        tensors.push(InspectedTensor {
+            name: name.to_owned(),
+            shape: files.shape(name).unwrap_or_default().to_vec(),
+            norm: squares.sqrt(),
+            head: false,
+        });
+    }
+    let classes = config.get("architectures").and_then(Value::as_array);
+    let class = classes.and_then(|classes| classes.first()?.as_str());
+    Ok(Inspection {
+        peft_type: class.unwrap_or("model").to_owned(),
+        base_model: String::new(),
+        values: { tensors.iter() }
+            .map(|t| t.shape.iter().product::<usize>())
+            .sum(),
+        bytes: bytes_of(dir),
+        facts: model.facts()?,
+        tensors,
+    })
+}
+
+fn bytes_of(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| file.metadata().ok());
+    sizes.map(|file| file.len()).sum()
 }
 
 impl Inspection {
@@ -82,7 +118,9 @@ impl Inspection {
         let mut table = Table::new([("", Align::Left), ("", Align::Left)]);
         let mut line = |name: &str, value: String| table.rows.push(vec![name.into(), value.into()]);
         line("type", self.peft_type.clone());
-        line("base model", self.base_model.clone());
+        if !self.base_model.is_empty() {
+            line("base model", self.base_model.clone());
+        }
         for (name, value) in &self.facts {
             if let Some(text) = plain(value) {
                 line(name, text);

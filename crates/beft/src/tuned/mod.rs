@@ -2,6 +2,7 @@
 
 mod embeddings;
 mod inspect;
+mod merge;
 mod open;
 mod predictor;
 mod stream;
@@ -11,9 +12,10 @@ use beft_core::{OutputKind, Outputs, Prediction};
 use beft_eval::predict;
 use beft_nn::Savings;
 use beft_tasks::{Example, Task};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use merge::merge;
 pub use open::{OpenOptions, open_tuned};
 pub use predictor::{Answer, Answers, Predictor};
 pub use stream::{Pace, Streamed};
@@ -48,6 +50,8 @@ pub struct Tuned {
     pub text_pairs: Option<bool>,
     /// The mode it was trained in, if the adapter says.
     pub terms: Option<String>,
+    /// What beft.json says.
+    pub facts: Map<String, Value>,
     /// What a decoder was asked in training, if the adapter says.
     pub prompt: Option<String>,
     /// What the user should hear about the files.

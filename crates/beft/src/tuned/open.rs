@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, MULTI_LABEL, PROBLEM, TOKENIZER_FILES};
+use beft_checkpoint::{MULTI_LABEL, PROBLEM, TOKENIZER_FILES};
 use beft_core::{Outputs, TaskType};
 use beft_modes::Adapter;
 use beft_nn::Precision;
+use beft_tasks::Task;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
 
@@ -161,19 +162,12 @@ fn other_tokenizer(adapter: &Path, base: &Base) -> Option<String> {
 
 fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<Tuned, Error> {
     let dir = find_model(name, &mut |_| ())?;
-    let sidecar = dir.path().join(ADAPTER_SIDECAR);
-    let mut known = Map::new();
-    if let Ok(text) = std::fs::read(&sidecar) {
-        known = serde_json::from_slice(&text).map_err(|source| CheckpointError::Json {
-            path: sidecar,
-            source,
-        })?;
-    }
+    let known = dir.facts()?;
     let whose = format!("{}: beft.json", dir.path().display());
     let facts = Sidecar::read(&known, &whose)?;
     let base = Base::open(name, options.max_length.or(facts.max_length), device)?;
     let base = base.with_precision(options.precision)?;
-    let base = match options.task_type.or(embeds(name, options)?) {
+    let base = match options.task_type.or(said_by_task(name, options, &facts)) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,
     };
@@ -199,14 +193,20 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     facts.tuned(base, model, outputs, &whose, Vec::new())
 }
 
-/// Whether the task of the options compares embeddings, which needs no head.
-fn embeds(name: &str, options: &OpenOptions<'_>) -> Result<Option<TaskType>, Error> {
-    let Some(task) = options.task else {
-        return Ok(None);
+/// What the head does, by the task of the options, or else by that which the model was trained on.
+fn said_by_task(name: &str, options: &OpenOptions<'_>, facts: &Sidecar) -> Option<TaskType> {
+    let task = match (options.task, &facts.task_definition) {
+        (Some(task), _) => find_task(name, task, None).ok(),
+        (None, Some(definition)) => Task::from_definition(definition).ok(),
+        (None, None) => None,
     };
-    let task = find_task(name, task, None).ok();
     let task_type = task.map(|task| task.task_type());
-    Ok(task_type.filter(|task_type| *task_type == TaskType::FeatureExtraction))
+    // Of classes and texts the model's own class in config.json decides.
+    task_type.filter(|task_type| match task_type {
+        TaskType::FeatureExtraction | TaskType::QuestionAnswering => true,
+        TaskType::TokenClassification => true,
+        TaskType::SequenceClassification | TaskType::CausalLm => false,
+    })
 }
 
 /// What beft.json beside an adapter or a tuned model says.
@@ -224,6 +224,7 @@ pub(super) struct Sidecar {
     text_pairs: Option<bool>,
     terms: Option<String>,
     prompt: Option<String>,
+    facts: Map<String, Value>,
 }
 
 impl Sidecar {
@@ -304,6 +305,7 @@ impl Sidecar {
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
             prompt: text("prompt"),
+            facts: facts.clone(),
         })
     }
 
@@ -330,8 +332,12 @@ impl Sidecar {
                 }
             }
         };
-        let spans = base.task_type() == TaskType::QuestionAnswering;
-        if !spans && labels.len().max(1) != outputs {
+        // A language model is asked its candidates.
+        let classified = match base.task_type() {
+            TaskType::SequenceClassification | TaskType::TokenClassification => true,
+            TaskType::QuestionAnswering | TaskType::FeatureExtraction | TaskType::CausalLm => false,
+        };
+        if classified && labels.len().max(1) != outputs {
             return Err(Error::Sidecar {
                 whose: whose.to_owned(),
                 reason: format!(
@@ -360,6 +366,7 @@ impl Sidecar {
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,
+            facts: self.facts,
             notes,
         })
     }

@@ -1,5 +1,7 @@
 //! Entities in texts.
 
+use std::borrow::Cow;
+
 use beft_eval::{entities, predict};
 use beft_nn::Savings;
 use beft_tasks::Example;
@@ -73,7 +75,10 @@ impl Tuned {
             let tags: Vec<&str> = { tagged.tags.iter() }
                 .map(|(tag, _)| tag_name(names, *tag))
                 .collect();
-            let found = entities(&tags).into_iter();
+            // A tag without a prefix is inside of an entity, as in transformers' pipeline.
+            let prefixed: Vec<Cow<'_, str>> = tags.iter().copied().map(prefixed).collect();
+            let prefixed: Vec<&str> = prefixed.iter().map(Cow::as_ref).collect();
+            let found = entities(&prefixed).into_iter();
             Answer::Tags {
                 entities: found.map(|e| tagged.entity(e, &example.text)).collect(),
                 tags: example
@@ -83,6 +88,13 @@ impl Tuned {
             }
         });
         Ok((answers.collect(), counts))
+    }
+}
+
+fn prefixed(tag: &str) -> Cow<'_, str> {
+    match tag == "O" || tag.contains('-') {
+        true => tag.into(),
+        false => format!("I-{tag}").into(),
     }
 }
 
@@ -109,4 +121,15 @@ pub(super) fn spoken_entities(found: &[FoundEntity]) -> String {
         .iter()
         .map(|entity| spoken(&entity.text, &entity.kind));
     found.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefixed;
+
+    #[test]
+    fn tags_without_a_prefix_keep_their_whole_name() {
+        let tags = ["LABEL_0", "O", "B-PER", "PER"].map(prefixed);
+        assert_eq!(tags, ["I-LABEL_0", "O", "B-PER", "I-PER"]);
+    }
 }
