@@ -4,6 +4,7 @@ use beft::{AdapterProblem, Difference, Error, MemoryUse};
 use beft_checkpoint::CheckpointError;
 use beft_compare::CompareError;
 use beft_device::DeviceError;
+use beft_modes::NO_HEAD;
 use beft_tasks::{DataError, TaskError};
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ fn of(error: &Error) -> Option<String> {
     let text = match error {
         Error::Precision(_) => "`beft devices` lists what each supports",
         Error::TrainSize { .. } => "give --train-size with as many or fewer",
-        Error::Mode { reason, .. } if reason.ends_with("give it a head") => "--head trains one",
+        Error::Mode { reason, .. } if *reason == NO_HEAD => "--head trains one",
         Error::LongQuestion { .. } => "--max-length",
         Error::NothingToOpen => "give --adapter, or --model with the folder of a tuned model",
         Error::NoBaseName { .. } => "give it with --model",

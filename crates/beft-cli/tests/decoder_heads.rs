@@ -4,16 +4,9 @@
 
 mod common;
 
-use common::Scratch;
 use common::decoder::scratch;
+use common::run;
 use serde_json::Value;
-
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

@@ -6,22 +6,8 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
+use common::{Scratch, refused, run};
 use serde_json::{Value, json};
-
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
-}
-
-fn refused(scratch: &Scratch, args: &[&str], part: &str) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-    assert!(said.contains(part), "`{part}` is not in: {said}");
-}
 
 const WORDS: [&str; 6] = ["film", "good", "bad", "number", "the", "and"];
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Scratch;
+use common::{Scratch, refused, run};
 use serde_json::{Value, json};
 
 /// Texts in words with their tags: films and stories are things, actors are people.
@@ -40,13 +40,6 @@ fn jsonl(count: usize, tag: impl Fn(&str) -> Value) -> String {
         format!("{}\n", json!({"tokens": words, "ner_tags": tags}))
     });
     texts.collect()
-}
-
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
 }
 
 fn parsed(text: &str) -> Value {
@@ -338,12 +331,7 @@ fn decoders_have_such_a_head_too() {
 #[test]
 fn what_cannot_be_is_refused_or_told() {
     let scratch = Scratch::new();
-    let refused = |args: &[&str], part: &str| {
-        let output = scratch.beft(args).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-        assert!(said.contains(part), "{part}: {said}");
-    };
+    let refused = |args: &[&str], part: &str| refused(&scratch, args, part);
     scratch.write(
         "numbers.jsonl",
         "{\"tokens\": [\"a\"], \"ner_tags\": [3]}\n",

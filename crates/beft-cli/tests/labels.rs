@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Scratch;
+use common::{Scratch, refused, run};
 use serde_json::Value;
 
 /// Texts with the labels `good` and `long`, which depend on their words; written by `row` from text and labels.
@@ -31,13 +31,6 @@ fn named(labels: [bool; 2]) -> Vec<&'static str> {
         .filter(|(_, holds)| *holds)
         .map(|(name, _)| name)
         .collect()
-}
-
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
 }
 
 const TUNE: [&str; 13] = [
@@ -217,12 +210,7 @@ fn they_are_ranked_compared_and_reported() {
 #[test]
 fn what_is_not_for_them_is_refused() {
     let scratch = Scratch::new();
-    let refused = |args: &[&str], part: &str| {
-        let output = scratch.beft(args).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-        assert!(said.contains(part), "{part}: {said}");
-    };
+    let refused = |args: &[&str], part: &str| refused(&scratch, args, part);
     let tune = [
         "tune", "--model", "model", "--data", "data", "--epochs", "1", "--out", "out",
     ];

@@ -4,23 +4,9 @@
 
 mod common;
 
-use common::Scratch;
 use common::decoder::scratch as decoder;
+use common::{Scratch, refused, run};
 use serde_json::Value;
-
-fn run(scratch: &Scratch, args: &[&str]) -> String {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(scratch: &Scratch, args: &[&str], part: &str) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-    assert!(said.contains(part), "`{part}` is not in: {said}");
-}
 
 /// Trains an adapter in `mode`, merges it, and compares what both say of texts.
 fn check(scratch: &Scratch, tune: &[&str], mode: &str, rows: &[&str], key: &str) {
@@ -33,8 +19,8 @@ fn check(scratch: &Scratch, tune: &[&str], mode: &str, rows: &[&str], key: &str)
     );
     let (adapter, merged) = (format!("{mode}/adapter"), format!("{mode}/merged"));
     run(scratch, &["merge", "--adapter", &adapter, "--out", &merged]);
-    let with = run(scratch, &[rows, &["--adapter", &adapter]].concat());
-    let whole = run(scratch, &[rows, &["--model", &merged]].concat());
+    let (with, _) = run(scratch, &[rows, &["--adapter", &adapter]].concat());
+    let (whole, _) = run(scratch, &[rows, &["--model", &merged]].concat());
     let numbers = |rows: &str| -> Vec<f64> {
         let rows = rows.lines().map(|line| {
             let row: Value = serde_json::from_str(line).unwrap();
@@ -47,7 +33,7 @@ fn check(scratch: &Scratch, tune: &[&str], mode: &str, rows: &[&str], key: &str)
     for (a, b) in with.iter().zip(&whole) {
         assert!((a - b).abs() < 1e-5, "{mode}: {a} {b}");
     }
-    let said = run(scratch, &["inspect", &merged]);
+    let (said, _) = run(scratch, &["inspect", &merged]);
     assert!(said.contains("model") || said.contains("For"), "{said}");
 }
 

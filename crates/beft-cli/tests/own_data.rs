@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Scratch;
+use common::{Scratch, refusal, run};
 use serde_json::Value;
 
 /// A file with a third column that nobody needs, and labels of very different size.
@@ -25,17 +25,8 @@ const TUNE: [&str; 13] = [
     "--epochs", "1", "--out", "out",
 ];
 
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
-}
-
 fn refused(scratch: &Scratch, args: &[&str], parts: &[&str]) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    let said = refusal(scratch, args);
     for part in parts {
         assert!(said.contains(part), "`{part}` is not in: {said}");
     }

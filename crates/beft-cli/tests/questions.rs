@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Scratch;
+use common::{Scratch, refused, run};
 use serde_json::{Value, json};
 
 /// Questions about contexts, three about each, of which every fourth may have no answer. Written by `row` from context,
@@ -57,20 +57,6 @@ fn document(rows: &str) -> String {
         json!({"title": "t", "paragraphs": [{"context": row["context"], "qas": qas}]})
     });
     json!({"version": "1", "data": articles.collect::<Vec<_>>()}).to_string()
-}
-
-fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {said}");
-    (String::from_utf8(output.stdout).unwrap(), said)
-}
-
-fn refused(scratch: &Scratch, args: &[&str], expected: &str) {
-    let output = scratch.beft(args).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-    assert!(said.contains(expected), "`{expected}` is not in: {said}");
 }
 
 const TUNE: [&str; 10] = [

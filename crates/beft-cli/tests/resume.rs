@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::Scratch;
+use common::{Scratch, refusal};
 
 const TUNE: [&str; 13] = [
     "tune", "--model", "model", "--task", "text", "--data", "data", "--epochs", "200", "--lr",
@@ -34,13 +34,6 @@ fn interrupt(scratch: &Scratch, args: &[&str], state: &str) {
         scratch.path(state).exists() && !scratch.path("out/results.json").exists(),
         "not interrupted"
     );
-}
-
-/// What a command that must fail says.
-fn refused(scratch: &Scratch, args: &[&str]) -> String {
-    let output = scratch.beft(args).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
 }
 
 /// Every option that changes the result, one at a time.
@@ -110,7 +103,7 @@ fn other_settings_are_refused_by_name() {
         interrupt(&scratch, &args, "out/state");
         let state = fs::read(scratch.path("out/state")).unwrap();
         for (option, said) in options {
-            let text = refused(&scratch, &[&args[..], &["--resume"], option].concat());
+            let text = refusal(&scratch, &[&args[..], &["--resume"], option].concat());
             assert!(
                 text.contains("out/state: ") && text.contains(said),
                 "{text}"
@@ -119,7 +112,7 @@ fn other_settings_are_refused_by_name() {
         }
         // Several at once are all named.
         let two = ["--resume", "--lr", "0.02", "--batch-size", "8"];
-        let text = refused(&scratch, &[&args[..], &two].concat());
+        let text = refusal(&scratch, &[&args[..], &two].concat());
         let said = "give --batch-size 16 and --lr 0.01, or leave out";
         assert!(text.contains(said), "{text}");
         assert_eq!(fs::read(scratch.path("out/state")).unwrap(), state);
@@ -128,12 +121,12 @@ fn other_settings_are_refused_by_name() {
     let args = [&TUNE[..], &["--terms", "random", "--resume"]].concat();
     let dev = scratch.read("data/dev.tsv");
     scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
-    let text = refused(&scratch, &args);
+    let text = refusal(&scratch, &args);
     assert!(text.contains("the examples are not those"), "{text}");
     scratch.write("data/dev.tsv", &dev);
     let config = scratch.read("model/config.json");
     scratch.write("model/config.json", &config.replace("0.1", "0.2"));
-    let text = refused(&scratch, &args);
+    let text = refusal(&scratch, &args);
     assert!(text.contains("the model's files are not those"), "{text}");
     scratch.write("model/config.json", &config);
     // A rank that the mode does not use changes nothing, nor does what is computed anew.
@@ -214,7 +207,7 @@ fn a_finished_training_is_not_trained_again() {
             String::from_utf8(resumed.stdout).unwrap(),
             String::from_utf8(output.stdout).unwrap()
         );
-        let text = refused(&scratch, &[&again[..], &other].concat());
+        let text = refusal(&scratch, &[&again[..], &other].concat());
         assert!(
             text.contains(&format!("{out}/results.json: ")) && text.contains(said),
             "{text}"

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
+use common::{Scratch, refusal};
 use serde_json::Value;
 
 /// A regression is trained, measured by its correlations, and written for the GLUE server.
@@ -236,30 +236,23 @@ fn a_task_file_is_a_task() {
     let sidecar = scratch.read("out/adapter/beft.json");
     let broken = sidecar.replace("\"macro_f1\"", "\"pearson\"");
     scratch.write("out/adapter/beft.json", &broken);
-    let said = refused(&scratch, &eval);
+    let said = refusal(&scratch, &eval);
     let expected =
         "out/adapter: beft.json: task_definition: `metrics` makes no sense: give the file";
     assert!(said.contains(expected), "{said}");
     let toml = "name = \"again\"\ntext = \"body\"\nlabel = \"stars\"\nmetrics = [\"f1\"]\n";
     scratch.write("again.toml", toml);
     let again = [&eval[..], &["--task", "again.toml"]].concat();
-    let said = refused(&scratch, &again);
+    let said = refusal(&scratch, &again);
     let expected =
         "there are 3 labels (`0`, `1`, `2`), and the metric `f1` is of two: write `macro_f1`";
     assert!(said.contains(expected), "{said}");
     let mut tune = args;
     tune[4] = "again.toml";
     tune[10] = "other";
-    assert!(refused(&scratch, &tune).contains(expected));
+    assert!(refusal(&scratch, &tune).contains(expected));
     scratch.write("again.toml", &toml.replace("f1", "mcc"));
     scratch.beft(&again).assert().success();
-}
-
-/// What a command that must fail says.
-fn refused(scratch: &Scratch, args: &[&str]) -> String {
-    let output = scratch.beft(args).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{args:?}");
-    String::from_utf8(output.stderr).unwrap()
 }
 
 /// An adapter of PEFT's own names no classes: they are those of the task, and the server's file has its names.
@@ -328,7 +321,7 @@ fn classes_without_names_are_those_of_the_task() {
             .all(|row| row.contains("entail") || row.contains("neutral") || row.contains("contra"))
     );
 
-    let said = refused(&scratch, &of("eval", "rte"));
+    let said = refusal(&scratch, &of("eval", "rte"));
     assert!(
         said.contains("those of task rte are `entailment`, `not_entailment`"),
         "{said}"

@@ -1,4 +1,4 @@
-/// What stands above the backbone of a model, and gives its outputs.
+/// The part of a model above its backbone, which computes the outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Head {
     /// So many numbers for each input: scores of classes or labels, or one value (HF `…ForSequenceClassification`).

@@ -220,8 +220,7 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn key_value_heads(&self) -> usize {
-        let first = self.decoder.layers.first();
-        first.map_or(0, |layer| layer.key_value_heads())
+        self.decoder.key_value_heads()
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -272,14 +271,11 @@ impl TaskModel for DecoderForCausalLM {
     }
 
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
-        let context = self.decoder.context(batch);
-        self.decoder
-            .run(&context, self.decoder.embed(&context), 0..layers)
+        self.decoder.hidden(batch, layers)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        self.decoder
-            .run(&self.decoder.context(batch), hidden, layers)
+        self.decoder.advance(batch, hidden, layers)
     }
 
     /// # Panics

@@ -1,4 +1,6 @@
-use beft_nn::{Batch, DropoutSite, Norm, Rows, multiply};
+use std::ops::Range;
+
+use beft_nn::{Batch, DropoutSite, Norm, ParamPath, RotaryConfig, Rows, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
@@ -8,7 +10,6 @@ use crate::cache::LayerCache;
 use crate::config::Positions;
 use crate::context::ForwardContext;
 use crate::layer::DecoderLayer;
-use beft_nn::RotaryConfig;
 
 /// The backbone of a causal language model: HF `OPTModel`, `LlamaModel`, `Qwen2Model`, `GPTJModel`,
 /// `GPT2Model`.
@@ -74,6 +75,49 @@ impl DecoderModel {
         self.dropout.prob > 0.0 || self.layers[..layers].iter().any(|layer| layer.drops())
     }
 
+    /// Number of heads of keys and values.
+    pub(crate) fn key_value_heads(&self) -> usize {
+        let first = self.layers.first();
+        first.map_or(0, |layer| layer.key_value_heads())
+    }
+
+    /// The biases of gates that it lacks, with their lengths. No term names them; they come with those of the feed-forward
+    /// block (LLaMA's `mlp_bias`).
+    pub fn missing_gate_biases(&self) -> Vec<(ParamPath, usize)> {
+        let layers = self.layers.iter().enumerate();
+        let missing = layers.filter(|(_, layer)| layer.gate_bias.is_none());
+        let gates = missing.filter_map(|(index, layer)| {
+            let [_, wide] = layer.gate.as_ref()?.shape().dims();
+            let path = format!("decoder.layers.{index}.gate_bias");
+            Some((ParamPath::from(path.as_str()), wide))
+        });
+        gates.collect()
+    }
+
+    /// What the lowest `layers` layers give.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[rows, hidden]`
+    pub(crate) fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
+        let context = self.context(batch);
+        self.run(&context, self.embed(&context), 0..layers)
+    }
+
+    /// What `layers` make of what those below gave.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden, output: `[rows, hidden]`
+    pub(crate) fn advance(
+        &self,
+        batch: &Batch,
+        hidden: Tensor<2>,
+        layers: Range<usize>,
+    ) -> Tensor<2> {
+        self.run(&self.context(batch), hidden, layers)
+    }
+
     /// Number of prefix tokens that every input attends to.
     pub(crate) fn prefix_len(&self) -> usize {
         let prefix = self.layers.first().and_then(|layer| layer.prefix.as_ref());
@@ -130,7 +174,7 @@ impl DecoderModel {
         &self,
         context: &ForwardContext<'_>,
         hidden: Tensor<2>,
-        layers: std::ops::Range<usize>,
+        layers: Range<usize>,
     ) -> Tensor<2> {
         self.layers[layers]
             .iter()

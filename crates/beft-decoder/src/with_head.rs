@@ -144,8 +144,7 @@ impl BiasModel for DecoderWithHead {
     }
 
     fn key_value_heads(&self) -> usize {
-        let first = self.decoder.layers.first();
-        first.map_or(0, |layer| layer.key_value_heads())
+        self.decoder.key_value_heads()
     }
 
     fn ignores_key_bias(&self) -> bool {
@@ -163,14 +162,11 @@ impl BiasModel for DecoderWithHead {
 
 impl TaskModel for DecoderWithHead {
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
-        let context = self.decoder.context(batch);
-        self.decoder
-            .run(&context, self.decoder.embed(&context), 0..layers)
+        self.decoder.hidden(batch, layers)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        self.decoder
-            .run(&self.decoder.context(batch), hidden, layers)
+        self.decoder.advance(batch, hidden, layers)
     }
 
     fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {

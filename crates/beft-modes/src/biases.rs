@@ -14,6 +14,10 @@ use crate::{
     TrainedParams, TrainingMode, Written,
 };
 
+/// Why a language model does not train its head alone.
+pub const NO_HEAD: &str =
+    "a causal language model has no head to train: train biases, or give it a head";
+
 /// The mode that trains biases is a [`TermSet`].
 impl Written for TermSet {
     fn read(text: &str, _plain: &str) -> Option<Result<Self, ModeError>> {
@@ -33,9 +37,7 @@ impl TrainingMode for TermSet {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if self.is_frozen() && !model.task_type.has_weights() {
             return Err(Misfit::Refused(match model.task_type {
-                TaskType::CausalLm => {
-                    "a causal language model has no head to train: train biases, or give it a head"
-                }
+                TaskType::CausalLm => NO_HEAD,
                 _ => {
                     "embeddings have no head to train: train biases, or evaluate the model untrained"
                 }

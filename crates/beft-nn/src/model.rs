@@ -152,7 +152,7 @@ pub trait TaskModel: BiasModel {
     /// Whether training drops values in the embeddings or the lowest `layers` layers.
     fn drops_below(&self, layers: usize) -> bool;
 
-    /// What stands above the backbone.
+    /// Its head, the part above the backbone.
     fn head(&self) -> Head;
 
     /// Which rows the head reads: one of each input, or those of all tokens.

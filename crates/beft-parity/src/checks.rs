@@ -6,17 +6,14 @@ use beft_core::{
     BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Head, Targets, TermSet, TermSetError,
 };
 use beft_encoder::EncoderWithHead;
-use beft_nn::{
-    Batch, BiasModel, Padding, ParamData, ParamPath, TaskModel, map_params, read_params, snapshot,
-};
+use beft_nn::{Batch, BiasModel, Padding, ParamPath, TaskModel, map_params, read_params, snapshot};
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
-use beft_train::{
-    GradMasks, TrainConfig, TrainError, batch_loss, fisher, training_step, with_trainable,
-};
+use beft_train::{TrainError, batch_loss, fisher, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::found::{Found, as_stored, gradients_by_path, transposed};
 use crate::{Check, Expected, Tolerance, norm_error};
 
 /// A parity run that could not be carried out.
@@ -110,12 +107,6 @@ fn load(
     Ok(model.freeze())
 }
 
-pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns)
-        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
-        .collect()
-}
-
 /// One model on one device, and what was found so far.
 struct Run<'a> {
     model: EncoderWithHead,
@@ -123,36 +114,6 @@ struct Run<'a> {
     batches: [EncodedSet; 3],
     device: &'a Device,
     found: Found<'a>,
-}
-
-/// What was compared so far, with what.
-pub(crate) struct Found<'a> {
-    pub(crate) expected: &'a Expected,
-    pub(crate) tolerance: &'a Tolerance,
-    pub(crate) checks: Vec<Check>,
-}
-
-impl Found<'_> {
-    /// Records a comparison with the expected tensor of this name.
-    pub(crate) fn compare(
-        &mut self,
-        what: String,
-        name: &str,
-        actual: &[f32],
-    ) -> Result<(), ParityError> {
-        let expected = self.expected.floats(name)?;
-        let error = self.tolerance.measure(actual, &expected);
-        self.record(what, error, self.tolerance.values);
-        Ok(())
-    }
-
-    pub(crate) fn record(&mut self, name: String, error: f64, tolerance: f64) {
-        self.checks.push(Check {
-            name,
-            error,
-            tolerance,
-        });
-    }
 }
 
 impl Run<'_> {
@@ -179,10 +140,7 @@ impl Run<'_> {
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         let mut gradients = gradients_by_path(&model, grads);
         let expected = self.found.expected;
-        let mut largest = 0.0f32;
-        for name in expected.with_prefix("grad.") {
-            largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
-        }
+        let largest = self.found.largest_gradient("grad.")?;
         for name in expected.with_prefix("grad.") {
             let path = self.path(name);
             let actual = path.as_ref().and_then(|path| gradients.remove(path));
@@ -193,18 +151,9 @@ impl Run<'_> {
                 self.found.compare(name.clone(), &name, &actual)?;
                 continue;
             }
-            // An absent gradient would pass as zero.
-            let error = match actual.as_slice() {
-                [] => f64::NAN,
-                values => f64::from(largest_of(values) / largest),
-            };
-            self.found
-                .record(name, error, self.found.tolerance.key_gradient);
+            self.found.record_no_gradient(name, &actual, largest);
         }
-        // Nothing else may have received a gradient.
-        let strays = gradients.len() as f64;
-        self.found
-            .record("gradients of frozen parameters".into(), strays, 0.0);
+        self.found.record_strays(&gradients);
         Ok(())
     }
 
@@ -237,20 +186,8 @@ impl Run<'_> {
 
     /// Three optimizer steps; the biases after them.
     fn steps(&mut self, name: &str, terms: &TermSet) -> Result<BiasSnapshot, ParityError> {
-        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
-        let mut optimizer = config.optimizer();
-        let mut model = with_trainable(self.model.clone(), terms)?;
-        let masks = GradMasks::default();
-        let mut losses = Vec::new();
-        for batch in &self.batches {
-            let chosen: Vec<usize> = (0..batch.len()).collect();
-            let (next, loss) =
-                training_step(model, &masks, batch, &chosen, &config, 0, &mut optimizer);
-            model = next;
-            losses.push(loss as f32);
-        }
-        let full = format!("step.losses.{name}");
-        self.found.compare(full.clone(), &full, &losses)?;
+        let model = self.model.clone();
+        let model = self.found.steps(name, model, terms, &self.batches)?;
 
         let prefix = format!("step3.{name}.");
         let mut values = read_params(&model, |_| true);
@@ -262,10 +199,7 @@ impl Run<'_> {
             let data = values
                 .remove(&path)
                 .ok_or_else(|| ParityError::Missing(path.to_string()))?;
-            let actual = match data.shape[..] {
-                [rows, columns] => transposed(&data.values, rows, columns),
-                _ => data.values,
-            };
+            let actual = as_stored(data);
             let full = format!("{prefix}{hf}");
             let error = norm_error(&actual, &expected.floats(&full)?);
             let key = path.term() == Some(BiasTerm::K);
@@ -342,10 +276,6 @@ impl Run<'_> {
     }
 }
 
-pub(crate) fn largest_of(values: &[f32]) -> f32 {
-    values.iter().fold(0.0, |m, x| m.max(x.abs()))
-}
-
 fn forward(
     model: &EncoderWithHead,
     data: &EncodedSet,
@@ -356,17 +286,4 @@ fn forward(
     let chosen: Vec<usize> = (0..data.len()).collect();
     let loss = batch_loss(model, data, &chosen, padding, device);
     (logits, loss)
-}
-
-/// Every gradient of a model by path, weights as PyTorch has them.
-pub(crate) fn gradients_by_path<M: Module>(
-    model: &M,
-    grads: GradientsParams,
-) -> BTreeMap<ParamPath, Vec<f32>> {
-    let found = beft_train::gradients_by_path(model, grads).into_iter();
-    let as_stored = |data: ParamData| match data.shape[..] {
-        [rows, columns] => transposed(&data.values, rows, columns),
-        _ => data.values,
-    };
-    found.map(|(path, data)| (path, as_stored(data))).collect()
 }

@@ -6,13 +6,13 @@ use beft_checkpoint::ModelDir;
 use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Targets, TermSet};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_nn::{Batch, BiasModel, Padding, ParamPath, TaskModel, read_params};
-use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
+use beft_train::{batch_loss, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use serde::Deserialize;
 
-use crate::checks::{Found, gradients_by_path, largest_of};
+use crate::found::{Found, gradients_by_path, largest_of};
 use crate::{Check, Expected, ParityError, Tolerance, norm_error};
 
 /// A value that three steps in f64 left smaller than this had no gradient.
@@ -234,10 +234,7 @@ impl Run<'_> {
             let grads = GradientsParams::from_grads(loss.backward(), &model);
             let mut gradients = gradients_by_path(&model, grads);
             let expected = self.found.expected;
-            let mut largest = 0.0f32;
-            for name in expected.with_prefix(prefix) {
-                largest = largest_of(&expected.floats(&format!("{prefix}{name}"))?).max(largest);
-            }
+            let largest = self.found.largest_gradient(prefix)?;
             for name in expected.with_prefix(prefix) {
                 let path = self.path(name)?;
                 let actual = gradients.remove(&path).unwrap_or_default();
@@ -246,40 +243,20 @@ impl Run<'_> {
                     self.found.compare(full.clone(), &full, &actual)?;
                     continue;
                 }
-                // An absent gradient would pass as zero.
-                let error = match actual.as_slice() {
-                    [] => f64::NAN,
-                    values => f64::from(largest_of(values) / largest),
-                };
-                self.found
-                    .record(full, error, self.found.tolerance.key_gradient);
+                self.found.record_no_gradient(full, &actual, largest);
             }
             if prefix == "grad." {
-                // Nothing else may have received a gradient.
-                let strays = gradients.len() as f64;
-                self.found
-                    .record("gradients of frozen parameters".into(), strays, 0.0);
+                self.found.record_strays(&gradients);
             }
         }
         Ok(())
     }
 
     fn steps(&mut self, name: &str, terms: &TermSet) -> Result<(), ParityError> {
-        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
-        let mut optimizer = config.optimizer();
-        let mut model = with_trainable(self.model.clone(), terms)?;
-        let masks = GradMasks::default();
-        let mut losses = Vec::new();
-        for group in 0..self.cases.groups.len() {
-            let data = self.choices(group);
-            let chosen: Vec<usize> = (0..data.len()).collect();
-            let (next, loss) =
-                training_step(model, &masks, &data, &chosen, &config, 0, &mut optimizer);
-            model = next;
-            losses.push(loss as f32);
-        }
-        let full = format!("step.losses.{name}");
-        self.found.compare(full.clone(), &full, &losses)?;
+        let groups = 0..self.cases.groups.len();
+        let batches: Vec<EncodedSet> = groups.map(|group| self.choices(group)).collect();
+        let model = self.model.clone();
+        let model = self.found.steps(name, model, terms, &batches)?;
         let prefix = format!("step3.{name}.");
         let mut values: BTreeMap<_, _> = read_params(&model, |_| true);
         let expected = self.found.expected;

@@ -5,12 +5,12 @@ use beft_core::{BiasSite, BiasTerm, EncodedSet, Head, Pooling, Targets, TermSet}
 use beft_decoder::DecoderWithHead;
 use beft_encoder::EncoderWithHead;
 use beft_nn::{Batch, Padding, ParamPath, TaskModel, map_params, read_params};
-use beft_train::{GradMasks, TrainConfig, batch_loss, training_step, with_trainable};
+use beft_train::{batch_loss, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, TensorData};
 
-use crate::checks::{Found, gradients_by_path, largest_of, transposed};
+use crate::found::{Found, as_stored, gradients_by_path, largest_of, transposed};
 use crate::{Check, Expected, ParityError, Tolerance, norm_error};
 
 /// The kinds of heads that fixtures have beside their own, by the ends of their files' names.
@@ -180,52 +180,29 @@ impl<M: TaskModel> Run<'_, M> {
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         let mut gradients = gradients_by_path(&model, grads);
         let expected = self.found.expected;
-        let mut largest = 0.0f32;
-        for name in expected.with_prefix("grad.") {
-            largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
-        }
+        let largest = self.found.largest_gradient("grad.")?;
         for name in expected.with_prefix("grad.") {
             let path = self.path(name)?;
             let actual = gradients.remove(&path).unwrap_or_default();
             let name = format!("grad.{name}");
             // A key bias, and what moves the scores of all tokens alike: the last norm's bias, where an answer is found
             // by softmax over the tokens.
-            if !(self.has_no_gradient(&name)?
+            if !(self.has_no_gradient(&name, largest)?
                 || path.term() == Some(BiasTerm::K) && model.ignores_key_bias())
             {
                 self.found.compare(name.clone(), &name, &actual)?;
                 continue;
             }
-            // An absent gradient would pass as zero.
-            let error = match actual.as_slice() {
-                [] => f64::NAN,
-                values => f64::from(largest_of(values) / largest),
-            };
-            self.found
-                .record(name, error, self.found.tolerance.key_gradient);
+            self.found.record_no_gradient(name, &actual, largest);
         }
-        // Nothing else may have received a gradient.
-        let strays = gradients.len() as f64;
-        self.found
-            .record("gradients of frozen parameters".into(), strays, 0.0);
+        self.found.record_strays(&gradients);
         Ok(())
     }
 
     fn steps(&mut self, name: &str, terms: &TermSet) -> Result<(), ParityError> {
-        let config = TrainConfig::new(terms.clone(), 1e-3, 1, 0);
-        let mut optimizer = config.optimizer();
-        let mut model = with_trainable(self.model.clone(), terms)?;
-        let masks = GradMasks::default();
-        let mut losses = Vec::new();
-        for batch in &self.batches {
-            let chosen: Vec<usize> = (0..batch.len()).collect();
-            let (next, loss) =
-                training_step(model, &masks, batch, &chosen, &config, 0, &mut optimizer);
-            model = next;
-            losses.push(loss as f32);
-        }
-        let full = format!("step.losses.{name}");
-        self.found.compare(full.clone(), &full, &losses)?;
+        let model = self.model.clone();
+        let model = self.found.steps(name, model, terms, &self.batches)?;
+        let largest = self.found.largest_gradient("grad.")?;
         let prefix = format!("step3.{name}.");
         let mut values = read_params(&model, |_| true);
         let expected = self.found.expected;
@@ -234,14 +211,11 @@ impl<M: TaskModel> Run<'_, M> {
             let data = values
                 .remove(&path)
                 .ok_or_else(|| ParityError::Missing(path.to_string()))?;
-            let actual = match data.shape[..] {
-                [rows, columns] => transposed(&data.values, rows, columns),
-                _ => data.values,
-            };
+            let actual = as_stored(data);
             let full = format!("{prefix}{short}");
             let error = norm_error(&actual, &expected.floats(&full)?);
             // AdamW turns what rounding leaves of a gradient into small updates.
-            let still = self.has_no_gradient(&format!("grad.{short}"))?;
+            let still = self.has_no_gradient(&format!("grad.{short}"), largest)?;
             let tolerance = match (still, self.model.is_added(&path)) {
                 (true, _) => self.found.tolerance.key_after_steps,
                 (false, true) => self.found.tolerance.decoder_after_steps,
@@ -252,14 +226,9 @@ impl<M: TaskModel> Run<'_, M> {
         Ok(())
     }
 
-    /// Whether an expected gradient is zero in exact arithmetic.
-    fn has_no_gradient(&self, name: &str) -> Result<bool, ParityError> {
-        let expected = self.found.expected;
-        let mut largest = 0.0f32;
-        for name in expected.with_prefix("grad.") {
-            largest = largest_of(&expected.floats(&format!("grad.{name}"))?).max(largest);
-        }
-        Ok(largest_of(&expected.floats(name)?) < NO_GRADIENT * largest)
+    /// Whether an expected gradient is zero in exact arithmetic, beside the largest one.
+    fn has_no_gradient(&self, name: &str, largest: f32) -> Result<bool, ParityError> {
+        Ok(largest_of(&self.found.expected.floats(name)?) < NO_GRADIENT * largest)
     }
 
     /// The path of what a fixture calls by HF's name, `...Wqkv.bias#1` for a part, `3.v`, or `final_norm`.

@@ -14,6 +14,7 @@
 mod checks;
 mod decoder;
 mod expected;
+mod found;
 mod heads;
 mod measure;
 mod suite;

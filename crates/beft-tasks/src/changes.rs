@@ -115,12 +115,8 @@ impl Task {
 
 impl LabelledTask {
     fn with(mut self, changes: &TaskChanges) -> Self {
-        let columns = |names: &[String]| match names {
-            [_] => TextColumns::First(names.to_vec()),
-            _ => TextColumns::Joined(names.to_vec()),
-        };
         if !changes.text.is_empty() {
-            self.text_columns = columns(&changes.text);
+            self.text_columns = TextColumns::of(changes.text.clone());
             // Those of the task belong to its own text; but a question has a context, and what is compared two texts.
             if !self.target.kind().compares_texts() {
                 self.pair_columns = TextColumns::First(Vec::new());
@@ -128,7 +124,7 @@ impl LabelledTask {
             }
         }
         if !changes.pair.is_empty() {
-            self.pair_columns = columns(&changes.pair);
+            self.pair_columns = TextColumns::of(changes.pair.clone());
             self.pair_required = true;
         }
         if !changes.label.is_empty() {

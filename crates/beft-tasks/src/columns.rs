@@ -13,6 +13,14 @@ pub enum TextColumns {
 }
 
 impl TextColumns {
+    /// A column of this one name, or several whose texts are joined.
+    pub fn of(names: Vec<String>) -> Self {
+        match names.len() {
+            1 => Self::First(names),
+            _ => Self::Joined(names),
+        }
+    }
+
     /// All names of columns, in the order given.
     pub fn names(&self) -> &[String] {
         match self {

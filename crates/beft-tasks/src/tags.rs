@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::dataset::read_whole;
 use crate::records::raw::{Record, declared_classes};
-use crate::records::{Input, LabelUse, Row, Source, type_name, whole};
+use crate::records::{Input, LabelUse, Row, Source, type_name, whole_of};
 use crate::{DataError, LabelledTask, Place, TagError};
 
 /// A text in words.
@@ -102,10 +102,7 @@ fn untagged(at: Place, text: &str) -> Row<'_> {
 fn written(source: &Source<'_>, at: Place, name: &str, tag: &Value) -> Result<String, DataError> {
     let number = match tag {
         Value::String(tag) => return Ok(tag.trim().to_owned()),
-        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
-            Some(float) => whole(float),
-            None => Some(number.to_string()),
-        },
+        Value::Number(number) => whole_of(number),
         _ => None,
     };
     let number = number.ok_or_else(|| {

@@ -79,13 +79,7 @@ pub(crate) fn text_columns(
 ) -> Result<Option<TextColumns>, Wrong> {
     match (parts, alternatives) {
         (None, None) => Ok(None),
-        (Some(parts), None) => {
-            let names = checked_columns(parts)?;
-            Ok(Some(match names.len() {
-                1 => TextColumns::First(names),
-                _ => TextColumns::Joined(names),
-            }))
-        }
+        (Some(parts), None) => checked_columns(parts).map(|names| Some(TextColumns::of(names))),
         (None, Some(names)) => {
             let span = names.span();
             let names = Spanned::new(span, Names::Several(names.into_inner()));

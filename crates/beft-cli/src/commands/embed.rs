@@ -8,13 +8,11 @@ use beft_files::PartialFile;
 use beft_tasks::{InputFormat, Inputs, LabelledTask, Task, TaskInput, TextColumns};
 use serde_json::json;
 
-use super::fetch_base;
+use super::{STANDARD, fetch_base};
 use crate::args::{EmbedArgs, VectorFormat};
 use crate::output::{check_file, tell, write_now};
 use crate::progress::Progress;
 
-/// The name of standard input and output.
-const STANDARD: &str = "-";
 /// Texts that are computed together.
 const CHUNK: usize = 1024;
 
@@ -72,10 +70,7 @@ fn format(args: &EmbedArgs) -> Result<VectorFormat> {
 fn rows(args: &EmbedArgs) -> Result<Inputs> {
     let mut task = LabelledTask::named("text")?;
     if let Some(columns) = &args.text {
-        task.text_columns = match columns.0.as_slice() {
-            [_] => TextColumns::First(columns.0.clone()),
-            _ => TextColumns::Joined(columns.0.clone()),
-        };
+        task.text_columns = TextColumns::of(columns.0.clone());
     }
     task.pair_columns = TextColumns::First(Vec::new());
     let task = Task::from(task);

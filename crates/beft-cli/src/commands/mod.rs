@@ -38,6 +38,9 @@ use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, 
 use crate::output::{OutputFolder, lock_folder, tell};
 use crate::progress::{Downloads, Progress};
 
+/// The name of standard input and output.
+const STANDARD: &str = "-";
+
 /// What every training command needs, checked and loaded.
 struct Setup {
     base: Base,

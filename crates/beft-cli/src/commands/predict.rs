@@ -6,14 +6,11 @@ use beft::{Answer, Pace, Predictor, Streamed, parse_device};
 use beft_files::PartialFile;
 use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task, TaskKind};
 
-use super::open_predictor;
+use super::{STANDARD, open_predictor};
 use crate::args::{Format, Keep, OutputFormat, PredictArgs, SplitName};
 use crate::output::{check_file, prepare_folder, say, tell, write_file, write_now};
 use crate::progress::Progress;
 use crate::rows::{RowFormat, RowWriter};
-
-/// The name of standard input and output.
-const STANDARD: &str = "-";
 
 pub(crate) fn predict(args: &PredictArgs) -> Result<()> {
     match format(args)? {

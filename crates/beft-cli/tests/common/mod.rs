@@ -93,6 +93,28 @@ fn table(header: &str, rows: usize) -> String {
     text
 }
 
+/// Runs `beft`, which must succeed, and returns its output and its messages.
+pub fn run(scratch: &Scratch, args: &[&str]) -> (String, String) {
+    let output = scratch.beft(args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {said}");
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+/// Runs `beft`, which must refuse, and returns its messages.
+pub fn refusal(scratch: &Scratch, args: &[&str]) -> String {
+    let output = scratch.beft(args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    said
+}
+
+/// Runs `beft`, which must refuse with a message that has this part.
+pub fn refused(scratch: &Scratch, args: &[&str], part: &str) {
+    let said = refusal(scratch, args);
+    assert!(said.contains(part), "`{part}` is not in: {said}");
+}
+
 /// Runs `tune` and returns its message, having checked that it failed as every command must and
 /// left no output.
 pub fn message(scratch: &Scratch, more: &[&str]) -> String {

@@ -9,7 +9,7 @@ use super::form::Object;
 use super::{PromptKind, PromptTask};
 use crate::classes::whole_number;
 use crate::records::raw::Record;
-use crate::records::{HIDDEN, type_name, whole};
+use crate::records::{HIDDEN, type_name, whole_of};
 use crate::{DataError, Place};
 
 /// Makes errors about the fields of one record.
@@ -94,7 +94,7 @@ impl PromptTask {
         let mut right = Vec::new();
         for label in labels {
             let text = match label {
-                Value::Number(number) if number.is_f64() => number.as_f64().and_then(whole),
+                Value::Number(number) => whole_of(number),
                 label => text_of(label),
             };
             let text = text.ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::DataError;
 
@@ -52,6 +52,14 @@ pub(super) fn message_of(error: &serde_json::Error) -> String {
 pub(crate) fn whole(float: f64) -> Option<String> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (float.fract() == 0.0 && float.abs() < EXACT).then(|| (float as i64).to_string())
+}
+
+/// The integer that a number is, as a text; `None` for one with a fraction.
+pub(crate) fn whole_of(number: &Number) -> Option<String> {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(float) => whole(float),
+        None => Some(number.to_string()),
+    }
 }
 
 pub(crate) fn type_name(value: &Value) -> &'static str {

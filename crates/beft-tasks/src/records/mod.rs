@@ -14,7 +14,7 @@ mod row;
 pub(crate) mod stream;
 mod tsv;
 
-pub(crate) use jsonl::{document, type_name, whole};
+pub(crate) use jsonl::{document, type_name, whole, whole_of};
 pub(crate) use lines::Input;
 
 use std::borrow::Cow;

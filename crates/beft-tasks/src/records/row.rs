@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::raw::Record;
-use super::{LabelUse, Row, Source, type_name, whole};
+use super::{LabelUse, Row, Source, type_name, whole_of};
 use crate::columns::joined;
 use crate::tags::tagged;
 use crate::{DataError, LabelForm, LabelTarget, LabelledTask, Place, TaskKind, TextColumns};
@@ -173,16 +173,13 @@ fn label<'r>(
         }
         Value::Bool(label) if !numeric => Ok(Some(Cow::Owned(label.to_string()))),
         Value::Number(label) if numeric => Ok(Some(Cow::Owned(label.to_string()))),
-        Value::Number(label) => match label.as_f64().filter(|_| label.is_f64()) {
-            None => Ok(Some(Cow::Owned(label.to_string()))),
-            Some(float) => {
-                let label = whole(float).ok_or_else(|| {
-                    let found = "a number with a fraction";
-                    source.field_type(at, name, source.label_types(), found)
-                });
-                label.map(|label| Some(Cow::Owned(label)))
-            }
-        },
+        Value::Number(label) => {
+            let label = whole_of(label).ok_or_else(|| {
+                let found = "a number with a fraction";
+                source.field_type(at, name, source.label_types(), found)
+            });
+            label.map(|label| Some(Cow::Owned(label)))
+        }
         other => Err(source.field_type(at, name, source.label_types(), type_name(other))),
     }
 }
@@ -191,6 +188,7 @@ fn label<'r>(
 mod tests {
     use super::super::InputFormat::Jsonl;
     use super::super::testing::*;
+    use super::super::whole;
     use super::*;
     use crate::LabelledTask;
 

@@ -59,15 +59,18 @@ pub(super) fn find_task(dir: &ModelDir, task: &str, form: Option<TaskForm>) -> R
         model: dir.name().to_owned(),
         takes,
     };
-    let usual = ModelConfig::read(dir)?.usual_task(dir)?;
-    let wanted = match (Kind::of(dir)?, form) {
-        (Kind::Encoder, _) => TaskForm::Texts,
-        (Kind::Decoder, Some(form)) => form,
+    let config = ModelConfig::read(dir)?;
+    let usual = config.usual_task(dir)?;
+    let wanted = match (config, form) {
+        (ModelConfig::Encoder(_), _) => TaskForm::Texts,
+        (ModelConfig::Decoder(_), Some(form)) => form,
         // A task of texts alone is for a decoder with a head.
-        (Kind::Decoder, None) if usual != TaskType::CausalLm || !PromptTask::is_one(task) => {
+        (ModelConfig::Decoder(_), None)
+            if usual != TaskType::CausalLm || !PromptTask::is_one(task) =>
+        {
             TaskForm::Texts
         }
-        (Kind::Decoder, None) => TaskForm::Prompts,
+        (ModelConfig::Decoder(_), None) => TaskForm::Prompts,
     };
     match (wanted, labelled, prompted) {
         (TaskForm::Texts, Ok(task), _) => Ok(task.into()),

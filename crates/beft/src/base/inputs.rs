@@ -55,12 +55,7 @@ impl Base {
             .count();
         let (mut encodings, cut) = self.tokenizer.encode_and_count(inputs)?;
         for (input, encoding) in encodings.iter_mut().enumerate() {
-            let prepared = self.config.prepare(self.task_type, encoding);
-            prepared.map_err(|source| Error::Input {
-                model: self.name().to_owned(),
-                input,
-                source,
-            })?;
+            self.prepare(input, encoding)?;
         }
         let joined = pairs && self.config.has_segments() && !self.tokenizer.has_segments();
         Ok(Encoded {
@@ -71,6 +66,20 @@ impl Base {
                 joined,
             },
             encodings,
+        })
+    }
+
+    /// Checks and completes the tokens of input number `input`.
+    ///
+    /// # Errors
+    ///
+    /// When the model cannot take them.
+    pub(super) fn prepare(&self, input: usize, encoding: &mut Encoding) -> Result<(), Error> {
+        let prepared = self.config.prepare(self.task_type, encoding);
+        prepared.map_err(|source| Error::Input {
+            model: self.name().to_owned(),
+            input,
+            source,
         })
     }
 

@@ -22,6 +22,7 @@ pub use config::ModelConfig;
 pub use find::{find_data, find_model};
 pub use inputs::{Encoded, InputCounts};
 pub use model::Model;
+pub(crate) use windows::OVERLAP;
 
 use crate::error::TaskForm;
 use crate::{Error, memory};

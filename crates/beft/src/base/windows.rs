@@ -6,7 +6,7 @@ use super::{Base, InputCounts};
 use crate::Error;
 
 /// Tokens that two windows of a context have in common (`doc_stride` of `run_qa.py`).
-const OVERLAP: usize = 128;
+pub(crate) const OVERLAP: usize = 128;
 
 /// Questions in windows.
 #[derive(Clone, Debug)]
@@ -38,12 +38,7 @@ impl Base {
         let mut found = tokenizer.encode_windows(questions, self.max_length, OVERLAP)?;
         for (input, windows) in found.of.iter_mut().enumerate() {
             for window in windows {
-                let prepared = self.config.prepare(self.task_type, &mut window.encoding);
-                prepared.map_err(|source| Error::Input {
-                    model: self.name().to_owned(),
-                    input,
-                    source,
-                })?;
+                self.prepare(input, &mut window.encoding)?;
             }
         }
         Ok(EncodedWindows {

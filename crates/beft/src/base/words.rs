@@ -29,12 +29,7 @@ impl Base {
                 None => plain.next(),
             };
             let mut words = next.unwrap_or_default();
-            let prepared = self.config.prepare(self.task_type, &mut words.encoding);
-            prepared.map_err(|source| Error::Input {
-                model: self.name().to_owned(),
-                input,
-                source,
-            })?;
+            self.prepare(input, &mut words.encoding)?;
             encodings.push(words);
         }
         let counts = InputCounts {

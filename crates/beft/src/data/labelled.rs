@@ -140,11 +140,7 @@ fn encode(
         .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
     let encoded = base.encode(texts)?;
     let notes = base.input_notes(&file, encoded.counts);
-    let set = EncodedSet {
-        class_weights: Vec::new(),
-        encodings: encoded.encodings,
-        targets: targets(task, examples.iter()),
-    };
+    let set = EncodedSet::new(encoded.encodings, targets(task, examples.iter()));
     Ok((DevInputs::Labelled(set), notes))
 }
 

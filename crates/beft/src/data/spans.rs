@@ -10,7 +10,7 @@ use beft_eval::{
 };
 use beft_tasks::{Example, GoldAnswer, Label};
 
-use crate::base::InputCounts;
+use crate::base::{InputCounts, OVERLAP};
 use crate::{Base, Error};
 
 /// Questions with their contexts, in windows of tokens.
@@ -124,7 +124,7 @@ impl SpanQuestions {
         if self.narrowed > 0 {
             notes.push(format!(
                 "{of}: beside {} of the questions an input of {} tokens has so little room that windows of the context \
-                 overlap by less than 128 tokens",
+                 overlap by less than {OVERLAP} tokens",
                 self.narrowed,
                 base.max_length()
             ));

@@ -4,7 +4,7 @@ use beft_eval::predict;
 use beft_nn::Savings;
 use beft_tasks::Example;
 
-use super::{EVAL_BATCH, Tuned};
+use super::{EVAL_BATCH, Tuned, check_finite_rows};
 use crate::Error;
 use crate::base::InputCounts;
 use crate::data::{cosine, normalize};
@@ -25,11 +25,7 @@ impl Tuned {
         let encoded = self.base.encode(texts.iter().map(|text| (*text, None)))?;
         let (inputs, savings) = (&encoded.encodings, Savings::default());
         let mut found = predict(&self.model, inputs, EVAL_BATCH, savings, |_| ());
-        if !found.iter().flatten().all(|value| value.is_finite()) {
-            return Err(Error::NotFinite {
-                model: self.base.name().to_owned(),
-            });
-        }
+        check_finite_rows(&self.base, &found)?;
         if self.base.embedding().normalized {
             found.iter_mut().for_each(|embedding| normalize(embedding));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use beft_checkpoint::{WholeModel, check_model_target, save_model};
 use beft_core::{BiasSite, BiasTerm};
-use beft_nn::{BiasModel, ParamPath, param_shapes, read_params};
+use beft_nn::{BiasModel, read_params};
 use serde_json::{Map, Value};
 
 use super::{OpenOptions, open_tuned};
@@ -81,22 +81,17 @@ fn keys_of_added(model: &Model) -> Result<Vec<BiasKey>, String> {
     Ok(keys)
 }
 
-/// The biases of LLaMA's gates, which come with those of the feed-forward block; no term stands for them.
+/// The biases of gates, which come with those of the feed-forward block, by their names in a checkpoint.
 fn gates(model: &Model, added: &[BiasTerm]) -> Vec<(String, usize)> {
+    let decoder = match model {
+        Model::Decoder(model) => &model.decoder,
+        Model::DecoderWithHead(model) => &model.decoder,
+        Model::Encoder(_) => return Vec::new(),
+    };
     if !added.contains(&BiasTerm::M2) {
         return Vec::new();
     }
-    let shapes = param_shapes(model);
-    let wide = |layer| {
-        let path = model.site_path(BiasSite::new(layer, BiasTerm::M2));
-        let found = shapes.iter().find(|(own, _)| *own == path);
-        found.map_or(0, |(_, shape)| shape.iter().product())
-    };
-    let layers = 0..model.num_layers();
-    let gate = |layer: usize| {
-        let path = ParamPath::from(format!("decoder.layers.{layer}.gate_bias").as_str());
-        let (_, name) = model.names().by_path(&path)?;
-        Some((name, wide(layer)))
-    };
-    layers.filter_map(gate).collect()
+    let missing = decoder.missing_gate_biases().into_iter();
+    let named = missing.filter_map(|(path, wide)| Some((model.names().by_path(&path)?.1, wide)));
+    named.collect()
 }

@@ -144,7 +144,16 @@ pub(crate) fn predictions(kind: OutputKind, scores: Vec<Vec<f32>>) -> Vec<Predic
 
 /// Fails where a model says nothing: its weights are damaged.
 pub(crate) fn check_finite(base: &Base, predictions: &[Prediction]) -> Result<(), Error> {
-    match predictions.iter().all(Prediction::is_finite) {
+    refuse_unless(base, predictions.iter().all(Prediction::is_finite))
+}
+
+/// The same of what it gives each input.
+fn check_finite_rows(base: &Base, rows: &[Vec<f32>]) -> Result<(), Error> {
+    refuse_unless(base, rows.iter().flatten().all(|value| value.is_finite()))
+}
+
+fn refuse_unless(base: &Base, finite: bool) -> Result<(), Error> {
+    match finite {
         true => Ok(()),
         false => Err(Error::NotFinite {
             model: base.name().to_owned(),

@@ -7,7 +7,7 @@ use beft_nn::Savings;
 use beft_tasks::Example;
 use serde::Serialize;
 
-use super::{Answer, EVAL_BATCH, Tuned};
+use super::{Answer, EVAL_BATCH, Tuned, check_finite_rows};
 use crate::Error;
 use crate::base::InputCounts;
 use crate::data::{tag_name, tags_of};
@@ -50,11 +50,7 @@ impl Tuned {
         let (words, counts) = self.base.encode_words(examples)?;
         let inputs: Vec<_> = words.iter().map(|words| words.encoding.clone()).collect();
         let scores = predict(&self.model, &inputs, EVAL_BATCH, Savings::default(), |_| ());
-        if !scores.iter().flatten().all(|score| score.is_finite()) {
-            return Err(Error::NotFinite {
-                model: self.base.name().to_owned(),
-            });
-        }
+        check_finite_rows(&self.base, &scores)?;
         let names = self.outputs.names();
         let texts = words.into_iter().zip(&scores);
         let texts = texts.map(|(words, scores)| TaggedText {
