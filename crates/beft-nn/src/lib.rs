@@ -47,8 +47,8 @@ pub use device::DeviceTraits;
 pub use model::{BiasLayout, BiasModel, TaskModel, snapshot};
 pub use norm::Norm;
 pub use params::{
-    FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values, map_params,
-    map_views, param_shapes, read_params, view_params, visit_params,
+    BiasSet, FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values,
+    map_params, map_views, param_shapes, read_params, stack_biases, view_params, visit_params,
 };
 pub use precision::{Precision, PrecisionError};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};

@@ -78,6 +78,17 @@ impl Batch {
         self
     }
 
+    /// Gives each input, in input order, the biases with this index among `count` stacked ones. Only biases can be stacked
+    /// then, not the weights of a head.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many indices as inputs, or one of them is `count` or more.
+    pub fn with_biases_of_inputs(mut self, count: usize, indices: &[usize]) -> Self {
+        self.stack = BiasStack::of_inputs(count, indices, &self.layout);
+        self
+    }
+
     /// Sets what dropout draws its masks by, where the device lets the host draw them: a seed for each of
     /// the stacked biases, and for each input a number among those with the same biases.
     ///

@@ -20,7 +20,17 @@ impl BiasStack {
             count > 0 && inputs.is_multiple_of(count),
             "{inputs} inputs for {count} stacked biases"
         );
-        let of_input = |input: &usize| (*input / (inputs / count)) as i64;
+        let of_inputs: Vec<usize> = (0..inputs).map(|input| input / (inputs / count)).collect();
+        Self::of_inputs(count, &of_inputs, layout)
+    }
+
+    /// Gives each input of a batch, in input order, the biases with this index among `count` of them.
+    pub(super) fn of_inputs(count: usize, of_inputs: &[usize], layout: &BatchLayout) -> Self {
+        assert!(
+            of_inputs.len() == layout.batch_size() && of_inputs.iter().all(|index| *index < count),
+            "each input needs one of {count} stacked biases"
+        );
+        let of_input = |input: &usize| of_inputs[*input] as i64;
         let indices = || {
             let of_rows = layout.groups().iter().flat_map(|group| {
                 group.inputs().flat_map(|input| {

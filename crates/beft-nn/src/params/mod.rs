@@ -2,8 +2,10 @@
 
 mod host;
 mod path;
+mod stacked;
 mod walk;
 
 pub use host::{ParamData, count_values, map_params, param_shapes, read_params};
 pub use path::{LoraFactor, ParamPath};
+pub use stacked::{BiasSet, stack_biases};
 pub use walk::{FloatParam, NewParam, ParamVisitor, map_views, view_params, visit_params};
