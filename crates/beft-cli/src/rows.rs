@@ -25,6 +25,8 @@ pub(crate) struct RowWriter {
     keep: Keep,
     /// The classes, where all rows have the same.
     labels: Vec<String>,
+    /// The adapter that answers, where it is one of several.
+    adapter: Option<String>,
     /// Columns of the input in CSV and TSV: those of the first row.
     columns: Option<Vec<String>>,
     rows: usize,
@@ -40,6 +42,7 @@ impl RowWriter {
             format,
             keep,
             labels,
+            adapter: None,
             columns: None,
             rows: 0,
             renamed: Vec::new(),
@@ -84,6 +87,30 @@ impl RowWriter {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Writes the answer of one of several adapters, which has this name and these labels. All answers to a row have its
+    /// number, until [`next_row`](Self::next_row).
+    ///
+    /// # Errors
+    ///
+    /// When a column to keep is not there.
+    pub(crate) fn write_of(
+        &mut self,
+        out: &mut Vec<u8>,
+        columns: Map<String, Value>,
+        answer: &Answer,
+        (adapter, labels): (&str, Vec<String>),
+    ) -> Result<()> {
+        let kept = self.kept(columns)?;
+        self.labels = labels;
+        self.adapter = Some(adapter.to_owned());
+        self.write_json(out, kept, answer)
+    }
+
+    /// Counts a row whose answers were written.
+    pub(crate) fn next_row(&mut self) {
+        self.rows += 1;
     }
 
     fn kept(&mut self, mut columns: Map<String, Value>) -> Result<Vec<(String, Value)>> {
@@ -151,6 +178,9 @@ impl RowWriter {
     ) -> Result<()> {
         let mut row = Map::new();
         row.insert("index".to_owned(), json!(self.rows));
+        if let Some(adapter) = &self.adapter {
+            row.insert("adapter".to_owned(), json!(adapter));
+        }
         let all: Vec<String> = kept.iter().map(|(name, _)| name.clone()).collect();
         for (name, value) in kept {
             row.insert(self.name(&name, &all, answer), value);

@@ -7,8 +7,8 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use common::Scratch;
 use common::decoder;
+use common::{Scratch, refused, run};
 use serde_json::Value;
 
 const PREDICT: [&str; 3] = ["predict", "--adapter", "out/adapter"];
@@ -189,4 +189,106 @@ fn decoders_choose_and_generate() {
     let rows = beft(&[&base[..], &["reply.toml", "--data", "in.jsonl"]].concat());
     assert_eq!(rows[0]["id"], 3);
     assert!(rows[0]["generated_text"].is_string(), "{rows:?}");
+}
+
+/// Every text under every adapter, or under those that its row names; each as by itself.
+#[test]
+fn several_adapters_answer_in_one_call() {
+    let scratch = tuned();
+    let mut args = vec![
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    args.extend([
+        "--epochs", "1", "--terms", "all", "--lr", "0.01", "--out", "other",
+    ]);
+    run(&scratch, &args);
+    let rows = "{\"text\": \"good film\", \"id\": 7}\n\
+                {\"text\": \"bad film\", \"id\": 8, \"adapter\": \"other\"}\n\
+                {\"text\": \"the film\", \"id\": 9, \"adapter\": [\"b\", \"other\"]}\n";
+    scratch.write("rows.jsonl", rows);
+    let predict = |more: &[&str]| {
+        let mut args = vec!["predict", "--data", "rows.jsonl"];
+        args.extend_from_slice(more);
+        let (text, _) = run(&scratch, &args);
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let both = predict(&["--adapter", "b=out/adapter", "--adapter", "other/adapter"]);
+    let named: Vec<_> = { both.iter() }
+        .map(|row| {
+            (
+                row["index"].as_u64().unwrap(),
+                row["adapter"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [(0, "b"), (0, "other"), (1, "other"), (2, "b"), (2, "other")]
+    );
+    let alone = [
+        predict(&["--adapter", "out/adapter"]),
+        predict(&["--adapter", "other/adapter"]),
+    ];
+    for row in &both {
+        let of = usize::from(row["adapter"] == "other");
+        let same = &alone[of][row["index"].as_u64().unwrap() as usize];
+        assert_eq!((&row["id"], &row["label"]), (&same["id"], &same["label"]));
+        for (a, b) in
+            { row["logits"].as_array().unwrap().iter() }.zip(same["logits"].as_array().unwrap())
+        {
+            let difference = a.as_f64().unwrap() - b.as_f64().unwrap();
+            assert!(difference.abs() < 1e-5, "{row} is not {same}");
+        }
+    }
+    assert_ne!(both[0]["logits"], both[1]["logits"]);
+
+    let adapters = ["--adapter", "b=out/adapter", "--adapter", "other/adapter"];
+    let refuse = |more: &[&str], part: &str| {
+        let mut args = vec!["predict", "--data", "rows.jsonl"];
+        args.extend_from_slice(more);
+        refused(&scratch, &args, part);
+    };
+    refuse(
+        &[adapters.as_slice(), &["--format", "csv"]].concat(),
+        "use --format jsonl",
+    );
+    refuse(
+        &[adapters.as_slice(), &["--task", "text"]].concat(),
+        "leave out --task",
+    );
+    refuse(
+        &["--adapter", "out/adapter", "--adapter", "out=other/adapter"],
+        "two adapters are called `out`",
+    );
+    scratch.write(
+        "rows.jsonl",
+        "{\"text\": \"good film\", \"adapter\": \"mood\"}\n",
+    );
+    refuse(
+        &adapters,
+        "there is no adapter `mood`: choose one of b, other",
+    );
+    let mut args = vec![
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    args.extend(["--epochs", "1", "--terms", "lora-v", "--out", "lora"]);
+    run(&scratch, &args);
+    refuse(
+        &["--adapter", "out/adapter", "--adapter", "lora/adapter"],
+        "LoRA changes weights",
+    );
+    refused(
+        &scratch,
+        &[
+            "eval",
+            "--data",
+            "data",
+            "--adapter",
+            "out/adapter",
+            "--adapter",
+            "other/adapter",
+        ],
+        "give --adapter once",
+    );
 }

@@ -5,14 +5,14 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasTerm, Head};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, TaskModel, bias_of_rows, multiply,
+    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, Scored, TaskModel, bias_of_rows,
+    multiply,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::context::ForwardContext;
 use crate::{Architecture, DecoderConfig, DecoderModel};
 
 /// A causal language model with its output head: HF `OPTForCausalLM`, `LlamaForCausalLM`,
@@ -236,28 +236,14 @@ impl BiasModel for DecoderForCausalLM {
     }
 }
 
-impl DecoderForCausalLM {
-    /// Scores of continuations from what the lowest `layers` layers gave.
-    ///
-    /// # Panics
-    ///
-    /// If no token of the batch is to be predicted.
-    fn score(&self, context: &ForwardContext<'_>, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        let batch = context.batch;
-        let device = batch.layout.device();
-        let scored = batch.continuations.scored(&device);
-        let scored = scored.unwrap_or_else(|| panic!("no continuation to score"));
-        let hidden = self.decoder.last(context, hidden, layers, &scored.rows);
-        let stack_index = batch.stack.index(Rows::All);
-        let stack_index =
-            stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
-        let log_probabilities = log_softmax(self.logits(hidden, stack_index.as_ref()), 1);
-        let tokens = scored.ids.dims()[0];
-        let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
-        batch
-            .layout
-            .to_input_order(scored.means(own.reshape([tokens])))
-    }
+/// The tokens of a batch that are to be predicted.
+///
+/// # Panics
+///
+/// If there is none.
+fn scored(batch: &Batch) -> Scored {
+    let scored = batch.continuations.scored(&batch.layout.device());
+    scored.unwrap_or_else(|| panic!("no continuation to score"))
 }
 
 impl TaskModel for DecoderForCausalLM {
@@ -267,7 +253,9 @@ impl TaskModel for DecoderForCausalLM {
     fn forward(&self, batch: &Batch) -> Tensor<2> {
         // Masks and rotations are made once.
         let context = self.decoder.context(batch);
-        self.score(&context, self.decoder.embed(&context), 0)
+        let hidden = self.decoder.embed(&context);
+        let states = self.decoder.last(&context, hidden, 0, &scored(batch).rows);
+        self.answer(batch, states)
     }
 
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
@@ -281,8 +269,26 @@ impl TaskModel for DecoderForCausalLM {
     /// # Panics
     ///
     /// If no token of the batch is to be predicted.
-    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        self.score(&self.decoder.context(batch), hidden, layers)
+    fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        let context = self.decoder.context(batch);
+        self.decoder
+            .last(&context, hidden, layers, &scored(batch).rows)
+    }
+
+    /// # Panics
+    ///
+    /// If no token of the batch is to be predicted.
+    fn answer(&self, batch: &Batch, states: Tensor<2>) -> Tensor<2> {
+        let scored = scored(batch);
+        let stack_index = batch.stack.index(Rows::All);
+        let stack_index =
+            stack_index.map(|stack_index| stack_index.clone().select(0, scored.rows.clone()));
+        let log_probabilities = log_softmax(self.logits(states, stack_index.as_ref()), 1);
+        let tokens = scored.ids.dims()[0];
+        let own = log_probabilities.gather(1, scored.ids.clone().reshape([tokens, 1]));
+        batch
+            .layout
+            .to_input_order(scored.means(own.reshape([tokens])))
     }
 
     /// One less than there are: a decoder reads rows of the last.

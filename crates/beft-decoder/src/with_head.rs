@@ -8,7 +8,7 @@ use beft_nn::{
     Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Precision, Rows, TaskModel,
 };
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 
 use crate::causal_lm::{check_biases, is_added};
@@ -97,6 +97,20 @@ impl DecoderWithHead {
         draw_missing(self, names, report, initializer_range, seed)
     }
 
+    /// The same with a head of the same kind and another number of outputs, whose last layer is new: zeros until it is
+    /// set. `None` for another kind of head.
+    pub fn with_head(mut self, head: Head) -> Option<Self> {
+        let outputs = match (self.head, head) {
+            (Head::Sequence(_), Head::Sequence(outputs)) => outputs,
+            (Head::Tokens(_), Head::Tokens(outputs)) => outputs,
+            (own, other) => return (own == other).then_some(self),
+        };
+        let last = self.classifier;
+        self.classifier = last.with_outputs(outputs, &Initializer::Zeros);
+        self.head = head;
+        Some(self)
+    }
+
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(mut self) -> Self {
         self.dropout.prob = 0.0;
@@ -169,17 +183,20 @@ impl TaskModel for DecoderWithHead {
         self.decoder.advance(batch, hidden, layers)
     }
 
-    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+    fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
         let context = self.decoder.context(batch);
-        let rows = self.rows();
-        let states = match rows {
+        match self.rows() {
             // The last token alone has seen the whole text.
             Rows::First => {
                 let lasts = batch.layout.last_rows();
                 self.decoder.last(&context, hidden, layers, &lasts)
             }
             Rows::All => self.decoder.finished(&context, hidden, layers),
-        };
+        }
+    }
+
+    fn answer(&self, batch: &Batch, states: Tensor<2>) -> Tensor<2> {
+        let rows = self.rows();
         let states = batch.drop_rows(&self.dropout, DropoutSite::Head, states, rows);
         self.classifier.outputs(states, batch, rows)
     }

@@ -102,6 +102,20 @@ impl EncoderWithHead {
         }
     }
 
+    /// The same with a head of the same kind and another number of outputs, whose last layer is new: zeros until it is
+    /// set. `None` for another kind of head.
+    pub fn with_head(mut self, head: Head) -> Option<Self> {
+        let outputs = match (self.head, head) {
+            (Head::Sequence(_), Head::Sequence(outputs)) => outputs,
+            (Head::Tokens(_), Head::Tokens(outputs)) => outputs,
+            (own, other) => return (own == other).then_some(self),
+        };
+        let last = self.classifier.take()?;
+        self.classifier = Some(last.with_outputs(outputs, &Initializer::Zeros));
+        self.head = head;
+        Some(self)
+    }
+
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(mut self) -> Self {
         self.input_dropout.prob = 0.0;
@@ -257,22 +271,12 @@ impl BiasModel for EncoderWithHead {
     }
 }
 
-impl EncoderWithHead {
-    /// What the head reads, from what the lowest `layers` layers gave.
-    fn read(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        match self.rows() {
-            Rows::First => self.encoder.pooled(batch, hidden, layers, self.pooling),
-            Rows::All => self.encoder.finished(batch, hidden, layers),
-        }
-    }
-}
-
 impl TaskModel for EncoderWithHead {
     fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         if layers < self.num_layers() {
             return self.encoder.hidden(batch, layers);
         }
-        self.read(batch, self.encoder.hidden(batch, 0), 0)
+        self.states(batch, self.encoder.hidden(batch, 0), 0)
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
@@ -280,12 +284,16 @@ impl TaskModel for EncoderWithHead {
         self.encoder.advance(&context, hidden, layers)
     }
 
-    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+    fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        match (layers < self.num_layers(), self.rows()) {
+            (false, _) => hidden,
+            (true, Rows::First) => self.encoder.pooled(batch, hidden, layers, self.pooling),
+            (true, Rows::All) => self.encoder.finished(batch, hidden, layers),
+        }
+    }
+
+    fn answer(&self, batch: &Batch, mut x: Tensor<2>) -> Tensor<2> {
         let rows = self.rows();
-        let mut x = match layers < self.num_layers() {
-            true => self.read(batch, hidden, layers),
-            false => hidden,
-        };
         let drop = |dropout, site, x| batch.drop_rows(dropout, site, x, rows);
         if let Some(dense) = &self.pooler {
             let dropped = drop(&self.input_dropout, DropoutSite::HeadInput, x);

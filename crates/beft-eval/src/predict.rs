@@ -22,7 +22,8 @@ pub fn predict<M: TaskModel>(
     let device = model.devices().first().cloned().unwrap_or_default();
     let savings = savings.into();
     let rows = model.rows();
-    let batches = by_length(encodings, batch_size, &device);
+    let lengths = lengths(encodings);
+    let batches = by_length(&lengths, batch_size, &device);
     let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
     let on_done = Mutex::new(on_done);
     let work = |(model, chosen): (M, Vec<usize>)| {
@@ -34,7 +35,7 @@ pub fn predict<M: TaskModel>(
     let found = work_on(threads(savings, &device), batches.collect(), work);
     let mut logits = vec![Vec::new(); encodings.len()];
     for (chosen, scores) in found {
-        put(&mut logits, &chosen, scores, encodings, rows);
+        put(&mut logits, &chosen, scores, &lengths, rows);
     }
     logits
 }
@@ -89,7 +90,7 @@ impl<'a> RepeatedPrediction<'a> {
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
         if self.batches.is_empty() {
-            self.batches = by_length(self.encodings, self.batch_size, &device)
+            self.batches = by_length(&lengths(self.encodings), self.batch_size, &device)
                 .into_iter()
                 .map(|chosen| Kept {
                     batch: batch(self.encodings, &chosen, self.savings, &device),
@@ -115,15 +116,16 @@ impl<'a> RepeatedPrediction<'a> {
         };
         let items = self.batches.iter_mut().map(|kept| (model.clone(), kept));
         let found = work_on(threads(self.savings, &device), items.collect(), work);
-        let mut logits = vec![Vec::new(); self.encodings.len()];
+        let lengths = lengths(self.encodings);
+        let mut logits = vec![Vec::new(); lengths.len()];
         for (kept, scores) in self.batches.iter().zip(found) {
-            put(&mut logits, &kept.chosen, scores, self.encodings, rows);
+            put(&mut logits, &kept.chosen, scores, &lengths, rows);
         }
         logits
     }
 }
 
-fn threads(savings: Savings, device: &Device) -> usize {
+pub(crate) fn threads(savings: Savings, device: &Device) -> usize {
     match savings.split_work {
         true => DeviceTraits::of(device).workers(),
         false => 1,
@@ -132,14 +134,14 @@ fn threads(savings: Savings, device: &Device) -> usize {
 
 /// Numbers of the inputs, sorted by length, in batches of at most `batch_size` inputs, and of no
 /// more rows than the device computes best at a time.
-fn by_length(encodings: &[Encoding], batch_size: usize, device: &Device) -> Vec<Vec<usize>> {
+pub(crate) fn by_length(lengths: &[usize], batch_size: usize, device: &Device) -> Vec<Vec<usize>> {
     let most_rows = DeviceTraits::of(device).rows_per_pass();
-    let mut order: Vec<usize> = (0..encodings.len()).collect();
-    order.sort_by_key(|index| encodings[*index].len());
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|index| lengths[*index]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut rows = 0;
     for index in order {
-        let length = encodings[index].len();
+        let length = lengths[index];
         match batches.last_mut() {
             Some(last) if last.len() < batch_size && rows + length <= most_rows => last.push(index),
             _ => {
@@ -156,18 +158,23 @@ fn batch(encodings: &[Encoding], chosen: &[usize], savings: Savings, device: &De
     Batch::new(chosen.iter().map(|i| &encodings[*i]), savings, device)
 }
 
+/// The number of tokens of each input.
+fn lengths(encodings: &[Encoding]) -> Vec<usize> {
+    encodings.iter().map(Encoding::len).collect()
+}
+
 /// Gives each of the inputs `chosen` its numbers: as many for each input, or for each token of it.
-fn put(
+pub(crate) fn put(
     logits: &mut [Vec<f32>],
     chosen: &[usize],
     scores: TensorData,
-    encodings: &[Encoding],
+    lengths: &[usize],
     rows: Rows,
 ) {
     let scores: Vec<f32> = scores.iter::<f32>().collect();
     let rows_of = |index: &usize| match rows {
         Rows::First => 1,
-        Rows::All => encodings[*index].len(),
+        Rows::All => lengths[*index],
     };
     let outputs = scores.len() / chosen.iter().map(rows_of).sum::<usize>().max(1);
     let mut rest = scores.as_slice();

@@ -28,6 +28,13 @@ impl Dense {
         }
     }
 
+    /// A new layer with the same inputs and other outputs, with a bias of zeros if this one has a bias.
+    pub fn with_outputs(self, outputs: usize, initializer: &Initializer) -> Self {
+        let [inputs, _] = self.weight.lazy_shape().dims();
+        let device = self.weight.lazy_device();
+        Self::init([inputs, outputs], self.bias.is_some(), initializer, &device)
+    }
+
     /// `x W + b` of these rows of a batch, in its order, each with the weight and the bias of its index in the stack
     /// ([`Batch::with_stacked_biases`]).
     ///

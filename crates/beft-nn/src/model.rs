@@ -142,7 +142,26 @@ pub trait TaskModel: BiasModel {
     /// # Shapes
     ///
     /// - output: as of [`forward`](Self::forward)
-    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2>;
+    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        self.answer(batch, self.states(batch, hidden, layers))
+    }
+
+    /// What the head reads, from what [`hidden`](Self::hidden) gave for the same batch and `layers`. Nothing of the head
+    /// itself is in it.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch, width]` in batch order, or `[rows, width]` where the head reads all [`rows`](Self::rows); of a
+    ///   language model `[scored tokens, width]`
+    fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2>;
+
+    /// The numbers of the head from what it reads. Except for a language model, it does not matter what else is in the
+    /// batch, so that inputs of one token each can stand for any rows.
+    ///
+    /// # Shapes
+    ///
+    /// - output: as of [`forward`](Self::forward)
+    fn answer(&self, batch: &Batch, states: Tensor<2>) -> Tensor<2>;
 
     /// How many layers, from the embeddings up, [`hidden`](Self::hidden) can be asked for.
     fn reusable_layers(&self) -> usize {

@@ -146,6 +146,34 @@ pub enum Error {
         /// What it has.
         what: String,
     },
+    /// An adapter that cannot share a backbone with others.
+    #[error("adapter {}: it cannot share a model with others: {what}; use it alone, or merge it into its base", .adapter.display())]
+    Unshareable {
+        /// The adapter.
+        adapter: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// An adapter that is not there.
+    #[error("there is no adapter `{name}`: {}", known_adapters(.known))]
+    NoSuchAdapter {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// An adapter that another one has taken the place of.
+    #[error(
+        "adapter `{name}` has generation {found}, and not {expected}: it was changed meanwhile; look at it again"
+    )]
+    OtherGeneration {
+        /// Its name.
+        name: String,
+        /// Its generation; 0 if there is none.
+        found: u64,
+        /// The generation that was expected.
+        expected: u64,
+    },
     /// A model that gives something else than embeddings.
     #[error(
         "{model} gives no embeddings, its head does {}: take an adapter of a task of similarities, or the base model alone",
@@ -523,4 +551,11 @@ pub enum AdapterProblem {
         "prefix tuning of a model with a head is not implemented: take a causal language model"
     )]
     OtherPrefix,
+}
+
+fn known_adapters(known: &[String]) -> String {
+    match known {
+        [] => "none is loaded".to_owned(),
+        _ => format!("choose one of {}", known.join(", ")),
+    }
 }

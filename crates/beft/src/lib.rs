@@ -33,6 +33,7 @@ mod memory;
 #[cfg(feature = "report")]
 mod report;
 mod run;
+mod set;
 pub mod table;
 mod tune;
 mod tuned;
@@ -65,11 +66,12 @@ pub use run::{
 };
 #[cfg(feature = "report")]
 pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps};
+pub use set::{AdapterSet, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{
     Answer, Answers, FoundEntity, InspectedTensor, Inspection, OpenOptions, Pace, Predictor,
-    Streamed, Tuned, inspect, merge, open_tuned,
+    Prepared, Streamed, Tuned, inspect, merge, open_tuned, stream_rows,
 };

@@ -1,7 +1,9 @@
 //! What `eval` and `predict` take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use anyhow::{Result, bail};
 use beft::Precision;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -10,9 +12,11 @@ use super::values::{Columns, columns, max_length};
 /// The model to use: an adapter on its base, or a tuned model.
 #[derive(Debug, Args)]
 pub(crate) struct TunedArgs {
-    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning).
-    #[arg(long, value_name = "DIR")]
-    pub(crate) adapter: Option<PathBuf>,
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning). predict takes several of one base
+    /// model, and gives each text to all of them, or to those that its field `adapter` names. An adapter is called like its
+    /// folder, or as NAME= says.
+    #[arg(long, value_name = "[NAME=]DIR")]
+    pub(crate) adapter: Vec<NamedAdapter>,
     /// Base model of the adapter, as a folder or a name. Without --adapter: the folder of a tuned model, or, for eval, an
     /// untrained decoder [default: the model that the adapter names]
     #[arg(long, value_name = "DIR|NAME")]
@@ -31,6 +35,50 @@ pub(crate) struct TunedArgs {
     /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
+}
+
+impl TunedArgs {
+    /// The only adapter.
+    pub(crate) fn one_adapter(&self) -> Result<Option<&Path>> {
+        match self.adapter.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(&one.dir)),
+            _ => bail!("give --adapter once: this command uses one adapter at a time"),
+        }
+    }
+}
+
+/// An adapter with the name by which rows and requests choose it.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedAdapter {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+}
+
+impl FromStr for NamedAdapter {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let whole = Path::new(text);
+        let (name, dir) = match text.split_once('=').filter(|_| !whole.exists()) {
+            Some((name, dir)) => (name.to_owned(), PathBuf::from(dir)),
+            None => (folder_name(whole), whole.to_owned()),
+        };
+        match name.is_empty() || dir.as_os_str().is_empty() {
+            true => Err("give a folder, or a name and a folder: NAME=DIR".to_owned()),
+            false => Ok(Self { name, dir }),
+        }
+    }
+}
+
+/// What an adapter in this folder is called: `beft tune` calls the folder itself `adapter`.
+fn folder_name(dir: &Path) -> String {
+    let name = |dir: &Path| Some(dir.file_name()?.to_string_lossy().into_owned());
+    let own = name(dir).unwrap_or_default();
+    match own == "adapter" {
+        true => dir.parent().and_then(name).unwrap_or(own),
+        false => own,
+    }
 }
 
 #[derive(Debug, Args)]
@@ -191,7 +239,7 @@ pub(crate) enum Keep {
     Named(Vec<String>),
 }
 
-impl std::str::FromStr for Keep {
+impl FromStr for Keep {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -30,7 +30,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         );
     }
     let mut inputs: Vec<&Path> = vec![&args.data];
-    inputs.extend(args.tuned.adapter.as_deref());
+    inputs.extend(args.tuned.one_adapter()?);
     let mut made = Vec::new();
     for file in [&args.out, &args.errors].into_iter().flatten() {
         made.push(check_file(file, &inputs)?);
@@ -201,7 +201,7 @@ fn eval_prompts(args: &EvalArgs, tuned: &Tuned, prompt: &PromptTask) -> Result<P
 
 /// The result as JSON.
 fn record(args: &EvalArgs, tuned: &Tuned, task: &Task, parts: &[Part]) -> Value {
-    let adapter = args.tuned.adapter.as_ref();
+    let adapter = args.tuned.adapter.first().map(|adapter| &adapter.dir);
     let details: Vec<&Details> = parts.iter().map(|part| &part.result.details).collect();
     let all = details.iter().flat_map(|details| details.metrics.clone());
     let files: Vec<&str> = parts.iter().map(|part| part.file.as_str()).collect();

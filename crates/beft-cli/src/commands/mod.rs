@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod predict;
+mod predict_set;
 pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
@@ -189,10 +190,11 @@ fn fetch_base(model: Option<&str>, adapter: Option<&Path>) -> Result<()> {
 /// Opens a tuned model with its task, and prints the notes about their files.
 fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
     let device = parse_device(&args.device)?;
-    fetch_base(args.model.as_deref(), args.adapter.as_deref())?;
+    let adapter = args.one_adapter()?;
+    fetch_base(args.model.as_deref(), adapter)?;
     let predictor = Predictor::open(&OpenOptions {
         model: args.model.as_deref(),
-        adapter: args.adapter.as_deref(),
+        adapter,
         task: args.task.as_deref(),
         device: Some(&device),
         precision: args.precision,

@@ -6,6 +6,7 @@ use beft::{Answer, Pace, Predictor, Streamed, parse_device};
 use beft_files::PartialFile;
 use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task, TaskKind};
 
+use super::predict_set::predict_set;
 use super::{STANDARD, open_predictor};
 use crate::args::{Format, Keep, OutputFormat, PredictArgs, SplitName};
 use crate::output::{check_file, prepare_folder, say, tell, write_file, write_now};
@@ -40,21 +41,23 @@ fn format(args: &PredictArgs) -> Result<OutputFormat> {
 fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
     let to_stdout = args.out.as_os_str() == STANDARD;
     let mut inputs: Vec<&Path> = vec![&args.data];
-    inputs.extend(args.tuned.adapter.as_deref());
+    inputs.extend(
+        args.tuned
+            .adapter
+            .iter()
+            .map(|adapter| adapter.dir.as_path()),
+    );
     let _made = (!to_stdout)
         .then(|| check_file(&args.out, &inputs))
         .transpose()?;
     check_source(args)?;
+    if args.tuned.adapter.len() > 1 {
+        return predict_set(args, format, to_stdout);
+    }
     let predictor = open_predictor(&args.tuned)?;
     let sources = sources(args, predictor.task())?;
-    let mut output = match to_stdout {
-        true => Output::Standard,
-        false => Output::File(PartialFile::create(&args.out).with_context(|| cannot(&args.out))?),
-    };
-    let keep = args.keep.clone().unwrap_or(match sources[0].plain {
-        true => Keep::None,
-        false => Keep::All,
-    });
+    let mut output = Output::open(args, to_stdout)?;
+    let keep = kept(args, &sources);
     let mut writer = RowWriter::new(format, keep, predictor.labels());
     let progress = Progress::new();
     let bar = progress.count("inputs");
@@ -82,6 +85,14 @@ fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
     output.finish(&args.out)
 }
 
+/// Which columns of the input are written.
+pub(super) fn kept(args: &PredictArgs, sources: &[Source]) -> Keep {
+    args.keep.clone().unwrap_or(match sources[0].plain {
+        true => Keep::None,
+        false => Keep::All,
+    })
+}
+
 fn cannot(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
@@ -89,16 +100,24 @@ fn cannot(path: &Path) -> String {
 /// Nobody reads the output any more.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output")]
-struct Unread;
+pub(super) struct Unread;
 
-enum Output {
+/// Where rows go.
+pub(super) enum Output {
     Standard,
     File(PartialFile),
 }
 
 impl Output {
+    pub(super) fn open(args: &PredictArgs, to_stdout: bool) -> Result<Self> {
+        Ok(match to_stdout {
+            true => Self::Standard,
+            false => Self::File(PartialFile::create(&args.out).with_context(|| cannot(&args.out))?),
+        })
+    }
+
     /// Writes rows so that they can be read at once.
-    fn write(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
         match self {
             Self::Standard => match write_now(bytes) {
                 true => Ok(()),
@@ -109,7 +128,7 @@ impl Output {
     }
 
     /// An error, with what becomes of the rows before it.
-    fn explain(&self, error: anyhow::Error, rows: usize) -> anyhow::Error {
+    pub(super) fn explain(&self, error: anyhow::Error, rows: usize) -> anyhow::Error {
         match self {
             Self::File(file) if rows > 0 => {
                 let path = file.partial_path().display();
@@ -121,7 +140,7 @@ impl Output {
         }
     }
 
-    fn finish(self, path: &Path) -> Result<()> {
+    pub(super) fn finish(self, path: &Path) -> Result<()> {
         match self {
             Self::Standard => Ok(()),
             Self::File(file) => file.finish().with_context(|| cannot(path)),
@@ -130,13 +149,13 @@ impl Output {
 }
 
 /// Rows to predict.
-struct Source {
-    rows: Inputs,
-    pace: Pace,
+pub(super) struct Source {
+    pub(super) rows: Inputs,
+    pub(super) pace: Pace,
     /// What messages call it.
-    name: String,
+    pub(super) name: String,
     /// Whether a row is a line of plain text.
-    plain: bool,
+    pub(super) plain: bool,
 }
 
 /// Fails if there is nothing to read, before anything is loaded.
@@ -172,7 +191,7 @@ fn check_source(args: &PredictArgs) -> Result<()> {
     Ok(())
 }
 
-fn sources(args: &PredictArgs, task: &Task) -> Result<Vec<Source>> {
+pub(super) fn sources(args: &PredictArgs, task: &Task) -> Result<Vec<Source>> {
     let format = args.input_format.map(InputFormat::from);
     if let Some(split) = args.split {
         let mut files = Vec::new();

@@ -165,6 +165,33 @@ impl BatchLayout {
         rows.select(0, ints(numbers, &self.device()))
     }
 
+    /// For each row of this batch the row of another one that holds the same token, `[rows]`, where `of` has for each input
+    /// of this batch its number in the other, both in input order.
+    ///
+    /// # Panics
+    ///
+    /// If rows are padded, or an input is longer than it is in the other batch.
+    pub fn rows_in(&self, other: &Self, of: &[usize]) -> Tensor<1, Int> {
+        let tokens = |layout: &Self| layout.lengths.iter().sum::<usize>();
+        assert_eq!(
+            (self.rows(), other.rows()),
+            (tokens(self), tokens(other)),
+            "rows without padding"
+        );
+        let mut places = vec![0; other.order.len()];
+        for (place, input) in other.order.iter().enumerate() {
+            places[*input] = place;
+        }
+        let rows = self.order.iter().zip(&self.lengths);
+        let rows = rows.flat_map(|(input, tokens)| {
+            let place = places[of[*input]];
+            assert!(*tokens <= other.lengths[place], "another input");
+            let start = other.starts[place];
+            start..start + *tokens as i64
+        });
+        ints(rows.collect(), &self.device())
+    }
+
     /// Number of tokens of `inputs`, which are numbered in input order.
     pub fn tokens_of(&self, inputs: Range<usize>) -> usize {
         let lengths = self.order.iter().zip(&self.lengths);

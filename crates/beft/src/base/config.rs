@@ -331,16 +331,14 @@ impl ModelConfig {
             (Model::Decoder(model), Head::CausalLm(candidates)) => {
                 Some(Model::Decoder(model.with_candidates(candidates)))
             }
-            _ if loaded.0 != head => None,
+            (model, _) if loaded.0 != head => {
+                // A head that the files do not hold has any size.
+                let drawn = report.misshapen.is_empty() && model.draws_head(report);
+                let resized = drawn.then(|| model.with_head(head)).flatten()?;
+                Some(resized.with_drawn(report, range, seed))
+            }
             (model, _) if loaded.1 == seed => Some(model),
-            (Model::Encoder(model), _) => {
-                Some(Model::Encoder(model.with_drawn(report, range, seed)))
-            }
-            (Model::DecoderWithHead(model), _) => {
-                let model = model.with_drawn(report, range, seed);
-                Some(Model::DecoderWithHead(model))
-            }
-            (Model::Decoder(_), _) => None,
+            (model, _) => Some(model.with_drawn(report, range, seed)),
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Base {
     device: Device,
     precision: Precision,
     loaded: Mutex<Option<Loaded>>,
+    /// A model whose backbone all models of this base share.
+    backbone: Option<Model>,
 }
 
 /// The first model made with a head: its tensors are shared by all that are made after it.
@@ -113,7 +115,14 @@ impl Base {
             device: device.clone(),
             precision: Precision::default(),
             loaded: Mutex::new(None),
+            backbone: None,
         })
+    }
+
+    /// The same, whose models share the backbone of `model`, which was made of the same files in the same precision.
+    pub(crate) fn sharing_backbone(mut self, model: Model) -> Self {
+        self.backbone = Some(model);
+        self
     }
 
     /// The same model with the head that a task needs.
@@ -308,6 +317,15 @@ impl Base {
         self.files.fingerprint()
     }
 
+    /// The model that was made first, if there is one.
+    pub(crate) fn loaded_model(&self) -> Option<Model> {
+        let slot = self
+            .loaded
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        slot.as_ref().map(|loaded| loaded.model.clone())
+    }
+
     /// The model for so many outputs of its head, or so many candidates. A head that the checkpoint does not hold is
     /// drawn by `seed`.
     ///
@@ -336,6 +354,10 @@ impl Base {
         let (model, report) = self
             .config
             .load(files, self.precision, wanted, &self.device)?;
+        let model = match &self.backbone {
+            Some(other) => model.with_backbone_of(other),
+            None => model,
+        };
         *slot = Some(Loaded {
             head,
             seed,

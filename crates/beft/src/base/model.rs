@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use beft_checkpoint::NameTable;
+use beft_checkpoint::{LoadReport, NameTable};
 use beft_core::{BiasTerm, Head};
 use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
 use beft_encoder::EncoderWithHead;
@@ -72,6 +72,59 @@ impl Model {
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(self) -> Self {
         changed!(self, model => model.without_dropout())
+    }
+
+    /// Whether the last layer of its head was drawn, and not loaded.
+    pub(super) fn draws_head(&self, report: &LoadReport) -> bool {
+        let last = self.names().by_path(&ParamPath::from("classifier.weight"));
+        last.is_some_and(|(_, name)| report.initialized.contains(&name))
+    }
+
+    /// The same with a head of the same kind and another number of outputs, whose last layer is new. `None` for another
+    /// kind.
+    pub(super) fn with_head(self, head: Head) -> Option<Self> {
+        Some(match self {
+            Self::Encoder(model) => Self::Encoder(model.with_head(head)?),
+            Self::DecoderWithHead(model) => Self::DecoderWithHead(model.with_head(head)?),
+            Self::Decoder(_) => return None,
+        })
+    }
+
+    /// The same model with what its checkpoint did not hold drawn by another seed, from `N(0, range)`.
+    pub(super) fn with_drawn(self, report: &LoadReport, range: f64, seed: u64) -> Self {
+        match self {
+            Self::Encoder(model) => Self::Encoder(model.with_drawn(report, range, seed)),
+            Self::DecoderWithHead(model) => {
+                Self::DecoderWithHead(model.with_drawn(report, range, seed))
+            }
+            // A language model lacks nothing.
+            model @ Self::Decoder(_) => model,
+        }
+    }
+
+    /// The same head on the backbone of another model of the same checkpoint, whose tensors it shares. A model of another
+    /// architecture keeps its own.
+    pub(crate) fn with_backbone_of(self, other: &Self) -> Self {
+        let decoder = match other {
+            Self::Decoder(other) => Some(&other.decoder),
+            Self::DecoderWithHead(other) => Some(&other.decoder),
+            Self::Encoder(_) => None,
+        };
+        match (self, other, decoder) {
+            (Self::Encoder(mut model), Self::Encoder(other), _) => {
+                model.encoder = other.encoder.clone();
+                Self::Encoder(model)
+            }
+            (Self::Decoder(mut model), _, Some(decoder)) => {
+                model.decoder = decoder.clone();
+                Self::Decoder(model)
+            }
+            (Self::DecoderWithHead(mut model), _, Some(decoder)) => {
+                model.decoder = decoder.clone();
+                Self::DecoderWithHead(model)
+            }
+            (model, _, _) => model,
+        }
     }
 
     /// The model that generates text, if it is one that does.
@@ -156,8 +209,12 @@ impl TaskModel for Model {
         either!(self, model => model.advance(batch, hidden, layers))
     }
 
-    fn forward_from(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
-        either!(self, model => model.forward_from(batch, hidden, layers))
+    fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
+        either!(self, model => model.states(batch, hidden, layers))
+    }
+
+    fn answer(&self, batch: &Batch, states: Tensor<2>) -> Tensor<2> {
+        either!(self, model => model.answer(batch, states))
     }
 
     fn reusable_layers(&self) -> usize {

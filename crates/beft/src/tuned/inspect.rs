@@ -51,10 +51,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
         return whole(dir);
     }
     let adapter = Adapter::load(dir)?;
-    Sidecar::read(
-        &adapter.facts,
-        &format!("adapter {}: beft.json", dir.display()),
-    )?;
+    Sidecar::of_adapter(&adapter, dir)?;
     let tensors = adapter.tensors().into_iter().map(|tensor| InspectedTensor {
         name: tensor.name,
         shape: tensor.shape,

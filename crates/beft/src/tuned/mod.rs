@@ -5,10 +5,13 @@ mod inspect;
 mod merge;
 mod open;
 mod predictor;
+mod prepared;
 mod stream;
 mod tagged;
 
-use beft_core::{OutputKind, Outputs, Prediction};
+use std::sync::Arc;
+
+use beft_core::{Encoding, OutputKind, Outputs, Prediction};
 use beft_eval::predict;
 use beft_nn::Savings;
 use beft_tasks::{Example, Task};
@@ -17,11 +20,14 @@ use serde_json::{Map, Value};
 pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use merge::merge;
 pub use open::{OpenOptions, open_tuned};
+pub(crate) use open::{Sidecar, head_kind, on_base, on_own_head};
+pub(crate) use predictor::task_of;
 pub use predictor::{Answer, Answers, Predictor};
-pub use stream::{Pace, Streamed};
+pub use prepared::Prepared;
+pub use stream::{Pace, Streamed, stream_rows};
 pub use tagged::FoundEntity;
 
-use crate::base::InputCounts;
+use crate::base::{Encoded, InputCounts};
 use crate::data::{ChosenSpan, SpanQuestions};
 use crate::{Base, Error, Model};
 
@@ -29,7 +35,7 @@ use crate::{Base, Error, Model};
 #[derive(Debug)]
 pub struct Tuned {
     /// The base.
-    pub base: Base,
+    pub base: Arc<Base>,
     /// The tuned model.
     pub model: Model,
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
@@ -83,6 +89,17 @@ impl Tuned {
         &self,
         examples: &[&Example],
     ) -> Result<(Vec<Prediction>, InputCounts), Error> {
+        let encoded = self.encode(examples)?;
+        let scores = self.compute(&encoded.encodings);
+        Ok((self.predictions(scores)?, encoded.counts))
+    }
+
+    /// Tokenises inputs whose classes are asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`scores`](Self::scores).
+    fn encode(&self, examples: &[&Example]) -> Result<Encoded, Error> {
         if !self.base.has_head() {
             return Err(Error::TakesPrompts {
                 model: self.base.name().to_owned(),
@@ -95,11 +112,17 @@ impl Tuned {
             return Err(Error::Pairs { trained });
         }
         let texts = examples.iter();
-        let encoded = self
-            .base
-            .encode(texts.map(|e| (e.text.as_str(), e.text_pair.as_deref())))?;
-        let (inputs, savings) = (&encoded.encodings, Savings::default());
-        let scores = predict(&self.model, inputs, EVAL_BATCH, savings, |_| ());
+        self.base
+            .encode(texts.map(|e| (e.text.as_str(), e.text_pair.as_deref())))
+    }
+
+    /// The numbers of its head for inputs.
+    fn compute(&self, inputs: &[Encoding]) -> Vec<Vec<f32>> {
+        predict(&self.model, inputs, EVAL_BATCH, Savings::default(), |_| ())
+    }
+
+    /// What the numbers of its head say of inputs.
+    fn predictions(&self, scores: Vec<Vec<f32>>) -> Result<Vec<Prediction>, Error> {
         let kind = match self.outputs {
             Outputs::Classes(_) => OutputKind::Classes,
             Outputs::Labels(_) => OutputKind::Labels,
@@ -112,15 +135,12 @@ impl Tuned {
         };
         let predictions = predictions(kind, scores);
         check_finite(&self.base, &predictions)?;
-        Ok((predictions, encoded.counts))
+        Ok(predictions)
     }
-}
 
-impl Tuned {
     /// What it says of questions.
     pub(crate) fn spans(&self, questions: &SpanQuestions) -> Vec<ChosenSpan> {
-        let savings = Savings::default();
-        let scores = predict(&self.model, &questions.windows, EVAL_BATCH, savings, |_| ());
+        let scores = self.compute(&questions.windows);
         questions.choose(&scores, self.no_answer_threshold)
     }
 }

@@ -1,8 +1,9 @@
 //! Opening of tuned models: an adapter on its base, or a model with a head of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use beft_checkpoint::{MULTI_LABEL, PROBLEM, TOKENIZER_FILES};
+use beft_checkpoint::{MULTI_LABEL, ModelDir, PROBLEM, TOKENIZER_FILES};
 use beft_core::{Outputs, TaskType};
 use beft_modes::Adapter;
 use beft_nn::Precision;
@@ -67,8 +68,7 @@ fn open_adapter(
     options: &OpenOptions<'_>,
 ) -> Result<Tuned, Error> {
     let adapter = Adapter::load(adapter_dir)?;
-    let whose = format!("adapter {}: beft.json", adapter_dir.display());
-    let facts = Sidecar::read(&adapter.facts, &whose)?;
+    let facts = Sidecar::of_adapter(&adapter, adapter_dir)?;
     let longest = options.max_length.or(facts.max_length);
     let base = match options.model {
         Some(model) => Base::open(model, longest, device)?,
@@ -87,13 +87,21 @@ fn open_adapter(
         }
     };
     let base = base.with_precision(options.precision)?;
-    // Where nothing is said, `score` is the head of a classifying decoder.
-    let scored = adapter.head.contains_key(SCORE);
-    let scored = scored.then_some(TaskType::SequenceClassification);
-    let base = match adapter.task_type.or(scored) {
+    let base = match head_kind(&adapter) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,
     };
+    on_base(adapter, facts, Arc::new(base), adapter_dir)
+}
+
+/// Puts an adapter on a base with its kind of head.
+pub(crate) fn on_base(
+    adapter: Adapter,
+    facts: Sidecar,
+    base: Arc<Base>,
+    adapter_dir: &Path,
+) -> Result<Tuned, Error> {
+    let whose = sidecar_name(adapter_dir);
     adapter.check_base(adapter_dir, &base.fingerprint())?;
     let fail = |problem| Error::Adapter {
         adapter: adapter_dir.to_owned(),
@@ -137,6 +145,18 @@ fn open_adapter(
     facts.tuned(base, model, outputs, &whose, notes)
 }
 
+/// What the head of an adapter does, as far as its files say.
+pub(crate) fn head_kind(adapter: &Adapter) -> Option<TaskType> {
+    // Where nothing is said, `score` is the head of a classifying decoder.
+    let scored = adapter.head.contains_key(SCORE);
+    let scored = scored.then_some(TaskType::SequenceClassification);
+    adapter.task_type.or(scored)
+}
+
+fn sidecar_name(adapter: &Path) -> String {
+    format!("adapter {}: beft.json", adapter.display())
+}
+
 /// The head of a classifying decoder.
 const SCORE: &str = "score.weight";
 
@@ -162,15 +182,29 @@ fn other_tokenizer(adapter: &Path, base: &Base) -> Option<String> {
 
 fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<Tuned, Error> {
     let dir = find_model(name, &mut |_| ())?;
-    let known = dir.facts()?;
-    let whose = format!("{}: beft.json", dir.path().display());
-    let facts = Sidecar::read(&known, &whose)?;
+    let facts = Sidecar::of_model(&dir)?;
     let base = Base::open(name, options.max_length.or(facts.max_length), device)?;
     let base = base.with_precision(options.precision)?;
     let base = match options.task_type.or(said_by_task(name, options, &facts)) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,
     };
+    with_own_head(Arc::new(base), facts)
+}
+
+/// A base as a tuned model: with the head that its files hold, or as a language model.
+///
+/// # Errors
+///
+/// When its files cannot be read, or it has no head.
+pub(crate) fn on_own_head(base: Arc<Base>) -> Result<Tuned, Error> {
+    let facts = Sidecar::of_model(base.dir())?;
+    with_own_head(base, facts)
+}
+
+fn with_own_head(base: Arc<Base>, facts: Sidecar) -> Result<Tuned, Error> {
+    let dir = base.dir().clone();
+    let whose = model_sidecar(&dir);
     if !base.has_head() {
         let (model, _) = base.model(1, 0)?;
         return facts.tuned(base, model, 1, &whose, Vec::new());
@@ -193,6 +227,10 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     facts.tuned(base, model, outputs, &whose, Vec::new())
 }
 
+fn model_sidecar(dir: &ModelDir) -> String {
+    format!("{}: beft.json", dir.path().display())
+}
+
 /// What the head does, by the task of the options, or else by that which the model was trained on.
 fn said_by_task(name: &str, options: &OpenOptions<'_>, facts: &Sidecar) -> Option<TaskType> {
     let task = match (options.task, &facts.task_definition) {
@@ -210,7 +248,7 @@ fn said_by_task(name: &str, options: &OpenOptions<'_>, facts: &Sidecar) -> Optio
 }
 
 /// What beft.json beside an adapter or a tuned model says.
-pub(super) struct Sidecar {
+pub(crate) struct Sidecar {
     /// Class names; an empty list for a regression and for texts.
     labels: Option<Vec<String>>,
     /// Whether several labels may hold; not said by what HF wrote.
@@ -228,8 +266,23 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
+    /// What is beside an adapter.
+    pub(crate) fn of_adapter(adapter: &Adapter, dir: &Path) -> Result<Self, Error> {
+        Self::read(&adapter.facts, &sidecar_name(dir))
+    }
+
+    /// What is beside a whole model.
+    fn of_model(dir: &ModelDir) -> Result<Self, Error> {
+        Self::read(&dir.facts()?, &model_sidecar(dir))
+    }
+
+    /// The longest input in tokens.
+    pub(crate) fn max_length(&self) -> Option<usize> {
+        self.max_length
+    }
+
     /// `whose` begins messages.
-    pub(super) fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
+    fn read(facts: &Map<String, Value>, whose: &str) -> Result<Self, Error> {
         let wrong = |reason| Error::Sidecar {
             whose: whose.to_owned(),
             reason,
@@ -313,7 +366,7 @@ impl Sidecar {
     /// output is a regression's or a text's.
     fn tuned(
         self,
-        base: Base,
+        base: Arc<Base>,
         model: Model,
         outputs: usize,
         whose: &str,

@@ -1,17 +1,14 @@
 //! From texts to answers: a tuned model with the task that it does.
 
-use beft_core::{Answerable, OutputKind, Outputs, Prediction};
-use beft_eval::{argmax, predicted_labels, sigmoid, softmax};
+use beft_core::{OutputKind, Outputs, Prediction};
 use beft_nn::Savings;
-use beft_tasks::{
-    Example, LabelTarget, LabelledTask, PromptExample, PromptKind, PromptTask, Task, TaskInput,
-};
+use beft_tasks::{Example, LabelTarget, LabelledTask, PromptExample, PromptTask, Task, TaskInput};
 
 use super::tagged::{FoundEntity, spoken_entities};
-use super::{OpenOptions, Tuned, check_finite, open_tuned};
+use super::{OpenOptions, Tuned, open_tuned};
 use crate::Error;
 use crate::base::InputCounts;
-use crate::data::{Prompter, SpanQuestions};
+use crate::data::Prompter;
 use crate::evaluate::check_asked;
 
 /// A tuned model with the task that it does.
@@ -211,106 +208,56 @@ impl Predictor {
     }
 
     pub(super) fn answers(&self, inputs: &[&TaskInput]) -> Result<Answers, Error> {
-        match &self.task {
-            Task::Labelled(task) => self.classify(task, inputs),
-            Task::Prompted(task) => self.ask(task, inputs),
+        if let Task::Prompted(task) = &self.task
+            && task.output() == OutputKind::Answer
+        {
+            return self.write(task, inputs);
         }
+        let prepared = self.prepare(inputs)?;
+        let numbers = self.tuned.compute(prepared.encodings());
+        self.finish(prepared, numbers)
     }
 
-    fn classify(&self, task: &LabelledTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
-        let texts: Vec<&Example> = inputs.iter().filter_map(|input| as_text(input)).collect();
-        self.check_form(task, inputs.len() - texts.len())?;
-        if let LabelTarget::Answer(answerable) = task.target {
-            return self.find_answers(answerable, &texts);
-        }
-        if matches!(self.tuned.outputs, Outputs::Embedding) {
-            let (cosines, counts) = self.tuned.cosines(&texts)?;
-            let answers = cosines.into_iter().map(Answer::Value).collect();
-            return Ok(Answers { answers, counts });
-        }
-        if matches!(self.tuned.outputs, Outputs::Tags(_)) {
-            let (answers, counts) = self.tuned.entities(&texts)?;
-            return Ok(Answers { answers, counts });
-        }
-        let (predictions, counts) = self.tuned.scores(&texts)?;
-        let names = self.tuned.outputs.names();
-        let answers = predictions.into_iter().map(|prediction| match prediction {
-            Prediction::Classes(logits) => chosen(logits, |class| names[class].clone()),
-            Prediction::Labels(logits) => {
-                let holds = predicted_labels(&logits, &self.tuned.thresholds);
-                let named = names.iter().zip(holds).filter(|(_, holds)| *holds);
-                Answer::Labels {
-                    labels: named.map(|(name, _)| name.clone()).collect(),
-                    probabilities: logits.iter().map(|logit| sigmoid(*logit)).collect(),
-                    logits,
-                }
-            }
-            other => Answer::Value(other.scores()[0]),
-        });
-        Ok(Answers {
-            answers: answers.collect(),
-            counts,
-        })
-    }
-
-    /// Finds the answers to questions in their contexts.
-    fn find_answers(&self, answerable: Answerable, texts: &[&Example]) -> Result<Answers, Error> {
-        if texts.iter().any(|example| example.text_pair.is_none()) {
-            return Err(Error::Pairs { trained: true });
-        }
-        let texts = texts.iter().copied();
-        let questions = SpanQuestions::new(&self.tuned.base, answerable, texts, "inputs")?;
-        let chosen = self.tuned.spans(&questions);
-        if chosen.iter().any(|chosen| chosen.probability.is_nan()) {
-            return Err(Error::NotFinite {
-                model: self.tuned.base.name().to_owned(),
-            });
-        }
-        let answers = chosen.into_iter().map(|chosen| Answer::Span {
-            text: chosen.text,
-            characters: chosen.characters,
-            probability: chosen.probability,
-        });
-        Ok(Answers {
-            answers: answers.collect(),
-            counts: questions.counts(),
-        })
-    }
-
-    fn ask(&self, task: &PromptTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
-        let examples = inputs.iter().filter_map(|input| as_prompt(input));
-        let examples: Vec<PromptExample> = examples.cloned().collect();
-        self.check_form(task, inputs.len() - examples.len())?;
-        if task.output() == OutputKind::Tokens {
-            return Err(Error::NothingToPredict {
-                task: task.name.clone(),
-            });
-        }
+    /// Lets a decoder answer questions in its own words.
+    fn write(&self, task: &PromptTask, inputs: &[&TaskInput]) -> Result<Answers, Error> {
+        let (prompter, examples) = self.prompts(task, inputs)?;
         let tuned = &self.tuned;
-        let reserved = tuned.model.generator().map_or(0, |m| m.prefix_len());
-        let prompter = Prompter::new(&tuned.base, task, &[], reserved);
         let set = prompter.dev_set(&examples, false)?;
         let said = set.predict(&tuned.base, &tuned.model, Savings::default(), |_| ())?;
-        check_finite(&tuned.base, &said)?;
-        let labels = task.label_names();
-        let named = task.kind() == PromptKind::Classification;
-        let answers = said.into_iter().zip(&examples);
-        let answers = answers.map(|(prediction, example)| match prediction {
-            Prediction::Classes(logits) | Prediction::Labels(logits) => {
-                chosen(logits, |class| match named {
-                    true => labels[class].clone(),
-                    false => example.candidates[class].trim().to_owned(),
-                })
-            }
-            Prediction::Answer { text, .. } => Answer::Text(text),
-            Prediction::Value(value) | Prediction::Tokens(value) => Answer::Value(value),
-            // No prompt asks for tags or embeddings.
-            Prediction::Tags { .. } | Prediction::Rank(_) => Answer::Text(String::new()),
+        let answers = said.into_iter().filter_map(|prediction| match prediction {
+            Prediction::Answer { text, .. } => Some(Answer::Text(text)),
+            Prediction::Classes(_) | Prediction::Labels(_) | Prediction::Value(_) => None,
+            Prediction::Tokens(_) | Prediction::Tags { .. } | Prediction::Rank(_) => None,
         });
         Ok(Answers {
             answers: answers.collect(),
             counts: prompter.counts(examples.len()),
         })
+    }
+
+    /// Prompts of a task, and what makes tokens of them.
+    pub(super) fn prompts<'a>(
+        &'a self,
+        task: &'a PromptTask,
+        inputs: &[&TaskInput],
+    ) -> Result<(Prompter<'a>, Vec<PromptExample>), Error> {
+        let examples = inputs.iter().filter_map(|input| as_prompt(input));
+        let examples: Vec<PromptExample> = examples.cloned().collect();
+        self.check_form(task, inputs.len() - examples.len())?;
+        let tuned = &self.tuned;
+        let reserved = tuned.model.generator().map_or(0, |m| m.prefix_len());
+        Ok((Prompter::new(&tuned.base, task, &[], reserved), examples))
+    }
+
+    /// Texts of a task.
+    pub(super) fn texts<'a>(
+        &self,
+        task: &LabelledTask,
+        inputs: &[&'a TaskInput],
+    ) -> Result<Vec<&'a Example>, Error> {
+        let texts: Vec<&Example> = inputs.iter().filter_map(|input| as_text(input)).collect();
+        self.check_form(task, inputs.len() - texts.len())?;
+        Ok(texts)
     }
 
     /// Fails if inputs are of the form of another kind of task.
@@ -339,18 +286,8 @@ fn as_prompt(input: &TaskInput) -> Option<&PromptExample> {
     }
 }
 
-fn chosen(logits: Vec<f32>, label: impl FnOnce(usize) -> String) -> Answer {
-    let class = argmax(&logits);
-    Answer::Class {
-        class,
-        label: label(class),
-        probabilities: softmax(&logits),
-        logits,
-    }
-}
-
 /// The task that is asked for, else the one that the model was trained on.
-fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
+pub(crate) fn task_of(tuned: &Tuned, options: &OpenOptions<'_>) -> Result<Task, Error> {
     if let Some(name) = options.task {
         return tuned.base.find_task(name);
     }

@@ -58,18 +58,50 @@ impl Predictor {
         pace: Pace,
         on_chunk: impl FnMut(Vec<(InputRow, Answer)>) -> Result<(), E>,
     ) -> Result<Streamed, E> {
-        match pace {
-            Pace::Chunks => self.in_chunks(rows, on_chunk),
-            Pace::Arrival => self.on_arrival(rows, on_chunk),
-        }
+        let answer = |rows: &[InputRow]| {
+            let inputs: Vec<&TaskInput> = rows.iter().map(|row| &row.input).collect();
+            let found = self.answers(&inputs)?;
+            Ok((found.answers, found.counts))
+        };
+        stream_rows(rows, pace, answer, on_chunk)
     }
+}
 
-    fn in_chunks<E: From<Error>>(
-        &self,
-        mut rows: Inputs,
-        mut on_chunk: impl FnMut(Vec<(InputRow, Answer)>) -> Result<(), E>,
-    ) -> Result<Streamed, E> {
-        let mut streamed = Streamed::default();
+/// Rows go through `answer` in their order, a chunk at a time, and come with what it gives each to `on_chunk`.
+///
+/// # Errors
+///
+/// What `answer` and `on_chunk` fail with; and when a row cannot be read, after those before it.
+pub fn stream_rows<T, E: From<Error>>(
+    rows: Inputs,
+    pace: Pace,
+    answer: impl FnMut(&[InputRow]) -> Result<(Vec<T>, InputCounts), Error>,
+    on_chunk: impl FnMut(Vec<(InputRow, T)>) -> Result<(), E>,
+) -> Result<Streamed, E> {
+    let mut stream = Stream {
+        answer,
+        on_chunk,
+        streamed: Streamed::default(),
+    };
+    match pace {
+        Pace::Chunks => stream.in_chunks(rows)?,
+        Pace::Arrival => stream.on_arrival(rows)?,
+    }
+    Ok(stream.streamed)
+}
+
+struct Stream<A, C> {
+    answer: A,
+    on_chunk: C,
+    streamed: Streamed,
+}
+
+impl<A, C> Stream<A, C> {
+    fn in_chunks<T, E: From<Error>>(&mut self, mut rows: Inputs) -> Result<(), E>
+    where
+        A: FnMut(&[InputRow]) -> Result<(Vec<T>, InputCounts), Error>,
+        C: FnMut(Vec<(InputRow, T)>) -> Result<(), E>,
+    {
         let mut most = FIRST_CHUNK;
         loop {
             let mut chunk = Chunk::new(most);
@@ -85,23 +117,23 @@ impl Predictor {
                 }
             };
             let done = chunk.rows.is_empty();
-            self.answer(chunk, &mut streamed, &mut on_chunk)?;
+            self.pass_on(chunk)?;
             if let Some(error) = failed {
                 return Err(Error::from(error).into());
             }
             if done {
-                streamed.notes = rows.notes();
-                return Ok(streamed);
+                self.streamed.notes = rows.notes();
+                return Ok(());
             }
-            most = streamed.counts.all.clamp(FIRST_CHUNK, CHUNK);
+            most = self.streamed.counts.all.clamp(FIRST_CHUNK, CHUNK);
         }
     }
 
-    fn on_arrival<E: From<Error>>(
-        &self,
-        mut rows: Inputs,
-        mut on_chunk: impl FnMut(Vec<(InputRow, Answer)>) -> Result<(), E>,
-    ) -> Result<Streamed, E> {
+    fn on_arrival<T, E: From<Error>>(&mut self, mut rows: Inputs) -> Result<(), E>
+    where
+        A: FnMut(&[InputRow]) -> Result<(Vec<T>, InputCounts), Error>,
+        C: FnMut(Vec<(InputRow, T)>) -> Result<(), E>,
+    {
         let (send, receive) = sync_channel(AHEAD);
         // Not joined: it may wait for a row that never comes, after the receiver has failed.
         thread::spawn(move || {
@@ -113,34 +145,31 @@ impl Predictor {
             // Nobody is left to hear them where this fails.
             let _ = send.send(Message::End(rows.notes()));
         });
-        let mut streamed = Streamed::default();
         loop {
             let (chunk, end) = arrived(&receive);
-            self.answer(chunk, &mut streamed, &mut on_chunk)?;
+            self.pass_on(chunk)?;
             match end {
                 None => {}
                 Some(Ok(notes)) => {
-                    streamed.notes = notes;
-                    return Ok(streamed);
+                    self.streamed.notes = notes;
+                    return Ok(());
                 }
                 Some(Err(error)) => return Err(Error::from(error).into()),
             }
         }
     }
 
-    fn answer<E: From<Error>>(
-        &self,
-        chunk: Chunk,
-        streamed: &mut Streamed,
-        on_chunk: &mut impl FnMut(Vec<(InputRow, Answer)>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn pass_on<T, E: From<Error>>(&mut self, chunk: Chunk) -> Result<(), E>
+    where
+        A: FnMut(&[InputRow]) -> Result<(Vec<T>, InputCounts), Error>,
+        C: FnMut(Vec<(InputRow, T)>) -> Result<(), E>,
+    {
         if chunk.rows.is_empty() {
             return Ok(());
         }
-        let inputs: Vec<&TaskInput> = chunk.rows.iter().map(|row| &row.input).collect();
-        let found = self.answers(&inputs)?;
-        streamed.counts += found.counts;
-        on_chunk(chunk.rows.into_iter().zip(found.answers).collect())
+        let (found, counts) = (self.answer)(&chunk.rows)?;
+        self.streamed.counts += counts;
+        (self.on_chunk)(chunk.rows.into_iter().zip(found).collect())
     }
 }
 

@@ -1,13 +1,13 @@
 //! Entities in texts.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use beft_eval::{entities, predict};
-use beft_nn::Savings;
+use beft_eval::entities;
 use beft_tasks::Example;
 use serde::Serialize;
 
-use super::{Answer, EVAL_BATCH, Tuned, check_finite_rows};
+use super::{Answer, Tuned, check_finite_rows};
 use crate::Error;
 use crate::base::InputCounts;
 use crate::data::{tag_name, tags_of};
@@ -32,7 +32,7 @@ pub struct FoundEntity {
 /// The tags of a text's words.
 pub(crate) struct TaggedText {
     /// The characters of each word.
-    spans: Vec<std::ops::Range<usize>>,
+    spans: Vec<Range<usize>>,
     /// Its tag, and the probability of that.
     pub(crate) tags: Vec<(usize, f32)>,
 }
@@ -49,25 +49,33 @@ impl Tuned {
     ) -> Result<(Vec<TaggedText>, InputCounts), Error> {
         let (words, counts) = self.base.encode_words(examples)?;
         let inputs: Vec<_> = words.iter().map(|words| words.encoding.clone()).collect();
-        let scores = predict(&self.model, &inputs, EVAL_BATCH, Savings::default(), |_| ());
-        check_finite_rows(&self.base, &scores)?;
-        let names = self.outputs.names();
-        let texts = words.into_iter().zip(&scores);
-        let texts = texts.map(|(words, scores)| TaggedText {
-            tags: tags_of(scores, &words.first, names),
-            spans: words.spans,
-        });
-        Ok((texts.collect(), counts))
+        let words = words.into_iter().map(|words| (words.spans, words.first));
+        let texts = self.tagged_of(words.collect(), &self.compute(&inputs))?;
+        Ok((texts, counts))
     }
 
-    /// The entities in texts.
-    pub(super) fn entities(
-        &self,
-        examples: &[&Example],
-    ) -> Result<(Vec<Answer>, InputCounts), Error> {
-        let (texts, counts) = self.tagged(examples)?;
+    /// The same of words, given by their characters and their first tokens, from the numbers that the model gave.
+    fn tagged_of(&self, words: Vec<Words>, scores: &[Vec<f32>]) -> Result<Vec<TaggedText>, Error> {
+        check_finite_rows(&self.base, scores)?;
         let names = self.outputs.names();
-        let answers = texts.iter().zip(examples).map(|(tagged, example)| {
+        let texts = words.into_iter().zip(scores);
+        let texts = texts.map(|((spans, first), scores)| TaggedText {
+            tags: tags_of(scores, &first, names),
+            spans,
+        });
+        Ok(texts.collect())
+    }
+
+    /// The entities in texts, from the numbers that the model gave.
+    pub(super) fn entities_of(
+        &self,
+        words: Vec<Words>,
+        texts: &[TaggedInput],
+        scores: &[Vec<f32>],
+    ) -> Result<Vec<Answer>, Error> {
+        let tagged = self.tagged_of(words, scores)?;
+        let names = self.outputs.names();
+        let answers = tagged.iter().zip(texts).map(|(tagged, input)| {
             let tags: Vec<&str> = { tagged.tags.iter() }
                 .map(|(tag, _)| tag_name(names, *tag))
                 .collect();
@@ -76,15 +84,26 @@ impl Tuned {
             let prefixed: Vec<&str> = prefixed.iter().map(Cow::as_ref).collect();
             let found = entities(&prefixed).into_iter();
             Answer::Tags {
-                entities: found.map(|e| tagged.entity(e, &example.text)).collect(),
-                tags: example
-                    .words
-                    .is_some()
+                entities: found.map(|e| tagged.entity(e, &input.text)).collect(),
+                tags: input
+                    .in_words
                     .then(|| tags.iter().map(|tag| (*tag).to_owned()).collect()),
             }
         });
-        Ok((answers.collect(), counts))
+        Ok(answers.collect())
     }
+}
+
+/// The characters of a text's words, and the number of each word's first token.
+pub(super) type Words = (Vec<Range<usize>>, Vec<Option<usize>>);
+
+/// A text whose words have tags.
+#[derive(Clone, Debug)]
+pub(super) struct TaggedInput {
+    /// The text.
+    pub(super) text: String,
+    /// Whether it was given in words.
+    pub(super) in_words: bool,
 }
 
 fn prefixed(tag: &str) -> Cow<'_, str> {

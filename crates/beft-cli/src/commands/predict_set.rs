@@ -1,0 +1,167 @@
+//! `beft predict` under several adapters.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use beft::{AdapterSet, Answer, Error, InputCounts, Member, parse_device, stream_rows};
+use beft_modes::Adapter;
+use beft_tasks::{InputRow, TaskInput};
+use serde_json::Value;
+
+use super::fetch_base;
+use super::predict::{Output, Unread, kept, sources};
+use crate::args::PredictArgs;
+use crate::output::tell;
+use crate::progress::Progress;
+use crate::rows::{RowFormat, RowWriter};
+
+/// The field of a row that names its adapters, and of a prediction that names the one that made it.
+const FIELD: &str = "adapter";
+
+/// Gives each text to every adapter, or to those that it names.
+pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool) -> Result<()> {
+    if format != RowFormat::Jsonl {
+        bail!(
+            "several adapters have several kinds of labels, which one table cannot hold: use --format jsonl"
+        );
+    }
+    if args.tuned.task.is_some() || args.tuned.max_length.is_some() {
+        bail!(
+            "each adapter has its own task and length: leave out --task and --max-length, or give one --adapter"
+        );
+    }
+    let set = open_set(args)?;
+    let members = set.members();
+    let first = members[0].predictor()?;
+    let sources = sources(args, first.task())?;
+    for member in &members {
+        if !sources[0].plain && !member.predictor()?.task().reads_like(first.task()) {
+            bail!(
+                "the adapters `{}` and `{}` were trained on other columns: predict with one of them at a time",
+                members[0].name(),
+                member.name()
+            );
+        }
+    }
+    let mut output = Output::open(args, to_stdout)?;
+    let mut writer = RowWriter::new(format, kept(args, &sources), Vec::new());
+    let progress = Progress::new();
+    let bar = progress.count("inputs");
+    for source in sources {
+        let answer = |rows: &[InputRow]| answer(&set, &members, rows);
+        let found = stream_rows(source.rows, source.pace, answer, |chunk| -> Result<()> {
+            bar.inc(chunk.len() as u64);
+            let mut bytes = Vec::new();
+            for (mut row, answers) in chunk {
+                row.columns.remove(FIELD);
+                for (member, answer) in answers {
+                    let labels = member.predictor()?.labels();
+                    writer.write_of(
+                        &mut bytes,
+                        row.columns.clone(),
+                        &answer,
+                        (member.name(), labels),
+                    )?;
+                }
+                writer.next_row();
+            }
+            output.write(&bytes, &args.out)
+        });
+        let streamed = match found {
+            Err(error) if error.is::<Unread>() => return Ok(()),
+            Err(error) => return Err(output.explain(error, writer.rows())),
+            Ok(streamed) => streamed,
+        };
+        progress.finish();
+        if streamed.counts.all == 0 {
+            tell!("{}: there are no rows", source.name);
+        }
+        let fit = first
+            .tuned()
+            .base
+            .input_notes(&source.name, streamed.counts);
+        let notes = streamed.notes.iter().chain(&fit);
+        notes.for_each(|note| tell!("{note}"));
+    }
+    writer.notes().iter().for_each(|note| tell!("{note}"));
+    output.finish(&args.out)
+}
+
+/// Loads the adapters over one base: that of the command, else that of the first adapter.
+fn open_set(args: &PredictArgs) -> Result<AdapterSet> {
+    let adapters = &args.tuned.adapter;
+    let mut names = BTreeSet::new();
+    for adapter in adapters {
+        if !names.insert(&adapter.name) {
+            bail!(
+                "two adapters are called `{}`: give them names, as in --adapter a={} --adapter b=DIR",
+                adapter.name,
+                adapter.dir.display()
+            );
+        }
+    }
+    let device = parse_device(&args.tuned.device)?;
+    let first = &adapters[0].dir;
+    fetch_base(args.tuned.model.as_deref(), Some(first))?;
+    let model = match &args.tuned.model {
+        Some(model) => model.clone(),
+        None => Adapter::load(first)?.base_name(),
+    };
+    if model.is_empty() {
+        bail!(
+            "adapter {} does not name its base model: give it with --model",
+            first.display()
+        );
+    }
+    let set = AdapterSet::open(&model, &device, args.tuned.precision)?;
+    set.notes().iter().for_each(|note| tell!("{note}"));
+    for adapter in adapters {
+        let member = set.load(&adapter.name, &adapter.dir)?;
+        // The base's own were told before.
+        let told = set.notes();
+        let own = member.notes().iter().filter(|note| !told.contains(note));
+        own.for_each(|note| tell!("{note}"));
+    }
+    Ok(set)
+}
+
+/// What each row's adapters say of it.
+type Said = Vec<(Arc<Member>, Answer)>;
+
+/// Answers rows in one batch.
+fn answer(
+    set: &AdapterSet,
+    members: &[Arc<Member>],
+    rows: &[InputRow],
+) -> Result<(Vec<Said>, InputCounts), Error> {
+    let mut of_rows: Vec<Vec<Arc<Member>>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let named = |name: &Value| set.get(name.as_str().unwrap_or(&name.to_string()));
+        of_rows.push(match row.columns.get(FIELD) {
+            None | Some(Value::Null) => members.to_vec(),
+            Some(Value::Array(names)) => names.iter().map(named).collect::<Result<_, _>>()?,
+            Some(name) => vec![named(name)?],
+        });
+    }
+    let asked = rows.iter().zip(&of_rows).flat_map(|(row, members)| {
+        let input = &row.input;
+        members.iter().map(move |member| (member.name(), input))
+    });
+    let asked: Vec<(&str, &TaskInput)> = asked.collect();
+    let found = set.predict(&asked)?;
+    let mut answers = found.answers.into_iter();
+    let said = of_rows.into_iter().map(|members| {
+        let own = members.into_iter().zip(answers.by_ref());
+        own.collect()
+    });
+    let said = said.collect();
+    // Of rows, and not of answers.
+    let counts = InputCounts {
+        all: rows.len(),
+        cut: found.counts.cut.min(rows.len()),
+        empty: found.counts.empty.min(rows.len()),
+        ..found.counts
+    };
+    Ok((said, counts))
+}

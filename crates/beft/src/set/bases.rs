@@ -1,0 +1,77 @@
+//! The base of a set, once for each kind of head and longest input.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use beft_core::TaskType;
+use beft_nn::Precision;
+use burn::tensor::Device;
+
+use crate::{Base, Error};
+
+/// A base model; its forms share the backbone.
+#[derive(Debug)]
+pub(super) struct Bases {
+    first: Arc<Base>,
+    device: Device,
+    precision: Precision,
+    others: Mutex<Vec<(TaskType, Option<usize>, Arc<Base>)>>,
+}
+
+impl Bases {
+    pub(super) fn open(model: &str, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let first = Base::open(model, None, device)?.with_precision(precision)?;
+        Ok(Self {
+            first: Arc::new(first),
+            device: device.clone(),
+            precision,
+            others: Mutex::default(),
+        })
+    }
+
+    pub(super) fn model(&self) -> &str {
+        self.first.name()
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.first.notes().to_vec()
+    }
+
+    pub(super) fn max_length(&self) -> usize {
+        self.first.max_length()
+    }
+
+    /// The base as its own files describe it.
+    pub(super) fn own(&self) -> Arc<Base> {
+        self.first.clone()
+    }
+
+    /// The base with this kind of head, by default its own, for inputs of so many tokens.
+    pub(super) fn get(
+        &self,
+        task_type: Option<TaskType>,
+        longest: Option<usize>,
+    ) -> Result<Arc<Base>, Error> {
+        let task_type = task_type.unwrap_or(self.first.task_type());
+        if task_type == self.first.task_type() && longest.is_none_or(|n| n == self.max_length()) {
+            return Ok(self.own());
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = others
+            .iter()
+            .find(|(kind, most, _)| (*kind, *most) == (task_type, longest));
+        if let Some((_, _, base)) = known {
+            return Ok(base.clone());
+        }
+        let base = Base::open(self.model(), longest, &self.device)?
+            .with_precision(self.precision)?
+            .with_task_type(task_type)?;
+        let loaded = others.iter().find_map(|(_, _, base)| base.loaded_model());
+        let base = match self.first.loaded_model().or(loaded) {
+            Some(model) => base.sharing_backbone(model),
+            None => base,
+        };
+        let base = Arc::new(base);
+        others.push((task_type, longest, base.clone()));
+        Ok(base)
+    }
+}
