@@ -1,5 +1,6 @@
 mod compare;
 mod decoders;
+mod serve;
 mod train;
 mod tuned;
 mod values;
@@ -8,13 +9,14 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
 pub(crate) use decoders::{GenerateArgs, PlanArgs};
+pub(crate) use serve::{LogChoice, ServeArgs};
 pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{
-    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, MergeArgs, OutputFormat, PredictArgs,
-    SplitName, TasksAction, TasksArgs, TunedArgs, VectorFormat,
+    EmbedArgs, EvalArgs, Format, InspectArgs, Keep, MergeArgs, NamedAdapter, OutputFormat,
+    PredictArgs, SplitName, TasksAction, TasksArgs, TunedArgs, VectorFormat,
 };
 pub(crate) use values::Scorers;
 
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Write the embeddings of texts, as sentence-transformers computes them, as JSON lines or as a numpy file.
     Embed(EmbedArgs),
+    /// Serve adapters over one base model by HTTP: classification, tags, answers, completions, and a page to try them.
+    Serve(ServeArgs),
     /// Write an adapter and its base model as one model, which transformers loads without PEFT.
     Merge(MergeArgs),
     /// Say what an adapter folder or a whole model holds: base, task, labels, settings, tensors and their norms.

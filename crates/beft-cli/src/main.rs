@@ -59,6 +59,7 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Embed(args) => commands::embed::embed(&args),
+        Command::Serve(args) => commands::serve::serve(&args),
         Command::Merge(args) => commands::merge::merge(&args),
         Command::Inspect(args) => commands::inspect::inspect(&args),
         Command::Tasks(args) => commands::tasks::tasks(&args),

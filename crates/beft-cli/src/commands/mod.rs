@@ -14,6 +14,7 @@ mod predict_set;
 pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
+pub(crate) mod serve;
 mod split;
 pub(crate) mod sweep;
 pub(crate) mod tasks;
@@ -25,9 +26,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    Base, DataOptions, ModelConfig, Objective, OpenOptions, Predictor, Settings, TaskData,
-    TaskForm, check_mode, check_output, check_training_memory, find_task, parse_device, protocol,
-    settings,
+    AdapterSet, Base, DataOptions, ModelConfig, Objective, OpenOptions, Precision, Predictor,
+    Settings, TaskData, TaskForm, check_mode, check_output, check_training_memory, find_task,
+    parse_device, protocol, settings,
 };
 use beft_core::TaskType;
 use beft_modes::{Adapter, Mode};
@@ -35,7 +36,9 @@ use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 use beft_train::TrainSettings;
 
-use crate::args::{DropoutChoice, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, TunedArgs};
+use crate::args::{
+    DropoutChoice, NamedAdapter, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, TunedArgs,
+};
 use crate::output::{OutputFolder, lock_folder, tell};
 use crate::progress::{Downloads, Progress};
 
@@ -203,6 +206,32 @@ fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
     })?;
     predictor.notes().iter().for_each(|note| tell!("{note}"));
     Ok(predictor)
+}
+
+/// Opens the base model of adapters: the one that is named, else that of the first adapter.
+fn open_set(
+    model: Option<&str>,
+    adapters: &[NamedAdapter],
+    device: &str,
+    precision: Precision,
+) -> Result<AdapterSet> {
+    let device = parse_device(device)?;
+    let first = adapters.first().map(|adapter| adapter.dir.as_path());
+    fetch_base(model, first)?;
+    let model = match (model, first) {
+        (Some(model), _) => model.to_owned(),
+        (None, Some(first)) => match Adapter::load(first)?.base_name() {
+            name if name.is_empty() => {
+                let adapter = first.to_owned();
+                return Err(beft::Error::NoBaseName { adapter }.into());
+            }
+            name => name,
+        },
+        (None, None) => bail!("give --model, or at least one --adapter"),
+    };
+    let set = AdapterSet::open(&model, &device, precision)?;
+    set.notes().iter().for_each(|note| tell!("{note}"));
+    Ok(set)
 }
 
 /// The folder of the data: as given, else the task's from the cache or the hub.

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use beft::{AdapterSet, Answer, Error, InputCounts, Member, parse_device, stream_rows};
-use beft_modes::Adapter;
+use beft::{AdapterSet, Answer, Error, InputCounts, Member, stream_rows};
 use beft_tasks::{InputRow, TaskInput};
 use serde_json::Value;
 
-use super::fetch_base;
+use super::open_set;
 use super::predict::{Output, Unread, kept, sources};
 use crate::args::PredictArgs;
 use crate::output::tell;
@@ -31,7 +30,7 @@ pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool
             "each adapter has its own task and length: leave out --task and --max-length, or give one --adapter"
         );
     }
-    let set = open_set(args)?;
+    let set = load_set(args)?;
     let members = set.members();
     let first = members[0].predictor()?;
     let sources = sources(args, first.task())?;
@@ -88,8 +87,8 @@ pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool
     output.finish(&args.out)
 }
 
-/// Loads the adapters over one base: that of the command, else that of the first adapter.
-fn open_set(args: &PredictArgs) -> Result<AdapterSet> {
+/// Loads the adapters.
+fn load_set(args: &PredictArgs) -> Result<AdapterSet> {
     let adapters = &args.tuned.adapter;
     let mut names = BTreeSet::new();
     for adapter in adapters {
@@ -101,21 +100,13 @@ fn open_set(args: &PredictArgs) -> Result<AdapterSet> {
             );
         }
     }
-    let device = parse_device(&args.tuned.device)?;
-    let first = &adapters[0].dir;
-    fetch_base(args.tuned.model.as_deref(), Some(first))?;
-    let model = match &args.tuned.model {
-        Some(model) => model.clone(),
-        None => Adapter::load(first)?.base_name(),
-    };
-    if model.is_empty() {
-        bail!(
-            "adapter {} does not name its base model: give it with --model",
-            first.display()
-        );
-    }
-    let set = AdapterSet::open(&model, &device, args.tuned.precision)?;
-    set.notes().iter().for_each(|note| tell!("{note}"));
+    let tuned = &args.tuned;
+    let set = open_set(
+        tuned.model.as_deref(),
+        adapters,
+        &tuned.device,
+        tuned.precision,
+    )?;
     for adapter in adapters {
         let member = set.load(&adapter.name, &adapter.dir)?;
         // The base's own were told before.

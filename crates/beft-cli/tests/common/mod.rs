@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod decoder;
+pub mod server;
 
 use std::fs;
 use std::path::PathBuf;

@@ -134,7 +134,7 @@ impl Template {
     }
 
     /// The column of a template that has one field alone, by its first name.
-    pub(crate) fn only_column(&self) -> Option<&str> {
+    pub fn only_column(&self) -> Option<&str> {
         let mut fields = self.parts.iter().filter_map(|part| match part {
             Part::Field(field) => Some(field.first_name()),
             Part::Text(_) => None,

@@ -1,0 +1,193 @@
+//! The queue of inputs, and the thread that computes them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use beft::{Member, MemberInput, compute};
+use beft_core::Encoding;
+use metrics::{gauge, histogram};
+use tokio::sync::oneshot;
+
+/// Inputs of one request, or a part of them.
+struct Job {
+    inputs: Vec<(Arc<Member>, Encoding)>,
+    tokens: usize,
+    reply: oneshot::Sender<Vec<Vec<f32>>>,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    max_batch_tokens: usize,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for inputs, and takes as many as fit into a batch. `None` when the queue is closed and empty.
+    fn take(&self) -> Option<Vec<Job>> {
+        let mut state = self.lock();
+        loop {
+            let mut taken: Vec<Job> = Vec::new();
+            let mut tokens = 0;
+            while let Some(job) = state.jobs.front() {
+                let fits = taken.is_empty() || tokens + job.tokens <= self.max_batch_tokens;
+                // A client that is gone frees its place.
+                if !job.reply.is_closed() && !fits {
+                    break;
+                }
+                let Some(job) = state.jobs.pop_front() else {
+                    break;
+                };
+                if !job.reply.is_closed() {
+                    tokens += job.tokens;
+                    taken.push(job);
+                }
+            }
+            gauge!("te_queue_size").set(state.jobs.len() as f64);
+            if !taken.is_empty() {
+                gauge!("te_batch_next_size").set(taken.len() as f64);
+                gauge!("te_batch_next_tokens").set(tokens as f64);
+                return Some(taken);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Computes inputs in the order in which they come, many at a time. It ends when the last handle is dropped.
+pub(crate) struct Engine {
+    queue: Arc<Queue>,
+    worker: Option<thread::JoinHandle<()>>,
+}
+
+/// The inputs were not computed: the computation failed, and the log says why.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
+impl Engine {
+    pub(crate) fn start(max_batch_tokens: usize) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            max_batch_tokens,
+        });
+        let own = queue.clone();
+        let worker = thread::Builder::new().name("beft-compute".to_owned());
+        let worker = worker.spawn(move || {
+            while let Some(jobs) = own.take() {
+                work(jobs);
+            }
+        })?;
+        Ok(Self {
+            queue,
+            worker: Some(worker),
+        })
+    }
+
+    /// Whether the thread that computes is there.
+    pub(crate) fn works(&self) -> bool {
+        self.worker
+            .as_ref()
+            .is_some_and(|worker| !worker.is_finished())
+    }
+
+    /// Computes the numbers of inputs. Whoever drops this gives up its place in the queue.
+    pub(crate) async fn compute(
+        &self,
+        inputs: Vec<(Arc<Member>, Encoding)>,
+    ) -> Result<Vec<Vec<f32>>, Failed> {
+        let mut parts = Vec::new();
+        {
+            let mut state = self.queue.lock();
+            for (inputs, tokens) in self.split(inputs) {
+                let (reply, answer) = oneshot::channel();
+                state.jobs.push_back(Job {
+                    inputs,
+                    tokens,
+                    reply,
+                    since: Instant::now(),
+                });
+                parts.push(answer);
+            }
+            gauge!("te_queue_size").set(state.jobs.len() as f64);
+        }
+        self.queue.changed.notify_one();
+        let mut numbers = Vec::new();
+        for part in parts {
+            numbers.extend(part.await.map_err(|_| Failed)?);
+        }
+        Ok(numbers)
+    }
+
+    /// Parts that fit into a batch each, as far as single inputs do.
+    fn split(
+        &self,
+        inputs: Vec<(Arc<Member>, Encoding)>,
+    ) -> Vec<(Vec<(Arc<Member>, Encoding)>, usize)> {
+        let mut parts: Vec<(Vec<(Arc<Member>, Encoding)>, usize)> = Vec::new();
+        for input in inputs {
+            let tokens = input.1.len();
+            match parts.last_mut() {
+                Some((part, sum)) if *sum + tokens <= self.queue.max_batch_tokens => {
+                    *sum += tokens;
+                    part.push(input);
+                }
+                _ => parts.push((vec![input], tokens)),
+            }
+        }
+        parts
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.changed.notify_all();
+        if let Some(worker) = self.worker.take() {
+            // What it panicked with was logged.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn work(jobs: Vec<Job>) {
+    let started = Instant::now();
+    for job in &jobs {
+        let waited = started.duration_since(job.since);
+        histogram!("te_request_queue_duration").record(waited.as_secs_f64());
+    }
+    let inputs = jobs.iter().flat_map(|job| &job.inputs);
+    let inputs: Vec<MemberInput<'_>> = inputs.map(|(member, input)| (member, input)).collect();
+    let found = catch_unwind(AssertUnwindSafe(|| compute(&inputs)));
+    histogram!("te_request_inference_duration").record(started.elapsed().as_secs_f64());
+    let Ok(numbers) = found else {
+        // Whoever waits for these is told that nothing came.
+        tracing::error!(inputs = inputs.len(), "the computation of a batch failed");
+        return;
+    };
+    let mut numbers = numbers.into_iter();
+    for job in jobs {
+        let own = numbers.by_ref().take(job.inputs.len()).collect();
+        // Nobody waits for it where the client is gone.
+        let _ = job.reply.send(own);
+    }
+}

@@ -1,0 +1,78 @@
+//! What every request passes: its number, the key, the log and the figures.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, histogram};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The only route that needs no key.
+const OPEN: &str = "/health";
+
+/// A number that no other request of this process has.
+pub(crate) fn new_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let started = std::process::id();
+    format!("{started:x}-{:08x}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The caller's own number of a request, if it can stand in a log.
+fn given_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    ((1..=64).contains(&id.len()) && id.chars().all(plain)).then(|| id.to_owned())
+}
+
+/// Lets a request pass if it brings the key, counts it, and writes it into the log.
+pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = given_id(&request).unwrap_or_else(new_id);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>();
+    // Of unknown paths there are any number, and each would be a figure of its own.
+    let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
+    let mut response = match path == OPEN || app.key.admits(request.headers()) {
+        true => next.run(request).await,
+        false => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "the key is missing or wrong: send it as \"Authorization: Bearer KEY\"",
+        )
+        .into_response(),
+    };
+    let status = response.status();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    if method == axum::http::Method::POST {
+        counter!("te_request_count", "route" => route.clone()).increment(1);
+        match status.is_success() {
+            true => {
+                counter!("te_request_success", "route" => route.clone()).increment(1);
+                histogram!("te_request_duration", "route" => route).record(seconds);
+            }
+            false => {
+                let err = status.as_str().to_owned();
+                counter!("te_request_failure", "route" => route, "err" => err).increment(1);
+            }
+        }
+    }
+    let millis = (seconds * 1e5).round() / 100.0;
+    let status = status.as_u16();
+    match status {
+        500.. => tracing::error!(request = id, %method, path, status, millis),
+        400..500 => tracing::warn!(request = id, %method, path, status, millis),
+        _ => tracing::info!(request = id, %method, path, status, millis),
+    }
+    response
+}
