@@ -193,10 +193,10 @@ impl GenerationSettings {
         GenerateOptions {
             max_new_tokens,
             end: self.end.clone(),
-            stop: Vec::new(),
             repetition_penalty: self.repetition_penalty,
             min_length: self.min_length,
             min_new_tokens: self.min_new_tokens,
+            ..GenerateOptions::default()
         }
     }
 }
