@@ -7,7 +7,7 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
-pub(crate) use decoders::{GenerateArgs, PlanArgs};
+pub(crate) use decoders::{GenerateArgs, PlanArgs, TextFormat};
 pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
