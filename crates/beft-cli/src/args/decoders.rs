@@ -44,11 +44,12 @@ pub(crate) struct GenerateArgs {
         long,
         value_name = "SHARE",
         default_value_t = 1.0,
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        requires = "temperature"
     )]
     pub(crate) top_p: f32,
     /// Draw only from so many of the most probable tokens [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "temperature")]
     pub(crate) top_k: Option<usize>,
     /// Seed of what is drawn. A prompt's second continuation has the next seed, and so on.
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -77,6 +77,32 @@ pub struct TextLogprobs {
 }
 
 /// Texts that a model writes together, each from a prompt, as [`Generating`] says.
+///
+/// ```no_run
+/// use beft::{Base, TextGenerator, TextOptions, parse_device};
+/// use beft_decoder::Sampling;
+///
+/// # fn main() -> Result<(), beft::Error> {
+/// let base = Base::open("models/opt-125m", None, &parse_device("flex")?)?;
+/// let (model, _) = base.model(0, 0)?;
+/// let mut generator = TextGenerator::new(&base, model.generator().expect("a decoder"))?;
+/// let prompt = generator.prompt("Once upon a time")?;
+/// let options = TextOptions {
+///     max_new_tokens: 50,
+///     sampling: Sampling::new(0.8, None, 0.95, 0)?,
+///     stop: vec!["\n".to_owned()],
+///     logprobs: None,
+///     biases: None,
+/// };
+/// generator.join(&prompt, &options)?;
+/// while !generator.is_empty() {
+///     for delta in generator.step()? {
+///         print!("{}", delta.text);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TextGenerator<'a> {
     base: &'a Base,
