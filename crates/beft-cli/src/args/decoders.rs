@@ -60,7 +60,7 @@ pub(crate) struct GenerateArgs {
     /// Number of continuations of each prompt. Several need a temperature.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: u32,
-    /// Output: text (prompt and text), or jsonl (a line of JSON for each text).
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextFormat,
     /// Print each token's log probability too, and those of the N most probable tokens in its place (jsonl).
