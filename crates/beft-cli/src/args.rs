@@ -8,7 +8,7 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
-pub(crate) use decoders::{GenerateArgs, PlanArgs};
+pub(crate) use decoders::{GenerateArgs, PlanArgs, TextFormat};
 pub(crate) use serve::{LogChoice, ServeArgs};
 pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,

@@ -292,3 +292,99 @@ fn several_adapters_answer_in_one_call() {
         "give --adapter once",
     );
 }
+
+#[test]
+fn texts_are_drawn_by_seed_and_end_at_a_text() {
+    let scratch = decoder::scratch("llama-tiny");
+    let run = |args: &[&str]| {
+        let base = ["generate", "--model", "model", "--prompt", "good film"];
+        let output = scratch.beft(&[&base[..], args].concat()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let drawn = ["--temperature", "1.5", "--max-new-tokens", "12"];
+    let of = |more: &[&str]| run(&[&drawn[..], more].concat());
+    let first = of(&["--seed", "3"]);
+    assert_eq!(first, of(&["--seed", "3"]));
+    let second = of(&["--seed", "4"]);
+    assert_ne!(first, second);
+    // The next continuation has the next seed, and is what it is alone.
+    let both = of(&["--seed", "3", "--n", "2"]);
+    assert_eq!(both, format!("{first}{second}"));
+    // One token is left to draw from.
+    let greedy = run(&["--max-new-tokens", "12"]);
+    assert_eq!(of(&["--top-k", "1"]), greedy);
+    assert_eq!(of(&["--top-p", "0.0001"]), greedy);
+
+    let rows = of(&[
+        "--format",
+        "jsonl",
+        "--seed",
+        "3",
+        "--n",
+        "2",
+        "--logprobs",
+        "2",
+    ]);
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2);
+    for (row, (index, text)) in rows.iter().zip([&first, &second].into_iter().enumerate()) {
+        assert_eq!(
+            (&row["index"], &row["prompt"]),
+            (&index.into(), &"good film".into())
+        );
+        assert!(text.ends_with(&format!("{}\n", row["text"].as_str().unwrap())));
+        let tokens = row["tokens"].as_array().unwrap().len();
+        assert_eq!((&row["finish_reason"], tokens), (&"length".into(), 12));
+        let logprobs = row["logprobs"].as_object().unwrap();
+        let names: Vec<&String> = logprobs.keys().collect();
+        assert_eq!(
+            names,
+            ["tokens", "token_logprobs", "top_logprobs", "text_offset"]
+        );
+        assert!(
+            logprobs
+                .values()
+                .all(|of| of.as_array().unwrap().len() == 12)
+        );
+        assert_eq!(logprobs["top_logprobs"][0].as_object().unwrap().len(), 2);
+        assert_eq!(logprobs["text_offset"][0], 0);
+    }
+
+    let text = greedy.trim_end().strip_prefix("good film").unwrap();
+    let stop: String = text.chars().skip(5).take(3).collect();
+    let row = run(&[
+        "--max-new-tokens",
+        "12",
+        "--format",
+        "jsonl",
+        "--stop",
+        "never",
+        "--stop",
+        &stop,
+    ]);
+    let row: Value = serde_json::from_str(&row).unwrap();
+    assert_eq!(row["text"], text.split(&stop).next().unwrap());
+    assert_eq!(row["finish_reason"], "stop");
+    let cut = run(&["--max-new-tokens", "12", "--stop", &stop]);
+    assert_eq!(cut, format!("good film{}\n", row["text"].as_str().unwrap()));
+
+    for (args, part) in [
+        (&["--n", "2"][..], "--temperature"),
+        (&["--top-p", "0.5"], "--temperature"),
+        (&["--temperature", "-1"], "temperature is -1"),
+        (&["--temperature", "1", "--top-p", "2"], "top-p is 2"),
+        (&["--logprobs", "1"], "--format jsonl"),
+        (&["--stop", ""], "--stop"),
+    ] {
+        let base = ["generate", "--model", "model", "--prompt", "a"];
+        let output = scratch.beft(&[&base[..], args].concat()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+}

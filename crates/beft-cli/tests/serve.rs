@@ -15,20 +15,34 @@ use serde_json::{Value, json};
 fn trained() -> Scratch {
     let scratch = Scratch::new();
     scratch.tune(&["--terms", "v"]).assert().success();
-    let mut args = vec!["tune", "--model", "model", "--task", "text", "--data", "data"];
-    args.extend(["--epochs", "1", "--terms", "all", "--lr", "0.01", "--out", "other"]);
+    let mut args = vec![
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    args.extend([
+        "--epochs", "1", "--terms", "all", "--lr", "0.01", "--out", "other",
+    ]);
     run(&scratch, &args);
     scratch
 }
 
-const ADAPTERS: [&str; 4] = ["--adapter", "mood=out/adapter", "--adapter", "other/adapter"];
+const ADAPTERS: [&str; 4] = [
+    "--adapter",
+    "mood=out/adapter",
+    "--adapter",
+    "other/adapter",
+];
 
 /// What `beft predict` says of texts.
 fn predicted(scratch: &Scratch, adapter: &str, texts: &[&str]) -> Vec<Value> {
     let rows = texts.iter().map(|text| json!({"text": text}).to_string());
     scratch.write("texts.jsonl", &rows.collect::<Vec<_>>().join("\n"));
-    let (text, _) = run(scratch, &["predict", "--adapter", adapter, "--data", "texts.jsonl"]);
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let (text, _) = run(
+        scratch,
+        &["predict", "--adapter", adapter, "--data", "texts.jsonl"],
+    );
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn assert_close(a: &Value, b: &Value) {
@@ -58,12 +72,20 @@ fn answers_are_those_of_predict() {
     for pair in scores {
         assert!(pair[0]["score"].as_f64() >= pair[1]["score"].as_f64());
     }
-    assert!(reply.header("beft-adapter").unwrap().starts_with("mood;generation="));
+    assert!(
+        reply
+            .header("beft-adapter")
+            .unwrap()
+            .starts_with("mood;generation=")
+    );
     // A batch, the numbers of the head.
     let body = json!({"inputs": [[TEXTS[0]], [TEXTS[1]]], "adapter": "other", "raw_scores": true});
     let found = server.post("/predict", &body).expect(200).json();
     let logits = alone[1][1]["logits"].as_array().unwrap();
-    let largest = logits.iter().map(|l| l.as_f64().unwrap()).fold(f64::MIN, f64::max);
+    let largest = logits
+        .iter()
+        .map(|l| l.as_f64().unwrap())
+        .fold(f64::MIN, f64::max);
     assert_close(&found[1][0]["score"], &json!(largest));
     // The hub's clients send it to `/`, and read a list of lists.
     let body = json!({"inputs": TEXTS[0], "adapter": "mood", "parameters": {"top_k": 2}});
@@ -81,7 +103,12 @@ fn answers_are_those_of_predict() {
         assert_eq!(row["index"], text);
         assert_eq!(row["model"], ["mood", "other"][adapter]);
         assert_eq!(row["label"], same["label"]);
-        for (label, share) in row["labels"].as_array().unwrap().iter().zip(row["probs"].as_array().unwrap()) {
+        for (label, share) in row["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(row["probs"].as_array().unwrap())
+        {
             assert_close(share, &same["probabilities"][label.as_str().unwrap()]);
         }
     }
@@ -89,7 +116,10 @@ fn answers_are_those_of_predict() {
     let one = json!({"model": "mood", "input": TEXTS[0]});
     let one = server.post("/classify", &one).expect(200).json();
     assert_eq!(one["data"][0]["probs"], data[0]["probs"]);
-    assert_eq!((&one["object"], &one["data"][0]["num_classes"]), (&json!("list"), &json!(3)));
+    assert_eq!(
+        (&one["object"], &one["data"][0]["num_classes"]),
+        (&json!("list"), &json!(3))
+    );
 
     // What the server says of itself.
     let models = server.get("/v1/models").expect(200).json();
@@ -102,13 +132,21 @@ fn answers_are_those_of_predict() {
     server.get("/health").expect(200);
     server.get("/ready").expect(200);
     let metrics = server.get("/metrics").expect(200).text;
-    assert!(metrics.contains("te_request_success{route=\"/classify\"} 2"), "{metrics}");
+    assert!(
+        metrics.contains("te_request_success{route=\"/classify\"} 2"),
+        "{metrics}"
+    );
     let api = server.get("/openapi.json").expect(200).json();
     assert!(api["paths"]["/classify"]["post"]["requestBody"].is_object());
     for page in ["/", "/docs"] {
         let reply = server.get(page).expect(200);
         assert!(reply.text.contains("<title>beft"));
-        assert!(reply.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        assert!(
+            reply
+                .header("content-security-policy")
+                .unwrap()
+                .contains("default-src 'none'")
+        );
     }
     server.get("/nothing").refuses(404, "see /docs");
     server.get("/predict").refuses(405, "another method");
@@ -117,10 +155,14 @@ fn answers_are_those_of_predict() {
 #[test]
 fn requests_that_cannot_be_answered_are_refused_with_the_remedy() {
     let scratch = trained();
-    let args = [ADAPTERS.as_slice(), &["--payload-limit", "4000", "--max-client-batch-size", "3"]];
+    let args = [
+        ADAPTERS.as_slice(),
+        &["--payload-limit", "4000", "--max-client-batch-size", "3"],
+    ];
     let server = Server::start(&scratch, &args.concat());
     let classify = |body: Value| server.post("/classify", &body);
-    classify(json!({"model": "none", "input": "a"})).refuses(404, "choose one of model, mood, other");
+    classify(json!({"model": "none", "input": "a"}))
+        .refuses(404, "choose one of model, mood, other");
     classify(json!({"model": "mood", "input": ["a", "b", "c", "d"]})).refuses(413, "more than 3");
     classify(json!({"model": "mood", "input": []})).refuses(400, "there is no input");
     classify(json!({"model": [], "input": "a"})).refuses(400, "names no adapter");
@@ -132,29 +174,62 @@ fn requests_that_cannot_be_answered_are_refused_with_the_remedy() {
     classify(json!({"model": "mood", "input": long})).refuses(413, "\"truncate\": true");
     classify(json!({"model": "mood", "input": long, "truncate": true})).expect(200);
     classify(json!({"model": "mood", "input": "a".repeat(5000)})).refuses(413, "4000 bytes");
-    server.send("POST", "/classify", "", "{").refuses(400, "not understood");
-    server.send("POST", "/classify", "", "").refuses(400, "not understood");
-    server.post("/predict", &json!({"inputs": "a"})).refuses(400, "name one");
     server
-        .post("/predict", &json!({"inputs": ["a", "b"], "adapter": "mood"}))
+        .send("POST", "/classify", "", "{")
+        .refuses(400, "not understood");
+    server
+        .send("POST", "/classify", "", "")
+        .refuses(400, "not understood");
+    server
+        .post("/predict", &json!({"inputs": "a"}))
+        .refuses(400, "name one");
+    server
+        .post(
+            "/predict",
+            &json!({"inputs": ["a", "b"], "adapter": "mood"}),
+        )
         .refuses(422, "pair");
     server
         .post("/v1/adapters", &json!({"name": "new"}))
         .refuses(403, "folder of adapters");
-    server.send("DELETE", "/v1/adapters/mood", "", "").refuses(403, "folder of adapters");
+    server
+        .send("DELETE", "/v1/adapters/mood", "", "")
+        .refuses(403, "folder of adapters");
     // And it goes on.
     classify(json!({"model": "mood", "input": "a"})).expect(200);
 
-    refused(&scratch, &["serve", "--model", "model", "--adapter", "a b=out/adapter"], "name of an adapter");
     refused(
         &scratch,
-        &["serve", "--adapter", "x=out/adapter", "--adapter", "x=other/adapter"],
+        &["serve", "--model", "model", "--adapter", "a b=out/adapter"],
+        "name of an adapter",
+    );
+    refused(
+        &scratch,
+        &[
+            "serve",
+            "--adapter",
+            "x=out/adapter",
+            "--adapter",
+            "x=other/adapter",
+        ],
         "two adapters are called `x`",
     );
-    refused(&scratch, &["serve", "--model", "model", "--adapter-root", "absent"], "absent");
-    refused(&scratch, &["serve", "--model", "model", "--allow-origin", "x"], "no origin");
+    refused(
+        &scratch,
+        &["serve", "--model", "model", "--adapter-root", "absent"],
+        "absent",
+    );
+    refused(
+        &scratch,
+        &["serve", "--model", "model", "--allow-origin", "x"],
+        "no origin",
+    );
     let taken = server.address.as_str();
-    refused(&scratch, &["serve", "--model", "model", "--bind", taken], "another address");
+    refused(
+        &scratch,
+        &["serve", "--model", "model", "--bind", taken],
+        "another address",
+    );
 }
 
 #[test]
@@ -178,7 +253,9 @@ fn adapters_are_loaded_replaced_and_dropped_by_name() {
         let body = json!({"model": "a", "input": TEXTS[0], "raw_scores": true});
         server.post("/classify", &body).expect(200).json()["data"][0].clone()
     };
-    let first = load(json!({"name": "a", "folder": "first"})).expect(201).json();
+    let first = load(json!({"name": "a", "folder": "first"}))
+        .expect(201)
+        .json();
     let before = logits();
     assert_eq!(before["generation"], first["generation"]);
     load(json!({"name": "a", "folder": "second"})).refuses(409, "generation");
@@ -194,7 +271,17 @@ fn adapters_are_loaded_replaced_and_dropped_by_name() {
     put(&first["generation"]).refuses(409, "generation");
 
     // Nothing outside of the folder, and nothing that is damaged.
-    for folder in ["../out", "/etc", "..", ".", "", "a/b", "second/adapter", "%2e%2e", "a\\b"] {
+    for folder in [
+        "../out",
+        "/etc",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "second/adapter",
+        "%2e%2e",
+        "a\\b",
+    ] {
         load(json!({"name": "b", "folder": folder})).refuses(400, "no path");
     }
     #[cfg(unix)]
@@ -207,7 +294,11 @@ fn adapters_are_loaded_replaced_and_dropped_by_name() {
     load(json!({"name": "b", "folder": "empty"})).refuses(422, "holds no adapter");
     copy("out/adapter", "pickled");
     let pickled = root.join("pickled");
-    fs::rename(pickled.join("adapter_model.safetensors"), pickled.join("adapter_model.bin")).unwrap();
+    fs::rename(
+        pickled.join("adapter_model.safetensors"),
+        pickled.join("adapter_model.bin"),
+    )
+    .unwrap();
     load(json!({"name": "b", "folder": "pickled"})).refuses(422, "safetensors");
     copy("out/adapter", "damaged");
     let weights = root.join("damaged/adapter_model.safetensors");
@@ -233,13 +324,30 @@ fn a_key_is_asked_for_on_every_route_but_health() {
     let args = [ADAPTERS.as_slice(), &["--api-key-file", "key"]].concat();
     let server = Server::start(&scratch, &args);
     server.get("/health").expect(200);
-    let routes = ["/", "/docs", "/openapi.json", "/metrics", "/info", "/ready", "/v1/models", "/nothing"];
+    let routes = [
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/metrics",
+        "/info",
+        "/ready",
+        "/v1/models",
+        "/nothing",
+    ];
     for path in routes {
         let reply = server.get(path).expect(401);
         assert!(reply.header("www-authenticate").is_some());
     }
-    for path in ["/", "/predict", "/classify", "/v1/adapters", "/v1/completions"] {
-        server.post(path, &json!({})).refuses(401, "the key is missing or wrong");
+    for path in [
+        "/",
+        "/predict",
+        "/classify",
+        "/v1/adapters",
+        "/v1/completions",
+    ] {
+        server
+            .post(path, &json!({}))
+            .refuses(401, "the key is missing or wrong");
     }
     let body = json!({"model": "mood", "input": "a"}).to_string();
     let ask = |header: &str| server.send("POST", "/classify", header, &body);
@@ -250,7 +358,13 @@ fn a_key_is_asked_for_on_every_route_but_health() {
     scratch.write("short", "abc\n");
     refused(
         &scratch,
-        &["serve", "--adapter", "out/adapter", "--api-key-file", "short"],
+        &[
+            "serve",
+            "--adapter",
+            "out/adapter",
+            "--api-key-file",
+            "short",
+        ],
         "at least 16 characters",
     );
 }

@@ -180,12 +180,10 @@ impl DecoderForCausalLM {
         hidden: Tensor<2>,
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
-        let weight = match &self.head {
-            Some(head) => head.val(),
-            // Cut off from gradients: transposing a tracked parameter is not supported.
-            None => self.decoder.tokens.val().detach().transpose(),
+        let scores = match &self.head {
+            Some(head) => multiply(hidden, head.val()),
+            None => tied_scores(hidden, self.decoder.tokens.val().detach()),
         };
-        let scores = multiply(hidden, weight);
         match &self.head_bias {
             Some(bias) => {
                 let (bias, [_, vocab]) = (bias.val(), scores.dims());
@@ -194,6 +192,26 @@ impl DecoderForCausalLM {
             }
             None => scores,
         }
+    }
+}
+
+/// Rows up to which it is faster on a processor to multiply the embeddings by the rows, not the rows by the embeddings:
+/// 30 ms, not 85, for 8 rows of OPT-125m on two cores.
+const FEW_ROWS: usize = 64;
+
+/// The output head that is the token embeddings, which are cut off from gradients: transposing a tracked parameter is
+/// not supported.
+///
+/// # Shapes
+///
+/// - hidden: `[rows, embedding]`
+/// - tokens: `[vocab, embedding]`
+/// - output: `[rows, vocab]`
+fn tied_scores(hidden: Tensor<2>, tokens: Tensor<2>) -> Tensor<2> {
+    let same_type = hidden.dtype() == tokens.dtype();
+    match same_type && hidden.dims()[0] <= FEW_ROWS {
+        true => tokens.matmul(hidden.transpose()).transpose(),
+        false => multiply(hidden, tokens.transpose()),
     }
 }
 

@@ -8,8 +8,8 @@ use beft_checkpoint::Fields;
 
 const FILE: &str = "generation_config.json";
 
-/// Keys of `GenerationConfig` (`configuration_utils.py` in HF's `generation`). Text is generated greedily, to a
-/// length that is given, so that what sampling, beams and lengths are set to does not matter.
+/// Keys of `GenerationConfig` (`configuration_utils.py` in HF's `generation`). How tokens are
+/// chosen and how many there are is given by who generates, so that what the file says of that does not matter.
 const KEYS: KeyTable = KeyTable {
     applied: &[
         "bos_token_id",
@@ -109,6 +109,8 @@ pub struct GenerationSettings {
     pub min_new_tokens: usize,
     /// What the user should hear.
     pub notes: Vec<String>,
+    /// What the user should hear too where the most probable tokens are taken.
+    pub greedy_note: Option<String>,
 }
 
 impl GenerationSettings {
@@ -150,7 +152,7 @@ impl GenerationSettings {
             ))
         })?;
         let samples = keys.get("do_sample") == Some(&Value::Bool(true));
-        let samples = samples.then(|| {
+        let greedy_note = samples.then(|| {
             format!(
                 "{}: do_sample is true; the most probable token is taken here, as with do_sample=False",
                 path.display()
@@ -164,7 +166,6 @@ impl GenerationSettings {
                     path.display()
                 )
             })
-            .chain(samples)
             .collect();
         let fields = Fields(&keys);
         let penalty = fields.number_or("repetition_penalty", 1.0).map_err(fail)?;
@@ -185,6 +186,7 @@ impl GenerationSettings {
             min_length: fields.size_or("min_length", 0).map_err(fail)?,
             min_new_tokens: fields.size_or("min_new_tokens", 0).map_err(fail)?,
             notes,
+            greedy_note,
         })
     }
 
@@ -193,10 +195,10 @@ impl GenerationSettings {
         GenerateOptions {
             max_new_tokens,
             end: self.end.clone(),
-            stop: Vec::new(),
             repetition_penalty: self.repetition_penalty,
             min_length: self.min_length,
             min_new_tokens: self.min_new_tokens,
+            ..GenerateOptions::default()
         }
     }
 }
@@ -255,8 +257,9 @@ mod tests {
             assert!(error.contains(part) && error.contains(FILE), "{error}");
         }
         assert_eq!(load("", Some(r#"{"new_key": 1}"#)).unwrap().notes.len(), 1);
-        let notes = load("", Some(r#"{"do_sample": true}"#)).unwrap().notes;
-        assert!(notes[0].contains("do_sample"), "{notes:?}");
+        let settings = load("", Some(r#"{"do_sample": true}"#)).unwrap();
+        assert!(settings.greedy_note.unwrap().contains("do_sample"));
+        assert!(settings.notes.is_empty());
         let error = load(r#", "num_beams": 4"#, None).unwrap_err().to_string();
         assert!(error.contains("config.json"), "{error}");
     }

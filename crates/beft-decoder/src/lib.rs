@@ -3,7 +3,8 @@
 //!
 //! * [`DecoderForCausalLM`]: OPT, LLaMA, Qwen2, Mistral, GPT-J or GPT-2 (`model_type` in config.json decides), with
 //!   all eight bias terms in every layer, zero where the architecture has none.
-//! * [`DecoderForCausalLM::generate`]: greedy generation with a cache of keys and values.
+//! * [`DecoderForCausalLM::generate`]: continuations of prompts, with a cache of keys and values.
+//! * [`Generating`]: the same for texts that come and go, each with biases of its own.
 //!
 //! The models implement [`beft_nn::BiasModel`] and [`beft_nn::TaskModel`]; they know nothing of
 //! training or tasks.
@@ -46,7 +47,10 @@ pub use beft_nn::Norm;
 pub use beft_nn::{RotaryConfig, Scaling};
 pub use causal_lm::DecoderForCausalLM;
 pub use config::{Activation, DecoderConfig, Order, Positions};
-pub use generate::GenerateOptions;
+pub use generate::{
+    Finish, GenerateOptions, Generating, NewToken, Request, RequestError, RowId, Sampling,
+    SamplingError, TokenLogprobs,
+};
 pub use generation::GenerationSettings;
 pub use layer::DecoderLayer;
 pub use model::DecoderModel;

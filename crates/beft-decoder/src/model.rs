@@ -135,6 +135,14 @@ impl DecoderModel {
         context
     }
 
+    /// Number of positions, where they are learned; any number can be rotated.
+    pub(crate) fn learned_positions(&self) -> Option<usize> {
+        match (&self.positions, &self.places) {
+            (Some(table), Positions::Learned { offset }) => Some(table.dims()[0] - offset),
+            (None, _) | (_, Positions::Rotary(_)) => None,
+        }
+    }
+
     pub(crate) fn rotary(&self) -> Option<&RotaryConfig> {
         match &self.places {
             Positions::Rotary(rotary) => Some(rotary),
@@ -209,10 +217,7 @@ impl DecoderModel {
                 hidden.select(0, rows.clone())
             }
         };
-        let stack_index = context.batch.stack.index(Rows::All);
-        let stack_index =
-            stack_index.map(|stack_index| stack_index.clone().select(0, rows.clone()));
-        self.finish(hidden, stack_index.as_ref())
+        self.finish(hidden, stack_index_at(context, rows).as_ref())
     }
 
     /// The last hidden state of all rows, from what the lowest `done` layers gave.
@@ -244,7 +249,7 @@ impl DecoderModel {
             let only = (index == last).then_some(rows);
             x = layer.forward(x, context, only, Some(cache));
         }
-        self.finish(x, None)
+        self.finish(x, stack_index_at(context, rows).as_ref())
     }
 
     /// The norm behind the last layer, and OPT-350m's projection.
@@ -264,4 +269,10 @@ impl DecoderModel {
             None => x,
         }
     }
+}
+
+/// The index in the stack of the biases of some rows.
+fn stack_index_at(context: &ForwardContext<'_>, rows: &Tensor<1, Int>) -> Option<Tensor<1, Int>> {
+    let all = context.batch.stack.index(Rows::All)?;
+    Some(all.clone().select(0, rows.clone()))
 }

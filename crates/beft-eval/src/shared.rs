@@ -1,6 +1,7 @@
 //! Prediction under several adapters, which share one frozen backbone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use beft_core::{Encoding, Head};
 use beft_nn::{
@@ -15,7 +16,7 @@ use crate::predict::{by_length, put, threads};
 pub struct Sharing<M> {
     base: M,
     model: M,
-    biases: BiasSet,
+    biases: Arc<BiasSet>,
     layers: usize,
 }
 
@@ -34,7 +35,7 @@ impl<M: TaskModel> Sharing<M> {
             layers: biases.keys().map(lowest).min().unwrap_or(base.num_layers()),
             base: base.valid(),
             model: model.valid(),
-            biases,
+            biases: Arc::new(biases),
         }
     }
 
@@ -44,7 +45,7 @@ impl<M: TaskModel> Sharing<M> {
     }
 
     /// The biases that it has of its own, outside the head.
-    pub fn biases(&self) -> &BiasSet {
+    pub fn biases(&self) -> &Arc<BiasSet> {
         &self.biases
     }
 
@@ -171,7 +172,7 @@ impl<'a, M: TaskModel> Pass<'a, M> {
             return found;
         }
         let batch = batch.with_biases_of_inputs(self.models.len(), &self.of_inputs);
-        let sets: Vec<&BiasSet> = self.models.iter().map(|model| &model.biases).collect();
+        let sets: Vec<&BiasSet> = self.models.iter().map(|model| &*model.biases).collect();
         let base = &self.models[0].base;
         let stacked = stack_biases(base.clone(), &sets);
         let (hidden, layers) = self.lower(base, &batch);

@@ -13,12 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::key::Key;
+use crate::writer::Writer;
 use crate::{Limits, ServeError, ServeOptions};
 
 /// The state of the server.
 pub(crate) struct App {
     pub(crate) set: AdapterSet,
     pub(crate) engine: Engine,
+    /// Writes texts, where the base is a language model.
+    pub(crate) writer: Option<Writer>,
     pub(crate) limits: Limits,
     pub(crate) max_batch_tokens: usize,
     /// The folder whose adapters may be loaded.
@@ -80,6 +83,8 @@ impl App {
                 model: set.model().to_owned(),
             });
         }
+        let writer = set.language_model()?;
+        let writer = writer.map(|model| Writer::start(model, options.max_batch_tokens));
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("duration".to_owned()), &buckets())
             .map(PrometheusBuilder::build_recorder);
@@ -90,6 +95,7 @@ impl App {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             engine: Engine::start(options.max_batch_tokens)?,
+            writer: writer.transpose()?,
             set,
             limits: options.limits,
             max_batch_tokens: options.max_batch_tokens,

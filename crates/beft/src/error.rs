@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
 use beft_core::{SnapshotError, TaskType, TermSetError};
-use beft_decoder::PrefixError;
+use beft_decoder::{PrefixError, RequestError, SamplingError};
 use beft_device::DeviceError;
 use beft_encoder::InputError;
 use beft_hub::HubError;
@@ -57,6 +57,12 @@ pub enum Error {
     /// Training that diverged before anything good was learned.
     #[error("{0} (nothing was learned until then, so nothing was saved)")]
     NothingGood(Failure),
+    /// A text that cannot be generated.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Settings of sampling that make no sense.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
     /// A model or training that does not fit the memory that there is.
     #[error(
         "out of memory: {model} needs {:.1} GB or more for {what}, and {:.1} GB are available: {}",

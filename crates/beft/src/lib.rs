@@ -4,6 +4,7 @@
 //! * [`Base`]: a pretrained model folder with its tokenizer.
 //! * [`TaskData`]: a task's training subset and dev split, tokenised.
 //! * [`tune`], [`rank`], [`evaluate`], [`run`]: the high-level calls.
+//! * [`TextGenerator`]: texts that a causal language model writes, token by token.
 //! * [`tune_together`]: several trainings in one pass over one backbone.
 //!
 //! The crates underneath can be used alone; comparisons of many trainings are in `beft-compare`.
@@ -29,6 +30,7 @@ mod base;
 mod data;
 mod error;
 mod evaluate;
+mod generate;
 mod memory;
 #[cfg(feature = "report")]
 mod report;
@@ -54,6 +56,9 @@ pub use evaluate::{
 };
 #[cfg(feature = "report")]
 pub use evaluate::{Picture, pictures};
+pub use generate::{
+    Prompt, TextDelta, TextGenerator, TextLogprobs, TextOptions, TextStream, TextToken,
+};
 pub use memory::{
     MemoryPlan, MemoryUse, MemoryWarning, PlanOptions, available_memory, check_training_memory,
     plan_memory,
@@ -66,7 +71,7 @@ pub use run::{
 };
 #[cfg(feature = "report")]
 pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps};
-pub use set::{AdapterSet, Member, MemberInput, SetAnswers, compute};
+pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,

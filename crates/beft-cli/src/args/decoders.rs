@@ -4,7 +4,17 @@ use std::path::PathBuf;
 
 use beft::Precision;
 use beft_modes::Mode;
-use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+/// How `generate` prints texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// Prompt and text, as they come.
+    Text,
+    /// A line of JSON for each text.
+    Jsonl,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
@@ -20,6 +30,42 @@ pub(crate) struct GenerateArgs {
     /// Largest number of tokens to generate.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_new_tokens: u32,
+    /// Temperature by which tokens are drawn; 0 takes the most probable one. Whatever generation_config.json says of
+    /// drawing (do_sample, temperature, top_p, top_k) is not used.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) temperature: f32,
+    /// Draw only from the fewest tokens whose probabilities together reach this.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 1.0,
+        allow_negative_numbers = true,
+        requires = "temperature"
+    )]
+    pub(crate) top_p: f32,
+    /// Draw only from so many of the most probable tokens [default: all]
+    #[arg(long, value_name = "N", requires = "temperature")]
+    pub(crate) top_k: Option<usize>,
+    /// Seed of what is drawn. A prompt's second continuation has the next seed, and so on.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// End the text before the first place where it says this (repeatable).
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) stop: Vec<String>,
+    /// Number of continuations of each prompt. Several need a temperature.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) n: u32,
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+    /// Print each token's log probability too, and those of the N most probable tokens in its place (jsonl).
+    #[arg(long, value_name = "N")]
+    pub(crate) logprobs: Option<usize>,
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,

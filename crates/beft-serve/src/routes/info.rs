@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::writer::Writer;
 
 /// All adapters.
 #[derive(Serialize, ToSchema)]
@@ -113,7 +114,8 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Json<Info> {
 /// Say whether the server lives.
 #[utoipa::path(get, path = "/health", responses((status = 200), (status = 503)))]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
-    match app.engine.works() {
+    let writes = app.writer.as_ref().is_none_or(Writer::works);
+    match app.engine.works() && writes {
         true => StatusCode::OK.into_response(),
         false => ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,7 +1,9 @@
 //! The routes.
 
+#[allow(unused_qualifications, reason = "utoipa generates them")]
 mod adapters;
 mod classify;
+mod completions;
 mod info;
 mod pages;
 mod predict;
@@ -35,6 +37,7 @@ use crate::gate::gate;
     paths(
         predict::predict,
         classify::classify,
+        completions::completions,
         info::models,
         info::info,
         info::health,
@@ -54,6 +57,7 @@ pub(crate) fn router(app: Arc<App>, origins: &[HeaderValue]) -> Router {
         .route("/", get(pages::page).post(predict::predict_nested))
         .route("/predict", post(predict::predict))
         .route("/classify", post(classify::classify))
+        .route("/v1/completions", post(completions::completions))
         .route("/v1/models", get(info::models))
         .route("/v1/adapters", post(adapters::load))
         .route(

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use beft_core::Encoding;
+use beft_core::{Encoding, TaskType};
+use beft_decoder::DecoderForCausalLM;
 use beft_eval::{SharedInput, Sharing, predict_shared};
 use beft_nn::{Precision, Savings};
 use beft_tasks::TaskInput;
@@ -18,7 +19,7 @@ use self::bases::Bases;
 pub use self::member::Member;
 use crate::base::InputCounts;
 use crate::tuned::EVAL_BATCH;
-use crate::{Answer, Error, Model};
+use crate::{Answer, Base, Error, Model};
 
 /// Adapters over one frozen backbone, each with its own biases, head and labels. They can be loaded, replaced and
 /// dropped while others compute. Rows of different adapters are computed as one batch.
@@ -55,6 +56,9 @@ pub struct SetAnswers {
     pub counts: InputCounts,
 }
 
+/// A base with its language model.
+pub type LanguageModel = (Arc<Base>, DecoderForCausalLM);
+
 /// An input of one of the adapters, in tokens.
 pub type MemberInput<'a> = (&'a Arc<Member>, &'a Encoding);
 
@@ -80,6 +84,22 @@ impl AdapterSet {
     /// What the user should hear about the base's files.
     pub fn notes(&self) -> Vec<String> {
         self.bases.notes()
+    }
+
+    /// The base as a language model, which writes text with the biases of any adapter ([`Sharing::biases`]). `None` where it
+    /// is none, or has a head of its own.
+    ///
+    /// # Errors
+    ///
+    /// For missing, misshapen or unreadable tensors.
+    pub fn language_model(&self) -> Result<Option<LanguageModel>, Error> {
+        let base = self.bases.own();
+        if base.task_type() != TaskType::CausalLm {
+            return Ok(None);
+        }
+        let (model, _) = base.model(1, 0)?;
+        let model = model.generator().cloned();
+        Ok(model.map(|model| (base, model)))
     }
 
     /// Longest input of the base in tokens.
