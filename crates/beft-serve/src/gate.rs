@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, OpenAiError};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The only route that needs no key.
-const OPEN: &str = "/health";
+/// The routes that need no key: what asks whether the server lives and is ready seldom can bring one.
+const OPEN: [&str; 2] = ["/health", "/ready"];
 
 /// A number that no other request of this process has.
 pub(crate) fn new_id() -> String {
@@ -32,6 +32,14 @@ fn given_id(request: &Request) -> Option<String> {
     ((1..=64).contains(&id.len()) && id.chars().all(plain)).then(|| id.to_owned())
 }
 
+/// Whether clients of OpenAI ask for this path.
+fn is_openai(path: &str) -> bool {
+    ["/v1/completions", "/v1/models"].iter().any(|known| {
+        let rest = path.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
 /// Lets a request pass if it brings the key, counts it, and writes it into the log.
 pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -41,7 +49,7 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
     let route = request.extensions().get::<MatchedPath>();
     // Of unknown paths there are any number, and each would be a figure of its own.
     let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
-    let mut response = match path == OPEN || app.key.admits(request.headers()) {
+    let mut response = match OPEN.contains(&path.as_str()) || app.key.admits(request.headers()) {
         true => next.run(request).await,
         false => ApiError::new(
             StatusCode::UNAUTHORIZED,
@@ -49,6 +57,14 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
         )
         .into_response(),
     };
+    if is_openai(&path)
+        && let Some(error) = response.extensions().get::<ApiError>()
+    {
+        let body = axum::Json(OpenAiError::from(error)).into_response();
+        // The length of the other body does not fit this one.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = body.into_body();
+    }
     let status = response.status();
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
