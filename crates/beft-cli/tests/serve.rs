@@ -151,6 +151,11 @@ fn answers_are_those_of_predict() {
     );
     let api = server.get("/openapi.json").expect(200).json();
     assert!(api["paths"]["/classify"]["post"]["requestBody"].is_object());
+    // Two types of one name would hide one another.
+    let schemas = &api["components"]["schemas"];
+    let model = &schemas["ClassifyRequest"]["properties"]["model"];
+    let name = model["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+    assert_eq!(schemas[name]["oneOf"][0]["type"], "string", "{model}");
     for page in ["/", "/docs"] {
         let reply = server.get(page).expect(200);
         assert!(reply.text.contains("<title>beft"));

@@ -20,7 +20,7 @@ use crate::inputs::{Item, ask};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClassifyRequest {
-    model: Models,
+    model: ModelNames,
     input: Inputs,
     /// Whether `probs` are the numbers of the head, and not probabilities.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(crate) struct ClassifyRequest {
 /// An adapter or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-pub(crate) enum Models {
+pub(crate) enum ModelNames {
     /// One.
     One(String),
     /// Each of them answers each input; the layers that none of them changes are computed once.
@@ -109,7 +109,7 @@ pub(crate) struct Usage {
     request_body = ClassifyRequest,
     responses(
         (status = 200, body = ClassifyResponse),
-        (status = 400, body = ErrorBody),
+        (status = 400, description = "The request is not understood", body = ErrorBody),
         (status = 404, description = "There is no such adapter", body = ErrorBody),
         (status = 413, description = "The batch or an input is too long", body = ErrorBody),
         (status = 422, description = "An adapter takes other inputs", body = ErrorBody),
@@ -122,8 +122,8 @@ pub(crate) async fn classify(
 ) -> Result<Response, ApiError> {
     let _place = app.place()?;
     let names = match request.model {
-        Models::One(name) => vec![name],
-        Models::Several(names) => names,
+        ModelNames::One(name) => vec![name],
+        ModelNames::Several(names) => names,
     };
     let mut members: Vec<Arc<Member>> = Vec::with_capacity(names.len());
     for name in &names {

@@ -29,7 +29,7 @@ pub(crate) async fn only(
     request_body = PredictRequest,
     responses(
         (status = 200, description = "Labels of texts in a list for each text, entities, an answer, or similarities"),
-        (status = 400, body = ErrorBody),
+        (status = 400, description = "The request is not understood", body = ErrorBody),
         (status = 404, description = "There is no such adapter", body = ErrorBody),
         (status = 413, description = "The batch or an input is too long", body = ErrorBody),
         (status = 422, description = "The adapter takes other inputs", body = ErrorBody),

@@ -93,7 +93,7 @@ pub(crate) struct LabelScore {
     request_body = PredictRequest,
     responses(
         (status = 200, description = "The labels of each input, the surest first; a list of such lists for a batch", body = Vec<LabelScore>),
-        (status = 400, body = ErrorBody),
+        (status = 400, description = "The request is not understood", body = ErrorBody),
         (status = 404, description = "There is no such adapter", body = ErrorBody),
         (status = 413, description = "The batch or an input is too long", body = ErrorBody),
         (status = 422, description = "The adapter takes other inputs", body = ErrorBody),

@@ -30,7 +30,7 @@ const USUAL_TOKENS: usize = 16;
     request_body = CompletionRequest,
     responses(
         (status = 200, description = "The texts; of a stream, events with their pieces, and [DONE]", body = CompletionResponse),
-        (status = 400, body = OpenAiError),
+        (status = 400, description = "The request is not understood", body = OpenAiError),
         (status = 404, description = "There is no such adapter", body = OpenAiError),
         (status = 413, description = "The prompt is too long", body = OpenAiError),
         (status = 422, description = "The model writes no texts", body = OpenAiError),
