@@ -6,6 +6,7 @@ mod merge;
 mod open;
 mod predictor;
 mod prepared;
+mod sidecar;
 mod stream;
 mod tagged;
 
@@ -20,10 +21,11 @@ use serde_json::{Map, Value};
 pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use merge::merge;
 pub use open::{OpenOptions, open_tuned};
-pub(crate) use open::{Sidecar, head_kind, on_base, on_own_head};
+pub(crate) use open::{head_kind, on_base, on_own_head};
 pub(crate) use predictor::task_of;
 pub use predictor::{Answer, Answers, Predictor};
 pub use prepared::Prepared;
+pub(crate) use sidecar::Sidecar;
 pub use stream::{Pace, Streamed, stream_rows};
 pub use tagged::FoundEntity;
 
