@@ -102,9 +102,11 @@ pub(crate) async fn ask(
             items.len()
         )));
     }
-    // Tokenising takes a processor's time.
+    // Tokenising takes a processor's time, and memory in proportion to the text.
+    let processor = app.processor().await;
     let prepared = tokio::task::spawn_blocking(move || prepare(&members, &items, truncate));
     let prepared = prepared.await.map_err(|_| ApiError::internal())??;
+    drop(processor);
     let tokens = prepared.first().map_or(0, |(_, prepared)| {
         let encodings = prepared.encodings().iter();
         encodings.map(|encoding| encoding.len()).sum()
