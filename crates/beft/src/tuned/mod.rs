@@ -39,7 +39,7 @@ pub struct Tuned {
     /// The base.
     pub base: Arc<Base>,
     /// The tuned model.
-    pub model: Model,
+    pub model: Arc<Model>,
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
     /// (PEFT's own adapters).
     pub outputs: Outputs,
@@ -120,7 +120,7 @@ impl Tuned {
 
     /// The numbers of its head for inputs.
     fn compute(&self, inputs: &[Encoding]) -> Vec<Vec<f32>> {
-        predict(&self.model, inputs, EVAL_BATCH, Savings::default(), |_| ())
+        predict(&*self.model, inputs, EVAL_BATCH, Savings::default(), |_| ())
     }
 
     /// What the numbers of its head say of inputs.

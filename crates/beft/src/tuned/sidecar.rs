@@ -189,7 +189,7 @@ impl Sidecar {
             thresholds: self.thresholds,
             no_answer_threshold: self.no_answer_threshold,
             base,
-            model,
+            model: Arc::new(model),
             task: self.task,
             task_definition: self.task_definition,
             split_file: self.split_file,
