@@ -8,13 +8,16 @@ use burn::tensor::Device;
 
 use crate::{Base, Error, Model};
 
+/// A base with a head of this kind, for inputs of so many tokens.
+type Form = (TaskType, Option<usize>, Arc<Base>);
+
 /// A base model; its forms share the backbone.
 #[derive(Debug)]
 pub(super) struct Bases {
     first: Arc<Base>,
     device: Device,
     precision: Precision,
-    others: Mutex<Vec<(TaskType, Option<usize>, Arc<Base>)>>,
+    others: Mutex<Vec<Form>>,
     /// Untrained models with heads of so many outputs, once for each.
     templates: Mutex<Vec<(TaskType, usize, Arc<Model>)>>,
 }
