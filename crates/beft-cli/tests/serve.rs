@@ -91,6 +91,19 @@ fn answers_are_those_of_predict() {
     let body = json!({"inputs": TEXTS[0], "adapter": "mood", "parameters": {"top_k": 2}});
     let found = server.post("/", &body).expect(200).json();
     assert_eq!(found[0].as_array().unwrap().len(), 2);
+    // Where there are several, by an address of its own.
+    let body = json!({"inputs": TEXTS[0], "parameters": {"top_k": 2}});
+    let same = server.post("/models/mood", &body).expect(200).json();
+    assert_eq!(same, found);
+    let body = json!({"inputs": TEXTS[0], "adapter": "other"});
+    server.post("/models/mood", &body).refuses(400, "leave out");
+    server
+        .post("/models/none", &json!({"inputs": "a"}))
+        .refuses(404, "choose one of");
+    let body = json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}});
+    server
+        .post("/models/mood", &body)
+        .refuses(422, "takes one text");
 
     // Several adapters, several texts.
     let body = json!({"model": ["mood", "other"], "input": TEXTS});
@@ -318,20 +331,21 @@ fn adapters_are_loaded_replaced_and_dropped_by_name() {
 }
 
 #[test]
-fn a_key_is_asked_for_on_every_route_but_health() {
+fn a_key_is_asked_for_on_every_route_but_those_of_probes() {
     let scratch = trained();
     scratch.write("key", "0123456789abcdef-secret\n");
     let args = [ADAPTERS.as_slice(), &["--api-key-file", "key"]].concat();
     let server = Server::start(&scratch, &args);
     server.get("/health").expect(200);
+    server.get("/ready").expect(200);
     let routes = [
         "/",
         "/docs",
         "/openapi.json",
         "/metrics",
         "/info",
-        "/ready",
         "/v1/models",
+        "/v1/models/mood",
         "/nothing",
     ];
     for path in routes {
@@ -341,6 +355,7 @@ fn a_key_is_asked_for_on_every_route_but_health() {
     for path in [
         "/",
         "/predict",
+        "/models/mood",
         "/classify",
         "/v1/adapters",
         "/v1/completions",

@@ -57,7 +57,7 @@ pub enum ServeError {
 }
 
 /// An answer that is an error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     message: String,
@@ -70,6 +70,38 @@ pub(crate) struct ErrorBody {
     error: String,
     /// The kind, by text-embeddings-inference's names.
     error_type: &'static str,
+}
+
+/// The body of an error on the routes of OpenAI, whose clients show a message only where this has it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OpenAiError {
+    error: OpenAiErrorParts,
+}
+
+/// What such an error says.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OpenAiErrorParts {
+    /// What is wrong, and what to do.
+    message: String,
+    /// The kind, by the names of the other routes.
+    r#type: &'static str,
+    /// Always null.
+    param: Option<&'static str>,
+    /// The status.
+    code: u16,
+}
+
+impl From<&ApiError> for OpenAiError {
+    fn from(error: &ApiError) -> Self {
+        Self {
+            error: OpenAiErrorParts {
+                message: error.message.clone(),
+                r#type: error.error_type(),
+                param: None,
+                code: error.status.as_u16(),
+            },
+        }
+    }
 }
 
 impl ApiError {
@@ -144,9 +176,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody {
             error_type: self.error_type(),
-            error: self.message,
+            error: self.message.clone(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
+        // The gate knows the route, and may say it in another form.
+        response.extensions_mut().insert(self.clone());
         let mut put = |name, value| {
             response
                 .headers_mut()

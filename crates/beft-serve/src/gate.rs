@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, OpenAiError};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The only route that needs no key.
-const OPEN: &str = "/health";
+/// The routes that need no key: what asks whether the server lives and is ready seldom can bring one.
+const OPEN: [&str; 2] = ["/health", "/ready"];
 
 /// A number that no other request of this process has.
 pub(crate) fn new_id() -> String {
@@ -34,7 +34,7 @@ fn given_id(request: &Request) -> Option<String> {
 
 /// Why a request may not pass.
 fn refusal(app: &App, path: &str, headers: &HeaderMap) -> Option<ApiError> {
-    if path != OPEN && !app.key.admits(headers) {
+    if !OPEN.contains(&path) && !app.key.admits(headers) {
         return Some(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "the key is missing or wrong: send it as \"Authorization: Bearer KEY\"",
@@ -58,6 +58,14 @@ fn refusal(app: &App, path: &str, headers: &HeaderMap) -> Option<ApiError> {
     })
 }
 
+/// Whether clients of OpenAI ask for this path.
+fn is_openai(path: &str) -> bool {
+    ["/v1/completions", "/v1/models"].iter().any(|known| {
+        let rest = path.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
 /// Lets a request pass if it brings the key, counts it, and writes it into the log.
 pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -71,6 +79,14 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
         None => next.run(request).await,
         Some(error) => error.into_response(),
     };
+    if is_openai(&path)
+        && let Some(error) = response.extensions().get::<ApiError>()
+    {
+        let body = axum::Json(OpenAiError::from(error)).into_response();
+        // The length of the other body does not fit this one.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = body.into_body();
+    }
     let status = response.status();
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);

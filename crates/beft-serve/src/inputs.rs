@@ -153,7 +153,8 @@ fn prepare(
         let inputs = items.iter().map(|item| item.input(member));
         let inputs: Vec<TaskInput> = inputs.collect::<Result<_, _>>()?;
         let inputs: Vec<&TaskInput> = inputs.iter().collect();
-        let prepared = member.predictor()?.prepare(&inputs)?;
+        let prepared = member.predictor()?.prepare(&inputs);
+        let prepared = prepared.map_err(|error| unprepared(member, error))?;
         let cut = prepared.counts().cut;
         if cut > 0 && !truncate {
             return Err(ApiError::too_large(format!(
@@ -166,4 +167,18 @@ fn prepare(
         Ok((member.clone(), prepared))
     });
     prepared.collect()
+}
+
+/// Why an adapter takes no such inputs; the command's remedy for files would help nobody here.
+fn unprepared(member: &Member, error: beft::Error) -> ApiError {
+    let name = member.name();
+    match error {
+        beft::Error::Pairs { trained: true } => ApiError::unfit(format!(
+            "adapter `{name}` takes pairs of texts: give the second text too"
+        )),
+        beft::Error::Pairs { trained: false } => ApiError::unfit(format!(
+            "adapter `{name}` takes one text, and this is a pair: leave out the second text"
+        )),
+        error => error.into(),
+    }
 }

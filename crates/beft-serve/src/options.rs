@@ -11,7 +11,7 @@ pub struct ServeOptions {
     pub adapter_root: Option<PathBuf>,
     /// Where to listen.
     pub bind: SocketAddr,
-    /// A file with the key that every request must bring, but those for `/health`.
+    /// A file with the key that every request must bring, but those for `/health` and `/ready`.
     pub api_key_file: Option<PathBuf>,
     /// Web pages of these origins may send requests (CORS).
     pub allowed_origins: Vec<String>,

@@ -22,7 +22,7 @@ pub(crate) struct ServeArgs {
     /// Address to listen on. Other machines reach the server at 0.0.0.0:8080; give it --api-key-file then.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) bind: SocketAddr,
-    /// File with the key that every request must bring, but those for /health.
+    /// File with the key that every request must bring, but those for /health and /ready.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
     /// Web pages of this origin may send requests (CORS); repeat it for more.

@@ -43,7 +43,9 @@ impl Reply {
     /// Whether it is an error of this status that says this.
     pub fn refuses(self, status: u16, part: &str) {
         let reply = self.expect(status);
-        let said = reply.json()["error"].as_str().unwrap().to_owned();
+        let error = reply.json()["error"].clone();
+        // The routes of OpenAI say it in an object.
+        let said = error.as_str().or(error["message"].as_str()).unwrap();
         assert!(said.contains(part), "`{part}` is not in: {said}");
     }
 }

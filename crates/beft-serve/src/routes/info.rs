@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beft::Member;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, OpenAiError};
 use crate::writer::Writer;
 
 /// All adapters.
@@ -74,6 +74,24 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Models> {
     })
 }
 
+/// Describe one adapter.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}",
+    params(("name" = String, Path)),
+    responses(
+        (status = 200, body = ModelCard),
+        (status = 404, description = "There is no such adapter", body = OpenAiError),
+    )
+)]
+pub(crate) async fn model(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelCard>, ApiError> {
+    let member = app.set.get(&name)?;
+    Ok(Json(ModelCard::of(&app, &member)))
+}
+
 /// The server's model and limits.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Info {
@@ -112,7 +130,7 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Json<Info> {
 }
 
 /// Say whether the server lives.
-#[utoipa::path(get, path = "/health", responses((status = 200), (status = 503)))]
+#[utoipa::path(get, path = "/health", responses((status = 200, description = "It computes"), (status = 503, description = "Restart it")))]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     let writes = app.writer.as_ref().is_none_or(Writer::works);
     match app.engine.works() && writes {
@@ -126,7 +144,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Say whether the server takes requests.
-#[utoipa::path(get, path = "/ready", responses((status = 200), (status = 503)))]
+#[utoipa::path(get, path = "/ready", responses((status = 200, description = "It does"), (status = 503, description = "It stops, or must be restarted")))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.stopping() {
         true => ApiError::stopping().into_response(),
@@ -135,7 +153,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Give the server's figures to Prometheus.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "Lines of text", body = String)))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     metrics::gauge!("beft_adapters").set(app.set.members().len() as f64);
     metrics::gauge!("beft_requests_in_flight").set(app.in_flight() as f64);

@@ -4,6 +4,7 @@
 mod adapters;
 mod classify;
 mod completions;
+mod hub;
 mod info;
 mod pages;
 mod predict;
@@ -36,9 +37,11 @@ use crate::gate::gate;
     ),
     paths(
         predict::predict,
+        hub::by_name,
         classify::classify,
         completions::completions,
         info::models,
+        info::model,
         info::info,
         info::health,
         info::ready,
@@ -54,11 +57,13 @@ struct Api;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (payload, origins) = (app.limits.payload, app.origins.clone());
     let router = Router::new()
-        .route("/", get(pages::page).post(predict::predict_nested))
+        .route("/", get(pages::page).post(hub::only))
+        .route("/models/{name}", post(hub::by_name))
         .route("/predict", post(predict::predict))
         .route("/classify", post(classify::classify))
         .route("/v1/completions", post(completions::completions))
         .route("/v1/models", get(info::models))
+        .route("/v1/models/{name}", get(info::model))
         .route("/v1/adapters", post(adapters::load))
         .route(
             "/v1/adapters/{name}",

@@ -18,13 +18,13 @@ use crate::inputs::{Item, ask};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PredictRequest {
-    inputs: PredictInputs,
+    pub(super) inputs: PredictInputs,
     /// The adapter; not needed where there is one.
     #[serde(default)]
-    adapter: Option<String>,
+    pub(super) adapter: Option<String>,
     /// Whether longer texts are cut; otherwise they are refused.
     #[serde(default)]
-    truncate: bool,
+    pub(super) truncate: bool,
     /// Whether scores are the numbers of the head, and not probabilities.
     #[serde(default)]
     raw_scores: bool,
@@ -43,6 +43,18 @@ pub(crate) struct Parameters {
     /// As many labels.
     #[serde(default)]
     top_k: Option<usize>,
+    /// Only `simple`, which is how entities always are put together.
+    #[serde(default)]
+    #[allow(dead_code, reason = "there is one way")]
+    aggregation_strategy: Option<Aggregation>,
+}
+
+/// How the tags of words become entities.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Aggregation {
+    /// Words of one entity are one.
+    Simple,
 }
 
 /// What makes scores of the numbers of the head.
@@ -92,33 +104,14 @@ pub(crate) async fn predict(
     State(app): State<Arc<App>>,
     Body(request): Body<PredictRequest>,
 ) -> Result<Response, ApiError> {
-    answer(&app, request, false).await
-}
-
-/// The same as clients of the Hugging Face hub call it: the answer is always a list for each input.
-pub(crate) async fn predict_nested(
-    State(app): State<Arc<App>>,
-    Body(request): Body<PredictRequest>,
-) -> Result<Response, ApiError> {
-    answer(&app, request, true).await
-}
-
-async fn answer(
-    app: &Arc<App>,
-    request: PredictRequest,
-    nested: bool,
-) -> Result<Response, ApiError> {
     let _place = app.place()?;
-    let member = the_adapter(app, request.adapter.as_deref())?;
+    let member = the_adapter(&app, request.adapter.as_deref())?;
+    let (raw, most) = (raw_scores(&request), most_labels(&request));
     let (items, one) = match request.inputs {
-        PredictInputs::One(item) => (vec![item], !nested),
+        PredictInputs::One(item) => (vec![item], true),
         PredictInputs::Batch(items) => (items, false),
     };
-    let parameters = request.parameters.as_ref();
-    let function = parameters.and_then(|p| p.function_to_apply);
-    let raw = request.raw_scores || function == Some(Function::None);
-    let most = parameters.and_then(|p| p.top_k).unwrap_or(usize::MAX);
-    let said = ask(app, vec![member.clone()], items, request.truncate).await?;
+    let said = ask(&app, vec![member.clone()], items, request.truncate).await?;
     let labels = member.predictor()?.labels();
     let answers = said.answers.iter().flat_map(|(_, answers)| answers);
     let mut answers: Vec<Value> = answers
@@ -132,8 +125,22 @@ async fn answer(
     Ok(made_by(response, &[member]))
 }
 
+/// Whether the numbers of the head are asked for.
+pub(super) fn raw_scores(request: &PredictRequest) -> bool {
+    let parameters = request.parameters.as_ref();
+    let function = parameters.and_then(|parameters| parameters.function_to_apply);
+    request.raw_scores || function == Some(Function::None)
+}
+
+/// How many labels are asked for.
+pub(super) fn most_labels(request: &PredictRequest) -> usize {
+    let parameters = request.parameters.as_ref();
+    let most = parameters.and_then(|parameters| parameters.top_k);
+    most.unwrap_or(usize::MAX)
+}
+
 /// The adapter of this name, or the only one.
-fn the_adapter(app: &App, name: Option<&str>) -> Result<Arc<Member>, ApiError> {
+pub(super) fn the_adapter(app: &App, name: Option<&str>) -> Result<Arc<Member>, ApiError> {
     if let Some(name) = name {
         return Ok(app.set.get(name)?);
     }
@@ -149,7 +156,7 @@ fn the_adapter(app: &App, name: Option<&str>) -> Result<Arc<Member>, ApiError> {
 }
 
 /// An answer as labels with scores, the surest first.
-fn scores(answer: &Answer, labels: &[String], raw: bool, most: usize) -> Value {
+pub(super) fn scores(answer: &Answer, labels: &[String], raw: bool, most: usize) -> Value {
     let (numbers, label) = match answer {
         Answer::Class {
             probabilities,
