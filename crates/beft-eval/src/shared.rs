@@ -9,7 +9,7 @@ use beft_nn::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::predict::{by_length, put, threads};
+use crate::predict::{Passes, by_length, put};
 
 /// A model that shares its backbone with others: it differs from the base in biases and in its head alone.
 #[derive(Clone, Debug)]
@@ -89,13 +89,14 @@ pub fn predict_shared<M: TaskModel + Sync>(
         members.sort_by_key(|index| &inputs[*index].encoding.ids);
         let lengths: Vec<usize> = members.iter().map(|i| inputs[*i].encoding.len()).collect();
         let device = device_of(&*models[inputs[members[0]].model].base);
-        let batches = by_length(&lengths, batch_size, &device);
+        let most = Passes::on(&device, savings);
+        let batches = by_length(&lengths, batch_size, most);
         let work = |chosen: Vec<usize>| {
             let own: Vec<SharedInput<'_>> = chosen.iter().map(|i| inputs[members[*i]]).collect();
             let numbers = Pass::new(models, &own, savings, &device).run();
             (chosen, numbers)
         };
-        for (chosen, numbers) in work_on(threads(savings, &device), batches, work) {
+        for (chosen, numbers) in work_on(most.workers, batches, work) {
             for (index, numbers) in chosen.into_iter().zip(numbers) {
                 found[members[index]] = numbers;
             }
