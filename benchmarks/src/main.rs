@@ -1,9 +1,10 @@
 //! Our side of `cargo xtask bench peers`: the same training as `benchmarks/peer.py`, timed.
 //!
 //! `plan` fixes what both sides must share (examples, their order, the starting weights with the new
-//! head); `train` trains by it and prints one JSON object.
+//! head); `train` trains by it and prints one JSON object. `load` sends the requests of `cargo xtask bench serve`.
 
 mod forward;
+mod load;
 mod plan;
 mod together;
 mod train;
@@ -30,6 +31,8 @@ enum Command {
     Together(together::TogetherArgs),
     /// Time the frozen forward pass against the largest speed of a matrix product.
     Forward(forward::ForwardArgs),
+    /// Send requests to a server; prints throughput and times as JSON.
+    Load(load::LoadArgs),
 }
 
 /// What to train on.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             Command::Train(args) => train::run(&args),
             Command::Together(args) => together::run(&args),
             Command::Forward(args) => forward::run(&args),
+            Command::Load(args) => load::run(&args),
         }
     };
     match run() {

@@ -34,13 +34,18 @@ pub(crate) fn setup(root: &Path) -> Result<()> {
         )
         .context("python3 with its venv module is needed")?;
     }
-    execute(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet"])
-            .args(PACKAGES),
-    )?;
+    install(root, PACKAGES)?;
     println!("ready: {}", python.display());
     Ok(())
+}
+
+/// Installs packages into `.venv`.
+pub(crate) fn install(root: &Path, packages: &[&str]) -> Result<()> {
+    execute(
+        Command::new(venv_python(root))
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(packages),
+    )
 }
 
 /// The folder of the installed torch, which holds libtorch's headers and libraries.

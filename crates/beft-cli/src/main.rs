@@ -1,5 +1,6 @@
 //! The `beft` command.
 
+mod answer_columns;
 mod args;
 mod commands;
 mod hints;

@@ -389,6 +389,37 @@ fn a_key_is_asked_for_on_every_route_but_those_of_probes() {
     );
 }
 
+#[test]
+fn pages_of_other_origins_are_refused_unless_they_are_allowed() {
+    let scratch = trained();
+    let args = [
+        ADAPTERS.as_slice(),
+        &["--allow-origin", "https://example.org"],
+    ]
+    .concat();
+    let server = Server::start(&scratch, &args);
+    let body = json!({"model": "mood", "input": "a"}).to_string();
+    let ask = |origin: &str| {
+        let header = format!("origin: {origin}\r\n");
+        server.send("POST", "/classify", &header, &body)
+    };
+    for other in [
+        "https://example.com",
+        "null",
+        "https://example.org.evil",
+        "http://example.org",
+    ] {
+        ask(other).refuses(403, "origin");
+    }
+    // The server's own page, and the one that is allowed.
+    ask("http://test").expect(200);
+    let reply = ask("https://example.org").expect(200);
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        Some("https://example.org")
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn it_stops_when_it_is_told_to() {

@@ -348,3 +348,27 @@ fn slow_clients_hold_nobody_up() {
         assert!(started.elapsed() < Duration::from_secs(45));
     }
 }
+
+#[test]
+fn a_client_that_goes_away_frees_its_place() {
+    let scratch = trained();
+    let args = [ARGS.as_slice(), &["--max-concurrent-requests", "2"]].concat();
+    let server = Server::start(&scratch, &args);
+    let texts = vec!["good film ".repeat(40); 32];
+    let long = json!({"model": ["a"], "input": texts, "truncate": true}).to_string();
+    let bytes = request("POST", "/classify", "", &long);
+    // Many more than there are places, none of which is waited for.
+    for _ in 0..full(40, 400) {
+        let mut stream = server.connect();
+        stream.write_all(&bytes).unwrap();
+        drop(stream);
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while server.post("/classify", &ask()).status != 200 {
+        assert!(Instant::now() < until, "no place was freed");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let metrics = server.get("/metrics").expect(200).text;
+    assert!(metrics.contains("beft_requests_in_flight 0"), "{metrics}");
+    assert!(metrics.contains("te_queue_size 0"), "{metrics}");
+}

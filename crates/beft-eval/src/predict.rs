@@ -23,7 +23,8 @@ pub fn predict<M: TaskModel>(
     let savings = savings.into();
     let rows = model.rows();
     let lengths = lengths(encodings);
-    let batches = by_length(&lengths, batch_size, &device);
+    let most = Passes::on(&device, savings);
+    let batches = by_length(&lengths, batch_size, most);
     let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
     let on_done = Mutex::new(on_done);
     let work = |(model, chosen): (M, Vec<usize>)| {
@@ -32,7 +33,7 @@ pub fn predict<M: TaskModel>(
         (on_done.lock().unwrap_or_else(PoisonError::into_inner))(chosen.len());
         (chosen, scores)
     };
-    let found = work_on(threads(savings, &device), batches.collect(), work);
+    let found = work_on(most.workers, batches.collect(), work);
     let mut logits = vec![Vec::new(); encodings.len()];
     for (chosen, scores) in found {
         put(&mut logits, &chosen, scores, &lengths, rows);
@@ -89,8 +90,10 @@ impl<'a> RepeatedPrediction<'a> {
         }
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
+        let most = Passes::on(&device, self.savings);
         if self.batches.is_empty() {
-            self.batches = by_length(&lengths(self.encodings), self.batch_size, &device)
+            let lengths = lengths(self.encodings);
+            self.batches = by_length(&lengths, self.batch_size, most)
                 .into_iter()
                 .map(|chosen| Kept {
                     batch: batch(self.encodings, &chosen, self.savings, &device),
@@ -115,7 +118,7 @@ impl<'a> RepeatedPrediction<'a> {
             model.forward_from(&kept.batch, hidden, layers).into_data()
         };
         let items = self.batches.iter_mut().map(|kept| (model.clone(), kept));
-        let found = work_on(threads(self.savings, &device), items.collect(), work);
+        let found = work_on(most.workers, items.collect(), work);
         let lengths = lengths(self.encodings);
         let mut logits = vec![Vec::new(); lengths.len()];
         for (kept, scores) in self.batches.iter().zip(found) {
@@ -125,31 +128,46 @@ impl<'a> RepeatedPrediction<'a> {
     }
 }
 
-pub(crate) fn threads(savings: Savings, device: &Device) -> usize {
-    match savings.split_work {
-        true => DeviceTraits::of(device).workers(),
-        false => 1,
+/// What a device computes best at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Passes {
+    /// Rows of a pass.
+    rows: usize,
+    /// Passes.
+    pub(crate) workers: usize,
+}
+
+impl Passes {
+    pub(crate) fn on(device: &Device, savings: Savings) -> Self {
+        let traits = DeviceTraits::of(device);
+        Self {
+            rows: traits.rows_per_pass(),
+            workers: match savings.split_work {
+                true => traits.workers().max(1),
+                false => 1,
+            },
+        }
     }
 }
 
-/// Numbers of the inputs, sorted by length, in batches of at most `batch_size` inputs, and of no
-/// more rows than the device computes best at a time.
-pub(crate) fn by_length(lengths: &[usize], batch_size: usize, device: &Device) -> Vec<Vec<usize>> {
-    let most_rows = DeviceTraits::of(device).rows_per_pass();
+/// Numbers of the inputs, sorted by length, in batches of at most `batch_size` inputs, and of about as many rows each:
+/// not more than the device computes best at a time, and so few that each of its workers has the same to do.
+pub(crate) fn by_length(lengths: &[usize], batch_size: usize, most: Passes) -> Vec<Vec<usize>> {
+    let all = lengths.iter().sum::<usize>().max(1);
+    let passes = all.div_ceil(most.rows).next_multiple_of(most.workers);
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|index| lengths[*index]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut rows = 0;
+    let (mut rows, mut pass) = (0, 0);
     for index in order {
-        let length = lengths[index];
+        // An input is in the pass that its middle falls into.
+        let own = (rows + lengths[index] / 2) * passes / all;
         match batches.last_mut() {
-            Some(last) if last.len() < batch_size && rows + length <= most_rows => last.push(index),
-            _ => {
-                batches.push(vec![index]);
-                rows = 0;
-            }
+            Some(last) if last.len() < batch_size && own == pass => last.push(index),
+            _ => batches.push(vec![index]),
         }
-        rows += length;
+        pass = own;
+        rows += lengths[index];
     }
     batches
 }
@@ -213,6 +231,24 @@ pub fn sigmoid(score: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_give_all_workers_the_same() {
+        let rows = |lengths: &[usize], workers| -> Vec<usize> {
+            let batches = by_length(lengths, 64, Passes { rows: 640, workers });
+            let rows = batches.iter().map(|b| b.iter().map(|i| lengths[*i]).sum());
+            rows.collect()
+        };
+        assert_eq!(rows(&[25; 31], 1), [400, 375]);
+        assert_eq!(rows(&[25; 32], 2), [400, 400]);
+        assert_eq!(rows(&[25; 60], 2), [375, 375, 375, 375]);
+        assert_eq!(rows(&[25], 2), [25]);
+        assert_eq!(rows(&[1, 1, 30], 2), [2, 30]);
+        assert_eq!(rows(&[700, 700], 1), [700, 700]);
+        // No more than 64 inputs.
+        assert_eq!(rows(&[2; 100], 1), [128, 72]);
+        assert!(rows(&[], 2).is_empty());
+    }
 
     #[test]
     fn softmax_survives_large_scores() {

@@ -9,21 +9,21 @@ use beft_nn::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::predict::{by_length, put, threads};
+use crate::predict::{Passes, by_length, put};
 
 /// A model that shares its backbone with others: it differs from the base in biases and in its head alone.
 #[derive(Clone, Debug)]
 pub struct Sharing<M> {
-    base: M,
-    model: M,
+    base: Arc<M>,
+    model: Arc<M>,
     biases: Arc<BiasSet>,
     layers: usize,
 }
 
 impl<M: TaskModel> Sharing<M> {
     /// A model, with the base that has a head of the same kind, and the biases outside the head that differ from the
-    /// base's.
-    pub fn new(base: &M, model: &M, biases: BiasSet) -> Self {
+    /// base's. Neither records gradients.
+    pub fn new(base: Arc<M>, model: Arc<M>, biases: BiasSet) -> Self {
         // A bias outside the layers is in the embeddings, or behind the last layer.
         let outside = base.bias_layout().with_all;
         let lowest = |path: &ParamPath| match path.layer() {
@@ -33,8 +33,8 @@ impl<M: TaskModel> Sharing<M> {
         };
         Self {
             layers: biases.keys().map(lowest).min().unwrap_or(base.num_layers()),
-            base: base.valid(),
-            model: model.valid(),
+            base,
+            model,
             biases: Arc::new(biases),
         }
     }
@@ -78,7 +78,7 @@ pub fn predict_shared<M: TaskModel + Sync>(
     let mut found = vec![Vec::new(); inputs.len()];
     let mut kinds: Vec<(Kind, Vec<usize>)> = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
-        let kind = Kind::of(&models[input.model].base);
+        let kind = Kind::of(&*models[input.model].base);
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, members)) => members.push(index),
             None => kinds.push((kind, vec![index])),
@@ -88,14 +88,15 @@ pub fn predict_shared<M: TaskModel + Sync>(
         // The same input under several models comes into one batch.
         members.sort_by_key(|index| &inputs[*index].encoding.ids);
         let lengths: Vec<usize> = members.iter().map(|i| inputs[*i].encoding.len()).collect();
-        let device = device_of(&models[inputs[members[0]].model].base);
-        let batches = by_length(&lengths, batch_size, &device);
+        let device = device_of(&*models[inputs[members[0]].model].base);
+        let most = Passes::on(&device, savings);
+        let batches = by_length(&lengths, batch_size, most);
         let work = |chosen: Vec<usize>| {
             let own: Vec<SharedInput<'_>> = chosen.iter().map(|i| inputs[members[*i]]).collect();
             let numbers = Pass::new(models, &own, savings, &device).run();
             (chosen, numbers)
         };
-        for (chosen, numbers) in work_on(threads(savings, &device), batches, work) {
+        for (chosen, numbers) in work_on(most.workers, batches, work) {
             for (index, numbers) in chosen.into_iter().zip(numbers) {
                 found[members[index]] = numbers;
             }
@@ -174,7 +175,7 @@ impl<'a, M: TaskModel> Pass<'a, M> {
         let batch = batch.with_biases_of_inputs(self.models.len(), &self.of_inputs);
         let sets: Vec<&BiasSet> = self.models.iter().map(|model| &*model.biases).collect();
         let base = &self.models[0].base;
-        let stacked = stack_biases(base.clone(), &sets);
+        let stacked = stack_biases(M::clone(base), &sets);
         let (hidden, layers) = self.lower(base, &batch);
         let hidden = hidden.unwrap_or_else(|| stacked.hidden(&batch, 0));
         let states = stacked.states(&batch, hidden, layers);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::http::HeaderValue;
 use beft::AdapterSet;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::engine::Engine;
 use crate::error::ApiError;
@@ -32,12 +33,21 @@ pub(crate) struct App {
     pub(crate) started: u64,
     /// The name by which the base itself is asked.
     pub(crate) base: Option<String>,
+    /// Web pages of these origins may send requests.
+    pub(crate) origins: Vec<HeaderValue>,
     stopping: AtomicBool,
     places: Arc<Semaphore>,
+    /// KiB of requests that are being read.
+    reading: Semaphore,
+    /// Requests whose texts become tokens.
+    preparing: Semaphore,
 }
 
 /// A place among the requests that are taken at a time.
 pub(crate) type Place = OwnedSemaphorePermit;
+
+/// KiB of requests that are read at a time. Clients that send slowly hold no place, but memory.
+const READING: usize = 256 << 10;
 
 /// Upper ends of the histograms' buckets in seconds, 0.1 ms to 51 s.
 fn buckets() -> Vec<f64> {
@@ -92,6 +102,12 @@ impl App {
         let metrics = recorder.handle();
         // A second server of one process counts into the first one's recorder.
         let _ = metrics::set_global_recorder(recorder);
+        let origins = options.allowed_origins.iter().map(|origin| {
+            let http = origin.starts_with("http://") || origin.starts_with("https://");
+            let value = HeaderValue::from_str(origin).ok().filter(|_| http);
+            value.ok_or_else(|| ServeError::Origin(origin.clone()))
+        });
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             engine: Engine::start(options.max_batch_tokens)?,
@@ -104,7 +120,10 @@ impl App {
             metrics,
             started: since.unwrap_or_default().as_secs(),
             base,
+            origins: origins.collect::<Result<_, _>>()?,
             stopping: AtomicBool::new(false),
+            reading: Semaphore::new(READING.max(options.limits.payload >> 10)),
+            preparing: Semaphore::new(cores),
             places: Arc::new(Semaphore::new(options.limits.concurrent_requests)),
         })
     }
@@ -116,6 +135,18 @@ impl App {
         }
         let place = self.places.clone().try_acquire_owned();
         place.map_err(|_| ApiError::overloaded())
+    }
+
+    /// Room for a request of so many bytes while it is read, or a refusal at once.
+    pub(crate) fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, ApiError> {
+        let kib = u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
+        let room = self.reading.try_acquire_many(kib);
+        room.map_err(|_| ApiError::overloaded())
+    }
+
+    /// Waits for a processor that turns texts into tokens.
+    pub(crate) async fn processor(&self) -> Option<SemaphorePermit<'_>> {
+        self.preparing.acquire().await.ok()
     }
 
     /// Requests that wait or are computed.

@@ -11,9 +11,12 @@ use beft_core::Encoding;
 use metrics::{gauge, histogram};
 use tokio::sync::oneshot;
 
+/// An input, and the adapter that it is for.
+pub(crate) type Input = (Arc<Member>, Encoding);
+
 /// Inputs of one request, or a part of them.
 struct Job {
-    inputs: Vec<(Arc<Member>, Encoding)>,
+    inputs: Vec<Input>,
     tokens: usize,
     reply: oneshot::Sender<Vec<Vec<f32>>>,
     since: Instant,
@@ -111,10 +114,7 @@ impl Engine {
     }
 
     /// Computes the numbers of inputs. Whoever drops this gives up its place in the queue.
-    pub(crate) async fn compute(
-        &self,
-        inputs: Vec<(Arc<Member>, Encoding)>,
-    ) -> Result<Vec<Vec<f32>>, Failed> {
+    pub(crate) async fn compute(&self, inputs: Vec<Input>) -> Result<Vec<Vec<f32>>, Failed> {
         let mut parts = Vec::new();
         {
             let mut state = self.queue.lock();
@@ -139,11 +139,8 @@ impl Engine {
     }
 
     /// Parts that fit into a batch each, as far as single inputs do.
-    fn split(
-        &self,
-        inputs: Vec<(Arc<Member>, Encoding)>,
-    ) -> Vec<(Vec<(Arc<Member>, Encoding)>, usize)> {
-        let mut parts: Vec<(Vec<(Arc<Member>, Encoding)>, usize)> = Vec::new();
+    fn split(&self, inputs: Vec<Input>) -> Vec<(Vec<Input>, usize)> {
+        let mut parts: Vec<(Vec<Input>, usize)> = Vec::new();
         for input in inputs {
             let tokens = input.1.len();
             match parts.last_mut() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
@@ -32,6 +32,32 @@ fn given_id(request: &Request) -> Option<String> {
     ((1..=64).contains(&id.len()) && id.chars().all(plain)).then(|| id.to_owned())
 }
 
+/// Why a request may not pass.
+fn refusal(app: &App, path: &str, headers: &HeaderMap) -> Option<ApiError> {
+    if !OPEN.contains(&path) && !app.key.admits(headers) {
+        return Some(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "the key is missing or wrong: send it as \"Authorization: Bearer KEY\"",
+        ));
+    }
+    // A browser sends what any page asks it to, and says which page that was.
+    let origin = headers.get(header::ORIGIN)?;
+    let own = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let from = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    let known = from.is_some_and(|(_, from)| Some(from) == own) || app.origins.contains(origin);
+    (!known).then(|| {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "web pages of this origin may not send requests: start the server so that it allows the origin",
+        )
+    })
+}
+
 /// Whether clients of OpenAI ask for this path.
 fn is_openai(path: &str) -> bool {
     ["/v1/completions", "/v1/models"].iter().any(|known| {
@@ -49,13 +75,9 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
     let route = request.extensions().get::<MatchedPath>();
     // Of unknown paths there are any number, and each would be a figure of its own.
     let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
-    let mut response = match OPEN.contains(&path.as_str()) || app.key.admits(request.headers()) {
-        true => next.run(request).await,
-        false => ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "the key is missing or wrong: send it as \"Authorization: Bearer KEY\"",
-        )
-        .into_response(),
+    let mut response = match refusal(&app, &path, request.headers()) {
+        None => next.run(request).await,
+        Some(error) => error.into_response(),
     };
     if is_openai(&path)
         && let Some(error) = response.extensions().get::<ApiError>()

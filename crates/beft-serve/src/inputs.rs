@@ -102,9 +102,11 @@ pub(crate) async fn ask(
             items.len()
         )));
     }
-    // Tokenising takes a processor's time.
+    // Tokenising takes a processor's time, and memory in proportion to the text.
+    let processor = app.processor().await;
     let prepared = tokio::task::spawn_blocking(move || prepare(&members, &items, truncate));
     let prepared = prepared.await.map_err(|_| ApiError::internal())??;
+    drop(processor);
     let tokens = prepared.first().map_or(0, |(_, prepared)| {
         let encodings = prepared.encodings().iter();
         encodings.map(|encoding| encoding.len()).sum()
@@ -147,24 +149,43 @@ fn prepare(
     items: &[Item],
     truncate: bool,
 ) -> Result<Vec<(Arc<Member>, Prepared)>, ApiError> {
-    let prepared = members.iter().map(|member| {
-        let inputs = items.iter().map(|item| item.input(member));
-        let inputs: Vec<TaskInput> = inputs.collect::<Result<_, _>>()?;
-        let inputs: Vec<&TaskInput> = inputs.iter().collect();
-        let prepared = member.predictor()?.prepare(&inputs);
-        let prepared = prepared.map_err(|error| unprepared(member, error))?;
-        let cut = prepared.counts().cut;
-        if cut > 0 && !truncate {
-            return Err(ApiError::too_large(format!(
-                "{cut} of {} inputs are longer than the {} tokens of adapter `{}`: shorten them, or set \"truncate\": true",
-                items.len(),
-                member.tuned().base.max_length(),
-                member.name()
-            )));
+    // What the columns of an object are depends on the task.
+    let texts = items.iter().all(|item| !matches!(item, Item::Columns(_)));
+    let mut all: Vec<(Arc<Member>, Prepared)> = Vec::with_capacity(members.len());
+    for member in members {
+        let predictor = member.predictor()?;
+        let mut same = None;
+        for (other, prepared) in &all {
+            if texts && predictor.prepares_as(other.predictor()?) {
+                same = Some(prepared.clone());
+                break;
+            }
         }
-        Ok((member.clone(), prepared))
-    });
-    prepared.collect()
+        let prepared = match same {
+            Some(prepared) => prepared,
+            None => prepare_one(member, items, truncate)?,
+        };
+        all.push((member.clone(), prepared));
+    }
+    Ok(all)
+}
+
+fn prepare_one(member: &Member, items: &[Item], truncate: bool) -> Result<Prepared, ApiError> {
+    let inputs = items.iter().map(|item| item.input(member));
+    let inputs: Vec<TaskInput> = inputs.collect::<Result<_, _>>()?;
+    let inputs: Vec<&TaskInput> = inputs.iter().collect();
+    let prepared = member.predictor()?.prepare(&inputs);
+    let prepared = prepared.map_err(|error| unprepared(member, error))?;
+    let cut = prepared.counts().cut;
+    if cut > 0 && !truncate {
+        return Err(ApiError::too_large(format!(
+            "{cut} of {} inputs are longer than the {} tokens of adapter `{}`: shorten them, or set \"truncate\": true",
+            items.len(),
+            member.tuned().base.max_length(),
+            member.name()
+        )));
+    }
+    Ok(prepared)
 }
 
 /// Why an adapter takes no such inputs; the command's remedy for files would help nobody here.

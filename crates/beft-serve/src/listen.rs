@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use beft::AdapterSet;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,12 +28,12 @@ pub fn serve(
     on_ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<(), ServeError> {
     let app = Arc::new(App::new(set, options)?);
-    let origins = options.allowed_origins.iter().map(|origin| {
-        let http = origin.starts_with("http://") || origin.starts_with("https://");
-        let value = HeaderValue::from_str(origin).ok().filter(|_| http);
-        value.ok_or_else(|| ServeError::Origin(origin.clone()))
-    });
-    let origins: Vec<HeaderValue> = origins.collect::<Result<_, _>>()?;
+    if !options.bind.ip().is_loopback() && options.api_key_file.is_none() {
+        tracing::warn!(
+            address = %options.bind,
+            "whoever reaches this address can use the server: let requests bring a key"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -45,7 +44,7 @@ pub fn serve(
             source,
         })?;
         on_ready(listener.local_addr()?);
-        accept(listener, app, &origins, options).await
+        accept(listener, app, options).await
     });
     // A client that neither sends nor reads may not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -55,10 +54,9 @@ pub fn serve(
 async fn accept(
     listener: TcpListener,
     app: Arc<App>,
-    origins: &[HeaderValue],
     options: &ServeOptions,
 ) -> Result<(), ServeError> {
-    let service = TowerToHyperService::new(router(app.clone(), origins));
+    let service = TowerToHyperService::new(router(app.clone()));
     let limits = options.limits;
     let places = Arc::new(Semaphore::new(limits.connections));
     let connections = GracefulShutdown::new();

@@ -12,7 +12,7 @@ use crate::prompt::document_records;
 use crate::records::raw::Record;
 use crate::records::stream::Records;
 use crate::records::{Input, LabelUse, Source};
-use crate::{DataError, Example, InputFormat, Place, PromptExample, Task};
+use crate::{DataError, Example, InputFormat, LabelledTask, Place, PromptExample, Task};
 
 /// A text, a pair of texts, or a prompt to predict.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,25 @@ impl Task {
         format: InputFormat,
     ) -> Result<Inputs, DataError> {
         self.read_inputs(name, Box::new(reader), format)
+    }
+
+    /// Whether a row of a file means the same to another task, labels apart.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Labelled(a), Self::Labelled(b)) => {
+                let columns = |task: &LabelledTask| {
+                    let texts = [&task.text_columns, &task.pair_columns];
+                    (texts.map(Clone::clone), task.pair_required)
+                };
+                columns(a) == columns(b)
+            }
+            (Self::Prompted(a), Self::Prompted(b)) => {
+                (&a.template, &a.candidates, &a.form) == (&b.template, &b.candidates, &b.form)
+            }
+            (Self::Labelled(_), Self::Prompted(_)) | (Self::Prompted(_), Self::Labelled(_)) => {
+                false
+            }
+        }
     }
 
     /// Rows to predict from a file. `format` is by default that of its extension.

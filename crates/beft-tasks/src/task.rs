@@ -19,25 +19,6 @@ pub enum Task {
 }
 
 impl Task {
-    /// Whether a row of a file means the same to another task, labels apart.
-    pub fn reads_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Labelled(a), Self::Labelled(b)) => {
-                let columns = |task: &LabelledTask| {
-                    let texts = [&task.text_columns, &task.pair_columns];
-                    (texts.map(Clone::clone), task.pair_required)
-                };
-                columns(a) == columns(b)
-            }
-            (Self::Prompted(a), Self::Prompted(b)) => {
-                (&a.template, &a.candidates, &a.form) == (&b.template, &b.candidates, &b.form)
-            }
-            (Self::Labelled(_), Self::Prompted(_)) | (Self::Prompted(_), Self::Labelled(_)) => {
-                false
-            }
-        }
-    }
-
     /// The kind of head that a model needs for it.
     pub fn task_type(&self) -> TaskType {
         match self {

@@ -312,6 +312,17 @@ fn what_cannot_share_a_backbone_is_refused_by_name() {
     let error = set.load("a", &folder).unwrap_err().to_string();
     assert!(error.contains(name) && error.contains("whole"), "{error}");
     assert!(set.members().is_empty());
-    // The base's own head can be asked, too; this one has none.
-    assert!(matches!(set.add_base("base"), Err(Error::NoHead { .. })));
+    // The base's own head answers, too.
+    set.add_base("base").unwrap();
+    let texts = texts();
+    let rows: Vec<(&str, &TaskInput)> = texts.iter().map(|text| ("base", text)).collect();
+    let found = set.predict(&rows).unwrap().answers;
+    let alone = Predictor::open(&OpenOptions {
+        model: model.to_str(),
+        ..OpenOptions::default()
+    });
+    let alone = alone.unwrap().predict(&texts).unwrap().answers;
+    for (a, b) in found.iter().zip(&alone) {
+        assert_alike(a, b, "base");
+    }
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: the parts alone (criterion), and whole trainings beside PyTorch.
+//! `cargo xtask bench`: the parts alone (criterion), whole trainings beside PyTorch, and servers.
 
 mod peers;
 mod ratios;
+mod serve;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub(crate) enum Bench {
     Parts,
     /// One training beside the authors' recipe and a best-practice PyTorch loop, in turns.
     Peers(PeersArgs),
+    /// `beft serve` beside `beft predict`, under one adapter and many, and beside servers in Python.
+    Serve(serve::ServeArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -61,6 +64,7 @@ pub(crate) fn run(root: &Path, what: Option<&Bench>) -> Result<()> {
     match what {
         Some(Bench::Parts) => parts(root),
         Some(Bench::Peers(args)) => peers::run(root, args),
+        Some(Bench::Serve(args)) => serve::run(root, args),
         None => {
             parts(root)?;
             peers::run(root, &Defaults::parse_from(["peers"]).args)

@@ -295,7 +295,7 @@ impl Peers<'_> {
 }
 
 /// Runs a side and reads the JSON object of its last line.
-fn measure(mut command: Command) -> Result<Value> {
+pub(super) fn measure(mut command: Command) -> Result<Value> {
     let output = command
         .stderr(Stdio::piped())
         .output()
@@ -329,6 +329,6 @@ fn losses(result: &Value) -> Vec<f64> {
     losses.filter_map(Value::as_f64).collect()
 }
 
-fn number(result: &Value, name: &str) -> f64 {
+pub(super) fn number(result: &Value, name: &str) -> f64 {
     result[name].as_f64().unwrap_or(f64::NAN)
 }

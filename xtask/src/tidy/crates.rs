@@ -41,6 +41,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What puts the crates together.
     ("beft", ALL_PARTS),
     (
+        "beft-serve",
+        &["beft", "beft-core", "beft-decoder", "beft-tasks"],
+    ),
+    (
         "beft-compare",
         &[
             "beft",

@@ -54,8 +54,8 @@ use crate::gate::gate;
 struct Api;
 
 /// The routes with what stands in front of them.
-pub(crate) fn router(app: Arc<App>, origins: &[HeaderValue]) -> Router {
-    let payload = app.limits.payload;
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (payload, origins) = (app.limits.payload, app.origins.clone());
     let router = Router::new()
         .route("/", get(pages::page).post(hub::only))
         .route("/models/{name}", post(hub::by_name))
@@ -80,11 +80,11 @@ pub(crate) fn router(app: Arc<App>, origins: &[HeaderValue]) -> Router {
         .layer(DefaultBodyLimit::max(payload))
         .layer(from_fn_with_state(app.clone(), gate))
         .with_state(app);
-    match origins {
+    match origins.as_slice() {
         [] => router,
         _ => {
             let allowed = CorsLayer::new()
-                .allow_origin(origins.to_vec())
+                .allow_origin(origins)
                 .allow_methods(tower_http::cors::Any)
                 .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
             router.layer(allowed)
@@ -118,6 +118,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let most = app.limits.payload;
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        let _room = app.room(length.unwrap_or(most).min(most))?;
         let reading = Bytes::from_request(request, app);
         let bytes = tokio::time::timeout(app.limits.read_time, reading).await;
         let bytes = bytes.map_err(|_| {
@@ -144,8 +147,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 /// Which adapters made a response, each with its generation.
 static GENERATION: HeaderName = HeaderName::from_static("beft-adapter");
 
+/// Adapters that a header names at most: clients take headers of a few kilobytes.
+const MOST_NAMED: usize = 16;
+
 /// Adds to a response which adapters made it.
 fn made_by(mut response: Response, members: &[Arc<Member>]) -> Response {
+    if members.len() > MOST_NAMED {
+        return response;
+    }
     let named = members
         .iter()
         .map(|m| format!("{};generation={}", m.name(), m.generation()));

@@ -76,7 +76,7 @@ impl Model {
 
     /// Whether the last layer of its head was drawn, and not loaded.
     pub(super) fn draws_head(&self, report: &LoadReport) -> bool {
-        let last = self.names().by_path(&ParamPath::from("classifier.weight"));
+        let last = self.names().by_path(ParamPath::from("classifier.weight"));
         last.is_some_and(|(_, name)| report.initialized.contains(&name))
     }
 

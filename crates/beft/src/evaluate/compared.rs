@@ -27,7 +27,7 @@ pub(super) fn evaluate_compared(
         });
     }
     let (inputs, savings) = (&set.encodings, Savings::default());
-    let embeddings = predict(&tuned.model, inputs, EVAL_BATCH, savings, |_| ());
+    let embeddings = predict(&*tuned.model, inputs, EVAL_BATCH, savings, |_| ());
     let predictions = compare(&set, &embeddings);
     check_finite(&tuned.base, &predictions)?;
     let said = Said {

@@ -6,7 +6,10 @@ use beft_core::TaskType;
 use beft_nn::Precision;
 use burn::tensor::Device;
 
-use crate::{Base, Error};
+use crate::{Base, Error, Model};
+
+/// A base with a head of this kind, for inputs of so many tokens.
+type Form = (TaskType, Option<usize>, Arc<Base>);
 
 /// A base model; its forms share the backbone.
 #[derive(Debug)]
@@ -14,7 +17,9 @@ pub(super) struct Bases {
     first: Arc<Base>,
     device: Device,
     precision: Precision,
-    others: Mutex<Vec<(TaskType, Option<usize>, Arc<Base>)>>,
+    others: Mutex<Vec<Form>>,
+    /// Untrained models with heads of so many outputs, once for each.
+    templates: Mutex<Vec<(TaskType, usize, Arc<Model>)>>,
 }
 
 impl Bases {
@@ -25,6 +30,7 @@ impl Bases {
             device: device.clone(),
             precision,
             others: Mutex::default(),
+            templates: Mutex::default(),
         })
     }
 
@@ -43,6 +49,25 @@ impl Bases {
     /// The base as its own files describe it.
     pub(super) fn own(&self) -> Arc<Base> {
         self.first.clone()
+    }
+
+    /// The untrained model of a form of the base with so many outputs.
+    pub(super) fn template(&self, base: &Base, outputs: usize) -> Result<Arc<Model>, Error> {
+        let templates = || {
+            self.templates
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let wanted = (base.task_type(), outputs);
+        let known = templates();
+        let found = known.iter().find(|(kind, of, _)| (*kind, *of) == wanted);
+        if let Some((_, _, model)) = found {
+            return Ok(model.clone());
+        }
+        drop(known);
+        let model = Arc::new(base.model(outputs, 0)?.0);
+        templates().push((wanted.0, wanted.1, model.clone()));
+        Ok(model)
     }
 
     /// The base with this kind of head, by default its own, for inputs of so many tokens.

@@ -75,17 +75,23 @@ impl Member {
                 "it has its own `{weight}`, and only biases can differ between adapters"
             )));
         }
-        Self::new(name, generation, Some(dir.to_owned()), tuned, &biases)
+        Self::new(
+            bases,
+            (name, generation),
+            Some(dir.to_owned()),
+            tuned,
+            &biases,
+        )
     }
 
     pub(super) fn of_base(bases: &Bases, name: &str, generation: u64) -> Result<Self, Error> {
         let tuned = on_own_head(bases.own())?;
-        Self::new(name, generation, None, tuned, &BTreeSet::new())
+        Self::new(bases, (name, generation), None, tuned, &BTreeSet::new())
     }
 
     fn new(
-        name: &str,
-        generation: u64,
+        bases: &Bases,
+        (name, generation): (&str, u64),
         dir: Option<PathBuf>,
         tuned: Tuned,
         biases: &BTreeSet<ParamPath>,
@@ -94,9 +100,9 @@ impl Member {
             Head::Sequence(outputs) | Head::Tokens(outputs) | Head::CausalLm(outputs) => outputs,
             Head::Spans | Head::Embedding(_) => 1,
         };
-        let (base, _) = tuned.base.model(outputs, 0)?;
+        let base = bases.template(&tuned.base, outputs)?;
         let own = own_biases(&base, &tuned.model, biases);
-        let sharing = Sharing::new(&base, &tuned.model, own);
+        let sharing = Sharing::new(base, tuned.model.clone(), own);
         let folder = OpenOptions {
             adapter: dir.as_deref(),
             model: Some(tuned.base.name()),

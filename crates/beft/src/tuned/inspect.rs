@@ -7,7 +7,7 @@ use beft_modes::{ADAPTER_CONFIG, Adapter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::open::Sidecar;
+use super::Sidecar;
 use crate::Error;
 use crate::table::{Align, Document, Table};
 

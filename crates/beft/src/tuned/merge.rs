@@ -23,7 +23,7 @@ pub fn merge(options: &OpenOptions<'_>, out: &Path) -> Result<Vec<String>, Error
     };
     check_model_target(out)?;
     let tuned = open_tuned(options)?;
-    let model = &tuned.model;
+    let model = &*tuned.model;
     let unmergeable = |what: String| Error::Unmergeable {
         adapter: adapter.to_owned(),
         what,

@@ -6,6 +6,7 @@ mod merge;
 mod open;
 mod predictor;
 mod prepared;
+mod sidecar;
 mod stream;
 mod tagged;
 
@@ -20,10 +21,11 @@ use serde_json::{Map, Value};
 pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use merge::merge;
 pub use open::{OpenOptions, open_tuned};
-pub(crate) use open::{Sidecar, head_kind, on_base, on_own_head};
+pub(crate) use open::{head_kind, on_base, on_own_head};
 pub(crate) use predictor::task_of;
 pub use predictor::{Answer, Answers, Predictor};
 pub use prepared::Prepared;
+pub(crate) use sidecar::Sidecar;
 pub use stream::{Pace, Streamed, stream_rows};
 pub use tagged::FoundEntity;
 
@@ -37,7 +39,7 @@ pub struct Tuned {
     /// The base.
     pub base: Arc<Base>,
     /// The tuned model.
-    pub model: Model,
+    pub model: Arc<Model>,
     /// What its outputs stand for. Classes are named as config.json names as many where the adapter does not say
     /// (PEFT's own adapters).
     pub outputs: Outputs,
@@ -118,7 +120,7 @@ impl Tuned {
 
     /// The numbers of its head for inputs.
     fn compute(&self, inputs: &[Encoding]) -> Vec<Vec<f32>> {
-        predict(&self.model, inputs, EVAL_BATCH, Savings::default(), |_| ())
+        predict(&*self.model, inputs, EVAL_BATCH, Savings::default(), |_| ())
     }
 
     /// What the numbers of its head say of inputs.

@@ -1,6 +1,8 @@
 //! Prediction in two halves: texts become inputs of the model, and its numbers become answers. What is between them can
 //! be computed together with the inputs of other models.
 
+use std::sync::Arc;
+
 use beft_core::{Encoding, OutputKind, Outputs, Prediction};
 use beft_eval::{argmax, predicted_labels, sigmoid, softmax};
 use beft_tasks::{LabelTarget, PromptKind, Task, TaskInput};
@@ -49,6 +51,24 @@ impl Prepared {
 }
 
 impl Predictor {
+    /// Whether texts become the same inputs as `other` makes of them: what one has prepared, both may
+    /// [`finish`](Self::finish).
+    pub fn prepares_as(&self, other: &Self) -> bool {
+        let plain = |own: &Self| {
+            let outputs = &own.tuned().outputs;
+            matches!(own.task(), Task::Labelled(_))
+                && matches!(
+                    outputs,
+                    Outputs::Classes(_) | Outputs::Labels(_) | Outputs::Value
+                )
+        };
+        let (own, others) = (self.tuned(), other.tuned());
+        Arc::ptr_eq(&own.base, &others.base)
+            && own.text_pairs == others.text_pairs
+            && plain(self)
+            && plain(other)
+    }
+
     /// Makes inputs of the model from texts or prompts.
     ///
     /// # Errors
