@@ -63,8 +63,11 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
     parts.map(|part| part.split(end).next().unwrap()).collect()
 }
 
-/// The cards on the page: an adapter with its rows of label and share.
-fn cards(dom: &str) -> Vec<(String, Vec<(String, String, String)>)> {
+/// A label on a card, the width of its bar, and its share in figures.
+type Row = (String, String, String);
+
+/// The cards on the page: an adapter with its rows.
+fn cards(dom: &str) -> Vec<(String, Vec<Row>)> {
     let card = |card: &str| {
         let name = between(card, "<h2>", "</h2>")[0].to_owned();
         let labels = between(card, "<span class=\"name\"", "</span>");
@@ -83,8 +86,7 @@ fn cards(dom: &str) -> Vec<(String, Vec<(String, String, String)>)> {
         .collect()
 }
 
-/// How many colours the corners and the whole of a picture have cannot be told without reading PNG; that two pictures
-/// differ can.
+/// The bytes of a picture.
 fn bytes(file: &Path) -> Vec<u8> {
     let bytes = std::fs::read(file).unwrap();
     assert!(bytes.starts_with(b"\x89PNG"), "{}", file.display());
