@@ -53,4 +53,4 @@ pub use params::{
 pub use precision::{Precision, PrecisionError};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
-pub use workers::work_on;
+pub use workers::{Worker, work_on};

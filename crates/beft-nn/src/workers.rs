@@ -1,7 +1,10 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::DeviceTraits;
 
 /// Does `work` for every item, in order of the items, on at most `threads` threads. Each of those keeps to
 /// itself: what is parallel within the work of an item runs on its own thread.
@@ -38,6 +41,35 @@ pub fn work_on<T: Send, R: Send>(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A thread that computes by itself, beside others that do: what is parallel within its work runs on it alone.
+#[derive(Debug)]
+pub struct Worker {
+    /// None where the work may spread over all threads.
+    pool: Option<ThreadPool>,
+}
+
+impl Worker {
+    /// As many as `device` is best shared by: one for each thread where its own operations use one core for the most part.
+    pub fn all(device: &Device) -> Vec<Self> {
+        let count = DeviceTraits::of(device).workers();
+        let single = || ThreadPoolBuilder::new().num_threads(1).build().ok();
+        let pools = (0..count).map_while(|_| single());
+        let workers: Vec<Self> = pools.map(|pool| Self { pool: Some(pool) }).collect();
+        match workers.len() {
+            0 | 1 => vec![Self { pool: None }],
+            _ => workers,
+        }
+    }
+
+    /// Does the work.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 /// A panic in one part is passed on by the scope; what the lock guards is whole at any time.

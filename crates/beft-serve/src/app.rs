@@ -110,7 +110,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
-            engine: Engine::start(options.max_batch_tokens)?,
+            engine: Engine::start(&set, options.max_batch_tokens)?,
             writer: writer.transpose()?,
             set,
             limits: options.limits,

@@ -1,4 +1,4 @@
-//! The queue of inputs, and the thread that computes them.
+//! The queue of inputs, and the threads that compute them.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use beft::{Member, MemberInput, compute};
+use beft::{AdapterSet, Member, MemberInput, compute};
 use beft_core::Encoding;
 use metrics::{gauge, histogram};
 use tokio::sync::oneshot;
@@ -25,13 +25,27 @@ struct Job {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Tokens of the jobs.
+    tokens: usize,
+    /// Workers that wait for jobs.
+    idle: usize,
     closed: bool,
 }
 
 struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    workers: usize,
+    /// Tokens that a worker takes while others work.
+    at_a_time: usize,
     max_batch_tokens: usize,
+}
+
+/// What a worker has taken.
+struct Batch {
+    jobs: Vec<Job>,
+    /// Whether no other worker has anything to do: the work may spread over all threads.
+    alone: bool,
 }
 
 impl Queue {
@@ -40,13 +54,20 @@ impl Queue {
     }
 
     /// Waits for inputs, and takes as many as fit into a batch. `None` when the queue is closed and empty.
-    fn take(&self) -> Option<Vec<Job>> {
+    fn take(&self) -> Option<Batch> {
         let mut state = self.lock();
         loop {
+            let alone = state.idle + 1 == self.workers;
+            let share = match alone {
+                true => usize::MAX,
+                // What is left is for those that wait, or come in time.
+                false => { state.tokens.div_ceil(state.idle + 1) }.min(self.at_a_time),
+            };
             let mut taken: Vec<Job> = Vec::new();
             let mut tokens = 0;
             while let Some(job) = state.jobs.front() {
-                let fits = taken.is_empty() || tokens + job.tokens <= self.max_batch_tokens;
+                let sum = tokens + job.tokens;
+                let fits = taken.is_empty() || (sum <= self.max_batch_tokens && sum <= share);
                 // A client that is gone frees its place.
                 if !job.reply.is_closed() && !fits {
                     break;
@@ -54,6 +75,7 @@ impl Queue {
                 let Some(job) = state.jobs.pop_front() else {
                     break;
                 };
+                state.tokens -= job.tokens;
                 if !job.reply.is_closed() {
                     tokens += job.tokens;
                     taken.push(job);
@@ -63,15 +85,20 @@ impl Queue {
             if !taken.is_empty() {
                 gauge!("te_batch_next_size").set(taken.len() as f64);
                 gauge!("te_batch_next_tokens").set(tokens as f64);
-                return Some(taken);
+                if !state.jobs.is_empty() && state.idle > 0 {
+                    self.changed.notify_one();
+                }
+                return Some(Batch { jobs: taken, alone });
             }
             if state.closed {
                 return None;
             }
+            state.idle += 1;
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 }
@@ -79,7 +106,7 @@ impl Queue {
 /// Computes inputs in the order in which they come, many at a time. It ends when the last handle is dropped.
 pub(crate) struct Engine {
     queue: Arc<Queue>,
-    worker: Option<thread::JoinHandle<()>>,
+    workers: Vec<thread::JoinHandle<()>>,
 }
 
 /// The inputs were not computed: the computation failed, and the log says why.
@@ -87,30 +114,37 @@ pub(crate) struct Engine {
 pub(crate) struct Failed;
 
 impl Engine {
-    pub(crate) fn start(max_batch_tokens: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(set: &AdapterSet, max_batch_tokens: usize) -> std::io::Result<Self> {
+        let workers = set.workers();
         let queue = Arc::new(Queue {
             state: Mutex::default(),
             changed: Condvar::new(),
+            workers: workers.len(),
+            at_a_time: set.tokens_at_a_time(),
             max_batch_tokens,
         });
-        let own = queue.clone();
-        let worker = thread::Builder::new().name("beft-compute".to_owned());
-        let worker = worker.spawn(move || {
-            while let Some(jobs) = own.take() {
-                work(jobs);
-            }
-        })?;
-        Ok(Self {
+        let mut engine = Self {
             queue,
-            worker: Some(worker),
-        })
+            workers: Vec::new(),
+        };
+        for worker in workers {
+            let queue = engine.queue.clone();
+            let thread = thread::Builder::new().name("beft-compute".to_owned());
+            engine.workers.push(thread.spawn(move || {
+                while let Some(Batch { jobs, alone }) = queue.take() {
+                    match alone {
+                        true => work(jobs),
+                        false => worker.run(|| work(jobs)),
+                    }
+                }
+            })?);
+        }
+        Ok(engine)
     }
 
-    /// Whether the thread that computes is there.
+    /// Whether the threads that compute are there.
     pub(crate) fn works(&self) -> bool {
-        self.worker
-            .as_ref()
-            .is_some_and(|worker| !worker.is_finished())
+        self.workers.iter().all(|worker| !worker.is_finished())
     }
 
     /// Computes the numbers of inputs. Whoever drops this gives up its place in the queue.
@@ -120,6 +154,7 @@ impl Engine {
             let mut state = self.queue.lock();
             for (inputs, tokens) in self.split(inputs) {
                 let (reply, answer) = oneshot::channel();
+                state.tokens += tokens;
                 state.jobs.push_back(Job {
                     inputs,
                     tokens,
@@ -159,7 +194,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
         self.queue.changed.notify_all();
-        if let Some(worker) = self.worker.take() {
+        for worker in self.workers.drain(..) {
             // What it panicked with was logged.
             let _ = worker.join();
         }

@@ -45,6 +45,7 @@ pub use beft_device::{
     BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes,
 };
 pub use beft_nn::Precision;
+pub use beft_nn::Worker;
 pub use data::{
     Calibration, Choices, DataOptions, DevInputs, DevSet, Objective, Questions, TaggedSet,
     TaskData, dev_sample, file_digest, left_out_note, plain,

@@ -38,6 +38,10 @@ impl Bases {
         self.first.name()
     }
 
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
         self.first.notes().to_vec()
     }

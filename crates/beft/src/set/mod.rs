@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use beft_core::{Encoding, TaskType};
 use beft_decoder::DecoderForCausalLM;
 use beft_eval::{SharedInput, Sharing, predict_shared};
-use beft_nn::{Precision, Savings};
+use beft_nn::{DeviceTraits, Precision, Savings, Worker};
 use beft_tasks::TaskInput;
 use burn::tensor::Device;
 
@@ -100,6 +100,16 @@ impl AdapterSet {
         let (model, _) = base.model(1, 0)?;
         let model = model.generator().cloned();
         Ok(model.map(|model| (base, model)))
+    }
+
+    /// Threads to [`compute`] on beside one another: together they use the device best.
+    pub fn workers(&self) -> Vec<Worker> {
+        Worker::all(self.bases.device())
+    }
+
+    /// Tokens that one of the [`workers`](Self::workers) computes best at a time.
+    pub fn tokens_at_a_time(&self) -> usize {
+        DeviceTraits::of(self.bases.device()).rows_per_pass()
     }
 
     /// Longest input of the base in tokens.

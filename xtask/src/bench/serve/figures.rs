@@ -14,7 +14,7 @@ use super::{ADAPTERS, Figure, OFFLINE_COPIES, offline_texts};
 use crate::execute;
 
 /// Adapters that are more than fits into memory which is there anyway.
-const MANY: usize = 576;
+const MANY: usize = 4096;
 
 /// Adapters that are asked about one text.
 const FAN: usize = 16;
