@@ -140,18 +140,15 @@ impl Figures {
     /// Memory of an added adapter, beside its file.
     fn memory(&self) -> Result<Vec<Row>> {
         println!("memory:");
-        let mut row = Row::new(
-            "adapter_memory",
-            "memory of an added adapter / its file",
-            "at most 3",
-        );
+        let goal = "at most 3";
+        let mut few = Row {
+            key: None,
+            ..Row::new("", "memory of an added adapter / its file", goal)
+        };
+        let what = format!("the same, of {MANY} adapters and not {ADAPTERS}");
+        let mut many = Row::new("adapter_memory", what, goal);
         let file = self.places.adapter(0).join("adapter_model.safetensors");
         let file = std::fs::metadata(file)?.len() as f64;
-        let mut more = Row {
-            what: format!("the same, of {MANY} adapters and not {ADAPTERS}"),
-            key: None,
-            ..Row::new("", "", "at most 3")
-        };
         for _ in 0..self.rounds {
             let mut bytes = Vec::new();
             // Few adapters find room in what loading the model left free; many do not.
@@ -161,12 +158,12 @@ impl Figures {
                 println!("  {adapters} adapters: {:.2} MB", loaded / 1e6);
                 bytes.push(loaded);
             }
-            let each = |more: usize, from: f64, to: f64| (to - from) / more as f64 / file;
-            row.values.push(each(ADAPTERS - 1, bytes[0], bytes[1]));
-            more.values.push(each(MANY - ADAPTERS, bytes[1], bytes[2]));
+            let each = |added: usize, from: f64, to: f64| (to - from) / added as f64 / file;
+            few.values.push(each(ADAPTERS - 1, bytes[0], bytes[1]));
+            many.values.push(each(MANY - ADAPTERS, bytes[1], bytes[2]));
         }
         println!("  {file} bytes in the file of an adapter");
-        Ok(vec![row, more])
+        Ok(vec![few, many])
     }
 
     /// The server beside `beft predict` of the same texts.
