@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::super::peers::measure;
+use super::ADAPTERS;
 
 /// A server of some kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,8 @@ impl Server {
         command.current_dir(&places.root).arg("--model");
         command.arg(&places.model);
         for number in 0..adapters {
-            let dir = places.adapter(number);
+            // More names than folders: each is loaded by itself.
+            let dir = places.adapter(number % ADAPTERS);
             command.arg("--adapter");
             command.arg(format!("a{number}={}", dir.display()));
         }
