@@ -157,7 +157,9 @@ impl RowWriter {
         let each = name.strip_prefix("probability_");
         let each = each.is_some_and(|label| self.labels.iter().any(|known| known == label));
         let each = each && self.format != RowFormat::Jsonl;
-        if name != "index" && !own.contains(&name) && !each {
+        // Beside an answer this is who gave it.
+        let reserved = name == "index" || name == "adapter";
+        if !reserved && !own.contains(&name) && !each {
             return name.to_owned();
         }
         let mut renamed = format!("{RENAMED}{name}");

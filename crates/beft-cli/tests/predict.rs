@@ -261,6 +261,14 @@ fn several_adapters_answer_in_one_call() {
         &["--adapter", "out/adapter", "--adapter", "out=other/adapter"],
         "two adapters are called `out`",
     );
+    // Of one adapter the field is a column like others, which is no name of who answers.
+    assert_eq!(alone[0][1]["input_adapter"], "other");
+    assert!(alone[0][1]["adapter"].is_null());
+    for wrong in ["[]", "[\"b\", \"b\"]"] {
+        let row = format!("{{\"text\": \"good film\", \"adapter\": {wrong}}}\n");
+        scratch.write("rows.jsonl", &row);
+        refuse(&adapters, "name each adapter once");
+    }
     scratch.write(
         "rows.jsonl",
         "{\"text\": \"good film\", \"adapter\": \"mood\"}\n",

@@ -188,6 +188,17 @@ fn requests_that_cannot_be_answered_are_refused_with_the_remedy() {
     classify(json!({"model": "mood", "input": "a", "temperature": 1})).refuses(400, "temperature");
     classify(json!({"model": "mood", "input": {"title": "a"}})).refuses(422, "text");
     classify(json!({"model": "mood"})).refuses(400, "input");
+    classify(json!({"model": "mood", "input": 5})).refuses(400, "value of another kind");
+    classify(json!({"model": "mood", "input": ""})).refuses(400, "no text");
+    classify(json!({"model": "mood", "input": {"text": null}})).refuses(400, "no text");
+    classify(json!(["mood", "a", false, false, null])).refuses(400, "JSON object");
+    let scores = |parameters: Value| {
+        let body = json!({"inputs": "a", "adapter": "mood", "parameters": parameters});
+        server.post("/predict", &body)
+    };
+    scores(json!({"function_to_apply": "sigmoid"})).refuses(422, "function_to_apply");
+    scores(json!({"function_to_apply": "softmax", "top_k": 1})).expect(200);
+    scores(json!({"top_k": 0})).refuses(400, "at least 1");
     let long = "word ".repeat(500);
     classify(json!({"model": "mood", "input": long})).refuses(413, "\"truncate\": true");
     classify(json!({"model": "mood", "input": long, "truncate": true})).expect(200);
@@ -276,7 +287,7 @@ fn adapters_are_loaded_replaced_and_dropped_by_name() {
         .json();
     let before = logits();
     assert_eq!(before["generation"], first["generation"]);
-    load(json!({"name": "a", "folder": "second"})).refuses(409, "generation");
+    load(json!({"name": "a", "folder": "second"})).refuses(409, "is taken");
     let put = |expected: &Value| {
         let body = json!({"folder": "second", "expected_generation": expected});
         server.send("PUT", "/v1/adapters/a", "", &body.to_string())
@@ -411,8 +422,11 @@ fn pages_of_other_origins_are_refused_unless_they_are_allowed() {
     ] {
         ask(other).refuses(403, "origin");
     }
+    // A name that leads here, of a page elsewhere.
+    let raw = "GET /v1/models HTTP/1.1\r\nhost: evil.example:8080\r\nconnection: close\r\n\r\n";
+    server.raw(raw.as_bytes()).refuses(403, "localhost");
     // The server's own page, and the one that is allowed.
-    ask("http://test").expect(200);
+    ask("http://localhost").expect(200);
     let reply = ask("https://example.org").expect(200);
     assert_eq!(
         reply.header("access-control-allow-origin"),

@@ -209,6 +209,11 @@ impl Adapter {
         }
     }
 
+    /// Whether it has a fingerprint of the base that it was trained on.
+    pub fn knows_base(&self) -> bool {
+        self.facts.contains_key(FINGERPRINT)
+    }
+
     /// Records the base's fingerprint for [`check_base`](Self::check_base).
     pub fn set_fingerprint(&mut self, fingerprint: String) {
         self.facts

@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) base: Option<String>,
     /// Web pages of these origins may send requests.
     pub(crate) origins: Vec<HeaderValue>,
+    /// Whether only programs of this machine can ask, and need no key.
+    pub(crate) local: bool,
     stopping: AtomicBool,
     places: Arc<Semaphore>,
     /// KiB of requests that are being read.
@@ -66,6 +68,9 @@ impl App {
             })
         });
         let root = root.transpose()?;
+        if let Some(path) = root.iter().find(|path| !path.is_dir()) {
+            return Err(ServeError::NoFolder((*path).clone()));
+        }
         let mut names = BTreeSet::new();
         for adapter in &options.adapters {
             if !is_name(&adapter.name) {
@@ -121,6 +126,7 @@ impl App {
             started: since.unwrap_or_default().as_secs(),
             base,
             origins: origins.collect::<Result<_, _>>()?,
+            local: options.bind.ip().is_loopback() && options.api_key_file.is_none(),
             stopping: AtomicBool::new(false),
             reading: Semaphore::new(READING.max(options.limits.payload >> 10)),
             preparing: Semaphore::new(cores),

@@ -22,15 +22,18 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// A file that cannot be read.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}: check the spelling and the rights", .path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// A folder of adapters that is none.
+    #[error("{}: it is no folder: give a folder of adapter folders", .0.display())]
+    NoFolder(PathBuf),
     /// A file of a key that holds none.
-    #[error("{}: it holds no key: write one line with at least 16 characters", .0.display())]
+    #[error("{}: it holds no key: write one line of at least 16 characters without spaces, and no other line", .0.display())]
     NoKey(PathBuf),
     /// A name that cannot be an adapter's.
     #[error(

@@ -40,6 +40,16 @@ fn refusal(app: &App, path: &str, headers: &HeaderMap) -> Option<ApiError> {
             "the key is missing or wrong: send it as \"Authorization: Bearer KEY\"",
         ));
     }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    if app.local && host.is_some_and(|host| !is_local(host) && !allows_host(app, host)) {
+        // A page elsewhere may have a name of its own lead here (DNS rebinding).
+        return Some(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "this server is for localhost: ask it there, or start it with a key or with that origin allowed",
+        ));
+    }
     // A browser sends what any page asks it to, and says which page that was.
     let origin = headers.get(header::ORIGIN)?;
     let own = headers
@@ -64,6 +74,24 @@ fn is_openai(path: &str) -> bool {
         let rest = path.strip_prefix(known);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
+}
+
+/// Whether a host, with or without a port, is this machine.
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let address = name.parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether the pages of a host may send requests.
+fn allows_host(app: &App, host: &str) -> bool {
+    let known = app.origins.iter().filter_map(|origin| origin.to_str().ok());
+    let mut hosts = known.filter_map(|origin| Some(origin.split_once("://")?.1));
+    hosts.any(|known| known == host)
 }
 
 /// Lets a request pass if it brings the key, counts it, and writes it into the log.
@@ -113,4 +141,33 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
         _ => tracing::info!(request = id, %method, path, status, millis),
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn hosts_of_this_machine() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.3.2.1",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "example.org",
+            "localhost.example.org:80",
+            "10.0.0.1",
+            "[::2]:80",
+            "",
+            "127.0.0.1.nip.io",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 }

@@ -176,6 +176,9 @@ fn prepare_one(member: &Member, items: &[Item], truncate: bool) -> Result<Prepar
     let inputs: Vec<&TaskInput> = inputs.iter().collect();
     let prepared = member.predictor()?.prepare(&inputs);
     let prepared = prepared.map_err(|error| unprepared(member, error))?;
+    if prepared.counts().empty > 0 {
+        return Err(ApiError::malformed("an input has no text: leave it out"));
+    }
     let cut = prepared.counts().cut;
     if cut > 0 && !truncate {
         return Err(ApiError::too_large(format!(
@@ -196,7 +199,7 @@ fn unprepared(member: &Member, error: beft::Error) -> ApiError {
             "adapter `{name}` takes pairs of texts: give the second text too"
         )),
         beft::Error::Pairs { trained: false } => ApiError::unfit(format!(
-            "adapter `{name}` takes one text, and this is a pair: leave out the second text"
+            "adapter `{name}` takes one text, and this is a pair: leave out the second text, or send two texts as [[\"a\"], [\"b\"]]"
         )),
         error => error.into(),
     }

@@ -217,6 +217,7 @@ impl<'a> Desk<'a> {
             if !self.works.is_empty() {
                 return true;
             }
+            gauge!("beft_texts_in_work").set(0.0);
             if state.closed {
                 return false;
             }

@@ -101,6 +101,11 @@ impl Task {
         self.read_inputs(name, Box::new(reader), format)
     }
 
+    /// Whether a model is asked prompts.
+    pub fn is_prompted(&self) -> bool {
+        matches!(self, Self::Prompted(_))
+    }
+
     /// Whether a row of a file means the same to another task, labels apart.
     pub fn reads_like(&self, other: &Self) -> bool {
         match (self, other) {

@@ -168,6 +168,14 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// A row that does not say which adapters are to answer it.
+    #[error(
+        "the field `adapter` of a row is {given}: name each adapter once, or leave the field out for all adapters"
+    )]
+    RowAdapters {
+        /// What the row has.
+        given: String,
+    },
     /// An adapter that another one has taken the place of.
     #[error(
         "adapter `{name}` has generation {found}, and not {expected}: it was changed meanwhile; look at it again"

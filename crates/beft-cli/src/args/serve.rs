@@ -13,7 +13,8 @@ pub(crate) struct ServeArgs {
     /// Base model of all adapters, as a folder or a name [default: the model that the first adapter names]
     #[arg(long, value_name = "DIR|NAME", required_unless_present = "adapter")]
     pub(crate) model: Option<String>,
-    /// Adapter folder to serve; repeat it for more. Requests choose it by its name, which is that of the folder, or NAME.
+    /// Adapter folder to serve; repeat it for more. Requests choose it by its name, which is that of the folder (or the one
+    /// above, if that is called adapter), or NAME.
     #[arg(long, value_name = "[NAME=]DIR")]
     pub(crate) adapter: Vec<NamedAdapter>,
     /// Folder of adapter folders that requests may load, replace and drop while the server runs. Without it they may not.

@@ -22,7 +22,7 @@ const FIELD: &str = "adapter";
 pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool) -> Result<()> {
     if format != RowFormat::Jsonl {
         bail!(
-            "several adapters have several kinds of labels, which one table cannot hold: use --format jsonl"
+            "the columns of a table are those of one adapter: use --format jsonl, or give one --adapter"
         );
     }
     if args.tuned.task.is_some() || args.tuned.max_length.is_some() {
@@ -35,6 +35,13 @@ pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool
     let first = members[0].predictor()?;
     let sources = sources(args, first.task())?;
     for member in &members {
+        if member.predictor()?.task().is_prompted() != first.task().is_prompted() {
+            bail!(
+                "`{}` and `{}` differ in whether they ask prompts: predict with one of them at a time",
+                members[0].name(),
+                member.name()
+            );
+        }
         if !sources[0].plain && !member.predictor()?.task().reads_like(first.task()) {
             bail!(
                 "the adapters `{}` and `{}` were trained on other columns: predict with one of them at a time",
@@ -131,7 +138,17 @@ fn answer(
         let named = |name: &Value| set.get(name.as_str().unwrap_or(&name.to_string()));
         of_rows.push(match row.columns.get(FIELD) {
             None | Some(Value::Null) => members.to_vec(),
-            Some(Value::Array(names)) => names.iter().map(named).collect::<Result<_, _>>()?,
+            Some(Value::String(name)) if name.is_empty() => members.to_vec(),
+            Some(Value::Array(names)) => {
+                let own = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+                let twice = own.iter().enumerate();
+                let twice = twice.map(|(i, one)| own[..i].iter().any(|m| m.name() == one.name()));
+                if own.is_empty() || twice.into_iter().any(|twice| twice) {
+                    let given = Value::Array(names.clone()).to_string();
+                    return Err(Error::RowAdapters { given });
+                }
+                own
+            }
             Some(name) => vec![named(name)?],
         });
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path as Name, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -117,10 +118,18 @@ pub(crate) async fn replace(
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     Name(name): Name<String>,
-    Query(expected): Query<Expected>,
+    expected: Result<Query<Expected>, QueryRejection>,
 ) -> Result<StatusCode, ApiError> {
     root(&app)?;
-    refuse_base(&app, &name)?;
+    let Query(expected) = expected.map_err(|_| {
+        ApiError::malformed("the only parameter is expected_generation, a whole number")
+    })?;
+    if app.base.as_deref() == Some(&name) {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            format!("`{name}` is the base model, which stays: drop an adapter"),
+        ));
+    }
     app.set.remove(&name, expected.expected_generation)?;
     tracing::info!(adapter = name, "dropped an adapter");
     Ok(StatusCode::NO_CONTENT)
@@ -157,6 +166,19 @@ async fn load_over(
         return Err(ApiError::malformed(
             "the name of an adapter has at most 64 letters, digits, dots, dashes and underscores, and begins with no dot",
         ));
+    }
+    let known = app.set.get(&name);
+    match (expected, known) {
+        (0, Ok(_)) => {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                format!(
+                    "the name `{name}` is taken: replace the adapter by PUT, or choose another name"
+                ),
+            ));
+        }
+        (1.., Err(error)) => return Err(error.into()),
+        (_, _) => {}
     }
     let loading = tokio::task::spawn_blocking(move || {
         let dir = folder_in(&root, &folder, app.limits.adapter_bytes)?;

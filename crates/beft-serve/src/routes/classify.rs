@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use beft::{Answer, Member};
+use beft_core::Outputs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -128,6 +129,12 @@ pub(crate) async fn classify(
     let mut members: Vec<Arc<Member>> = Vec::with_capacity(names.len());
     for name in &names {
         let member = app.set.get(name)?;
+        let outputs = &member.tuned().outputs;
+        if request.raw_scores && matches!(outputs, Outputs::Tags(_) | Outputs::Span) {
+            return Err(ApiError::unfit(format!(
+                "adapter `{name}` has no raw scores: leave out \"raw_scores\""
+            )));
+        }
         if members.iter().any(|known| known.name() == member.name()) {
             return Err(ApiError::malformed(format!(
                 "\"model\" names `{name}` twice"

@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use beft::Answer;
 use serde_json::{Map, Value, json};
 
-use super::predict::{PredictInputs, PredictRequest, most_labels, raw_scores, scores, the_adapter};
+use super::predict::{
+    PredictInputs, PredictRequest, check_scores, most_labels, raw_scores, scores, the_adapter,
+};
 use super::{Body, made_by};
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
@@ -53,6 +55,7 @@ pub(crate) async fn by_name(
 async fn answer(app: &Arc<App>, request: PredictRequest) -> Result<Response, ApiError> {
     let _place = app.place()?;
     let member = the_adapter(app, request.adapter.as_deref())?;
+    check_scores(&request, &member)?;
     let (raw, most) = (raw_scores(&request), most_labels(&request));
     let (items, one, compared) = match request.inputs {
         PredictInputs::One(Item::Columns(columns)) => match compared(&columns) {

@@ -135,13 +135,32 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             )),
             _ => ApiError::malformed("the request ended before it was complete"),
         })?;
+        // A list would be read as the fields in their order.
+        let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         match serde_json::from_slice(&bytes) {
-            Ok(body) => Ok(Self(body)),
+            Ok(body) if object => Ok(Self(body)),
+            Ok(_) => Err(ApiError::malformed(
+                "the request must be a JSON object: see /docs",
+            )),
             Err(error) => Err(ApiError::malformed(format!(
-                "the request is not understood: {error}"
+                "the request is not understood: {}: see /docs",
+                plain(&error.to_string())
             ))),
         }
     }
+}
+
+/// What is wrong with a body, without the names of types.
+fn plain(error: &str) -> String {
+    let Some((before, after)) =
+        error.split_once("data did not match any variant of untagged enum ")
+    else {
+        return error
+            .replace("usize", "a whole number")
+            .replace("struct ", "");
+    };
+    let rest = after.trim_start_matches(|c: char| c.is_alphanumeric());
+    format!("{before}a field has a value of another kind than it takes{rest}")
 }
 
 /// Which adapters made a response, each with its generation.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use beft::{Answer, Member};
+use beft_core::Outputs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -106,6 +108,7 @@ pub(crate) async fn predict(
 ) -> Result<Response, ApiError> {
     let _place = app.place()?;
     let member = the_adapter(&app, request.adapter.as_deref())?;
+    check_scores(&request, &member)?;
     let (raw, most) = (raw_scores(&request), most_labels(&request));
     let (items, one) = match request.inputs {
         PredictInputs::One(item) => (vec![item], true),
@@ -132,6 +135,37 @@ pub(super) fn raw_scores(request: &PredictRequest) -> bool {
     request.raw_scores || function == Some(Function::None)
 }
 
+/// Fails where scores are asked for that the adapter does not give.
+pub(super) fn check_scores(request: &PredictRequest, member: &Member) -> Result<(), ApiError> {
+    let parameters = request.parameters.as_ref();
+    let function = parameters.and_then(|parameters| parameters.function_to_apply);
+    let (raw, own) = match &member.tuned().outputs {
+        Outputs::Classes(_) => (true, Some(Function::Softmax)),
+        Outputs::Labels(_) => (true, Some(Function::Sigmoid)),
+        Outputs::Value | Outputs::Text => (true, None),
+        Outputs::Tags(_) | Outputs::Span | Outputs::Embedding => (false, None),
+    };
+    let wrong = match function {
+        None => None,
+        Some(Function::None) => (!raw).then_some("function_to_apply"),
+        Some(function) => (own != Some(function)).then_some("function_to_apply"),
+    };
+    let limited = parameters.is_some_and(|parameters| parameters.top_k.is_some());
+    let wrong = wrong
+        .or((request.raw_scores && !raw).then_some("raw_scores"))
+        .or((limited && own.is_none()).then_some("top_k"));
+    match wrong {
+        None if parameters.and_then(|p| p.top_k) == Some(0) => {
+            Err(ApiError::malformed("\"top_k\" is at least 1"))
+        }
+        None => Ok(()),
+        Some(field) => Err(ApiError::unfit(format!(
+            "adapter `{}` gives no such scores: leave out \"{field}\"",
+            member.name()
+        ))),
+    }
+}
+
 /// How many labels are asked for.
 pub(super) fn most_labels(request: &PredictRequest) -> usize {
     let parameters = request.parameters.as_ref();
@@ -149,6 +183,10 @@ pub(super) fn the_adapter(app: &App, name: Option<&str>) -> Result<Arc<Member>, 
     match (adapters.as_slice(), members.as_slice()) {
         ([only], _) => Ok((*only).clone()),
         ([], [base]) => Ok(base.clone()),
+        (_, []) => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "no adapter is loaded: load one by POST /v1/adapters",
+        )),
         _ => Err(ApiError::malformed(
             "there are several adapters: name one as \"adapter\"",
         )),

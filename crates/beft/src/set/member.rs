@@ -58,6 +58,13 @@ impl Member {
                 ));
             }
         }
+        let unknown = (!adapter.knows_base() && adapter.base_model != bases.model()).then(|| {
+            format!(
+                "adapter {}: it names the base model `{}`, and has no fingerprint that says whether this is the same",
+                dir.display(),
+                adapter.base_model
+            )
+        });
         let facts = Sidecar::of_adapter(&adapter, dir)?;
         let base = bases.get(head_kind(&adapter), facts.max_length())?;
         let stored: Vec<String> = adapter.head.keys().cloned().collect();
@@ -75,13 +82,15 @@ impl Member {
                 "it has its own `{weight}`, and only biases can differ between adapters"
             )));
         }
-        Self::new(
+        let mut member = Self::new(
             bases,
             (name, generation),
             Some(dir.to_owned()),
             tuned,
             &biases,
-        )
+        )?;
+        member.notes.extend(unknown);
+        Ok(member)
     }
 
     pub(super) fn of_base(bases: &Bases, name: &str, generation: u64) -> Result<Self, Error> {
