@@ -4,6 +4,7 @@
 //! head); `train` trains by it and prints one JSON object. `load` sends the requests of `cargo xtask bench serve`.
 
 mod forward;
+mod generate;
 mod load;
 mod plan;
 mod together;
@@ -31,6 +32,8 @@ enum Command {
     Together(together::TogetherArgs),
     /// Time the frozen forward pass against the largest speed of a matrix product.
     Forward(forward::ForwardArgs),
+    /// Generate texts; prints their tokens and the seconds as JSON.
+    Generate(generate::GenerateArgs),
     /// Send requests to a server; prints throughput and times as JSON.
     Load(load::LoadArgs),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
             Command::Train(args) => train::run(&args),
             Command::Together(args) => together::run(&args),
             Command::Forward(args) => forward::run(&args),
+            Command::Generate(args) => generate::run(&args),
             Command::Load(args) => load::run(&args),
         }
     };

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use beft::{BACKENDS, NamedDevice, parse_device};
+use beft::{BACKENDS, NamedDevice};
 use beft_fixtures::Fixtures;
 use beft_nn::Precision;
 use beft_parity::{Subject, Tolerance};
@@ -82,9 +82,9 @@ fn a_wrong_weight_is_noticed() {
     // The sign of the last value, a weight or bias near the output.
     *bytes.last_mut().unwrap() ^= 0x80;
     fs::write(&path, bytes).unwrap();
-    let tolerance = Tolerance::of("flex", Precision::F32);
-    let report = subject
-        .check(&parse_device("flex").unwrap(), &tolerance)
-        .unwrap();
-    assert!(report.failed().count() > 0);
+    for NamedDevice { name, device, .. } in devices() {
+        let tolerance = Tolerance::of(&name, Precision::F32);
+        let report = subject.check(&device, &tolerance).unwrap();
+        assert!(report.failed().count() > 0, "{name}");
+    }
 }
