@@ -7,6 +7,7 @@ mod forward;
 mod generate;
 mod load;
 mod plan;
+mod predict;
 mod together;
 mod train;
 
@@ -34,6 +35,8 @@ enum Command {
     Forward(forward::ForwardArgs),
     /// Generate texts; prints their tokens and the seconds as JSON.
     Generate(generate::GenerateArgs),
+    /// Classify texts; prints their logits and the seconds as JSON.
+    Predict(predict::PredictArgs),
     /// Send requests to a server; prints throughput and times as JSON.
     Load(load::LoadArgs),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
             Command::Together(args) => together::run(&args),
             Command::Forward(args) => forward::run(&args),
             Command::Generate(args) => generate::run(&args),
+            Command::Predict(args) => predict::run(&args),
             Command::Load(args) => load::run(&args),
         }
     };

@@ -5,8 +5,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasTerm, Head};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, Scored, TaskModel, bias_of_rows,
-    multiply,
+    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, Scored, TaskModel, Weight,
+    bias_of_rows, multiply, pack_weights, quantize_weights,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -25,7 +25,7 @@ pub struct DecoderForCausalLM {
     /// Backbone.
     pub decoder: DecoderModel,
     /// `[embedding, vocab]`; `None` where it is the token embeddings.
-    pub head: Option<Param<Tensor<2>>>,
+    pub head: Option<Weight>,
     /// `[vocab]`.
     pub head_bias: Option<Param<Tensor<1>>>,
     candidates: usize,
@@ -85,7 +85,8 @@ impl DecoderForCausalLM {
             terms: config.terms(),
             native: config.native_terms(),
             decoder: DecoderModel::init(config, device),
-            head: (!config.tied_head).then(|| config.weight_init().init([narrow, vocab], device)),
+            head: (!config.tied_head)
+                .then(|| Weight::init([narrow, vocab], &config.weight_init(), device)),
             head_bias: config
                 .head_bias
                 .then(|| Initializer::Zeros.init([vocab], device)),
@@ -169,6 +170,26 @@ impl DecoderForCausalLM {
         self.logits(hidden, batch.stack.index(Rows::All))
     }
 
+    /// The same with the matrices of its layers and its output head in 8 bits ([`Weight::quantize`]): it can be used, not
+    /// trained.
+    pub fn quantized(mut self) -> Self {
+        quantize_weights(self.decoder.weights_mut().chain(&mut self.head));
+        if self.head.is_none() {
+            self.head = Weight::quantized_transposed(self.decoder.tokens.val());
+        }
+        self
+    }
+
+    /// The same with its matrices packed for products of few rows, where that pays ([`Weight::pack`]). What else holds the
+    /// model keeps the other form in memory.
+    pub(crate) fn packed(mut self) -> Self {
+        pack_weights(self.decoder.weights_mut().chain(&mut self.head));
+        if self.head.is_none() {
+            self.head = Weight::packed_transposed(self.decoder.tokens.val());
+        }
+        self
+    }
+
     /// The output head.
     ///
     /// # Shapes
@@ -181,7 +202,7 @@ impl DecoderForCausalLM {
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let scores = match &self.head {
-            Some(head) => multiply(hidden, head.val()),
+            Some(head) => head.multiply(hidden, None),
             None => tied_scores(hidden, self.decoder.tokens.val().detach()),
         };
         match &self.head_bias {

@@ -1,5 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply};
+use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, Weight, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::{gelu_approximate, relu, silu, softmax};
@@ -21,23 +21,23 @@ use crate::prefix::KeyValuePrefix;
 #[derive(Module, Debug)]
 pub struct DecoderLayer {
     /// `[hidden, heads * head_dim]`.
-    pub query: Param<Tensor<2>>,
+    pub query: Weight,
     /// `[hidden, key_value_heads * head_dim]`.
-    pub key: Param<Tensor<2>>,
+    pub key: Weight,
     /// `[hidden, key_value_heads * head_dim]`.
-    pub value: Param<Tensor<2>>,
+    pub value: Weight,
     /// `[heads * head_dim, hidden]`.
-    pub attention_output: Param<Tensor<2>>,
+    pub attention_output: Weight,
     /// Weight of the first norm, `[hidden]`.
     pub norm1_gamma: Param<Tensor<1>>,
     /// `[hidden, intermediate]`.
-    pub intermediate: Param<Tensor<2>>,
+    pub intermediate: Weight,
     /// The gate of a gated feed-forward block, `[hidden, intermediate]`.
-    pub gate: Option<Param<Tensor<2>>>,
+    pub gate: Option<Weight>,
     /// The gate's own bias, which is never tuned, `[intermediate]`.
     pub gate_bias: Option<Param<Tensor<1>>>,
     /// `[intermediate, hidden]`.
-    pub output: Param<Tensor<2>>,
+    pub output: Weight,
     /// Weight of the second norm, `[hidden]`; GPT-J has none.
     pub norm2_gamma: Option<Param<Tensor<1>>>,
     /// The eight bias vectors.
@@ -69,7 +69,7 @@ impl DecoderLayer {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let all = config.heads * config.head_dim;
         let shared = config.key_value_heads * config.head_dim;
-        let weight = |d_in, d_out| config.weight_init().init([d_in, d_out], device);
+        let weight = |d_in, d_out| Weight::init([d_in, d_out], &config.weight_init(), device);
         let gamma = || Initializer::Ones.init([hidden], device);
         let gated = config.activation == Activation::SiluGate;
         Self {
@@ -105,6 +105,19 @@ impl DecoderLayer {
                 activation: config.activation,
             },
         }
+    }
+
+    /// The weight matrices.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
+        let always = [
+            &mut self.query,
+            &mut self.key,
+            &mut self.value,
+            &mut self.attention_output,
+            &mut self.intermediate,
+            &mut self.output,
+        ];
+        always.into_iter().chain(&mut self.gate)
     }
 
     pub(crate) fn key_value_heads(&self) -> usize {
@@ -207,11 +220,8 @@ impl DecoderLayer {
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
         let gate = self.gate.as_ref().map(|weight| {
-            let gate = multiply(x.clone(), weight.val());
-            match &self.gate_bias {
-                Some(bias) => gate + bias.val().unsqueeze(),
-                None => gate,
-            }
+            let bias = self.gate_bias.as_ref().map(Param::val);
+            weight.multiply(x.clone(), bias)
         });
         let wide = self.biases.project(M2, x, &self.intermediate, stack_index);
         let host = context.batch.savings.host_functions;

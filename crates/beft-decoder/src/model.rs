@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use beft_nn::{Batch, DropoutSite, Norm, ParamPath, RotaryConfig, Rows, multiply};
+use beft_nn::{Batch, DropoutSite, Norm, ParamPath, RotaryConfig, Rows, Weight, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
@@ -75,6 +75,11 @@ impl DecoderModel {
         self.dropout.prob > 0.0 || self.layers[..layers].iter().any(|layer| layer.drops())
     }
 
+    /// The weight matrices of its layers.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
+        self.layers.iter_mut().flat_map(DecoderLayer::weights_mut)
+    }
+
     /// Number of heads of keys and values.
     pub(crate) fn key_value_heads(&self) -> usize {
         let first = self.layers.first();
@@ -87,7 +92,7 @@ impl DecoderModel {
         let layers = self.layers.iter().enumerate();
         let missing = layers.filter(|(_, layer)| layer.gate_bias.is_none());
         let gates = missing.filter_map(|(index, layer)| {
-            let [_, wide] = layer.gate.as_ref()?.shape().dims();
+            let [_, wide] = layer.gate.as_ref()?.dims();
             let path = format!("decoder.layers.{index}.gate_bias");
             Some((ParamPath::from(path.as_str()), wide))
         });

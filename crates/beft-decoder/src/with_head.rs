@@ -6,6 +6,7 @@ use beft_checkpoint::{
 use beft_core::{BiasTerm, Head};
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Precision, Rows, TaskModel,
+    quantize_weights,
 };
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -109,6 +110,13 @@ impl DecoderWithHead {
         self.classifier = last.with_outputs(outputs, &Initializer::Zeros);
         self.head = head;
         Some(self)
+    }
+
+    /// The same with the matrices of its layers in 8 bits ([`Weight::quantize`](beft_nn::Weight::quantize)): it can be used,
+    /// not trained.
+    pub fn quantized(mut self) -> Self {
+        quantize_weights(self.decoder.weights_mut());
+        self
     }
 
     /// The same model without any dropout, in training as well.

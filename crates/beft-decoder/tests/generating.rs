@@ -98,7 +98,7 @@ fn company_changes_no_text() {
     for name in MODELS {
         let model = load(name);
         let requests = requests(&model);
-        let mut generating = Generating::new(&model);
+        let mut generating = Generating::new(model.clone());
         let mut texts: BTreeMap<RowId, Vec<u32>> = BTreeMap::new();
         let mut rows = Vec::new();
         let mut taken_out = None;
@@ -152,7 +152,7 @@ fn company_changes_no_text() {
 fn a_prefix_is_in_front_of_every_text() {
     let model = load("llama-tiny").with_prefix(3, 7);
     let requests = requests(&model);
-    let mut generating = Generating::new(&model);
+    let mut generating = Generating::new(model.clone());
     let rows: Vec<RowId> = requests
         .iter()
         .map(|request| generating.join(request.clone()).unwrap())
@@ -178,7 +178,7 @@ fn texts_end_by_a_token_or_by_their_length() {
     };
     let prompt = vec![5, 6];
     let text = model.generate(std::slice::from_ref(&prompt), &options, |_, _| ());
-    let mut generating = Generating::new(&model);
+    let mut generating = Generating::new(model.clone());
     let request = |stop: Vec<u32>| Request {
         prompt: prompt.clone(),
         options: GenerateOptions {
@@ -210,7 +210,7 @@ fn texts_end_by_a_token_or_by_their_length() {
 #[test]
 fn what_cannot_be_generated_is_refused() {
     let model = load("gpt2-tiny");
-    let mut generating = Generating::new(&model);
+    let mut generating = Generating::new(model.clone());
     let good = Request {
         prompt: vec![1, 2],
         options: GenerateOptions {

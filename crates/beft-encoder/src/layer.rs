@@ -1,5 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
-use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, gelu, multiply, zeros_if};
+use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, Weight, gelu, zeros_if};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::activation::softmax;
@@ -30,27 +30,27 @@ use crate::{EncoderConfig, ForwardContext};
 #[derive(Module, Debug)]
 pub struct EncoderLayer {
     /// `[hidden, hidden]`.
-    pub query: Param<Tensor<2>>,
+    pub query: Weight,
     /// `[hidden, hidden]`.
-    pub key: Param<Tensor<2>>,
+    pub key: Weight,
     /// `[hidden, hidden]`.
-    pub value: Param<Tensor<2>>,
+    pub value: Weight,
     /// Makes keys of distances, where those of tokens are made otherwise, `[hidden, hidden]` (DeBERTa).
-    pub distance_key: Option<Param<Tensor<2>>>,
+    pub distance_key: Option<Weight>,
     /// Its own bias, which is never tuned, `[hidden]`.
     pub distance_key_bias: Option<Param<Tensor<1>>>,
     /// Makes queries of distances, `[hidden, hidden]`.
-    pub distance_query: Option<Param<Tensor<2>>>,
+    pub distance_query: Option<Weight>,
     /// Its own bias, which is never tuned, `[hidden]`.
     pub distance_query_bias: Option<Param<Tensor<1>>>,
     /// `[hidden, hidden]`.
-    pub attention_output: Param<Tensor<2>>,
+    pub attention_output: Weight,
     /// Weight of the first norm, `[hidden]`; ModernBERT's first layer has none.
     pub norm1_gamma: Option<Param<Tensor<1>>>,
     /// `[hidden, intermediate]`, twice as wide for a gated block.
-    pub intermediate: Param<Tensor<2>>,
+    pub intermediate: Weight,
     /// `[intermediate, hidden]`.
-    pub output: Param<Tensor<2>>,
+    pub output: Weight,
     /// Weight of the second norm, `[hidden]`.
     pub norm2_gamma: Param<Tensor<1>>,
     /// The eight bias vectors.
@@ -88,7 +88,7 @@ impl EncoderLayer {
             own.is_some_and(|table| table.keys),
             own.is_some_and(|table| table.queries),
         );
-        let weight = |shape: [usize; 2]| config.weight_init().init(shape, device);
+        let weight = |shape| Weight::init(shape, &config.weight_init(), device);
         let gamma = || Initializer::Ones.init([hidden], device);
         let dropout = |share| DropoutConfig::new(share).init();
         Self {
@@ -122,8 +122,25 @@ impl EncoderLayer {
         }
     }
 
+    /// The weight matrices.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
+        let always = [
+            &mut self.query,
+            &mut self.key,
+            &mut self.value,
+            &mut self.attention_output,
+            &mut self.intermediate,
+            &mut self.output,
+        ];
+        let own = self.distance_key.iter_mut();
+        always
+            .into_iter()
+            .chain(own)
+            .chain(&mut self.distance_query)
+    }
+
     pub(crate) fn head_dim(&self) -> usize {
-        self.query.shape()[1] / self.heads
+        self.query.dims()[1] / self.heads
     }
 
     fn dropouts(&mut self) -> [&mut Dropout; 5] {
@@ -318,12 +335,8 @@ impl EncoderLayer {
         let site = DropoutSite::Distances(self.index);
         let table = batch.drop_table(&self.distance_dropout, site, distances.table.clone());
         let index = distances.stack_index.as_ref();
-        let own = |rows: Tensor<2>, weight: &Param<Tensor<2>>, bias: &Option<Param<Tensor<1>>>| {
-            let product = multiply(rows, weight.val());
-            match bias {
-                Some(bias) => product + bias.val().unsqueeze(),
-                None => product,
-            }
+        let own = |rows: Tensor<2>, weight: &Weight, bias: &Option<Param<Tensor<1>>>| {
+            weight.multiply(rows, bias.as_ref().map(Param::val))
         };
         let keys = config.keys.then(|| {
             let rows = distances.for_keys(&table);

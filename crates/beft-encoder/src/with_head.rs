@@ -7,7 +7,7 @@ use beft_checkpoint::{
 use beft_core::{BiasSite, Head, Pooling};
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Rows, TaskModel, gelu, outer_norm,
-    zeros_if,
+    quantize_weights, zeros_if,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -15,6 +15,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::facts::Activation;
+use crate::layer::EncoderLayer;
 use crate::{Architecture, DenseLayer, EncoderConfig, EncoderModel};
 
 /// An encoder with a head.
@@ -114,6 +115,14 @@ impl EncoderWithHead {
         self.classifier = Some(last.with_outputs(outputs, &Initializer::Zeros));
         self.head = head;
         Some(self)
+    }
+
+    /// The same with the matrices of its layers in 8 bits ([`Weight::quantize`](beft_nn::Weight::quantize)): it can be used,
+    /// not trained.
+    pub fn quantized(mut self) -> Self {
+        let layers = self.encoder.layers.iter_mut();
+        quantize_weights(layers.flat_map(EncoderLayer::weights_mut));
+        self
     }
 
     /// The same model without any dropout, in training as well.

@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
-use crate::Norm;
+use crate::{Norm, Weight};
 
 /// The eight bias vectors of one transformer layer, held apart from the weights.
 ///
@@ -102,19 +102,15 @@ impl LayerBiases {
         &self,
         term: BiasTerm,
         x: Tensor<2>,
-        weight: &Param<Tensor<2>>,
+        weight: &Weight,
         stack_index: Option<&Tensor<1, Int>>,
     ) -> Tensor<2> {
-        let (weight, bias) = (weight.val(), self.get(term).val());
+        let bias = self.get(term).val();
         let [_, width] = weight.dims();
-        let rows = bias_of_rows(&bias, width, stack_index);
-        if x.dtype() == weight.dtype() {
-            return match rows {
-                Some(rows) => linear(x, weight, None) + rows,
-                None => linear(x, weight, Some(bias)),
-            };
+        match bias_of_rows(&bias, width, stack_index) {
+            Some(rows) => weight.multiply(x, None) + rows,
+            None => weight.multiply(x, Some(bias)),
         }
-        multiply(x, weight) + rows.unwrap_or_else(|| bias.unsqueeze())
     }
 
     /// Normalises `x` with the bias of `term`, each row with the one of its index in the stack.

@@ -2,7 +2,7 @@
 //!
 //! * [`gelu`]: with an exact gradient on every backend.
 //! * [`RotaryConfig`]: how queries and keys are rotated by their position.
-//! * [`Precision`]: what frozen weights are kept in.
+//! * [`Weight`]: a weight matrix of a layer; [`Precision`]: what frozen ones are kept in.
 //! * [`Batch`]: tokenised inputs on a device, with or without padding rows. They can be computed with
 //!   several stacked biases over one backbone; dropout's masks are drawn by its seeds; the continuations of
 //!   prompts are part of it.
@@ -34,6 +34,7 @@ mod params;
 mod precision;
 mod rotary;
 mod savings;
+mod weight;
 mod workers;
 
 pub use activation::gelu;
@@ -53,4 +54,5 @@ pub use params::{
 pub use precision::{Precision, PrecisionError};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
+pub use weight::{Weight, pack_weights, quantize_weights};
 pub use workers::{Worker, work_on};

@@ -20,8 +20,13 @@ pub enum Precision {
 
 /// The name is not the name of a precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown precision `{0}`: expected f32, bf16 or f16")]
-pub struct PrecisionError(pub String);
+#[error("unknown precision `{name}`: expected {expected}")]
+pub struct PrecisionError {
+    /// What was given.
+    pub name: String,
+    /// The names that there are.
+    pub expected: &'static str,
+}
 
 impl FromStr for Precision {
     type Err = PrecisionError;
@@ -31,7 +36,10 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
             "f16" => Ok(Self::F16),
-            _ => Err(PrecisionError(name.to_owned())),
+            _ => Err(PrecisionError {
+                name: name.to_owned(),
+                expected: "f32, bf16 or f16",
+            }),
         }
     }
 }

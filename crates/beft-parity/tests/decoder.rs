@@ -242,7 +242,14 @@ fn a_value_bias_shifts_attention_by_itself() {
         let shift: Vec<f32> = (0..shared).map(|i| 0.3 * (i as f32).sin()).collect();
         // Query heads that share a value head get its bias each.
         let repeat = all / shared;
-        let weights: Vec<f32> = layer.attention_output.val().into_data().iter().collect();
+        let weights: Vec<f32> = layer
+            .attention_output
+            .param()
+            .unwrap()
+            .val()
+            .into_data()
+            .iter()
+            .collect();
         let mut output = vec![0.0f32; hidden];
         for i in 0..all {
             let (head, at) = (i / head_dim, i % head_dim);

@@ -74,7 +74,7 @@ impl Writer {
         most: usize,
     ) -> Result<Self, crate::ServeError> {
         // What the model folder asks for and is not implemented is told before anyone asks.
-        TextGenerator::new(&base, &model)?;
+        base.generation()?;
         let queue = Arc::new(Queue::default());
         let own = queue.clone();
         let worker = thread::Builder::new().name("beft-write".to_owned());
@@ -148,7 +148,7 @@ impl<'a> Desk<'a> {
     ) -> Result<Self, Error> {
         Ok(Self {
             queue,
-            generator: TextGenerator::new(base, model)?,
+            generator: TextGenerator::new(base, model.clone())?,
             works: BTreeMap::new(),
             most,
         })

@@ -282,6 +282,11 @@ pub enum Error {
     /// A precision that the device cannot compute in.
     #[error("the device does not support the precision {0}")]
     Precision(Precision),
+    /// 8 bits on a device that is no processor.
+    #[error(
+        "the precision q8 is for processors: choose flex, ndarray or tch, or another precision"
+    )]
+    Int8Device,
     /// An input that the model cannot take.
     #[error("{model}: input {input}: {source}")]
     Input {

@@ -78,6 +78,6 @@ pub use tune::{
     finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{
-    Answer, Answers, FoundEntity, InspectedTensor, Inspection, OpenOptions, Pace, Predictor,
-    Prepared, Streamed, Tuned, inspect, merge, open_tuned, stream_rows,
+    Answer, Answers, FoundEntity, InferencePrecision, InspectedTensor, Inspection, OpenOptions,
+    Pace, Predictor, Prepared, Streamed, Tuned, inspect, merge, open_tuned, stream_rows,
 };

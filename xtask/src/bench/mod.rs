@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the parts alone (criterion), whole trainings beside PyTorch, and servers.
 
+mod generate;
 mod peers;
 mod ratios;
 mod serve;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Parts,
     /// One training beside the authors' recipe and a best-practice PyTorch loop, in turns.
     Peers(PeersArgs),
+    /// Greedy texts beside transformers, from one prompt and from many.
+    Generate(generate::GenerateArgs),
     /// `beft serve` beside `beft predict`, under one adapter and many, and beside servers in Python.
     Serve(serve::ServeArgs),
 }
@@ -64,6 +67,7 @@ pub(crate) fn run(root: &Path, what: Option<&Bench>) -> Result<()> {
     match what {
         Some(Bench::Parts) => parts(root),
         Some(Bench::Peers(args)) => peers::run(root, args),
+        Some(Bench::Generate(args)) => generate::run(root, args),
         Some(Bench::Serve(args)) => serve::run(root, args),
         None => {
             parts(root)?;
@@ -103,18 +107,40 @@ fn build(root: &Path, device: &str) -> Result<PathBuf> {
     Ok(root.join("target/release/beft-benchmarks"))
 }
 
-/// A BERT-base with random weights and MiniLM's vocabulary, for time and memory.
-fn base_shape(root: &Path) -> Result<PathBuf> {
+/// A model of a known shape with random weights, for time and memory.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    BertBase,
+    Opt125m,
+    Qwen2Half,
+}
+
+impl Shape {
+    /// As `make_shape.py` calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::BertBase => "bert-base",
+            Self::Opt125m => "opt-125m",
+            Self::Qwen2Half => "qwen2-0.5b",
+        }
+    }
+}
+
+/// Its folder, with MiniLM's tokenizer. It is made where it is missing.
+fn shape(root: &Path, shape: Shape) -> Result<PathBuf> {
     python::fetch_minilm(root)?;
-    let dir = root.join("models/bert-base-shape");
+    let name = format!("models/{}-shape", shape.name());
+    let dir = root.join(&name);
     if !dir.join("model.safetensors").is_file() {
         let args = [
+            "--shape",
+            shape.name(),
             "--tokenizer",
             "models/minilm",
             "--out",
-            "models/bert-base-shape",
+            &name,
         ];
-        python::script(root, "make_base_shape.py", &args)?;
+        python::script(root, "make_shape.py", &args)?;
     }
     Ok(dir)
 }

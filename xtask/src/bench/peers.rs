@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::ratios::Ratios;
-use super::{PeersArgs, base_shape, build};
+use super::{PeersArgs, Shape, build, shape};
 use crate::{execute, python};
 
 /// Losses of the first steps without dropout may differ by this.
@@ -58,7 +58,7 @@ pub(super) fn run(root: &Path, args: &PeersArgs) -> Result<()> {
             python::fetch_minilm(root)?;
             root.join("models/minilm")
         }
-        Some(name) if name.as_os_str() == "bert-base-shape" => base_shape(root)?,
+        Some(name) if name.as_os_str() == "bert-base-shape" => shape(root, Shape::BertBase)?,
         Some(dir) => dir.clone(),
     };
     let (train, epochs, rounds, seeds) = match args.quick {

@@ -9,16 +9,16 @@ use serde_json::{Map, Value, json};
 const MARGIN: f64 = 0.25;
 
 /// Ratios of one set of arguments.
-pub(super) struct Ratios {
+pub(super) struct Ratios<N> {
     /// The arguments, in words: what the ratios are stored under.
     pub(super) key: String,
     /// The file that they are stored in.
     pub(super) path: PathBuf,
     /// Name and value; all are better when larger, but memory.
-    pub(super) values: Vec<(&'static str, f64)>,
+    pub(super) values: Vec<(N, f64)>,
 }
 
-impl Ratios {
+impl<N: AsRef<str>> Ratios<N> {
     /// Stores them, or with `check` compares them with what is stored; prints them.
     ///
     /// # Errors
@@ -34,13 +34,13 @@ impl Ratios {
         };
         println!();
         for (name, value) in &self.values {
-            println!("ratio {name} {value:.3}");
+            println!("ratio {} {value:.3}", name.as_ref());
         }
         if !check {
             let rows = self.values.iter();
             let rows = rows.map(|(name, value)| {
                 let rounded = (value * 1e3).round() / 1e3;
-                ((*name).to_owned(), json!(rounded))
+                (name.as_ref().to_owned(), json!(rounded))
             });
             stored.insert(self.key.clone(), Value::Object(rows.collect()));
             std::fs::write(&self.path, serde_json::to_string_pretty(&stored)? + "\n")?;
@@ -65,7 +65,8 @@ impl Ratios {
     fn worse(&self, stored: &Value) -> Vec<String> {
         let mut worse = Vec::new();
         for (name, value) in &self.values {
-            let Some(before) = stored[*name].as_f64() else {
+            let name = name.as_ref();
+            let Some(before) = stored[name].as_f64() else {
                 worse.push(format!("{name} is not stored"));
                 continue;
             };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use beft::Precision;
+use beft::InferencePrecision;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{Columns, columns, max_length};
@@ -32,9 +32,9 @@ pub(crate) struct TunedArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16 or f16.
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
-    pub(crate) precision: Precision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
+    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
+    pub(crate) precision: InferencePrecision,
 }
 
 impl TunedArgs {
@@ -175,9 +175,9 @@ pub(crate) struct EmbedArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16 or f16.
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
-    pub(crate) precision: Precision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
+    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
+    pub(crate) precision: InferencePrecision,
 }
 
 /// How embeddings are written.

@@ -1,4 +1,5 @@
 use std::io::stdin;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use beft::{
@@ -27,11 +28,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     // An encoder's folder says that it generates nothing.
     tuned.base.generation()?;
-    let Some(model) = tuned.model.generator() else {
+    let Some(model) = Arc::unwrap_or_clone(tuned.model).into_generator() else {
         let name =
             adapter.map_or_else(|| tuned.base.name().to_owned(), |a| a.display().to_string());
         bail!("{name}: it has a head for a task, and writes no text: use it with `beft predict`");
     };
+    // What is written with is in another order, and needs no second copy.
+    tuned.base.release();
     let mut generator = TextGenerator::new(&tuned.base, model)?;
     // That tokens are drawn is no news to who asks for it.
     generator

@@ -118,9 +118,10 @@ pub struct Generating {
 }
 
 impl Generating {
-    /// Begins with no text. A copy of a model shares its values.
-    pub fn new(model: &DecoderForCausalLM) -> Self {
-        let model = model.valid();
+    /// Begins with no text. On a processor the weights are brought into another order, which takes their memory once more
+    /// where a copy of the model is kept.
+    pub fn new(model: DecoderForCausalLM) -> Self {
+        let model = model.valid().packed();
         Self {
             device: model.decoder.tokens.val().device(),
             prefix: model.prefix_len(),

@@ -49,7 +49,7 @@ impl Default for GenerateOptions {
 }
 
 impl DecoderForCausalLM {
-    /// A continuation of each prompt, all in one batch ([`Generating`]). `on_token` is told the number of the prompt and
+    /// A continuation of each prompt, all in one batch; to generate more than once, keep a [`Generating`]. `on_token` is told the number of the prompt and
     /// each of its tokens as it comes.
     ///
     /// # Panics
@@ -65,7 +65,7 @@ impl DecoderForCausalLM {
         if options.max_new_tokens == 0 {
             return texts;
         }
-        let mut generating = Generating::new(self);
+        let mut generating = Generating::new(self.clone());
         let mut numbers = BTreeMap::new();
         for (number, prompt) in prompts.iter().enumerate() {
             let row = generating.join(Request {

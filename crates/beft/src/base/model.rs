@@ -127,8 +127,21 @@ impl Model {
         }
     }
 
+    /// The same with the matrices of its layers, and a language model's output head, in 8 bits: it can be used, not trained.
+    pub(crate) fn quantized(self) -> Self {
+        changed!(self, model => model.quantized())
+    }
+
     /// The model that generates text, if it is one that does.
     pub fn generator(&self) -> Option<&DecoderForCausalLM> {
+        match self {
+            Self::Decoder(model) => Some(model),
+            Self::Encoder(_) | Self::DecoderWithHead(_) => None,
+        }
+    }
+
+    /// The same, to keep.
+    pub fn into_generator(self) -> Option<DecoderForCausalLM> {
         match self {
             Self::Decoder(model) => Some(model),
             Self::Encoder(_) | Self::DecoderWithHead(_) => None,

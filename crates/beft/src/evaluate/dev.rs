@@ -1,7 +1,9 @@
 //! What models say of dev splits.
 
+use std::collections::BTreeMap;
+
 use beft_core::{Metric, Prediction};
-use beft_decoder::{DecoderForCausalLM, GenerateOptions};
+use beft_decoder::{DecoderForCausalLM, GenerateOptions, Generating, Request, RowId};
 use beft_eval::{RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
 use beft_train::Metrics;
@@ -187,6 +189,9 @@ fn answered(
 /// Prompts that are generated from at a time.
 const GENERATED: usize = 16;
 
+/// Of those, so many begin together.
+const JOINING: usize = 4;
+
 fn generate_texts(
     base: &Base,
     model: &DecoderForCausalLM,
@@ -206,17 +211,32 @@ fn generate_texts(
     let mut order: Vec<usize> = (0..questions.prompts.len()).collect();
     order.sort_by_key(|index| questions.prompts[*index].len());
     let mut texts = vec![String::new(); order.len()];
-    for chosen in order.chunks(GENERATED) {
-        let prompts: Vec<Vec<u32>> = chosen
-            .iter()
-            .map(|index| questions.prompts[*index].clone())
-            .collect();
-        let found = model.generate(&prompts, &options, |_, _| ());
-        for (index, ids) in chosen.iter().zip(found) {
-            let text = tokenizer.decode(&ids)?;
-            texts[*index] = text.split('\n').next().unwrap_or("").trim().to_owned();
+    let mut waiting = order.into_iter().peekable();
+    let mut generating = Generating::new(model.clone());
+    let mut rows: BTreeMap<RowId, (usize, Vec<u32>)> = BTreeMap::new();
+    while !rows.is_empty() || waiting.peek().is_some() {
+        // Several join at a time: each time the cache of all is copied.
+        if rows.len() <= GENERATED - JOINING {
+            for index in waiting.by_ref().take(GENERATED - rows.len()) {
+                let row = generating.join(Request {
+                    prompt: questions.prompts[index].clone(),
+                    options: options.clone(),
+                    biases: None,
+                })?;
+                rows.insert(row, (index, Vec::new()));
+            }
         }
-        on_done(chosen.len());
+        for new in generating.step() {
+            if let Some((_, ids)) = rows.get_mut(&new.row) {
+                ids.extend(new.token);
+            }
+            let ended = new.finish.and_then(|_| rows.remove(&new.row));
+            if let Some((index, ids)) = ended {
+                let text = tokenizer.decode(&ids)?;
+                texts[index] = text.split('\n').next().unwrap_or("").trim().to_owned();
+                on_done(1);
+            }
+        }
     }
     Ok(texts)
 }

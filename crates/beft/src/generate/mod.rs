@@ -85,7 +85,8 @@ pub struct TextLogprobs {
 /// # fn main() -> Result<(), beft::Error> {
 /// let base = Base::open("models/opt-125m", None, &parse_device("flex")?)?;
 /// let (model, _) = base.model(0, 0)?;
-/// let mut generator = TextGenerator::new(&base, model.generator().expect("a decoder"))?;
+/// let model = model.into_generator().expect("a decoder");
+/// let mut generator = TextGenerator::new(&base, model)?;
 /// let prompt = generator.prompt("Once upon a time")?;
 /// let options = TextOptions {
 ///     max_new_tokens: 50,
@@ -118,7 +119,7 @@ impl<'a> TextGenerator<'a> {
     /// # Errors
     ///
     /// When the model folder says something about generating that is not implemented.
-    pub fn new(base: &'a Base, model: &DecoderForCausalLM) -> Result<Self, Error> {
+    pub fn new(base: &'a Base, model: DecoderForCausalLM) -> Result<Self, Error> {
         Ok(Self {
             base,
             settings: base.generation()?,

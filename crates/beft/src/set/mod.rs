@@ -98,8 +98,7 @@ impl AdapterSet {
             return Ok(None);
         }
         let (model, _) = base.model(1, 0)?;
-        let model = model.generator().cloned();
-        Ok(model.map(|model| (base, model)))
+        Ok(model.into_generator().map(|model| (base, model)))
     }
 
     /// Threads to [`compute`] on beside one another: together they use the device best.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use beft_checkpoint::{ModelDir, TOKENIZER_FILES};
 use beft_core::TaskType;
 use beft_modes::Adapter;
-use beft_nn::Precision;
+use beft_nn::DeviceTraits;
 use beft_tasks::Task;
 use burn::tensor::Device;
 
-use super::Sidecar;
+use super::{InferencePrecision, Sidecar};
 use crate::error::AdapterProblem;
 use crate::{Base, Error, Model, Tuned, find_model, find_task};
 
@@ -26,8 +26,8 @@ pub struct OpenOptions<'a> {
     pub task: Option<&'a str>,
     /// What to compute on, see [`parse_device`](crate::parse_device).
     pub device: Option<&'a Device>,
-    /// The number type of the frozen weight matrices.
-    pub precision: Precision,
+    /// What the frozen weight matrices are kept and multiplied in.
+    pub precision: InferencePrecision,
     /// What the model is to do, where it has no adapter; by default what its files say. Embeddings are made by any
     /// encoder.
     pub task_type: Option<TaskType>,
@@ -52,10 +52,28 @@ impl OpenOptions<'_> {
 pub fn open_tuned(options: &OpenOptions<'_>) -> Result<Tuned, Error> {
     let default = Device::default();
     let device = options.device.unwrap_or(&default);
-    match (options.model, options.adapter) {
+    let tuned = match (options.model, options.adapter) {
         (_, Some(dir)) => open_adapter(dir, device, options),
         (Some(model), None) => open_model(model, device, options),
         (None, None) => Err(Error::NothingToOpen),
+    }?;
+    match options.precision {
+        InferencePrecision::Float(_) => Ok(tuned),
+        InferencePrecision::Q8 if !DeviceTraits::of(device).host_memory => Err(Error::Int8Device),
+        InferencePrecision::Q8 => Ok(quantized(tuned)),
+    }
+}
+
+/// The same with its matrices in 8 bits, once everything that an adapter changes is in them.
+fn quantized(tuned: Tuned) -> Tuned {
+    let Tuned { base, model, .. } = tuned;
+    // Nothing else needs the values as they were.
+    base.release();
+    let model = Arc::new(Arc::unwrap_or_clone(model).quantized());
+    Tuned {
+        base,
+        model,
+        ..tuned
     }
 }
 
@@ -83,7 +101,7 @@ fn open_adapter(
             })?
         }
     };
-    let base = base.with_precision(options.precision)?;
+    let base = base.with_precision(options.precision.read_in())?;
     let base = match head_kind(&adapter) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,
@@ -181,7 +199,7 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     let dir = find_model(name, &mut |_| ())?;
     let facts = Sidecar::of_model(&dir)?;
     let base = Base::open(name, options.max_length.or(facts.max_length()), device)?;
-    let base = base.with_precision(options.precision)?;
+    let base = base.with_precision(options.precision.read_in())?;
     let base = match options.task_type.or(said_by_task(name, options, &facts)) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,

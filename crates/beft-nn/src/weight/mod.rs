@@ -1,0 +1,294 @@
+//! Weight matrices of layers: parameters, or frozen and packed for a processor.
+
+mod f32;
+mod int8;
+mod module;
+
+use std::sync::Arc;
+
+use burn::module::Param;
+use burn::nn::Initializer;
+use burn::tensor::module::linear;
+use burn::tensor::{DType, Device, Tensor};
+use rayon::prelude::*;
+
+use self::f32::F32Matrix;
+use self::int8::Int8Matrix;
+use crate::{DeviceTraits, multiply};
+
+/// A weight matrix `[d_in, d_out]` of a layer.
+#[derive(Clone, Debug)]
+pub enum Weight {
+    /// A parameter of the module: it can be trained, read and replaced.
+    Param(Param<Tensor<2>>),
+    /// Frozen values in the order in which a processor multiplies them. No parameter of the module any more: nothing
+    /// can read, replace or train it. Copies share it.
+    Packed(Arc<PackedMatrix>),
+}
+
+/// A frozen matrix on a processor.
+pub enum PackedMatrix {
+    /// Its values as they were.
+    F32(F32Matrix),
+    /// In 8 bits.
+    Int8(Int8Matrix),
+}
+
+impl std::fmt::Debug for PackedMatrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self {
+            Self::F32(_) => "f32",
+            Self::Int8(_) => "int8",
+        };
+        write!(f, "packed {kind} {:?}", self.dims())
+    }
+}
+
+impl PackedMatrix {
+    fn dims(&self) -> [usize; 2] {
+        match self {
+            Self::F32(matrix) => matrix.dims(),
+            Self::Int8(matrix) => matrix.dims(),
+        }
+    }
+
+    fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        assert!(!x.device().is_autodiff(), "a packed weight has no gradient");
+        match self {
+            Self::F32(matrix) => matrix.multiply(x, bias),
+            Self::Int8(matrix) => matrix.multiply(x, bias),
+        }
+    }
+}
+
+impl Weight {
+    /// A parameter; its values are drawn when first used.
+    pub fn init(shape: [usize; 2], initializer: &Initializer, device: &Device) -> Self {
+        Self::Param(initializer.init(shape, device))
+    }
+
+    /// `[d_in, d_out]`.
+    pub fn dims(&self) -> [usize; 2] {
+        match self {
+            Self::Param(param) => param.lazy_shape().dims(),
+            Self::Packed(matrix) => matrix.dims(),
+        }
+    }
+
+    /// The parameter, unless it is packed.
+    pub fn param(&self) -> Option<&Param<Tensor<2>>> {
+        match self {
+            Self::Param(param) => Some(param),
+            Self::Packed(_) => None,
+        }
+    }
+
+    /// Computes `x W`, or `x W + b`, in the precision of the weight, and gives it in that of `x`.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[rows, d_in]`
+    /// - bias: `[d_out]`
+    /// - output: `[rows, d_out]`
+    ///
+    /// # Panics
+    ///
+    /// If the weight is packed and the device records gradients.
+    pub fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        match self {
+            Self::Param(weight) => {
+                let weight = weight.val();
+                match x.dtype() == weight.dtype() {
+                    true => linear(x, weight, bias),
+                    false => {
+                        let product = multiply(x, weight);
+                        match bias {
+                            Some(bias) => product + bias.unsqueeze(),
+                            None => product,
+                        }
+                    }
+                }
+            }
+            Self::Packed(matrix) => matrix.multiply(x, bias),
+        }
+    }
+
+    /// Packs it where that makes products of few rows faster: an f32 parameter on a processor whose backend packs a
+    /// matrix anew in each product. The parameter's own memory is free afterwards unless something else holds it.
+    pub fn pack(&mut self) {
+        if self.param().is_some_and(|param| packs(&param.val())) {
+            self.replace(|values| PackedMatrix::F32(F32Matrix::new(values)));
+        }
+    }
+
+    /// Rounds it to 8 bits, each column with its own scale; its products round each row of the other side. An f32 parameter
+    /// on a device in host memory; another weight stays as it is.
+    pub fn quantize(&mut self) {
+        if self.param().is_some_and(|param| quantizes(&param.val())) {
+            self.replace(|values| PackedMatrix::Int8(Int8Matrix::new(values)));
+        }
+    }
+
+    /// A weight of 8 bits of `values` transposed, where [`quantize`](Self::quantize) would round them; `None` elsewhere.
+    ///
+    /// # Shapes
+    ///
+    /// - values: `[d_out, d_in]`
+    pub fn quantized_transposed(values: Tensor<2>) -> Option<Self> {
+        let quantize = |values: Tensor<2>| PackedMatrix::Int8(Int8Matrix::new(values.transpose()));
+        quantizes(&values).then(|| Self::Packed(Arc::new(quantize(values))))
+    }
+
+    fn replace(&mut self, pack: impl FnOnce(Tensor<2>) -> PackedMatrix) {
+        // The parameter is taken out, so that values that nothing else holds are not copied.
+        let none = PackedMatrix::F32(F32Matrix::zero());
+        match std::mem::replace(self, Self::Packed(Arc::new(none))) {
+            Self::Param(param) => *self = Self::Packed(Arc::new(pack(param.into_value()))),
+            packed @ Self::Packed(_) => *self = packed,
+        }
+    }
+
+    /// A packed weight of `values` transposed, where [`pack`](Self::pack) would pack them; `None` elsewhere.
+    ///
+    /// # Shapes
+    ///
+    /// - values: `[d_out, d_in]`
+    pub fn packed_transposed(values: Tensor<2>) -> Option<Self> {
+        let pack = |values| PackedMatrix::F32(F32Matrix::transposed(values));
+        packs(&values).then(|| Self::Packed(Arc::new(pack(values))))
+    }
+}
+
+/// Packs the weights of a model, several at a time.
+pub fn pack_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>) {
+    let weights: Vec<&mut Weight> = weights.collect();
+    weights.into_par_iter().for_each(Weight::pack);
+}
+
+/// Rounds the weights of a model to 8 bits, several at a time.
+pub fn quantize_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>) {
+    let weights: Vec<&mut Weight> = weights.collect();
+    weights.into_par_iter().for_each(Weight::quantize);
+}
+
+fn quantizes(values: &Tensor<2>) -> bool {
+    let device = values.device();
+    !values.dims().contains(&0)
+        && values.dtype() == DType::F32
+        && DeviceTraits::of(&device).host_memory
+        && !device.is_autodiff()
+}
+
+/// The values of an f32 tensor, row by row.
+fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
+    let values = values.into_data().try_into_vec::<f32>();
+    values.unwrap_or_else(|error| panic!("values of another type: {error:?}"))
+}
+
+fn packs(values: &Tensor<2>) -> bool {
+    let device = values.device();
+    !values.dims().contains(&0)
+        && values.dtype() == DType::F32
+        && DeviceTraits::of(&device).scalar_loops
+        && !device.is_autodiff()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn a_packed_weight_gives_the_same_products() {
+        let device = Device::flex();
+        let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Default, &device);
+        for (rows, d_in, d_out) in [
+            (1, 7, 5),
+            (1, 300, 130),
+            (3, 64, 300),
+            (70, 33, 17),
+            (0, 4, 4),
+        ] {
+            let plain = Weight::Param(Param::from_tensor(random([d_in, d_out])));
+            let mut packed = plain.clone();
+            packed.pack();
+            assert!(packed.param().is_none());
+            assert_eq!(packed.dims(), [d_in, d_out]);
+            let x = random([rows, d_in]);
+            let bias = random([1, d_out]).reshape([d_out]);
+            for bias in [None, Some(bias)] {
+                let expected = plain.multiply(x.clone(), bias.clone()).into_data();
+                let got = packed.multiply(x.clone(), bias).into_data();
+                got.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
+            }
+            // Rows of a view, which do not follow one another.
+            let wide = random([rows, d_in + 3]);
+            let view = wide.narrow(1, 2, d_in);
+            let expected = plain.multiply(view.clone(), None).into_data();
+            let got = packed.multiply(view, None).into_data();
+            got.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
+        }
+    }
+
+    #[test]
+    fn eight_bits_give_nearly_the_same_products() {
+        let device = Device::flex();
+        let random =
+            |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        for (rows, d_in, d_out) in [
+            (1, 7, 5),
+            (1, 384, 130),
+            (70, 384, 384),
+            (40, 1536, 17),
+            (0, 4, 4),
+        ] {
+            let plain = Weight::Param(Param::from_tensor(random([d_in, d_out])));
+            let mut rounded = plain.clone();
+            rounded.quantize();
+            assert!(rounded.param().is_none());
+            // Each row has its own range and its own 0.
+            let scales = Tensor::<1, burn::tensor::Int>::arange(0..rows as i64, &device).float();
+            let x = (random([rows, d_in]) + 0.5) * (scales + 0.1).reshape([rows, 1]);
+            let bias = random([1, d_out]).reshape([d_out]);
+            let expected = plain.multiply(x.clone(), Some(bias.clone()));
+            let got = rounded.multiply(x, Some(bias));
+            let norm = |x: Tensor<2>| (x.square().sum_dim(1) + 1e-9).sqrt();
+            let errors = norm(got - expected.clone()) / norm(expected);
+            for error in errors.into_data().iter::<f32>() {
+                assert!(error < 0.02, "{rows} {d_in} {d_out}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none_in_eight_bits() {
+        let device = Device::flex();
+        let weight = |values: [[f32; 2]; 3]| {
+            let mut weight = Weight::Param(Param::from_tensor(Tensor::from_data(values, &device)));
+            weight.quantize();
+            weight
+        };
+        let x = |values: [[f32; 3]; 2]| Tensor::<2>::from_data(values, &device);
+        let plain = weight([[1.0, 0.0], [0.5, 0.0], [-1.0, 0.0]]);
+        let got = plain.multiply(x([[1.0, f32::NAN, 2.0], [0.0; 3]]), None);
+        let got: Vec<f32> = got.into_data().iter().collect();
+        assert!(got[0].is_nan() && got[1].is_nan(), "{got:?}");
+        assert_eq!(got[2..], [0.0, 0.0]);
+        let infinite = weight([[1.0, 1.0], [f32::INFINITY, 0.5], [0.0, 2.0]]);
+        let got = infinite.multiply(x([[1.0; 3]; 2]), None);
+        let got: Vec<f32> = got.into_data().iter().collect();
+        assert!(got[0].is_nan() && (got[1] - 3.5).abs() < 0.05, "{got:?}");
+    }
+
+    #[test]
+    fn tracked_and_rounded_weights_are_not_packed() {
+        let values = Tensor::<2>::ones([2, 2], &Device::flex().autodiff());
+        assert!(Weight::packed_transposed(values).is_none());
+        let values = Tensor::<2>::ones([2, 2], &Device::flex());
+        let rounded = values.cast(burn::tensor::FloatDType::BF16);
+        assert!(Weight::packed_transposed(rounded).is_none());
+    }
+}
