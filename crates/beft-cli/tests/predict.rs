@@ -86,6 +86,47 @@ fn the_columns_of_the_input_are_kept() {
 }
 
 #[test]
+fn eight_bits_give_nearly_the_same_answers() {
+    let scratch = tuned();
+    let texts = ["good film", "bad film number 7", "the", "a good, bad film"];
+    scratch.write("in.txt", &texts.join("\n"));
+    let rows = |precision: &str| -> Vec<Value> {
+        let (rows, _) = predicted(&scratch, &["--data", "in.txt", "--precision", precision]);
+        rows.lines()
+            .map(|row| serde_json::from_str(row).unwrap())
+            .collect()
+    };
+    let (full, rounded) = (rows("f32"), rows("q8"));
+    assert_eq!(full.len(), texts.len());
+    let mut worst = 0.0_f64;
+    for (full, rounded) in full.iter().zip(&rounded) {
+        assert_eq!(full["label"], rounded["label"]);
+        for (label, p) in full["probabilities"].as_object().unwrap() {
+            let other = rounded["probabilities"][label].as_f64().unwrap();
+            worst = worst.max((p.as_f64().unwrap() - other).abs());
+        }
+    }
+    // Not f32 under another name, either.
+    assert!(worst > 0.0 && worst < 0.02, "{worst}");
+
+    let twice = [&PREDICT[..], &["--adapter", "b=out/adapter"]].concat();
+    let twice = [&twice[..], &["--data", "in.txt", "--precision", "q8"]].concat();
+    refused(
+        &scratch,
+        &twice,
+        "--precision q8 takes one adapter at a time",
+    );
+    let unknown = [&PREDICT[..], &["--data", "in.txt", "--precision", "q4"]].concat();
+    refused(&scratch, &unknown, "expected f32, bf16, f16 or q8");
+    let trained = [
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    let trained = [&trained[..], &["--out", "other", "--precision", "q8"]].concat();
+    refused(&scratch, &trained, "expected f32, bf16 or f16");
+    assert!(!scratch.path("other").exists());
+}
+
+#[test]
 fn a_line_is_answered_before_the_next_is_written() {
     let scratch = tuned();
     for (format, header, row) in [

@@ -2,6 +2,7 @@
 //! core ([`DeviceTraits::scalar_loops`](crate::DeviceTraits)).
 
 use burn::tensor::{Tensor, TensorData};
+use pulp::Arch;
 use rayon::prelude::*;
 
 /// Elements that one task computes: enough to be worth a thread, few enough to stay in its cache.
@@ -17,9 +18,11 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         let mut data = x.into_data();
         if let Ok(values) = data.as_mut_slice::<f32>() {
             values.par_chunks_mut(CHUNK).for_each(|chunk| {
-                for x in chunk {
-                    *x *= normal(*x).0;
-                }
+                Arch::new().dispatch(|| {
+                    for x in chunk {
+                        *x *= normal(*x).0;
+                    }
+                });
             });
         }
         return Tensor::from_data(data, &device);
@@ -32,12 +35,14 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         chunks
             .zip(offsets.par_chunks_mut(CHUNK))
             .for_each(|(slopes, offsets)| {
-                for (slope, offset) in slopes.iter_mut().zip(offsets) {
-                    let x = *slope;
-                    let (cdf, pdf) = normal(x);
-                    *slope = cdf + x * pdf;
-                    *offset = -(x * x) * pdf;
-                }
+                Arch::new().dispatch(|| {
+                    for (slope, offset) in slopes.iter_mut().zip(offsets) {
+                        let x = *slope;
+                        let (cdf, pdf) = normal(x);
+                        *slope = cdf + x * pdf;
+                        *offset = -(x * x) * pdf;
+                    }
+                });
             });
     }
     let offsets = Tensor::from_data(TensorData::new(offsets, shape), &device);

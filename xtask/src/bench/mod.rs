@@ -2,6 +2,7 @@
 
 mod generate;
 mod peers;
+mod predict;
 mod ratios;
 mod serve;
 
@@ -21,6 +22,8 @@ pub(crate) enum Bench {
     Peers(PeersArgs),
     /// Greedy texts beside transformers, from one prompt and from many.
     Generate(generate::GenerateArgs),
+    /// Classes of texts beside ONNX Runtime and PyTorch, in f32 and in 8 bits.
+    Predict(predict::PredictArgs),
     /// `beft serve` beside `beft predict`, under one adapter and many, and beside servers in Python.
     Serve(serve::ServeArgs),
 }
@@ -68,6 +71,7 @@ pub(crate) fn run(root: &Path, what: Option<&Bench>) -> Result<()> {
         Some(Bench::Parts) => parts(root),
         Some(Bench::Peers(args)) => peers::run(root, args),
         Some(Bench::Generate(args)) => generate::run(root, args),
+        Some(Bench::Predict(args)) => predict::run(root, args),
         Some(Bench::Serve(args)) => serve::run(root, args),
         None => {
             parts(root)?;

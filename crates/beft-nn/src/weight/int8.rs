@@ -1,4 +1,5 @@
 use burn::tensor::{Tensor, TensorData};
+use pulp::Arch;
 use rayon::prelude::*;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_tensor::NdTensorView;
@@ -96,19 +97,36 @@ impl Int8Matrix {
         done.unwrap_or_else(|error| panic!("a product of {rows} rows: {error}"));
         let bias = bias.map_or_else(|| vec![0.0; d_out], host_values);
         let mut out = vec![0.0_f32; rows * d_out];
-        let columns = || self.scales.iter().zip(&self.sums).zip(&bias);
+        let columns = (
+            self.scales.as_slice(),
+            self.sums.as_slice(),
+            bias.as_slice(),
+        );
         out.par_chunks_mut(d_out)
             .zip(sums.par_chunks(d_out))
             .zip(&rounded.zeros)
             .zip(&rounded.scales)
             .with_min_len(CHUNK.div_ceil(d_out))
             .for_each(|(((out, sums), zero), scale)| {
-                let zero = i32::from(*zero);
-                for ((out, sum), ((column, all), bias)) in out.iter_mut().zip(sums).zip(columns()) {
-                    *out = (*sum - zero * all) as f32 * (scale * column) + bias;
-                }
+                Arch::new().dispatch(|| restore_row(out, sums, (*zero, *scale), columns));
             });
         Tensor::from_data(TensorData::new(out, [rows, d_out]), &device)
+    }
+}
+
+/// A row of a product from its sums, what stands for 0 in the row of the left side and that row's scale, and the scales,
+/// sums and biases of the columns.
+#[inline(always)]
+fn restore_row(
+    out: &mut [f32],
+    sums: &[i32],
+    (zero, scale): (u8, f32),
+    (scales, all, bias): (&[f32], &[i32], &[f32]),
+) {
+    let zero = i32::from(zero);
+    let columns = scales.iter().zip(all).zip(bias);
+    for ((out, sum), ((column, all), bias)) in out.iter_mut().zip(sums).zip(columns) {
+        *out = (sum - zero * all) as f32 * (scale * column) + bias;
     }
 }
 
@@ -134,12 +152,15 @@ impl RoundedRows {
             .zip(&mut rounded.zeros)
             .zip(&mut rounded.scales)
             .with_min_len(CHUNK.div_ceil(width))
-            .for_each(|(((x, values), zero), scale)| (*zero, *scale) = round_row(x, values));
+            .for_each(|(((x, values), zero), scale)| {
+                (*zero, *scale) = Arch::new().dispatch(|| round_row(x, values));
+            });
         rounded
     }
 }
 
 /// What stands for 0, and the scale.
+#[inline(always)]
 fn round_row(x: &[f32], values: &mut [u8]) -> (u8, f32) {
     // Several at a time: the compiler keeps them in vector registers.
     const LANES: usize = 16;
@@ -171,9 +192,11 @@ fn round_row(x: &[f32], values: &mut [u8]) -> (u8, f32) {
     }
     let (scale, steps) = (range / 255.0, 255.0 / range);
     let zero = (-lowest * steps).round();
+    // Adding 2^23 to a number from 0 to 255 rounds it and leaves it in the low bits of the sum.
+    const SHIFT: f32 = 8_388_608.0;
     for (value, x) in values.iter_mut().zip(x) {
-        // Half is added and the rest cut off: the sum is never negative.
-        *value = (x * steps + zero + 0.5).clamp(0.0, 255.0) as u8;
+        let place = (x * steps + zero).clamp(0.0, 255.0);
+        *value = (place + SHIFT).to_bits() as u8;
     }
     (zero as u8, scale)
 }

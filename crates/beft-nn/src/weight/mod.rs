@@ -258,7 +258,7 @@ mod tests {
             let norm = |x: Tensor<2>| (x.square().sum_dim(1) + 1e-9).sqrt();
             let errors = norm(got - expected.clone()) / norm(expected);
             for error in errors.into_data().iter::<f32>() {
-                assert!(error < 0.02, "{rows} {d_in} {d_out}: {error}");
+                assert!(error < 0.04, "{rows} {d_in} {d_out}: {error}");
             }
         }
     }
