@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderValue;
 use beft::AdapterSet;
@@ -14,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::key::Key;
+use crate::routes::since_1970;
 use crate::writer::Writer;
 use crate::{Limits, ServeError, ServeOptions};
 
@@ -113,7 +113,6 @@ impl App {
             value.ok_or_else(|| ServeError::Origin(origin.clone()))
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             engine: Engine::start(&set, options.max_batch_tokens)?,
             writer: writer.transpose()?,
@@ -123,7 +122,7 @@ impl App {
             root,
             key,
             metrics,
-            started: since.unwrap_or_default().as_secs(),
+            started: since_1970().as_secs(),
             base,
             origins: origins.collect::<Result<_, _>>()?,
             local: options.bind.ip().is_loopback() && options.api_key_file.is_none(),

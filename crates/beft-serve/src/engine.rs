@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::Instant;
 
 use beft::{AdapterSet, Member, MemberInput, compute};
 use beft_core::Encoding;
 use metrics::{gauge, histogram};
 use tokio::sync::oneshot;
+
+use crate::threads::{Shared, Threads};
 
 /// An input, and the adapter that it is for.
 pub(crate) type Input = (Arc<Member>, Encoding);
@@ -33,8 +34,7 @@ struct State {
 }
 
 struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
+    shared: Shared<State>,
     workers: usize,
     /// Tokens that a worker takes while others work.
     at_a_time: usize,
@@ -49,13 +49,9 @@ struct Batch {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for inputs, and takes as many as fit into a batch. `None` when the queue is closed and empty.
     fn take(&self) -> Option<Batch> {
-        let mut state = self.lock();
+        let mut state = self.shared.lock();
         loop {
             let alone = state.idle + 1 == self.workers;
             let share = match alone {
@@ -86,7 +82,7 @@ impl Queue {
                 gauge!("te_batch_next_size").set(taken.len() as f64);
                 gauge!("te_batch_next_tokens").set(tokens as f64);
                 if !state.jobs.is_empty() && state.idle > 0 {
-                    self.changed.notify_one();
+                    self.shared.wake_one();
                 }
                 return Some(Batch { jobs: taken, alone });
             }
@@ -94,10 +90,7 @@ impl Queue {
                 return None;
             }
             state.idle += 1;
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.shared.wait(state);
             state.idle -= 1;
         }
     }
@@ -106,7 +99,7 @@ impl Queue {
 /// Computes inputs in the order in which they come, many at a time. It ends when the last handle is dropped.
 pub(crate) struct Engine {
     queue: Arc<Queue>,
-    workers: Vec<thread::JoinHandle<()>>,
+    workers: Threads,
 }
 
 /// The inputs were not computed: the computation failed, and the log says why.
@@ -117,41 +110,39 @@ impl Engine {
     pub(crate) fn start(set: &AdapterSet, max_batch_tokens: usize) -> std::io::Result<Self> {
         let workers = set.workers();
         let queue = Arc::new(Queue {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            shared: Shared::default(),
             workers: workers.len(),
             at_a_time: set.tokens_at_a_time(),
             max_batch_tokens,
         });
         let mut engine = Self {
             queue,
-            workers: Vec::new(),
+            workers: Threads::default(),
         };
         for worker in workers {
             let queue = engine.queue.clone();
-            let thread = thread::Builder::new().name("beft-compute".to_owned());
-            engine.workers.push(thread.spawn(move || {
+            engine.workers.spawn("beft-compute", move || {
                 while let Some(Batch { jobs, alone }) = queue.take() {
                     match alone {
                         true => work(jobs),
                         false => worker.run(|| work(jobs)),
                     }
                 }
-            })?);
+            })?;
         }
         Ok(engine)
     }
 
     /// Whether the threads that compute are there.
     pub(crate) fn works(&self) -> bool {
-        self.workers.iter().all(|worker| !worker.is_finished())
+        self.workers.run()
     }
 
     /// Computes the numbers of inputs. Whoever drops this gives up its place in the queue.
     pub(crate) async fn compute(&self, inputs: Vec<Input>) -> Result<Vec<Vec<f32>>, Failed> {
         let mut parts = Vec::new();
         {
-            let mut state = self.queue.lock();
+            let mut state = self.queue.shared.lock();
             for (inputs, tokens) in self.split(inputs) {
                 let (reply, answer) = oneshot::channel();
                 state.tokens += tokens;
@@ -165,7 +156,7 @@ impl Engine {
             }
             gauge!("te_queue_size").set(state.jobs.len() as f64);
         }
-        self.queue.changed.notify_one();
+        self.queue.shared.wake_one();
         let mut numbers = Vec::new();
         for part in parts {
             numbers.extend(part.await.map_err(|_| Failed)?);
@@ -192,12 +183,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
-        self.queue.changed.notify_all();
-        for worker in self.workers.drain(..) {
-            // What it panicked with was logged.
-            let _ = worker.join();
-        }
+        self.queue.shared.lock().closed = true;
+        self.queue.shared.wake_all();
+        self.workers.join();
     }
 }
 

@@ -23,6 +23,7 @@ mod listen;
 mod logs;
 mod options;
 mod routes;
+mod threads;
 mod writer;
 
 pub use error::ServeError;

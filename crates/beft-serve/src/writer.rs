@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use beft::{Base, Error, LanguageModel, Member, Prompt, TextDelta, TextGenerator, TextOptions};
 use metrics::{counter, gauge};
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::threads::{Shared, Threads};
 
 /// What a text follows.
 #[derive(Clone, Debug)]
@@ -50,22 +51,12 @@ struct State {
     closed: bool,
 }
 
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+type Queue = Shared<State>;
 
 /// Writes texts. It ends when the last handle is dropped.
 pub(crate) struct Writer {
     queue: Arc<Queue>,
-    worker: Option<thread::JoinHandle<()>>,
+    worker: Threads,
 }
 
 impl Writer {
@@ -77,8 +68,8 @@ impl Writer {
         base.generation()?;
         let queue = Arc::new(Queue::default());
         let own = queue.clone();
-        let worker = thread::Builder::new().name("beft-write".to_owned());
-        let worker = worker.spawn(move || {
+        let mut worker = Threads::default();
+        worker.spawn("beft-write", move || {
             loop {
                 let write = || Desk::new(&base, &model, &own, most).map(|mut desk| desk.work());
                 match catch_unwind(AssertUnwindSafe(write)) {
@@ -92,33 +83,25 @@ impl Writer {
                 }
             }
         })?;
-        Ok(Self {
-            queue,
-            worker: Some(worker),
-        })
+        Ok(Self { queue, worker })
     }
 
     /// Whether the thread that writes is there.
     pub(crate) fn works(&self) -> bool {
-        self.worker
-            .as_ref()
-            .is_some_and(|worker| !worker.is_finished())
+        self.worker.run()
     }
 
     pub(crate) fn write(&self, tasks: Vec<Task>) {
         self.queue.lock().tasks.extend(tasks);
-        self.queue.changed.notify_one();
+        self.queue.wake_one();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
-        self.queue.changed.notify_all();
-        if let Some(worker) = self.worker.take() {
-            // What it panicked with was logged.
-            let _ = worker.join();
-        }
+        self.queue.wake_all();
+        self.worker.join();
     }
 }
 
@@ -222,10 +205,7 @@ impl<'a> Desk<'a> {
                 return false;
             }
             if state.tasks.is_empty() {
-                state = queue
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = queue.wait(state);
             }
         }
     }

@@ -187,10 +187,7 @@ fn row(
     continuation: &Continuation,
     logprobs: Option<usize>,
 ) -> Map<String, Value> {
-    let reason = continuation.finish.map(|finish| match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-    });
+    let reason = continuation.finish.map(Finish::reason);
     let mut row = Map::new();
     row.insert("prompt".to_owned(), prompt.into());
     row.insert("index".to_owned(), index.into());

@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader, Write, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use beft::{Answer, Pace, Predictor, Streamed, parse_device};
+use beft::{Answer, Base, Pace, Predictor, Streamed, parse_device};
 use beft_files::PartialFile;
 use beft_tasks::{InputFormat, Inputs, Label, LabelledTask, Split, Task, TaskKind};
 
@@ -70,16 +70,11 @@ fn predict_rows(args: &PredictArgs, format: RowFormat) -> Result<()> {
             }
             output.write(&bytes, &args.out)
         });
-        let streamed = match found {
-            Err(error) if error.is::<Unread>() => return Ok(()),
-            Err(error) => return Err(output.explain(error, writer.rows())),
-            Ok(streamed) => streamed,
+        let Some(streamed) = output.whole(found, writer.rows())? else {
+            return Ok(());
         };
         progress.finish();
-        if streamed.counts.all == 0 {
-            tell!("{}: there are no rows", source.name);
-        }
-        tell_notes(&predictor, &streamed, &source.name);
+        tell_notes(&predictor.tuned().base, &streamed, &source.name);
     }
     writer.notes().iter().for_each(|note| tell!("{note}"));
     output.finish(&args.out)
@@ -100,7 +95,7 @@ fn cannot(path: &Path) -> String {
 /// Nobody reads the output any more.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output")]
-pub(super) struct Unread;
+struct Unread;
 
 /// Where rows go.
 pub(super) enum Output {
@@ -127,16 +122,17 @@ impl Output {
         }
     }
 
-    /// An error, with what becomes of the rows before it.
-    pub(super) fn explain(&self, error: anyhow::Error, rows: usize) -> anyhow::Error {
-        match self {
-            Self::File(file) if rows > 0 => {
+    /// What was read of a source; `None` where nobody reads the output any more. An error says what becomes of the rows
+    /// before it.
+    pub(super) fn whole(&self, found: Result<Streamed>, rows: usize) -> Result<Option<Streamed>> {
+        match (found, self) {
+            (Ok(streamed), _) => Ok(Some(streamed)),
+            (Err(error), _) if error.is::<Unread>() => Ok(None),
+            (Err(error), Self::File(file)) if rows > 0 => {
                 let path = file.partial_path().display();
-                anyhow::anyhow!(
-                    "{error:#} ({rows} predictions were made before; they are in {path})"
-                )
+                bail!("{error:#} ({rows} predictions were made before; they are in {path})")
             }
-            _ => error,
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -255,8 +251,11 @@ fn of_file(task: &Task, file: &Path, format: Option<InputFormat>) -> Result<Sour
     })
 }
 
-fn tell_notes(predictor: &Predictor, streamed: &Streamed, name: &str) {
-    let base = &predictor.tuned().base;
+/// Tells what is to be said of the rows of a source.
+pub(super) fn tell_notes(base: &Base, streamed: &Streamed, name: &str) {
+    if streamed.counts.all == 0 {
+        tell!("{name}: there are no rows");
+    }
     let fit = base.input_notes(name, streamed.counts);
     let notes = streamed.notes.iter().chain(&fit);
     notes.for_each(|note| tell!("{note}"));
@@ -291,7 +290,7 @@ fn predict_glue(args: &PredictArgs) -> Result<()> {
                 labels.extend(chunk.iter().filter_map(|(_, answer)| label(answer)));
                 Ok(())
             })?;
-            tell_notes(&predictor, &streamed, &source.name);
+            tell_notes(&predictor.tuned().base, &streamed, &source.name);
         }
         let mut file = Vec::new();
         task.write_glue(&mut file, &predictor.labels(), &labels)?;

@@ -9,7 +9,7 @@ use beft_tasks::{InputRow, TaskInput};
 use serde_json::Value;
 
 use super::open_set;
-use super::predict::{Output, Unread, kept, sources};
+use super::predict::{Output, kept, sources, tell_notes};
 use crate::args::PredictArgs;
 use crate::output::tell;
 use crate::progress::Progress;
@@ -74,21 +74,11 @@ pub(super) fn predict_set(args: &PredictArgs, format: RowFormat, to_stdout: bool
             }
             output.write(&bytes, &args.out)
         });
-        let streamed = match found {
-            Err(error) if error.is::<Unread>() => return Ok(()),
-            Err(error) => return Err(output.explain(error, writer.rows())),
-            Ok(streamed) => streamed,
+        let Some(streamed) = output.whole(found, writer.rows())? else {
+            return Ok(());
         };
         progress.finish();
-        if streamed.counts.all == 0 {
-            tell!("{}: there are no rows", source.name);
-        }
-        let fit = first
-            .tuned()
-            .base
-            .input_notes(&source.name, streamed.counts);
-        let notes = streamed.notes.iter().chain(&fit);
-        notes.for_each(|note| tell!("{note}"));
+        tell_notes(&first.tuned().base, &streamed, &source.name);
     }
     writer.notes().iter().for_each(|note| tell!("{note}"));
     output.finish(&args.out)

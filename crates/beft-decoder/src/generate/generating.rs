@@ -5,9 +5,9 @@ use beft_nn::{Batch, BiasSet, MASKED, ParamPath, RotaryTable, Rows, Savings};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::GenerateOptions;
 use super::sampling::{Chooser, TokenLogprobs};
 use super::stacked::{Biases, StackedModel};
+use super::{Finish, GenerateOptions};
 use crate::DecoderForCausalLM;
 use crate::cache::LayerCache;
 use crate::context::ForwardContext;
@@ -61,15 +61,6 @@ pub enum RequestError {
 /// The number of a text, which no other text of the same [`Generating`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(u64);
-
-/// Why a text ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// The model, or a token to stop at, ended it.
-    Stop,
-    /// It has as many tokens as it may have.
-    Length,
-}
 
 /// What a text got in a step.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,10 +6,29 @@ mod stacked;
 
 use std::collections::BTreeMap;
 
-pub use generating::{Finish, Generating, NewToken, Request, RequestError, RowId};
+pub use generating::{Generating, NewToken, Request, RequestError, RowId};
 pub use sampling::{Sampling, SamplingError, TokenLogprobs};
 
 use crate::DecoderForCausalLM;
+
+/// Why a text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model, or a token to stop at, ended it.
+    Stop,
+    /// It has as many tokens as it may have.
+    Length,
+}
+
+impl Finish {
+    /// Its name as OpenAI's `finish_reason`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+        }
+    }
+}
 
 /// How to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,8 +68,8 @@ impl Default for GenerateOptions {
 }
 
 impl DecoderForCausalLM {
-    /// A continuation of each prompt, all in one batch; to generate more than once, keep a [`Generating`]. `on_token` is told the number of the prompt and
-    /// each of its tokens as it comes.
+    /// A continuation of each prompt, all in one batch; to generate more than once, keep a [`Generating`]. `on_token` is
+    /// told the number of the prompt and each of its tokens as it comes.
     ///
     /// # Panics
     ///

@@ -187,7 +187,8 @@ fn round_row(x: &[f32], values: &mut [u8]) -> (u8, f32) {
         return (0, f32::NAN);
     }
     let range = highest - lowest;
-    if range == 0.0 {
+    // A row this small counts as zeros: 255 over its range would be infinite.
+    if range < 1e-30 {
         return (0, 1.0);
     }
     let (scale, steps) = (range / 255.0, 255.0 / range);

@@ -1,7 +1,6 @@
 //! `/classify`, as vLLM has it, by one adapter or several.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Body, made_by};
+use super::{Body, made_by, since_1970};
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::gate::new_id;
@@ -166,11 +165,10 @@ pub(crate) async fn classify(
             ));
         }
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let response = ClassifyResponse {
         id: format!("classify-{}", new_id()),
         object: "list",
-        created: since.unwrap_or_default().as_secs(),
+        created: since_1970().as_secs(),
         model: names.join(","),
         data,
         usage: Usage {

@@ -10,6 +10,7 @@ mod pages;
 mod predict;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -26,6 +27,13 @@ use utoipa::OpenApi;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::gate;
+
+/// The time since 1970, as answers tell it.
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
 
 /// What all routes do, for programs.
 #[derive(OpenApi)]

@@ -4,7 +4,6 @@ mod request;
 mod texts;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +11,7 @@ use beft::TextOptions;
 use beft_decoder::Sampling;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Body, made_by};
+use super::{Body, made_by, since_1970};
 use crate::app::App;
 use crate::error::{ApiError, OpenAiError};
 use crate::gate::new_id;
@@ -113,10 +112,9 @@ pub(crate) async fn completions(
     });
     writer.write(tasks.collect());
     drop(events);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut texts = Texts {
         id: format!("cmpl-{}", new_id()),
-        created: since.unwrap_or_default().as_secs(),
+        created: since_1970().as_secs(),
         model: request.model,
         echo: request.echo,
         n,
@@ -137,8 +135,5 @@ pub(crate) async fn completions(
 
 /// A seed that nobody asked for.
 fn any_seed() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    now.as_nanos() as u64
+    since_1970().as_nanos() as u64
 }

@@ -173,10 +173,7 @@ fn choice(index: usize, delta: TextDelta) -> Choice {
         index,
         text: delta.text,
         logprobs,
-        finish_reason: delta.finish.map(|finish| match finish {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-        }),
+        finish_reason: delta.finish.map(Finish::reason),
     }
 }
 
