@@ -1,14 +1,15 @@
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use beft::{Base, parse_device};
-use beft_decoder::{DecoderForCausalLM, GenerateOptions, Generating, Request};
+use beft_decoder::{DecoderForCausalLM, GenerateOptions, Generating};
 use beft_nn::param_shapes;
 use clap::Args;
 use rayon::prelude::*;
 use serde_json::json;
+
+use crate::read_json;
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
@@ -32,9 +33,7 @@ pub(crate) struct GenerateArgs {
 /// Prints the new tokens of each prompt and the seconds of the fastest round, without loading. `share` is that of the
 /// memory's speed: the bytes of all weights that each step reads, over the time of a step.
 pub(crate) fn run(args: &GenerateArgs) -> Result<()> {
-    let path = args.prompts.display();
-    let file = File::open(&args.prompts).with_context(|| path.to_string())?;
-    let prompts: Vec<Vec<u32>> = serde_json::from_reader(file).with_context(|| path.to_string())?;
+    let prompts: Vec<Vec<u32>> = read_json(&args.prompts)?;
     let base = Base::open(&args.model, None, &parse_device(&args.device)?)?;
     let (model, _) = base.model(0, 0)?;
     let model = model.into_generator().context("the model is no decoder")?;
@@ -51,7 +50,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<()> {
     let mut texts = Vec::new();
     for _ in 0..args.rounds {
         let begin = Instant::now();
-        texts = generate(&mut generating, &prompts, &options)?;
+        texts = generating.texts(&prompts, &options, &mut |_, _| ())?;
         fastest = fastest.min(begin.elapsed().as_secs_f64());
     }
     let speed = memory_speed();
@@ -100,28 +99,4 @@ fn memory_speed() -> f64 {
         fastest = fastest.min(begin.elapsed().as_secs_f64());
     }
     size_of_val(values.as_slice()) as f64 / fastest
-}
-
-fn generate(
-    generating: &mut Generating,
-    prompts: &[Vec<u32>],
-    options: &GenerateOptions,
-) -> Result<Vec<Vec<u32>>> {
-    let mut rows = Vec::new();
-    for prompt in prompts {
-        rows.push(generating.join(Request {
-            prompt: prompt.clone(),
-            options: options.clone(),
-            biases: None,
-        })?);
-    }
-    let mut texts = vec![Vec::new(); rows.len()];
-    while !generating.is_empty() {
-        for new in generating.step() {
-            let text = rows.iter().position(|row| *row == new.row);
-            let text = text.context("a token of no prompt")?;
-            texts[text].extend(new.token);
-        }
-    }
-    Ok(texts)
 }

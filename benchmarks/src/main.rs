@@ -11,10 +11,13 @@ mod predict;
 mod together;
 mod train;
 
+use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use serde::de::DeserializeOwned;
 
 /// Our side of `cargo xtask bench peers`.
 #[derive(Debug, Parser)]
@@ -62,6 +65,13 @@ struct Source {
     /// What to compute on.
     #[arg(long, default_value = "flex")]
     device: String,
+}
+
+/// What a JSON file holds.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let name = || path.display().to_string();
+    let file = File::open(path).with_context(name)?;
+    serde_json::from_reader(file).with_context(name)
 }
 
 fn main() -> ExitCode {

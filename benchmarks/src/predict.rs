@@ -1,14 +1,15 @@
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use beft::{InferencePrecision, OpenOptions, Predictor, parse_device};
 use beft_eval::predict;
 use beft_nn::Savings;
 use beft_tasks::TaskInput;
 use clap::Args;
 use serde_json::json;
+
+use crate::read_json;
 
 /// Inputs that are computed at a time, as `beft predict` does.
 const BATCH: usize = 64;
@@ -34,9 +35,7 @@ pub(crate) struct PredictArgs {
 
 /// Prints the logits of texts and the seconds of the fastest round, tokenising counted and loading not.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
-    let path = args.texts.display();
-    let file = File::open(&args.texts).with_context(|| path.to_string())?;
-    let texts: Vec<String> = serde_json::from_reader(file).with_context(|| path.to_string())?;
+    let texts: Vec<String> = read_json(&args.texts)?;
     let inputs: Vec<TaskInput> = texts.iter().map(|text| text.as_str().into()).collect();
     let inputs: Vec<&TaskInput> = inputs.iter().collect();
     let device = parse_device(&args.device)?;

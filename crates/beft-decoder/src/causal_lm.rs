@@ -5,8 +5,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasTerm, Head};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, ParamPath, Precision, Rows, Scored, TaskModel, Weight,
-    bias_of_rows, multiply, pack_weights, quantize_weights,
+    Batch, BiasLayout, BiasModel, Packing, ParamPath, Precision, Rows, Scored, TaskModel, Weight,
+    bias_of_rows, multiply, pack_weights,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -170,22 +170,12 @@ impl DecoderForCausalLM {
         self.logits(hidden, batch.stack.index(Rows::All))
     }
 
-    /// The same with the matrices of its layers and its output head in 8 bits ([`Weight::quantize`]): it can be used, not
-    /// trained.
-    pub fn quantized(mut self) -> Self {
-        quantize_weights(self.decoder.weights_mut().chain(&mut self.head));
+    /// The same with the matrices of its layers and its output head packed, where `packing` does that: it can be used, not
+    /// trained. What else holds the model keeps the other form in memory.
+    pub fn packed(mut self, packing: Packing) -> Self {
+        pack_weights(self.decoder.weights_mut().chain(&mut self.head), packing);
         if self.head.is_none() {
-            self.head = Weight::quantized_transposed(self.decoder.tokens.val());
-        }
-        self
-    }
-
-    /// The same with its matrices packed for products of few rows, where that pays ([`Weight::pack`]). What else holds the
-    /// model keeps the other form in memory.
-    pub(crate) fn packed(mut self) -> Self {
-        pack_weights(self.decoder.weights_mut().chain(&mut self.head));
-        if self.head.is_none() {
-            self.head = Weight::packed_transposed(self.decoder.tokens.val());
+            self.head = Weight::packed_transposed(self.decoder.tokens.val(), packing);
         }
         self
     }

@@ -5,8 +5,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasTerm, Head};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Precision, Rows, TaskModel,
-    quantize_weights,
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Precision, Rows,
+    TaskModel, pack_weights,
 };
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -112,10 +112,9 @@ impl DecoderWithHead {
         Some(self)
     }
 
-    /// The same with the matrices of its layers in 8 bits ([`Weight::quantize`](beft_nn::Weight::quantize)): it can be used,
-    /// not trained.
-    pub fn quantized(mut self) -> Self {
-        quantize_weights(self.decoder.weights_mut());
+    /// The same with the matrices of its layers packed, where `packing` does that: it can be used, not trained.
+    pub fn packed(mut self, packing: Packing) -> Self {
+        pack_weights(self.decoder.weights_mut(), packing);
         self
     }
 

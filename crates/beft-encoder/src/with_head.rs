@@ -6,8 +6,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasSite, Head, Pooling};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ParamPath, Rows, TaskModel, gelu, outer_norm,
-    quantize_weights, zeros_if,
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Rows, TaskModel, gelu,
+    outer_norm, pack_weights, zeros_if,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -117,11 +117,10 @@ impl EncoderWithHead {
         Some(self)
     }
 
-    /// The same with the matrices of its layers in 8 bits ([`Weight::quantize`](beft_nn::Weight::quantize)): it can be used,
-    /// not trained.
-    pub fn quantized(mut self) -> Self {
+    /// The same with the matrices of its layers packed, where `packing` does that: it can be used, not trained.
+    pub fn packed(mut self, packing: Packing) -> Self {
         let layers = self.encoder.layers.iter_mut();
-        quantize_weights(layers.flat_map(EncoderLayer::weights_mut));
+        pack_weights(layers.flat_map(EncoderLayer::weights_mut), packing);
         self
     }
 

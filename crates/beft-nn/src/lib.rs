@@ -54,5 +54,5 @@ pub use params::{
 pub use precision::{Precision, PrecisionError};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
-pub use weight::{Weight, pack_weights, quantize_weights};
+pub use weight::{Packing, Weight, pack_weights};
 pub use workers::{Worker, work_on};

@@ -5,7 +5,7 @@
 use beft::{Base, Model};
 use beft_core::Encoding;
 use beft_fixtures::Fixtures;
-use beft_nn::{Batch, Savings, TaskModel};
+use beft_nn::{Batch, Packing, Savings, TaskModel};
 use burn::tensor::{Device, Tensor};
 
 fn inputs(decoder: bool) -> Vec<Encoding> {
@@ -48,10 +48,14 @@ fn eight_bits_give_nearly_the_same_numbers() {
         let (model, _) = base.model(2, 0).unwrap();
         let batch = |decoder| Batch::new(&inputs(decoder), Savings::default(), &device);
         let error = match model {
-            Model::Encoder(model) => error(&model, &model.clone().quantized(), &batch(false)),
-            Model::Decoder(model) => error(&model, &model.clone().quantized(), &batch(true)),
+            Model::Encoder(model) => {
+                error(&model, &model.clone().packed(Packing::Int8), &batch(false))
+            }
+            Model::Decoder(model) => {
+                error(&model, &model.clone().packed(Packing::Int8), &batch(true))
+            }
             Model::DecoderWithHead(model) => {
-                error(&model, &model.clone().quantized(), &batch(false))
+                error(&model, &model.clone().packed(Packing::Int8), &batch(false))
             }
         };
         println!("{name}: {error:.1e}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::peers::{measure, number};
 use super::ratios::Ratios;
-use super::{Shape, build, shape};
+use super::{Shape, build, keep_fastest, peer, shape};
 use crate::python;
 
 #[derive(Clone, Debug, Args)]
@@ -109,18 +109,12 @@ impl Sides<'_> {
         for _ in 0..self.args.rounds {
             let mut ours = Command::new(&self.program);
             ours.arg("generate");
-            let mut theirs = Command::new(self.root.join(".venv/bin/python"));
-            theirs.env("PYTHONDONTWRITEBYTECODE", "1");
-            theirs.arg("benchmarks/peer_generate.py");
-            let found = [own(ours)?, own(theirs)?];
+            let found = [own(ours)?, own(peer(self.root, "peer_generate.py"))?];
             if found[0]["tokens"] != found[1]["tokens"] {
                 bail!("the texts of {count} prompts are not those of transformers");
             }
             for (fastest, found) in fastest.iter_mut().zip(found) {
-                let before = fastest.as_ref().map(|before| number(before, "seconds"));
-                if before.is_none_or(|before| number(&found, "seconds") < before) {
-                    *fastest = Some(found);
-                }
+                keep_fastest(fastest, found);
             }
         }
         match fastest {

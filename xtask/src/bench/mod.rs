@@ -6,10 +6,13 @@ mod predict;
 mod ratios;
 mod serve;
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 
 use crate::{cargo, execute, python};
 
@@ -109,6 +112,38 @@ fn build(root: &Path, device: &str) -> Result<PathBuf> {
             .args(["--no-default-features", "--features", feature]),
     )?;
     Ok(root.join("target/release/beft-benchmarks"))
+}
+
+/// A script of `benchmarks/`, by the Python of .venv.
+fn peer(root: &Path, script: &str) -> Command {
+    let mut command = Command::new(root.join(".venv/bin/python"));
+    command
+        .current_dir(root)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(Path::new("benchmarks").join(script));
+    command
+}
+
+/// Keeps the round of a side that took the least time.
+fn keep_fastest(fastest: &mut Option<Value>, found: Value) {
+    let seconds = |round: &Value| peers::number(round, "seconds");
+    if fastest
+        .as_ref()
+        .is_none_or(|before| seconds(&found) < seconds(before))
+    {
+        *fastest = Some(found);
+    }
+}
+
+/// The texts of a file of SST-2, its first column.
+fn texts(path: &Path) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let cells = text
+        .lines()
+        .skip(1)
+        .filter_map(|row| row.split('\t').next());
+    Ok(cells.map(|text| text.trim().to_owned()).collect())
 }
 
 /// A model of a known shape with random weights, for time and memory.

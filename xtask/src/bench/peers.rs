@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::ratios::Ratios;
-use super::{PeersArgs, Shape, build, shape};
+use super::{PeersArgs, Shape, build, peer, shape};
 use crate::{execute, python};
 
 /// Losses of the first steps without dropout may differ by this.
@@ -162,11 +162,9 @@ impl Peers<'_> {
 
     /// PyTorch by the plan.
     fn python(&self, recipe: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(self.root.join(".venv/bin/python"));
+        let mut command = peer(self.root, "peer.py");
         command
-            .current_dir(self.root)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .args(["benchmarks/peer.py", "--recipe", recipe])
+            .args(["--recipe", recipe])
             .args(["--terms", &self.args.terms, "--plan"])
             .arg(&self.plan)
             .args(more);

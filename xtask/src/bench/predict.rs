@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::build;
 use super::peers::{measure, number};
 use super::ratios::Ratios;
+use super::{build, keep_fastest, peer, texts};
 use crate::{cargo, execute, python};
 
 /// What the ONNX sides need beside the reference environment.
@@ -50,10 +50,13 @@ pub(super) fn run(root: &Path, args: &PredictArgs) -> Result<()> {
         Some(model) => model.clone(),
         None => trained(root, args, &work)?,
     };
-    let dev = texts(&args.data.join("dev.tsv"), usize::MAX)?;
+    let dev = texts(&args.data.join("dev.tsv"))?;
     let count = dev.len();
-    let train = texts(&args.data.join("train.tsv"), args.more)?;
-    let all: Vec<String> = dev.into_iter().chain(train).collect();
+    let train = texts(&args.data.join("train.tsv"))?;
+    let all: Vec<String> = dev
+        .into_iter()
+        .chain(train.into_iter().take(args.more))
+        .collect();
     let path = work.join("texts.json");
     fs::write(&path, serde_json::to_vec(&all)?)?;
     let program = build(root, "flex")?;
@@ -65,9 +68,8 @@ pub(super) fn run(root: &Path, args: &PredictArgs) -> Result<()> {
                 command
             }
             None => {
-                let mut command = Command::new(root.join(".venv/bin/python"));
-                command.env("PYTHONDONTWRITEBYTECODE", "1");
-                command.args(["benchmarks/peer_predict.py", "--side", name, "--work"]);
+                let mut command = peer(root, "peer_predict.py");
+                command.args(["--side", name, "--work"]);
                 command.arg(work.join("onnx"));
                 command
             }
@@ -85,10 +87,7 @@ pub(super) fn run(root: &Path, args: &PredictArgs) -> Result<()> {
                 args.rounds,
                 number(&found, "seconds")
             );
-            let before = fastest.as_ref().map(|before| number(before, "seconds"));
-            if before.is_none_or(|before| number(&found, "seconds") < before) {
-                *fastest = Some(found);
-            }
+            keep_fastest(fastest, found);
         }
     }
     let found: Vec<Value> = fastest.into_iter().flatten().collect();
@@ -155,15 +154,6 @@ fn trained(root: &Path, args: &PredictArgs, work: &Path) -> Result<PathBuf> {
             .arg(&merged),
     )?;
     Ok(merged)
-}
-
-/// The first column of so many rows.
-fn texts(path: &Path, most: usize) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let rows = text.lines().skip(1).take(most);
-    Ok(rows
-        .filter_map(|row| row.split('\t').next().map(str::to_owned))
-        .collect())
 }
 
 fn logits(side: &Value) -> Vec<Vec<f64>> {

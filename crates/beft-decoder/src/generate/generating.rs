@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use beft_core::Encoding;
-use beft_nn::{Batch, BiasSet, MASKED, ParamPath, RotaryTable, Rows, Savings};
+use beft_nn::{Batch, BiasSet, MASKED, Packing, ParamPath, RotaryTable, Rows, Savings};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -112,7 +112,7 @@ impl Generating {
     /// Begins with no text. On a processor the weights are brought into another order, which takes their memory once more
     /// where a copy of the model is kept.
     pub fn new(model: DecoderForCausalLM) -> Self {
-        let model = model.valid().packed();
+        let model = model.valid().packed(Packing::F32);
         Self {
             device: model.decoder.tokens.val().device(),
             prefix: model.prefix_len(),

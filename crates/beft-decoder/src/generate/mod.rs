@@ -80,28 +80,56 @@ impl DecoderForCausalLM {
         options: &GenerateOptions,
         mut on_token: impl FnMut(usize, u32),
     ) -> Vec<Vec<u32>> {
-        let mut texts = vec![Vec::new(); prompts.len()];
         if options.max_new_tokens == 0 {
-            return texts;
+            return vec![Vec::new(); prompts.len()];
         }
-        let mut generating = Generating::new(self.clone());
+        let texts = Generating::new(self.clone()).texts(prompts, options, &mut on_token);
+        texts.unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Generating {
+    /// A continuation of each prompt with the model's own biases, all in one batch, as
+    /// [`DecoderForCausalLM::generate`] gives them.
+    ///
+    /// # Errors
+    ///
+    /// When a prompt cannot be followed; then nothing is in work.
+    ///
+    /// # Panics
+    ///
+    /// If other texts are in work.
+    pub fn texts(
+        &mut self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+        on_token: &mut dyn FnMut(usize, u32),
+    ) -> Result<Vec<Vec<u32>>, RequestError> {
+        assert!(self.is_empty(), "other texts are in work");
         let mut numbers = BTreeMap::new();
         for (number, prompt) in prompts.iter().enumerate() {
-            let row = generating.join(Request {
+            let row = self.join(Request {
                 prompt: prompt.clone(),
                 options: options.clone(),
                 biases: None,
             });
-            numbers.insert(row.unwrap_or_else(|error| panic!("{error}")), number);
+            match row {
+                Ok(row) => numbers.insert(row, number),
+                Err(error) => {
+                    numbers.into_keys().for_each(|row| self.leave(row));
+                    return Err(error);
+                }
+            };
         }
-        while !generating.is_empty() {
-            for NewToken { row, token, .. } in generating.step() {
+        let mut texts = vec![Vec::new(); prompts.len()];
+        while !self.is_empty() {
+            for NewToken { row, token, .. } in self.step() {
                 if let Some(token) = token {
                     texts[numbers[&row]].push(token);
                     on_token(numbers[&row], token);
                 }
             }
         }
-        texts
+        Ok(texts)
     }
 }

@@ -1,8 +1,8 @@
 use burn::tensor::{Tensor, TensorData};
-use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_gemm::{BiasVector, GemmExecutor, GemmOptions, PackedBMatrix};
 use rten_tensor::NdTensorView;
 
-use super::host_values;
+use super::product::{host_values, product};
 
 /// The values of a frozen matrix in the order in which products on a processor read them.
 pub struct F32Matrix {
@@ -34,13 +34,6 @@ impl F32Matrix {
         }
     }
 
-    /// One zero.
-    pub(super) fn zero() -> Self {
-        Self {
-            values: executor().prepack_b(NdTensorView::from_data([1, 1], [0.0].as_slice())),
-        }
-    }
-
     /// `[d_in, d_out]`.
     pub(super) fn dims(&self) -> [usize; 2] {
         [self.values.rows(), self.values.cols()]
@@ -49,22 +42,14 @@ impl F32Matrix {
     /// `x W`, or `x W + b`.
     pub(super) fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
         let device = x.device();
-        let ([rows, d_in], [_, d_out]) = (x.dims(), self.dims());
+        let shape = [x.dims()[0], self.values.cols()];
         let x = host_values(x);
         let bias = bias.map(host_values);
         let options = GemmOptions {
             bias: bias.as_deref().map(BiasVector::Row),
             ..GemmOptions::default()
         };
-        let mut out = vec![0.0; rows * d_out];
-        let done = executor().gemm(
-            &mut out,
-            GemmInputA::Unpacked(NdTensorView::from_data([rows, d_in], x.as_slice())),
-            GemmInputB::Packed(&self.values),
-            options,
-        );
-        // The shapes are those of a product, and this executor packed the matrix.
-        done.unwrap_or_else(|error| panic!("a product of {rows} rows: {error}"));
-        Tensor::from_data(TensorData::new(out, [rows, d_out]), &device)
+        let out = product(&executor(), &x, &self.values, options);
+        Tensor::from_data(TensorData::new(out, shape), &device)
     }
 }

@@ -1,10 +1,10 @@
 use burn::tensor::{Tensor, TensorData};
 use pulp::Arch;
 use rayon::prelude::*;
-use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_gemm::{GemmExecutor, GemmOptions, PackedBMatrix};
 use rten_tensor::NdTensorView;
 
-use super::host_values;
+use super::product::{host_values, product};
 
 /// Values that one task rounds: enough to be worth a thread.
 const CHUNK: usize = 16 * 1024;
@@ -83,18 +83,8 @@ impl Int8Matrix {
         let ([rows, d_in], [_, d_out]) = (x.dims(), self.dims());
         let x = host_values(x);
         let rounded = RoundedRows::new(&x, d_in);
-        let mut sums = vec![0_i32; rows * d_out];
-        let done = executor().gemm(
-            &mut sums,
-            GemmInputA::Unpacked(NdTensorView::from_data(
-                [rows, d_in],
-                rounded.values.as_slice(),
-            )),
-            GemmInputB::Packed(&self.values),
-            GemmOptions::default(),
-        );
-        // The shapes are those of a product, and this executor packed the matrix.
-        done.unwrap_or_else(|error| panic!("a product of {rows} rows: {error}"));
+        let options = GemmOptions::default();
+        let sums = product(&executor(), &rounded.values, &self.values, options);
         let bias = bias.map_or_else(|| vec![0.0; d_out], host_values);
         let mut out = vec![0.0_f32; rows * d_out];
         let columns = (

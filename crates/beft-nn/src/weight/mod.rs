@@ -3,6 +3,7 @@
 mod f32;
 mod int8;
 mod module;
+mod product;
 
 use std::sync::Arc;
 
@@ -24,6 +25,45 @@ pub enum Weight {
     /// Frozen values in the order in which a processor multiplies them. No parameter of the module any more: nothing
     /// can read, replace or train it. Copies share it.
     Packed(Arc<PackedMatrix>),
+}
+
+/// How an f32 matrix is packed, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// As it is, which makes products of few rows faster: on a processor whose backend packs a matrix anew in each product.
+    F32,
+    /// Rounded to 8 bits, each column with its own scale; products round each row of the other side. On a device in host
+    /// memory.
+    Int8,
+}
+
+impl Packing {
+    fn packs(self, values: &Tensor<2>) -> bool {
+        let device = values.device();
+        let traits = DeviceTraits::of(&device);
+        let suits = match self {
+            Self::F32 => traits.scalar_loops,
+            Self::Int8 => traits.host_memory,
+        };
+        suits
+            && !values.dims().contains(&0)
+            && values.dtype() == DType::F32
+            && !device.is_autodiff()
+    }
+
+    fn pack(self, values: Tensor<2>) -> PackedMatrix {
+        match self {
+            Self::F32 => PackedMatrix::F32(F32Matrix::new(values)),
+            Self::Int8 => PackedMatrix::Int8(Int8Matrix::new(values)),
+        }
+    }
+
+    fn pack_transposed(self, values: Tensor<2>) -> PackedMatrix {
+        match self {
+            Self::F32 => PackedMatrix::F32(F32Matrix::transposed(values)),
+            Self::Int8 => PackedMatrix::Int8(Int8Matrix::new(values.transpose())),
+        }
+    }
 }
 
 /// A frozen matrix on a processor.
@@ -113,84 +153,38 @@ impl Weight {
         }
     }
 
-    /// Packs it where that makes products of few rows faster: an f32 parameter on a processor whose backend packs a
-    /// matrix anew in each product. The parameter's own memory is free afterwards unless something else holds it.
-    pub fn pack(&mut self) {
-        if self.param().is_some_and(|param| packs(&param.val())) {
-            self.replace(|values| PackedMatrix::F32(F32Matrix::new(values)));
+    /// Packs a parameter where `packing` does; another weight stays as it is. The parameter's own memory is free afterwards
+    /// unless something else holds it.
+    pub fn pack(&mut self, packing: Packing) {
+        let Self::Param(param) = self else {
+            return;
+        };
+        let values = param.val();
+        if packing.packs(&values) {
+            // Values that nothing else holds are not copied.
+            let none = Param::from_tensor(Tensor::empty([0, 0], &values.device()));
+            drop(values);
+            let values = std::mem::replace(param, none).into_value();
+            *self = Self::Packed(Arc::new(packing.pack(values)));
         }
     }
 
-    /// Rounds it to 8 bits, each column with its own scale; its products round each row of the other side. An f32 parameter
-    /// on a device in host memory; another weight stays as it is.
-    pub fn quantize(&mut self) {
-        if self.param().is_some_and(|param| quantizes(&param.val())) {
-            self.replace(|values| PackedMatrix::Int8(Int8Matrix::new(values)));
-        }
-    }
-
-    /// A weight of 8 bits of `values` transposed, where [`quantize`](Self::quantize) would round them; `None` elsewhere.
+    /// A packed weight of `values` transposed; `None` where `packing` does not pack them.
     ///
     /// # Shapes
     ///
     /// - values: `[d_out, d_in]`
-    pub fn quantized_transposed(values: Tensor<2>) -> Option<Self> {
-        let quantize = |values: Tensor<2>| PackedMatrix::Int8(Int8Matrix::new(values.transpose()));
-        quantizes(&values).then(|| Self::Packed(Arc::new(quantize(values))))
-    }
-
-    fn replace(&mut self, pack: impl FnOnce(Tensor<2>) -> PackedMatrix) {
-        // The parameter is taken out, so that values that nothing else holds are not copied.
-        let none = PackedMatrix::F32(F32Matrix::zero());
-        match std::mem::replace(self, Self::Packed(Arc::new(none))) {
-            Self::Param(param) => *self = Self::Packed(Arc::new(pack(param.into_value()))),
-            packed @ Self::Packed(_) => *self = packed,
-        }
-    }
-
-    /// A packed weight of `values` transposed, where [`pack`](Self::pack) would pack them; `None` elsewhere.
-    ///
-    /// # Shapes
-    ///
-    /// - values: `[d_out, d_in]`
-    pub fn packed_transposed(values: Tensor<2>) -> Option<Self> {
-        let pack = |values| PackedMatrix::F32(F32Matrix::transposed(values));
-        packs(&values).then(|| Self::Packed(Arc::new(pack(values))))
+    pub fn packed_transposed(values: Tensor<2>, packing: Packing) -> Option<Self> {
+        let packs = packing.packs(&values);
+        packs.then(|| Self::Packed(Arc::new(packing.pack_transposed(values))))
     }
 }
 
-/// Packs the weights of a model, several at a time.
-pub fn pack_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>) {
+/// Packs a model's weights in parallel.
+pub fn pack_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>, packing: Packing) {
     let weights: Vec<&mut Weight> = weights.collect();
-    weights.into_par_iter().for_each(Weight::pack);
-}
-
-/// Rounds the weights of a model to 8 bits, several at a time.
-pub fn quantize_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>) {
-    let weights: Vec<&mut Weight> = weights.collect();
-    weights.into_par_iter().for_each(Weight::quantize);
-}
-
-fn quantizes(values: &Tensor<2>) -> bool {
-    let device = values.device();
-    !values.dims().contains(&0)
-        && values.dtype() == DType::F32
-        && DeviceTraits::of(&device).host_memory
-        && !device.is_autodiff()
-}
-
-/// The values of an f32 tensor, row by row.
-fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
-    let values = values.into_data().try_into_vec::<f32>();
-    values.unwrap_or_else(|error| panic!("values of another type: {error:?}"))
-}
-
-fn packs(values: &Tensor<2>) -> bool {
-    let device = values.device();
-    !values.dims().contains(&0)
-        && values.dtype() == DType::F32
-        && DeviceTraits::of(&device).scalar_loops
-        && !device.is_autodiff()
+    let each = weights.into_par_iter();
+    each.for_each(|weight| weight.pack(packing));
 }
 
 #[cfg(test)]
@@ -214,7 +208,7 @@ mod tests {
         ] {
             let plain = Weight::Param(Param::from_tensor(random([d_in, d_out])));
             let mut packed = plain.clone();
-            packed.pack();
+            packed.pack(Packing::F32);
             assert!(packed.param().is_none());
             assert_eq!(packed.dims(), [d_in, d_out]);
             let x = random([rows, d_in]);
@@ -247,7 +241,7 @@ mod tests {
         ] {
             let plain = Weight::Param(Param::from_tensor(random([d_in, d_out])));
             let mut rounded = plain.clone();
-            rounded.quantize();
+            rounded.pack(Packing::Int8);
             assert!(rounded.param().is_none());
             // Each row has its own range and its own 0.
             let scales = Tensor::<1, burn::tensor::Int>::arange(0..rows as i64, &device).float();
@@ -268,7 +262,7 @@ mod tests {
         let device = Device::flex();
         let weight = |values: [[f32; 2]; 3]| {
             let mut weight = Weight::Param(Param::from_tensor(Tensor::from_data(values, &device)));
-            weight.quantize();
+            weight.pack(Packing::Int8);
             weight
         };
         let x = |values: [[f32; 3]; 2]| Tensor::<2>::from_data(values, &device);
@@ -286,9 +280,9 @@ mod tests {
     #[test]
     fn tracked_and_rounded_weights_are_not_packed() {
         let values = Tensor::<2>::ones([2, 2], &Device::flex().autodiff());
-        assert!(Weight::packed_transposed(values).is_none());
+        assert!(Weight::packed_transposed(values, Packing::F32).is_none());
         let values = Tensor::<2>::ones([2, 2], &Device::flex());
         let rounded = values.cast(burn::tensor::FloatDType::BF16);
-        assert!(Weight::packed_transposed(rounded).is_none());
+        assert!(Weight::packed_transposed(rounded, Packing::F32).is_none());
     }
 }

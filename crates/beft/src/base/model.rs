@@ -4,7 +4,7 @@ use beft_checkpoint::{LoadReport, NameTable};
 use beft_core::{BiasTerm, Head};
 use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
 use beft_encoder::EncoderWithHead;
-use beft_nn::{Batch, BiasLayout, BiasModel, ParamPath, TaskModel};
+use beft_nn::{Batch, BiasLayout, BiasModel, Packing, ParamPath, TaskModel};
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
@@ -127,9 +127,9 @@ impl Model {
         }
     }
 
-    /// The same with the matrices of its layers, and a language model's output head, in 8 bits: it can be used, not trained.
-    pub(crate) fn quantized(self) -> Self {
-        changed!(self, model => model.quantized())
+    /// The same with the matrices of its layers, and a language model's output head, packed: it can be used, not trained.
+    pub(crate) fn packed(self, packing: Packing) -> Self {
+        changed!(self, model => model.packed(packing))
     }
 
     /// The model that generates text, if it is one that does.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beft_checkpoint::{ModelDir, TOKENIZER_FILES};
 use beft_core::TaskType;
 use beft_modes::Adapter;
-use beft_nn::DeviceTraits;
+use beft_nn::{DeviceTraits, Packing};
 use beft_tasks::Task;
 use burn::tensor::Device;
 
@@ -69,7 +69,7 @@ fn quantized(tuned: Tuned) -> Tuned {
     let Tuned { base, model, .. } = tuned;
     // Nothing else needs the values as they were.
     base.release();
-    let model = Arc::new(Arc::unwrap_or_clone(model).quantized());
+    let model = Arc::new(Arc::unwrap_or_clone(model).packed(Packing::Int8));
     Tuned {
         base,
         model,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -17,6 +17,7 @@ use self::figures::Figures;
 use self::machine::Quiet;
 use self::sides::Places;
 use super::ratios::Ratios;
+use super::texts;
 use crate::{cargo, execute, python};
 
 /// Adapters of the server that has many.
@@ -124,13 +125,7 @@ fn prepare(root: &Path, args: &ServeArgs) -> Result<Places> {
         root: root.to_owned(),
     };
     fs::create_dir_all(&places.work)?;
-    let dev = args.data.join("dev.tsv");
-    let dev = fs::read_to_string(root.join(&dev))
-        .with_context(|| format!("cannot read {}", dev.display()))?;
-    let texts = { dev.lines().skip(1) }
-        .filter_map(|line| line.split('\t').next())
-        .map(str::trim);
-    let texts: Vec<&str> = texts.collect();
+    let texts = texts(&root.join(&args.data).join("dev.tsv"))?;
     fs::write(places.texts(), texts.join("\n"))?;
     for copies in [1, OFFLINE_COPIES] {
         let rows = { texts.iter() }.map(|text| json!({"sentence": text}).to_string());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::super::peer;
 use super::super::peers::measure;
 use super::ADAPTERS;
 
@@ -54,12 +55,7 @@ impl Places {
     }
 
     pub(super) fn python(&self, script: &str) -> Command {
-        let mut command = Command::new(self.root.join(".venv/bin/python"));
-        command
-            .current_dir(&self.root)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .arg(Path::new("benchmarks").join(script));
-        command
+        peer(&self.root, script)
     }
 }
 
