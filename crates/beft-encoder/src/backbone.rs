@@ -28,7 +28,7 @@ pub struct EncoderModel {
     pub final_bias: Option<Param<Tensor<1>>>,
     epsilon: f64,
     #[module(skip)]
-    distances: Distances,
+    pub(crate) distances: Distances,
 }
 
 impl EncoderModel {
@@ -135,26 +135,34 @@ impl EncoderModel {
     /// - output: `[rows, hidden]`
     pub fn hidden(&self, batch: &Batch, layers: usize) -> Tensor<2> {
         let embedded = self.embeddings.forward(batch);
-        if layers == 0 {
-            return embedded;
-        }
-        self.advance(&self.context(batch), embedded, 0..layers)
+        self.advance(batch, embedded, 0..layers, Rows::All)
     }
 
-    /// What some layers make of what those below gave.
+    /// What some layers make of what those below gave, the last one at `rows` alone.
     ///
     /// # Shapes
     ///
-    /// - hidden, output: `[rows, hidden]`
+    /// - hidden: `[rows, hidden]`
+    /// - output: the same; `[batch, hidden]` for [`Rows::First`]
     pub(crate) fn advance(
         &self,
-        context: &ForwardContext<'_>,
+        batch: &Batch,
         hidden: Tensor<2>,
         layers: Range<usize>,
+        rows: Rows,
     ) -> Tensor<2> {
-        self.layers[layers]
+        let Some(last) = self.layers[layers.clone()].last() else {
+            return hidden;
+        };
+        if let Some(at) = self.host_rows(batch) {
+            return self.host_advance(&at, hidden, layers, rows);
+        }
+        let context = self.context(batch);
+        let below = layers.start..layers.end - 1;
+        let hidden = self.layers[below]
             .iter()
-            .fold(hidden, |x, layer| layer.forward(x, context, Rows::All))
+            .fold(hidden, |x, layer| layer.forward(x, &context, Rows::All));
+        last.forward(hidden, &context, rows)
     }
 
     /// What the head reads: the last hidden state at each input's first token, or its mean over the tokens, from what
@@ -171,14 +179,11 @@ impl EncoderModel {
         done: usize,
         pooling: Pooling,
     ) -> Tensor<2> {
-        let last = self.layers.len() - 1;
         let rows = match (pooling, batch.savings.first_token) {
             (Pooling::FirstToken, true) => Rows::First,
             (Pooling::FirstToken, false) | (Pooling::Mean, _) => Rows::All,
         };
-        let context = self.context(batch);
-        let hidden = self.advance(&context, hidden, done..last);
-        let hidden = self.layers[last].forward(hidden, &context, rows);
+        let hidden = self.advance(batch, hidden, done..self.layers.len(), rows);
         let hidden = self.final_norm(hidden, batch, rows);
         match (pooling, rows) {
             (Pooling::FirstToken, Rows::First) => hidden,
@@ -193,7 +198,7 @@ impl EncoderModel {
     ///
     /// - hidden, output: `[rows, hidden]`
     pub(crate) fn finished(&self, batch: &Batch, hidden: Tensor<2>, done: usize) -> Tensor<2> {
-        let hidden = self.advance(&self.context(batch), hidden, done..self.layers.len());
+        let hidden = self.advance(batch, hidden, done..self.layers.len(), Rows::All);
         self.final_norm(hidden, batch, Rows::All)
     }
 }

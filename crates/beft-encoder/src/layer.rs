@@ -1,3 +1,5 @@
+mod host;
+
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
 use beft_nn::{Batch, DropoutSite, Group, LayerBiases, Norm, Rows, Weight, gelu, zeros_if};
 use burn::module::{Module, Param};
@@ -123,6 +125,20 @@ impl EncoderLayer {
     }
 
     /// The weight matrices.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        let always = [
+            &self.query,
+            &self.key,
+            &self.value,
+            &self.attention_output,
+            &self.intermediate,
+            &self.output,
+        ];
+        let own = self.distance_key.iter();
+        always.into_iter().chain(own).chain(&self.distance_query)
+    }
+
+    /// The same, to change.
     pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
         let always = [
             &mut self.query,

@@ -33,6 +33,7 @@ mod disentangled;
 mod distances;
 mod embeddings;
 mod facts;
+mod host;
 mod layer;
 mod masked_lm;
 mod with_head;

@@ -6,8 +6,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasSite, Head, Pooling};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Rows, TaskModel, gelu,
-    outer_norm, pack_weights, zeros_if,
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Recorded, Rows,
+    TaskModel, gelu, outer_norm, pack_weights, zeros_if,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -288,8 +288,7 @@ impl TaskModel for EncoderWithHead {
     }
 
     fn advance(&self, batch: &Batch, hidden: Tensor<2>, layers: Range<usize>) -> Tensor<2> {
-        let context = self.encoder.context(batch);
-        self.encoder.advance(&context, hidden, layers)
+        self.encoder.advance(batch, hidden, layers, Rows::All)
     }
 
     fn states(&self, batch: &Batch, hidden: Tensor<2>, layers: usize) -> Tensor<2> {
@@ -323,6 +322,37 @@ impl TaskModel for EncoderWithHead {
             }
             None => batch.layout.to_input_order(x),
         }
+    }
+
+    fn packed_for_biases(&self) -> Option<Self> {
+        let packed = self.encoder.is_plain().then(|| self.clone());
+        let packed = packed.map(|model| model.packed(Packing::TwoWay));
+        packed.filter(|model| model.encoder.layers.iter().all(EncoderLayer::on_host))
+    }
+
+    fn with_weights_of(mut self, other: &Self) -> Self {
+        let others = other.encoder.layers.iter().flat_map(EncoderLayer::weights);
+        let own = self.encoder.layers.iter_mut();
+        let own = own.flat_map(EncoderLayer::weights_mut);
+        own.zip(others)
+            .for_each(|(own, other)| *own = other.clone());
+        self
+    }
+
+    fn records(&self, batch: &Batch) -> bool {
+        self.encoder.host_rows(batch).is_some()
+    }
+
+    fn record<'a>(
+        &'a self,
+        batch: &'a Batch,
+        hidden: Tensor<2>,
+        layers: usize,
+        rows: bool,
+    ) -> Option<Recorded<'a>> {
+        let at = self.encoder.host_rows(batch)?;
+        let reads = (self.rows(), self.pooling);
+        Some(self.encoder.host_record(at, hidden, layers, reads, rows))
     }
 
     fn drops_below(&self, layers: usize) -> bool {

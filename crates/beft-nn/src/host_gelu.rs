@@ -53,7 +53,7 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// of the last place of the larger of 1/2 and the result. Without a branch, so that the compiler
 /// vectorises loops over it.
 #[inline(always)]
-fn normal(x: f32) -> (f32, f32) {
+pub(crate) fn normal(x: f32) -> (f32, f32) {
     let pdf = exp_of_negative(-0.5 * x * x) * 0.398_942_3;
     (0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2), pdf)
 }
@@ -89,7 +89,7 @@ fn erf(x: f32) -> f32 {
 
 /// `exp(x)` for `x <= 0`; below -87 it is the smallest normal number, for NaN it is NaN.
 #[inline(always)]
-fn exp_of_negative(x: f32) -> f32 {
+pub(crate) fn exp_of_negative(x: f32) -> f32 {
     // exp(x) = 2^n 2^f with n the nearest whole number: adding 1.5 * 2^23 leaves it in the low
     // bits of the sum.
     const SHIFT: f32 = 12_582_912.0;

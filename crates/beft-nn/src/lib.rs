@@ -7,6 +7,7 @@
 //!   several stacked biases over one backbone; dropout's masks are drawn by its seeds; the continuations of
 //!   prompts are part of it.
 //! * [`Savings`]: what a pass leaves out.
+//! * [`host`]: parts of a layer on a processor, forward and backward, where biases alone learn.
 //! * [`LayerBiases`]: the eight bias vectors of a layer, and the one place where they are added.
 //! * [`ParamPath`]: where a parameter is in its module; [`view_params`] and [`map_views`] walk over all of them.
 //! * [`BiasModel`] and [`TaskModel`]: what training, evaluation and scoring need to know
@@ -27,11 +28,13 @@ mod batch;
 mod biases;
 mod dense;
 mod device;
+pub mod host;
 mod host_gelu;
 mod model;
 mod norm;
 mod params;
 mod precision;
+mod recorded;
 mod rotary;
 mod savings;
 mod weight;
@@ -52,6 +55,7 @@ pub use params::{
     map_params, map_views, param_shapes, read_params, stack_biases, view_params, visit_params,
 };
 pub use precision::{Precision, PrecisionError};
+pub use recorded::{BiasGradients, Recorded};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
 pub use weight::{Packing, Weight, pack_weights};

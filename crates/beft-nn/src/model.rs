@@ -5,7 +5,7 @@ use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{Batch, ParamPath, Rows, read_params};
+use crate::{Batch, ParamPath, Recorded, Rows, read_params};
 
 /// The parameter paths of the head and of the biases outside the layers.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +166,40 @@ pub trait TaskModel: BiasModel {
     /// How many layers, from the embeddings up, [`hidden`](Self::hidden) can be asked for.
     fn reusable_layers(&self) -> usize {
         self.num_layers()
+    }
+
+    /// The same with the matrices of its layers packed both ways, where [`record`](Self::record) can then compute them: on a
+    /// processor whose backend computes scalar loops. `None` elsewhere, and for layers of other kinds.
+    fn packed_for_biases(&self) -> Option<Self> {
+        None
+    }
+
+    /// The same with the matrices of `other`, of which it is packed.
+    #[must_use]
+    fn with_weights_of(self, _other: &Self) -> Self {
+        self
+    }
+
+    /// Whether [`record`](Self::record) computes a batch: the layers are [packed](Self::packed_for_biases), and the batch is
+    /// without padding.
+    fn records(&self, _batch: &Batch) -> bool {
+        false
+    }
+
+    /// As [`states`](Self::states), on the host, with what gives the gradients of the layers' biases and, with `rows`, of
+    /// `hidden`. `None` unless it [`records`](Self::records) the batch.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[rows, hidden]`
+    fn record<'a>(
+        &'a self,
+        _batch: &'a Batch,
+        _hidden: Tensor<2>,
+        _layers: usize,
+        _rows: bool,
+    ) -> Option<Recorded<'a>> {
+        None
     }
 
     /// Whether training drops values in the embeddings or the lowest `layers` layers.

@@ -32,6 +32,9 @@ pub struct Savings {
     /// On a backend whose element-wise functions are plain loops on one core, GELU and dropout's
     /// masks are computed here, on all cores.
     pub host_functions: bool,
+    /// On such a backend an encoder's layers whose biases alone learn are computed here, forward and backward, from
+    /// weights that are packed once ([`host`](crate::host)).
+    pub packed_layers: bool,
     /// On such a backend the inputs of a step, and the batches of an evaluation, are divided among the
     /// cores, each of which computes its part by itself.
     pub split_work: bool,
@@ -39,13 +42,14 @@ pub struct Savings {
 
 impl Savings {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "packing",
         "length-groups",
         "first-token",
         "zero-gradients",
         "reuse",
         "host-functions",
+        "packed-layers",
         "split-work",
     ];
 
@@ -58,6 +62,7 @@ impl Savings {
             zero_gradients: false,
             reuse: false,
             host_functions: false,
+            packed_layers: false,
             split_work: false,
         }
     }
@@ -71,6 +76,7 @@ impl Savings {
             "zero-gradients" => self.zero_gradients = false,
             "reuse" => self.reuse = false,
             "host-functions" => self.host_functions = false,
+            "packed-layers" => self.packed_layers = false,
             "split-work" => self.split_work = false,
             _ => return None,
         }
@@ -94,6 +100,7 @@ impl From<Padding> for Savings {
             zero_gradients: true,
             reuse: true,
             host_functions: true,
+            packed_layers: true,
             split_work: true,
         }
     }

@@ -59,9 +59,12 @@ pub fn check_encoder(
     let batches = [expected.batch(0)?, expected.batch(1)?, expected.batch(2)?];
     let classes = expected.floats("batch0.logits")?.len() / batches[0].len();
     let model = load(model_dir, expected, classes, device)?;
+    let before = snapshot(&model);
+    let model = tolerance.precision.apply(model);
     let mut run = Run {
-        before: snapshot(&model),
-        model: tolerance.precision.apply(model),
+        before,
+        packed: model.packed_for_biases(),
+        model,
         batches,
         device,
         found: Found {
@@ -110,6 +113,8 @@ fn load(
 /// One model on one device, and what was found so far.
 struct Run<'a> {
     model: EncoderWithHead,
+    /// The same, where the host computes layers whose biases alone learn.
+    packed: Option<EncoderWithHead>,
     before: BiasSnapshot,
     batches: [EncodedSet; 3],
     device: &'a Device,
@@ -118,16 +123,22 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn logits(&mut self) -> Result<(), ParityError> {
-        let model = self.model.valid();
-        for index in 0..self.batches.len() {
-            for padding in [Padding::Packed, Padding::Longest] {
-                let (logits, loss) = forward(&model, &self.batches[index], padding, self.device);
-                let logits: Vec<f32> = logits.into_data().iter().collect();
-                let loss = [loss.into_scalar::<f32>()];
-                for (field, actual) in [("logits", logits.as_slice()), ("loss", &loss)] {
-                    let name = format!("batch{index}.{field}");
-                    self.found
-                        .compare(format!("{name} ({padding:?})"), &name, actual)?;
+        let packed = self
+            .packed
+            .as_ref()
+            .map(|model| (model.valid(), "packed, "));
+        for (model, how) in [(self.model.valid(), "")].into_iter().chain(packed) {
+            for index in 0..self.batches.len() {
+                for padding in [Padding::Packed, Padding::Longest] {
+                    let batch = &self.batches[index];
+                    let (logits, loss) = forward(&model, batch, padding, self.device);
+                    let logits: Vec<f32> = logits.into_data().iter().collect();
+                    let loss = [loss.into_scalar::<f32>()];
+                    for (field, actual) in [("logits", logits.as_slice()), ("loss", &loss)] {
+                        let name = format!("batch{index}.{field}");
+                        let what = format!("{name} ({how}{padding:?})");
+                        self.found.compare(what, &name, actual)?;
+                    }
                 }
             }
         }
@@ -186,9 +197,20 @@ impl Run<'_> {
 
     /// Three optimizer steps; the biases after them.
     fn steps(&mut self, name: &str, terms: &TermSet) -> Result<BiasSnapshot, ParityError> {
-        let model = self.model.clone();
-        let model = self.found.steps(name, model, terms, &self.batches)?;
+        if let Some(packed) = self.packed.clone() {
+            self.steps_of(packed, name, terms)?;
+        }
+        let model = self.steps_of(self.model.clone(), name, terms)?;
+        Ok(snapshot(&model))
+    }
 
+    fn steps_of(
+        &mut self,
+        model: EncoderWithHead,
+        name: &str,
+        terms: &TermSet,
+    ) -> Result<EncoderWithHead, ParityError> {
+        let model = self.found.steps(name, model, terms, &self.batches)?;
         let prefix = format!("step3.{name}.");
         let mut values = read_params(&model, |_| true);
         let expected = self.found.expected;
@@ -211,7 +233,7 @@ impl Run<'_> {
             };
             self.found.record(full, error, tolerance);
         }
-        Ok(snapshot(&model))
+        Ok(model)
     }
 
     /// The path of what a fixture calls `bert.pooler.dense.bias`, or `....Wqkv.bias#1` for a part of a fused bias.

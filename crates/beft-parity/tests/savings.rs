@@ -100,7 +100,13 @@ fn every_saving_alone_leaves_the_training_as_it_is() {
         let data = data(name);
         for mode in ["frozen", "k", "v", "v@1", "all", "full", "lora-v"] {
             let all = trained(load(name), &data, mode, Savings::default());
-            for saving in ["packing", "first-token", "zero-gradients", "reuse"] {
+            for saving in [
+                "packing",
+                "first-token",
+                "zero-gradients",
+                "reuse",
+                "packed-layers",
+            ] {
                 let savings = Savings::default().without(saving).unwrap();
                 let difference = worst(&all, &trained(load(name), &data, mode, savings));
                 assert!(difference < 2e-4, "{name} {mode} {saving}: {difference}");

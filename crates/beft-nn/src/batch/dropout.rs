@@ -84,8 +84,42 @@ impl DropoutMasks {
         let Some(draw) = self.draw(dropout, site, &x.device()) else {
             return dropout.forward(x);
         };
-        let [count, width] = x.dims();
-        let mut mask = vec![1.0_f32; count * width];
+        let shape @ [count, width] = x.dims();
+        let mask = self.rows_mask(layout, &draw, count * width, width, rows);
+        let dtype = x.dtype();
+        x * mask_tensor(mask, shape, dtype, &draw.device)
+    }
+
+    /// What the values of rows are multiplied by, `[rows, width]`; `None` where none is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it is the device that draws.
+    pub(super) fn host_rows_mask(
+        &self,
+        layout: &BatchLayout,
+        dropout: &Dropout,
+        site: DropoutSite,
+        width: usize,
+        rows: Rows,
+    ) -> Option<Vec<f32>> {
+        let draw = self.host_draw(dropout, site, &layout.device())?;
+        let count = match rows {
+            Rows::All => layout.rows(),
+            Rows::First => layout.batch_size(),
+        };
+        Some(self.rows_mask(layout, &draw, count * width, width, rows))
+    }
+
+    fn rows_mask(
+        &self,
+        layout: &BatchLayout,
+        draw: &Draw,
+        len: usize,
+        width: usize,
+        rows: Rows,
+    ) -> Vec<f32> {
+        let mut mask = vec![1.0_f32; len];
         let mut parts = Vec::with_capacity(layout.batch_size());
         let mut rest = mask.as_mut_slice();
         for group in layout.groups() {
@@ -103,8 +137,7 @@ impl DropoutMasks {
         parts
             .into_par_iter()
             .for_each(|(input, part)| draw.fill(part, &mut draw.rng(self.seeds[input])));
-        let dtype = x.dtype();
-        x * mask_tensor(mask, [count, width], dtype, &draw.device)
+        mask
     }
 
     /// Drops attention weights of a group `[inputs, heads, queries, length]`, those of all queries
@@ -127,17 +160,35 @@ impl DropoutMasks {
             .for_each(|(mask, input)| {
                 // What is in front of every input (a prefix) has columns too.
                 let length = keys - group.length() + layout.lengths()[input];
-                let mut rng = draw.rng(self.seeds[layout.order()[input]]);
-                // Query by query, so that the first query's values come first.
-                for query in 0..queries.min(layout.lengths()[input]) {
-                    for head in 0..heads {
-                        let start = (head * queries + query) * keys;
-                        draw.fill(&mut mask[start..start + length], &mut rng);
-                    }
-                }
+                let own = queries.min(layout.lengths()[input]);
+                let seed = self.seeds[layout.order()[input]];
+                draw.fill_weights(mask, seed, [heads, queries, keys], [own, length]);
             });
         let dtype = weights.dtype();
         weights * mask_tensor(mask, shape, dtype, &draw.device)
+    }
+
+    /// What an input's attention weights are multiplied by, `[heads, queries, tokens]`, where the input's number is that in
+    /// batch order; `None` where none is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it is the device that draws.
+    pub(super) fn host_attention_mask(
+        &self,
+        layout: &BatchLayout,
+        dropout: &Dropout,
+        site: DropoutSite,
+        input: usize,
+        [heads, queries]: [usize; 2],
+    ) -> Option<Vec<f32>> {
+        let draw = self.host_draw(dropout, site, &layout.device())?;
+        let tokens = layout.lengths()[input];
+        let mut mask = vec![0.0_f32; heads * queries * tokens];
+        let seed = self.seeds[layout.order()[input]];
+        let shape = [heads, queries, tokens];
+        draw.fill_weights(&mut mask, seed, shape, [queries, tokens]);
+        Some(mask)
     }
 
     /// Drops values of a table that all inputs read, `[stacked * rows, width]`: for each of the stacked biases by its
@@ -162,9 +213,19 @@ impl DropoutMasks {
         table * mask_tensor(mask, [count, width], dtype, &draw.device)
     }
 
+    /// How masks are drawn in host memory; `None` where nothing is dropped.
+    fn host_draw(&self, dropout: &Dropout, site: DropoutSite, device: &Device) -> Option<Draw> {
+        let draw = self.draw(dropout, site, device);
+        assert!(
+            draw.is_some() || !active(dropout, device),
+            "dropout by the device in a pass on the host"
+        );
+        draw
+    }
+
     fn draw(&self, dropout: &Dropout, site: DropoutSite, device: &Device) -> Option<Draw> {
-        let active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
-        if self.seeds.is_empty() || !active || !DeviceTraits::of(device).host_memory {
+        let drawn = active(dropout, device) && !self.seeds.is_empty();
+        if !drawn || !DeviceTraits::of(device).host_memory {
             return None;
         }
         let keep = 1.0 - dropout.prob;
@@ -175,6 +236,11 @@ impl DropoutMasks {
             device: device.clone(),
         })
     }
+}
+
+/// Whether values are dropped: in training alone.
+fn active(dropout: &Dropout, device: &Device) -> bool {
+    dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0
 }
 
 /// How the masks of one site are drawn.
@@ -192,6 +258,24 @@ impl Draw {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((self.site << 32) | number as u64);
         rng
+    }
+
+    /// Fills the part `[heads, queries, tokens]` of a mask of an input's attention weights that is real.
+    fn fill_weights(
+        &self,
+        mask: &mut [f32],
+        seed: (u64, usize),
+        [heads, queries, keys]: [usize; 3],
+        [own, tokens]: [usize; 2],
+    ) {
+        let mut rng = self.rng(seed);
+        // Query by query, so that the first query's values come first.
+        for query in 0..own {
+            for head in 0..heads {
+                let start = (head * queries + query) * keys;
+                self.fill(&mut mask[start..start + tokens], &mut rng);
+            }
+        }
     }
 
     fn fill(&self, mask: &mut [f32], rng: &mut ChaCha8Rng) {

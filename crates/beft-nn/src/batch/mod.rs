@@ -118,6 +118,39 @@ impl Batch {
         self.dropout.drop_rows(&self.layout, dropout, site, x, rows)
     }
 
+    /// What a pass on the host multiplies the values of rows by, `[rows, width]`; `None` where none is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If values are dropped and it is the device that draws.
+    pub fn rows_mask(
+        &self,
+        dropout: &Dropout,
+        site: DropoutSite,
+        width: usize,
+        rows: Rows,
+    ) -> Option<Vec<f32>> {
+        self.dropout
+            .host_rows_mask(&self.layout, dropout, site, width, rows)
+    }
+
+    /// What a pass on the host multiplies the attention weights of an input by, `[heads, queries, tokens]`, where `input` is
+    /// its number in batch order; `None` where none is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If values are dropped and it is the device that draws.
+    pub fn attention_mask(
+        &self,
+        dropout: &Dropout,
+        site: DropoutSite,
+        input: usize,
+        shape: [usize; 2],
+    ) -> Option<Vec<f32>> {
+        self.dropout
+            .host_attention_mask(&self.layout, dropout, site, input, shape)
+    }
+
     /// Drops values of a table that all inputs read, `[stacked * rows, width]`.
     pub fn drop_table(&self, dropout: &Dropout, site: DropoutSite, table: Tensor<2>) -> Tensor<2> {
         let stacked = self.stack.count();

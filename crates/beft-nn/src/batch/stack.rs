@@ -53,6 +53,17 @@ impl BiasStack {
         self.count
     }
 
+    /// The indices of the rows and of the inputs in host memory; `None` where there is one bias.
+    pub(crate) fn on_host(&self) -> Option<[Vec<usize>; 2]> {
+        let host = |indices: &Tensor<1, Int>| {
+            let numbers = indices.to_data();
+            numbers.iter::<i64>().map(|index| index as usize).collect()
+        };
+        self.indices
+            .as_ref()
+            .map(|indices| indices.each_ref().map(host))
+    }
+
     /// The index in the stack of the biases of each of `rows`; `None` where there is one.
     pub fn index(&self, rows: Rows) -> Option<&Tensor<1, Int>> {
         let [all, first] = self.indices.as_ref()?;

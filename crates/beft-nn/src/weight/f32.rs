@@ -1,8 +1,8 @@
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rten_gemm::{BiasVector, GemmExecutor, GemmOptions, PackedBMatrix};
 use rten_tensor::NdTensorView;
 
-use super::product::{host_values, product};
+use super::product::{host_values, multiply_into, product};
 
 /// The values of a frozen matrix in the order in which products on a processor read them.
 pub struct F32Matrix {
@@ -39,17 +39,21 @@ impl F32Matrix {
         [self.values.rows(), self.values.cols()]
     }
 
-    /// `x W`, or `x W + b`.
-    pub(super) fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-        let device = x.device();
-        let shape = [x.dims()[0], self.values.cols()];
-        let x = host_values(x);
-        let bias = bias.map(host_values);
+    /// `x W`, or `x W + b`, of rows one after another.
+    pub(super) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let options = GemmOptions {
-            bias: bias.as_deref().map(BiasVector::Row),
+            bias: bias.map(BiasVector::Row),
             ..GemmOptions::default()
         };
-        let out = product(&executor(), &x, &self.values, options);
-        Tensor::from_data(TensorData::new(out, shape), &device)
+        product(&executor(), x, &self.values, options)
+    }
+
+    /// Adds `x W` to rows.
+    pub(super) fn add_product(&self, out: &mut [f32], x: &[f32]) {
+        let options = GemmOptions {
+            beta: 1.0,
+            ..GemmOptions::default()
+        };
+        multiply_into(&executor(), out, x, &self.values, options);
     }
 }

@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use pulp::Arch;
 use rayon::prelude::*;
 use rten_gemm::{GemmExecutor, GemmOptions, PackedBMatrix};
@@ -78,20 +78,15 @@ impl Int8Matrix {
     }
 
     /// `x W`, or `x W + b`, of x whose rows are rounded to 8 bits, each with its own range.
-    pub(super) fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-        let device = x.device();
-        let ([rows, d_in], [_, d_out]) = (x.dims(), self.dims());
-        let x = host_values(x);
-        let rounded = RoundedRows::new(&x, d_in);
+    pub(super) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let [d_in, d_out] = self.dims();
+        let rounded = RoundedRows::new(x, d_in);
         let options = GemmOptions::default();
         let sums = product(&executor(), &rounded.values, &self.values, options);
-        let bias = bias.map_or_else(|| vec![0.0; d_out], host_values);
-        let mut out = vec![0.0_f32; rows * d_out];
-        let columns = (
-            self.scales.as_slice(),
-            self.sums.as_slice(),
-            bias.as_slice(),
-        );
+        let none = bias.is_none().then(|| vec![0.0; d_out]).unwrap_or_default();
+        let bias = bias.unwrap_or(&none);
+        let mut out = vec![0.0_f32; sums.len()];
+        let columns = (self.scales.as_slice(), self.sums.as_slice(), bias);
         out.par_chunks_mut(d_out)
             .zip(sums.par_chunks(d_out))
             .zip(&rounded.zeros)
@@ -100,7 +95,7 @@ impl Int8Matrix {
             .for_each(|(((out, sums), zero), scale)| {
                 Arch::new().dispatch(|| restore_row(out, sums, (*zero, *scale), columns));
             });
-        Tensor::from_data(TensorData::new(out, [rows, d_out]), &device)
+        out
     }
 }
 

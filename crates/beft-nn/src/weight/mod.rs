@@ -10,11 +10,12 @@ use std::sync::Arc;
 use burn::module::Param;
 use burn::nn::Initializer;
 use burn::tensor::module::linear;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use self::f32::F32Matrix;
 use self::int8::Int8Matrix;
+pub(crate) use self::product::host_values;
 use crate::{DeviceTraits, multiply};
 
 /// A weight matrix `[d_in, d_out]` of a layer.
@@ -32,6 +33,8 @@ pub enum Weight {
 pub enum Packing {
     /// As it is, which makes products of few rows faster: on a processor whose backend packs a matrix anew in each product.
     F32,
+    /// The same, and its transpose, for the backward pass of a training of biases.
+    TwoWay,
     /// Rounded to 8 bits, each column with its own scale; products round each row of the other side. On a device in host
     /// memory.
     Int8,
@@ -42,7 +45,7 @@ impl Packing {
         let device = values.device();
         let traits = DeviceTraits::of(&device);
         let suits = match self {
-            Self::F32 => traits.scalar_loops,
+            Self::F32 | Self::TwoWay => traits.scalar_loops,
             Self::Int8 => traits.host_memory,
         };
         suits
@@ -54,6 +57,10 @@ impl Packing {
     fn pack(self, values: Tensor<2>) -> PackedMatrix {
         match self {
             Self::F32 => PackedMatrix::F32(F32Matrix::new(values)),
+            Self::TwoWay => {
+                let transpose = F32Matrix::transposed(values.clone());
+                PackedMatrix::TwoWay(F32Matrix::new(values), transpose)
+            }
             Self::Int8 => PackedMatrix::Int8(Int8Matrix::new(values)),
         }
     }
@@ -61,7 +68,7 @@ impl Packing {
     fn pack_transposed(self, values: Tensor<2>) -> PackedMatrix {
         match self {
             Self::F32 => PackedMatrix::F32(F32Matrix::transposed(values)),
-            Self::Int8 => PackedMatrix::Int8(Int8Matrix::new(values.transpose())),
+            Self::TwoWay | Self::Int8 => self.pack(values.transpose()),
         }
     }
 }
@@ -70,6 +77,8 @@ impl Packing {
 pub enum PackedMatrix {
     /// Its values as they were.
     F32(F32Matrix),
+    /// The same, and the transpose.
+    TwoWay(F32Matrix, F32Matrix),
     /// In 8 bits.
     Int8(Int8Matrix),
 }
@@ -78,6 +87,7 @@ impl std::fmt::Debug for PackedMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self {
             Self::F32(_) => "f32",
+            Self::TwoWay(_, _) => "two-way f32",
             Self::Int8(_) => "int8",
         };
         write!(f, "packed {kind} {:?}", self.dims())
@@ -87,15 +97,23 @@ impl std::fmt::Debug for PackedMatrix {
 impl PackedMatrix {
     fn dims(&self) -> [usize; 2] {
         match self {
-            Self::F32(matrix) => matrix.dims(),
+            Self::F32(matrix) | Self::TwoWay(matrix, _) => matrix.dims(),
             Self::Int8(matrix) => matrix.dims(),
         }
     }
 
     fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-        assert!(!x.device().is_autodiff(), "a packed weight has no gradient");
+        let device = x.device();
+        assert!(!device.is_autodiff(), "a packed weight has no gradient");
+        let shape = [x.dims()[0], self.dims()[1]];
+        let bias = bias.map(host_values);
+        let out = self.product(&host_values(x), bias.as_deref());
+        Tensor::from_data(TensorData::new(out, shape), &device)
+    }
+
+    fn product(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         match self {
-            Self::F32(matrix) => matrix.multiply(x, bias),
+            Self::F32(matrix) | Self::TwoWay(matrix, _) => matrix.multiply(x, bias),
             Self::Int8(matrix) => matrix.multiply(x, bias),
         }
     }
@@ -150,6 +168,51 @@ impl Weight {
                 }
             }
             Self::Packed(matrix) => matrix.multiply(x, bias),
+        }
+    }
+
+    /// Whether it is packed, so that [`product`](Self::product) computes.
+    pub fn is_packed(&self) -> bool {
+        self.param().is_none()
+    }
+
+    /// Computes `x W`, or `x W + b`, of rows in host memory.
+    ///
+    /// # Panics
+    ///
+    /// If it is not packed.
+    pub fn product(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        match self {
+            Self::Param(_) => panic!("a weight that is not packed"),
+            Self::Packed(matrix) => matrix.product(x, bias),
+        }
+    }
+
+    /// Computes `x W^T` of rows in host memory.
+    ///
+    /// # Panics
+    ///
+    /// If it is not packed both ways ([`Packing::TwoWay`]).
+    pub fn product_back(&self, x: &[f32]) -> Vec<f32> {
+        self.transpose().multiply(x, None)
+    }
+
+    /// Adds `x W^T` to rows in host memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`product_back`](Self::product_back).
+    pub fn add_product_back(&self, out: &mut [f32], x: &[f32]) {
+        self.transpose().add_product(out, x);
+    }
+
+    fn transpose(&self) -> &F32Matrix {
+        match self {
+            Self::Packed(matrix) => match matrix.as_ref() {
+                PackedMatrix::TwoWay(_, transpose) => transpose,
+                PackedMatrix::F32(_) | PackedMatrix::Int8(_) => panic!("packed one way"),
+            },
+            Self::Param(_) => panic!("a weight that is not packed"),
         }
     }
 

@@ -5,7 +5,7 @@ use rten_gemm::{
 use rten_tensor::NdTensorView;
 
 /// The values of an f32 tensor, row by row.
-pub(super) fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
+pub(crate) fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
     let values = values.into_data().try_into_vec::<f32>();
     values.unwrap_or_else(|error| panic!("values of another type: {error:?}"))
 }
@@ -19,13 +19,25 @@ pub(super) fn product<L: GemmInT, R: GemmInT, O: GemmOutT>(
 ) -> Vec<O> {
     let rows = x.len() / matrix.rows();
     let mut out = vec![O::default(); rows * matrix.cols()];
+    multiply_into(executor, &mut out, x, matrix, options);
+    out
+}
+
+/// The same into rows that there are.
+pub(super) fn multiply_into<L: GemmInT, R: GemmInT, O: GemmOutT>(
+    executor: &GemmExecutor<L, R, O>,
+    out: &mut [O],
+    x: &[L],
+    matrix: &PackedBMatrix<R>,
+    options: GemmOptions<'_, L, R, O>,
+) {
+    let rows = x.len() / matrix.rows();
     let done = executor.gemm(
-        &mut out,
+        out,
         GemmInputA::Unpacked(NdTensorView::from_data([rows, matrix.rows()], x)),
         GemmInputB::Packed(matrix),
         options,
     );
     // The shapes are those of a product.
     done.unwrap_or_else(|error| panic!("a product of {rows} rows: {error}"));
-    out
 }

@@ -4,7 +4,7 @@ mod state;
 mod training;
 
 use beft_core::EncodedSet;
-use beft_nn::TaskModel;
+use beft_nn::{Padding, TaskModel};
 
 use self::state::State;
 use self::training::JointTraining;
@@ -78,7 +78,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     mut evaluate: impl FnMut(usize, &M) -> Result<Metrics, E>,
     mut on_event: impl FnMut(usize, Event<'_>),
 ) -> Result<Vec<Trained<M>>, E> {
-    let (models, jobs): (Vec<M>, Vec<_>) = jobs
+    let (mut models, jobs): (Vec<M>, Vec<_>) = jobs
         .into_iter()
         .map(|job| (job.model, (job.data, job.config)))
         .unzip();
@@ -112,6 +112,10 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
         layers = layers.min(unchanged.map_err(TrainError::from)?);
     }
     let configs: Vec<&TrainConfig> = jobs.iter().map(|(_, config)| config).collect();
+    // Of several, the first one's backbone is that of all.
+    let packed = configs.iter().all(|config| packs(config));
+    let packed = packed.then(|| models[0].packed_for_biases()).flatten();
+    let plain = packed.map(|packed| std::mem::replace(&mut models[0], packed));
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
         && let Some(state) = State::load(checkpoint, &shared.identity)?
@@ -214,5 +218,18 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             }
         }
     }
-    Ok(training.finish())
+    let mut trained = training.finish();
+    if let Some(plain) = plain {
+        for trained in &mut trained {
+            trained.model = trained.model.clone().with_weights_of(&plain);
+        }
+    }
+    Ok(trained)
+}
+
+/// Whether a training's layers may be computed from packed weights: where nothing but their biases learns.
+fn packs(config: &TrainConfig) -> bool {
+    let (settings, savings) = (&config.settings, config.settings.savings);
+    let whole = savings.host_functions && savings.padding == Padding::Packed;
+    config.mode.terms().is_some() && savings.packed_layers && whole && !settings.checkpointing
 }

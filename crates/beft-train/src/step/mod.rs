@@ -10,7 +10,7 @@ pub use clip::clip_global_norm;
 pub use loss::batch_loss;
 
 use beft_core::Encoding;
-use beft_nn::{DeviceTraits, Savings, TaskModel, work_on};
+use beft_nn::{Batch, DeviceTraits, Savings, TaskModel, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -20,7 +20,7 @@ pub(crate) use lower_layers::LowerLayers;
 use crate::TrainError;
 use crate::select::learns;
 use loss::{batch, loss_sums};
-use recompute::Recomputed;
+use recompute::{Recomputed, Tracked};
 
 /// The examples of one step, and how they are computed.
 pub(crate) struct Step<'a> {
@@ -129,6 +129,49 @@ impl Step<'_> {
         parts.flat_map(of_part).collect()
     }
 
+    /// The step of a model whose layers the host computes; `None` for another one.
+    fn recorded<M: TaskModel>(
+        &self,
+        model: &M,
+        parts: &[Part<'_>],
+        batch: &Batch,
+        mean_losses: impl Fn(Tensor<2>) -> Tensor<1>,
+    ) -> Result<Option<Gradients>, TrainError> {
+        if !model.records(batch) {
+            return Ok(None);
+        }
+        let (hidden, layers) = match self.lower {
+            Some(lower) => (lower.states(parts, batch)?, lower.layers()),
+            None => (model.hidden(batch, 0), 0),
+        };
+        let embeddings = Tracked::of(model).embeddings;
+        let Some(recorded) = model.record(batch, hidden.clone(), layers, embeddings) else {
+            return Ok(None);
+        };
+        let leaf = Tensor::from_inner(recorded.states.clone()).require_grad();
+        let losses = mean_losses(model.answer(batch, leaf.clone()));
+        let mut gradients = GradientsParams::new();
+        if learns(model) {
+            let mut graph = losses.clone().sum().backward();
+            let upper = leaf.grad_remove(&mut graph);
+            gradients = GradientsParams::from_grads(graph, model);
+            if let Some(upper) = upper {
+                let mut found = recorded.backward(upper);
+                if let Some(rows) = found.rows.take().filter(|_| embeddings) {
+                    let graph = (hidden * Tensor::from_inner(rows)).sum().backward();
+                    let more = GradientsParams::from_grads(graph, model);
+                    let mut sum = GradientsAccumulator::new();
+                    sum.accumulate(model, gradients);
+                    sum.accumulate(model, more);
+                    gradients = sum.grads();
+                }
+                found.register(&mut gradients, &batch.layout.device().inner());
+            }
+        }
+        let losses = losses.into_data().iter::<f64>().collect();
+        Ok(Some((gradients, losses)))
+    }
+
     fn of_share<M: TaskModel>(
         &self,
         model: &M,
@@ -155,6 +198,9 @@ impl Step<'_> {
         let weights: Vec<f32> = self.parts.iter().map(|part| 1.0 / part.weight()).collect();
         let mean_losses =
             |logits| loss_sums(logits, &parts) * Tensor::from_floats(weights.as_slice(), device);
+        if let Some(found) = self.recorded(model, &parts, &batch, mean_losses)? {
+            return Ok(found);
+        }
         if self.checkpointing && learns(model) {
             let kept = match self.lower {
                 Some(lower) => Some((lower.states(&parts, &batch)?.inner(), lower.layers())),

@@ -78,14 +78,14 @@ impl<M: TaskModel> Recomputed<'_, M> {
 }
 
 /// Where a model has parameters with gradients.
-struct Tracked {
+pub(super) struct Tracked {
     /// The lowest layer that has some; 0 where the embeddings do.
     lowest: usize,
-    embeddings: bool,
+    pub(super) embeddings: bool,
 }
 
 impl Tracked {
-    fn of<M: TaskModel>(model: &M) -> Self {
+    pub(super) fn of<M: TaskModel>(model: &M) -> Self {
         let mut tracked = Self {
             lowest: usize::MAX,
             embeddings: false,

@@ -4,7 +4,7 @@ use beft_checkpoint::{LoadReport, NameTable};
 use beft_core::{BiasTerm, Head};
 use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
 use beft_encoder::EncoderWithHead;
-use beft_nn::{Batch, BiasLayout, BiasModel, Packing, ParamPath, TaskModel};
+use beft_nn::{Batch, BiasLayout, BiasModel, Packing, ParamPath, Recorded, TaskModel};
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
@@ -232,6 +232,37 @@ impl TaskModel for Model {
 
     fn reusable_layers(&self) -> usize {
         either!(self, model => model.reusable_layers())
+    }
+
+    fn packed_for_biases(&self) -> Option<Self> {
+        Some(match self {
+            Self::Encoder(model) => Self::Encoder(model.packed_for_biases()?),
+            Self::Decoder(model) => Self::Decoder(model.packed_for_biases()?),
+            Self::DecoderWithHead(model) => Self::DecoderWithHead(model.packed_for_biases()?),
+        })
+    }
+
+    fn with_weights_of(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Encoder(model), Self::Encoder(other)) => {
+                Self::Encoder(model.with_weights_of(other))
+            }
+            (model, _) => model,
+        }
+    }
+
+    fn records(&self, batch: &Batch) -> bool {
+        either!(self, model => model.records(batch))
+    }
+
+    fn record<'a>(
+        &'a self,
+        batch: &'a Batch,
+        hidden: Tensor<2>,
+        layers: usize,
+        rows: bool,
+    ) -> Option<Recorded<'a>> {
+        either!(self, model => model.record(batch, hidden, layers, rows))
     }
 
     fn drops_below(&self, layers: usize) -> bool {
