@@ -35,7 +35,8 @@ pub(crate) fn embed(args: &EmbedArgs) -> Result<()> {
         precision: args.precision,
         max_length: args.max_length.map(|n| n as usize),
         ..OpenOptions::default()
-    })?;
+    })?
+    .only_used();
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     let file = (!to_stdout).then(|| PartialFile::create(&args.out));
     let file = file.transpose().with_context(|| cannot(&args.out))?;

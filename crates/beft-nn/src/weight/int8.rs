@@ -83,7 +83,10 @@ impl Int8Matrix {
         let rounded = RoundedRows::new(x, d_in);
         let options = GemmOptions::default();
         let sums = product(&executor(), &rounded.values, &self.values, options);
-        let none = bias.is_none().then(|| vec![0.0; d_out]).unwrap_or_default();
+        let none = match bias {
+            Some(_) => Vec::new(),
+            None => vec![0.0; d_out],
+        };
         let bias = bias.unwrap_or(&none);
         let mut out = vec![0.0_f32; sums.len()];
         let columns = (self.scales.as_slice(), self.sums.as_slice(), bias);

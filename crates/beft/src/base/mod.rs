@@ -46,6 +46,8 @@ pub struct Base {
     loaded: Mutex<Option<Loaded>>,
     /// A model whose backbone all models of this base share.
     backbone: Option<Model>,
+    /// Whether its models are used only, not trained.
+    only_used: bool,
 }
 
 /// The first model made with a head: its tensors are shared by all that are made after it.
@@ -116,7 +118,14 @@ impl Base {
             precision: Precision::default(),
             loaded: Mutex::new(None),
             backbone: None,
+            only_used: false,
         })
+    }
+
+    /// The same, whose models are used only: what is faster then is kept in place of the weights as they are.
+    pub(crate) fn only_used(mut self) -> Self {
+        self.only_used = true;
+        self
     }
 
     /// The same, whose models share the backbone of `model`, which was made of the same files in the same precision.
@@ -360,9 +369,10 @@ impl Base {
         let (model, report) = self
             .config
             .load(files, self.precision, wanted, &self.device)?;
-        let model = match &self.backbone {
-            Some(other) => model.with_backbone_of(other),
-            None => model,
+        let model = match (&self.backbone, self.only_used) {
+            (Some(other), _) => model.with_backbone_of(other),
+            (None, true) => model.packed_for_use(),
+            (None, false) => model,
         };
         *slot = Some(Loaded {
             head,

@@ -132,6 +132,15 @@ impl Model {
         changed!(self, model => model.packed(packing))
     }
 
+    /// The same with what is faster to use in place of the weights of its layers: an encoder's are packed. A decoder's are as
+    /// they are, because packing takes longer than a few answers.
+    pub(crate) fn packed_for_use(self) -> Self {
+        match self {
+            Self::Encoder(model) => Self::Encoder(model.packed(Packing::F32)),
+            model @ (Self::Decoder(_) | Self::DecoderWithHead(_)) => model,
+        }
+    }
+
     /// The model that generates text, if it is one that does.
     pub fn generator(&self) -> Option<&DecoderForCausalLM> {
         match self {

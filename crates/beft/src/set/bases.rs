@@ -25,6 +25,7 @@ pub(super) struct Bases {
 impl Bases {
     pub(super) fn open(model: &str, device: &Device, precision: Precision) -> Result<Self, Error> {
         let first = Base::open(model, None, device)?.with_precision(precision)?;
+        let first = first.only_used();
         Ok(Self {
             first: Arc::new(first),
             device: device.clone(),
@@ -93,7 +94,8 @@ impl Bases {
         }
         let base = Base::open(self.model(), longest, &self.device)?
             .with_precision(self.precision)?
-            .with_task_type(task_type)?;
+            .with_task_type(task_type)?
+            .only_used();
         let loaded = others.iter().find_map(|(_, _, base)| base.loaded_model());
         let base = match self.first.loaded_model().or(loaded) {
             Some(model) => base.sharing_backbone(model),

@@ -69,6 +69,20 @@ pub struct Tuned {
 }
 
 impl Tuned {
+    /// The same, to be used only, in less time: nothing can read or change the weights of an encoder's layers any more.
+    #[must_use]
+    pub fn only_used(self) -> Self {
+        let Self { base, model, .. } = self;
+        // The values as they were are not held twice.
+        base.release();
+        let model = Arc::new(Arc::unwrap_or_clone(model).packed_for_use());
+        Self {
+            base,
+            model,
+            ..self
+        }
+    }
+
     /// The task that the adapter carries, where it was trained on one of the user's own.
     ///
     /// # Errors

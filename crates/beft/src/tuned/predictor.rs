@@ -123,7 +123,7 @@ impl Predictor {
     ///
     /// As [`open_tuned`]; when no task is known, or it does not fit the model.
     pub fn open(options: &OpenOptions<'_>) -> Result<Self, Error> {
-        let tuned = open_tuned(options)?;
+        let tuned = open_tuned(options)?.only_used();
         let task = task_of(&tuned, options)?;
         Self::new(tuned, task)
     }
