@@ -1,14 +1,16 @@
 """PyTorch's side of `cargo xtask bench peers`: one training by a plan, timed.
 
-    python benchmarks/peer.py --plan DIR --recipe best-practice|authors --terms v --lr 4e-4
+    python benchmarks/peer.py --plan DIR --recipe best-practice|compiled|bf16|authors --terms v --lr 4e-4
 
 DIR holds plan.json (texts, labels, the order of each epoch) and model/ (weights with the head that
 all sides start from), written by `beft-benchmarks plan`. Prints one JSON object.
 
 * authors: as published: every input padded to 128 tokens, tokenised when it is asked for, one trained
   bias term by `requires_grad`, evaluation after each epoch in batches of 16.
-* best-practice: HF PEFT's BeftConfig on transformers, tokenised once, batches padded to their
-  longest input, evaluation in inference mode in length-sorted batches of 64.
+* best-practice: HF PEFT's BeftConfig on transformers (attention by SDPA, its default), tokenised once, batches padded
+  to their longest input, evaluation in inference mode in length-sorted batches of 64.
+* compiled: the same under torch.compile. Compiling is counted as loading: every shape is shown to it before.
+* bf16: the same under bfloat16 autocast.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def evaluate(model: nn.Module, dev: Inputs, recipe: str) -> float:
     order = list(range(len(dev)))
     size = 16
     guard: Any = torch.no_grad()
-    if recipe == "best-practice":
+    if recipe != "authors":
         order.sort(key=dev.length)
         size, guard = 64, torch.inference_mode()
     right = 0
@@ -73,6 +75,21 @@ def evaluate(model: nn.Module, dev: Inputs, recipe: str) -> float:
             inputs, labels = dev.batch(order[start : start + size])
             right += int((model(**inputs).logits.argmax(-1) == labels).sum())
     return right / len(order)
+
+
+def warm_up(model: nn.Module, train: Inputs, dev: Inputs, batch_size: int) -> None:
+    """Shows the compiler what it will be given: steps and evaluations of several lengths."""
+    by_length = sorted(range(len(train)), key=train.length)
+    starts = range(0, len(by_length) - batch_size + 1, max(1, len(by_length) // 4))
+    chosen = [by_length[first : first + batch_size] for first in starts]
+    rest = len(train) % batch_size
+    model.train()
+    for some in [*chosen, by_length[:rest]]:
+        if some:
+            inputs, labels = train.batch(some)
+            model(**inputs, labels=labels).loss.backward()
+    model.zero_grad()
+    evaluate(model, dev, "compiled")
 
 
 def peak_bytes() -> int:
@@ -84,7 +101,7 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, list[nn.Parameter]]:
     options = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0} if args.no_dropout else {}
     model = AutoModelForSequenceClassification.from_pretrained(args.plan / "model", dtype=torch.float32, **options)
     trained = set_trainable(model, args.terms)
-    if args.recipe == "best-practice" and args.terms in TARGETS:
+    if args.recipe != "authors" and args.terms in TARGETS:
         from peft import BeftConfig, get_peft_model
 
         names = [name for name in trained if not name.startswith("classifier.")]
@@ -97,7 +114,7 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, list[nn.Parameter]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--recipe", choices=("authors", "best-practice"), required=True)
+    parser.add_argument("--recipe", choices=("authors", "best-practice", "compiled", "bf16"), required=True)
     parser.add_argument("--terms", default="v")
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -118,6 +135,13 @@ def main() -> None:
     train = Inputs(plan["train"], plan["train_labels"], tokenizer, plan, fixed)
     dev = Inputs(plan["dev"], plan["dev_labels"], tokenizer, plan, fixed)
     read = time.perf_counter() - begin
+    if args.recipe == "compiled":
+        start = time.perf_counter()
+        model.compile(dynamic=True)
+        warm_up(model, train, dev, args.batch_size)
+        load += time.perf_counter() - start
+    if args.recipe == "bf16":
+        torch.autocast("cpu", dtype=torch.bfloat16).__enter__()
     optimizer = torch.optim.AdamW(trained, lr=args.lr, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0)
     losses, training, evaluating, accuracy = [], 0.0, 0.0, 0.0
     for order in plan["orders"]:

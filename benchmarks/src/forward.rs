@@ -3,7 +3,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use beft::{Base, Model, parse_device};
 use beft_core::Encoding;
-use beft_nn::{Batch, Padding, TaskModel};
+use beft_nn::{Batch, Packing, Padding, TaskModel};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 use serde_json::json;
@@ -35,8 +35,11 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<()> {
     let (Model::Encoder(model), _) = base.model(2, 0)? else {
         bail!("{} is no encoder", args.model);
     };
+    // As it is for predictions.
+    let model = model.packed(Packing::F32);
+    let words = base.config().vocab_size() as u32;
     let encoding = Encoding {
-        ids: (0..args.length as u32).map(|i| 1000 + i).collect(),
+        ids: (0..args.length as u32).map(|i| i % words).collect(),
         type_ids: vec![0; args.length],
         ..Encoding::default()
     };

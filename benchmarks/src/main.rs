@@ -56,6 +56,9 @@ struct Source {
     /// Folder of the task's data.
     #[arg(long)]
     data: std::path::PathBuf,
+    /// Dev examples at most.
+    #[arg(long)]
+    limit: Option<usize>,
     /// Number of training examples.
     #[arg(long, default_value_t = 1000)]
     train_size: usize,

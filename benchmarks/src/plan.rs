@@ -18,9 +18,6 @@ pub(crate) struct PlanArgs {
     /// Passes over the training examples.
     #[arg(long, default_value_t = 2)]
     epochs: usize,
-    /// Dev examples at most.
-    #[arg(long)]
-    limit: Option<usize>,
     /// Folder to write.
     #[arg(long)]
     out: PathBuf,
@@ -40,7 +37,7 @@ pub(crate) fn write(args: &PlanArgs) -> Result<()> {
         &base,
         &DataOptions {
             train_size: size,
-            limit: args.limit,
+            limit: source.limit,
             seed: source.seed,
             ..DataOptions::default()
         },

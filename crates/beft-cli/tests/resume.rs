@@ -77,6 +77,10 @@ fn other_settings_are_refused_by_name() {
                     "dev_size is 5, the interrupted training has 9: give --limit 9,",
                 ),
                 (
+                    ["--evaluate", "last"],
+                    "evaluate is last, the interrupted training has not given: give no --evaluate,",
+                ),
+                (
                     ["--keep", "best"],
                     "keep is best, the interrupted training has last: give --keep last,",
                 ),

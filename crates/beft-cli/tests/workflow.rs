@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
+use common::{Scratch, refused};
 use serde_json::Value;
 
 const TUNED: [&str; 4] = ["predict", "--adapter", "out/adapter", "--data"];
@@ -103,6 +103,47 @@ fn tune_eval_predict() {
     assert_eq!(scratch.read("deep/rows.jsonl"), tsv);
 }
 
+/// The weights are the same, and so are the metrics of the epochs that were evaluated.
+#[test]
+fn fewer_evaluations_change_no_weight() {
+    let scratch = Scratch::new();
+    let run = |out: &str, options: &[&str]| -> (Vec<u8>, Value) {
+        let mut args = vec!["--epochs", "3", "--out", out];
+        args.extend(options);
+        scratch.tune(&args).assert().success();
+        let weights = scratch.path(out).join("adapter/adapter_model.safetensors");
+        let results = scratch.read(&format!("{out}/results.json"));
+        let mut results: Value = serde_json::from_str(&results).unwrap();
+        (fs::read(weights).unwrap(), results["modes"][0].take())
+    };
+    let (weights, each) = run("each", &[]);
+    for (option, evaluated) in [("2", [false, true, true]), ("last", [false, false, true])] {
+        let (same, found) = run(option, &["--evaluate", option]);
+        assert_eq!(same, weights);
+        assert_eq!(found["metrics"], each["metrics"]);
+        let epochs = found["epochs"].as_array().unwrap();
+        let metrics = |epoch: &Value| !epoch["metrics"].as_object().unwrap().is_empty();
+        assert_eq!(epochs.iter().map(metrics).collect::<Vec<_>>(), evaluated);
+    }
+    let tune = [
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    for (options, part) in [
+        (
+            vec!["last", "--keep", "best"],
+            "evaluate each epoch, or each Nth",
+        ),
+        (
+            vec!["last", "--patience", "2"],
+            "evaluate each epoch, or each Nth",
+        ),
+        (vec!["0"], "expected each, last, or a number"),
+    ] {
+        let args = [&tune[..], &["--evaluate"], &options].concat();
+        refused(&scratch, &args, part);
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let scratch = Scratch::new();
@@ -196,11 +237,14 @@ fn rank_scores_what_was_trained() {
     let args = [
         "rank", "--model", "model", "--task", "text", "--data", "data", "--epochs", "1",
     ];
-    scratch
-        .beft(&args)
-        .args(["--terms", "v@1,m2"])
-        .assert()
-        .success();
+    let mut command = scratch.beft(&args);
+    let ranked = command.args(["--terms", "v@1,m2"]).assert().success();
+    // Nobody asked what the training came to.
+    let said = String::from_utf8_lossy(&ranked.get_output().stderr).into_owned();
+    assert!(
+        said.contains("epoch 1: loss") && !said.contains("accuracy"),
+        "{said}"
+    );
     let ranking: Value = serde_json::from_str(&scratch.read("beft-rank/ranking.json")).unwrap();
     let beft = ranking["ranking"]["beft"].as_array().unwrap();
     let terms: Vec<&str> = beft

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::Regime;
+use beft_train::Evaluate;
 use burn::tensor::Device;
 use serde::Deserialize;
 
@@ -57,6 +58,9 @@ pub struct CompareSpec {
     pub lr: Option<f64>,
     /// Examples per step, instead of the tasks' own.
     pub batch_size: Option<usize>,
+    /// After which epochs a training is evaluated: `each`, `last`, or a number N for each Nth and the last one.
+    #[serde(default)]
+    pub evaluate: Evaluate,
     /// What decoders learn by: `task` or `text`.
     #[serde(default)]
     pub objective: Objective,
@@ -230,6 +234,7 @@ impl CompareSpec {
                                 limit,
                                 objective: self.objective,
                                 head: self.head,
+                                evaluate: self.evaluate,
                             };
                             // Written twice, it is still one training, with one place in the journal.
                             if !trials.contains(&trial) {

@@ -23,6 +23,7 @@ pub(crate) fn trial(mode: &str, seed: u32) -> Trial {
         limit: None,
         objective: Default::default(),
         head: false,
+        evaluate: Default::default(),
     }
 }
 

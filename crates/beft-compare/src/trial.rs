@@ -6,7 +6,7 @@ use beft_core::{OutputKind, TermSet, Truth};
 use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
-use beft_train::{Checkpoint, EpochRecord, Event, Metrics, TrainSettings};
+use beft_train::{Checkpoint, EpochRecord, Evaluate, Event, Metrics, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::CompareError;
@@ -52,6 +52,9 @@ pub struct Trial {
     /// Whether a decoder gets a head and reads the task's texts, although the task has prompts.
     #[serde(default, skip_serializing_if = "is_false")]
     pub head: bool,
+    /// After which epochs it is evaluated.
+    #[serde(default, skip_serializing_if = "Evaluate::is_each")]
+    pub evaluate: Evaluate,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -78,6 +81,7 @@ impl Trial {
         settings.learning_rate = self.learning_rate;
         settings.epochs = self.epochs;
         settings.batch_size = self.batch_size;
+        settings.evaluate = self.evaluate;
         settings
     }
 }

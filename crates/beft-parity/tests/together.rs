@@ -261,6 +261,41 @@ fn stopping_and_keeping_are_each_ones_own() {
     }
 }
 
+/// Without an evaluation after each epoch the values are the same, and the best of those evaluated is kept.
+#[test]
+fn evaluations_are_as_asked_and_change_no_value() {
+    let set = data("bert-tiny", 0);
+    let run = |evaluate: &str, keep, patience| {
+        let mut config = config("v", 0, 1e-3);
+        config.settings.epochs = 5;
+        config.metric = "score".to_owned();
+        config.settings.evaluate = evaluate.parse().unwrap();
+        config.settings.keep = keep;
+        config.settings.patience = patience;
+        let mut calls = 0.0;
+        let evaluate = |_: &Encoder| {
+            calls += 1.0;
+            Ok::<_, TrainError>(Metrics::from([("score".to_owned(), -calls)]))
+        };
+        train(load("bert-tiny", 0), &set, &config, evaluate, |_| ())
+    };
+    let each = run("each", Keep::Last, None).unwrap();
+    for (evaluate, after) in [("2", vec![2, 4, 5]), ("last", vec![5])] {
+        let outcome = run(evaluate, Keep::Last, None).unwrap();
+        let values = |outcome: &Outcome| read_params(&outcome.model, |_| true);
+        assert_eq!(values(&outcome), values(&each), "{evaluate}");
+        let evaluated = outcome.epochs.iter().filter(|e| !e.metrics.is_empty());
+        let evaluated: Vec<usize> = evaluated.map(|e| e.epoch).collect();
+        assert_eq!(evaluated, after);
+    }
+    let best = run("2", Keep::Best, Some(2)).unwrap();
+    assert_eq!((best.kept, best.epochs.len()), (2, 4));
+    for (keep, patience) in [(Keep::Best, None), (Keep::Last, Some(2))] {
+        let error = run("last", keep, patience).unwrap_err().to_string();
+        assert!(error.contains("evaluate each epoch"), "{error}");
+    }
+}
+
 /// Interrupted after an epoch and resumed, the values are the very ones of a run without a break.
 #[test]
 fn they_resume_together() {

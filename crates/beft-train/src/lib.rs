@@ -24,6 +24,7 @@
 
 mod config;
 mod error;
+mod evaluate;
 mod gradient_scores;
 mod gradients;
 mod joint;
@@ -34,6 +35,7 @@ mod step;
 
 pub use config::{Schedule, TrainConfig};
 pub use error::{Failure, TrainError};
+pub use evaluate::{Evaluate, EvaluateError};
 pub use gradient_scores::{fisher, gradient_norm};
 pub use gradients::gradients_by_path;
 pub use joint::{Job, train, train_together};

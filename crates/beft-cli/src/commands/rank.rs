@@ -1,6 +1,7 @@
 use anyhow::{Result, bail};
 use beft::{ranking_table, save_heatmaps, train_for, write_json};
 use beft_modes::Mode;
+use beft_train::{Evaluate, TrainSettings};
 use serde_json::json;
 
 use super::{prepare_output, scorers, setup};
@@ -19,7 +20,12 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.config().num_layers())?;
     let scorers = &scorers(&setup.base, &args.scorers);
-    let (base, data, training) = (&setup.base, &setup.data, &setup.training);
+    // The trained values alone are compared with those before.
+    let training = &TrainSettings {
+        evaluate: Evaluate::Never,
+        ..setup.training.clone()
+    };
+    let (base, data) = (&setup.base, &setup.data);
     progress.mode(mode.to_string());
     let train = |mode: &Mode| beft::tune(base, data, mode, training, |event| progress.train(event));
     let trained = train_for(scorers, train, &args.terms)?;

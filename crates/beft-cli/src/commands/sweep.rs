@@ -30,6 +30,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         epochs: args.epochs.map(|n| n as usize),
         lr: None,
         batch_size: args.batch_size.map(|n| n as usize),
+        evaluate: args.evaluate,
         objective: args.trials.objective,
         head: args.trials.head,
         mode: Default::default(),

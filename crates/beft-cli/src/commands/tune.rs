@@ -37,6 +37,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         KeepChoice::Last => Keep::Last,
         KeepChoice::Best => Keep::Best,
     };
+    training.evaluate = args.evaluate;
     training.tune_thresholds = args.tune_thresholds;
     training.patience = args.patience.map(|n| n as usize);
     training.checkpoint = Some(Checkpoint {

@@ -15,7 +15,7 @@ use crate::{Failure, TrainConfig, TrainError, unchanged_layers};
 
 /// Trains what `config.mode` says, and the head.
 ///
-/// `evaluate` is called after each epoch with the model; `on_event` hears of every step. A loss
+/// `evaluate` is called with the model after each epoch that [`Evaluate`](crate::Evaluate) says; `on_event` hears of every step. A loss
 /// that is not finite ends training with [`Trained::failure`] set and the last good model.
 ///
 /// With a [`Checkpoint`](crate::Checkpoint) the state is written after each epoch, and a training
@@ -204,10 +204,17 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
                 continue;
             }
             let model = training.sets.one(&training.model, index);
+            let evaluated = config
+                .settings
+                .evaluate
+                .after(epoch, shared.settings.epochs);
             let record = EpochRecord {
                 epoch,
                 train_loss: totals[index] / all[index],
-                metrics: evaluate(index, &model)?,
+                metrics: match evaluated {
+                    true => evaluate(index, &model)?,
+                    false => Metrics::new(),
+                },
             };
             training.runs[index].add(record, model, config);
         }

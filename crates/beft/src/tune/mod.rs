@@ -159,7 +159,10 @@ pub fn tune_together(
     for ((((job, untrained), record), trained), mut scores) in results.zip(scores) {
         // A model that diverged is as it was between two evaluations, and of a training that went on
         // the evaluations before are gone.
-        let since = trained.epochs.len() - trained.kept;
+        let later = &trained.epochs[trained.kept..];
+        let since = { later.iter() }
+            .filter(|epoch| !epoch.metrics.is_empty())
+            .count();
         let scores = match (trained.failure, scores.len().checked_sub(since + 1)) {
             (None, Some(index)) => Some(scores.swap_remove(index)),
             _ => None,

