@@ -124,6 +124,11 @@ impl EncoderWithHead {
         self
     }
 
+    /// Whether the host computes its layers where their weights are packed.
+    pub fn is_plain(&self) -> bool {
+        self.encoder.is_plain()
+    }
+
     /// The same model without any dropout, in training as well.
     pub fn without_dropout(mut self) -> Self {
         self.input_dropout.prob = 0.0;

@@ -161,7 +161,7 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "NAME", default_value = "config")]
     pub(crate) dropout: DropoutChoice,
     /// Switch off these savings, to measure them: packing, length-groups, first-token, zero-gradients, reuse,
-    /// host-functions, split-work. The result stays the same.
+    /// host-functions, packed-layers, split-work. The result stays the same.
     #[arg(long, value_name = "NAME,...", default_value = "", value_parser = savings, hide_default_value = true)]
     pub(crate) without: Savings,
 }

@@ -28,11 +28,16 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let mut table = Table::new([("memory", Align::Left), ("", Align::Right)]);
     for (what, bytes) in [
         ("weights", plan.weights),
+        ("the same packed for products", plan.packed),
         ("activations", plan.activations),
         ("trained values and optimizer", plan.optimizer),
         ("the program and its threads", plan.program),
         ("in all, at its peak", plan.total()),
     ] {
+        // A decoder's are not packed.
+        if bytes == 0 {
+            continue;
+        }
         table.rows.push(vec![what.into(), size(bytes).into()]);
     }
     print_table(&table);

@@ -35,6 +35,8 @@ pub struct MemoryPlan {
     pub trainable: usize,
     /// The model.
     pub weights: u64,
+    /// The matrices of its layers once more, and their transposes, as products on a processor read them.
+    pub packed: u64,
     /// What is kept of a forward pass for the backward pass, and what both have at hand at most.
     pub activations: u64,
     /// Trained values, their gradients and the optimizer's state.
@@ -46,7 +48,7 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights + self.activations + self.optimizer + self.program
+        self.weights + self.packed + self.activations + self.optimizer + self.program
     }
 }
 
@@ -83,7 +85,16 @@ pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<Memory
     match config {
         ModelConfig::Encoder(config) => {
             let model = EncoderWithHead::init(config, Head::Sequence(2), &device);
-            plan_of(&model, &Sizes::of_encoder(config), options, length)
+            let packs = model.is_plain()
+                && DeviceTraits::of(&device).scalar_loops
+                && options.precision == Precision::F32;
+            let plan = plan_of(&model, &Sizes::of_encoder(config, packs), options, length)?;
+            let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+            let matrices = config.num_hidden_layers * (4 * hidden * hidden + 2 * hidden * wide);
+            Ok(MemoryPlan {
+                packed: if packs { 2 * 4 * matrices as u64 } else { 0 },
+                ..plan
+            })
         }
         ModelConfig::Decoder(config) => {
             let model = DecoderForCausalLM::init(config, &device);
@@ -131,6 +142,7 @@ fn plan_of<M: TaskModel>(
         parameters,
         trainable,
         weights,
+        packed: 0,
         activations: widened
             + sizes.activations(options.batch_size, length, model.num_layers() - unchanged),
         // Values, those of the step before, gradients, two moments, and what a step makes of them.
@@ -154,7 +166,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of_encoder(config: &EncoderConfig) -> Self {
+    /// Where the layers are `packed`, what they keep is chosen here; else by burn's autodiff.
+    fn of_encoder(config: &EncoderConfig, packed: bool) -> Self {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let (drops, own) = (|share: f64| usize::from(share > 0.0), config.dropouts);
         let activation = match config.order {
@@ -163,14 +176,16 @@ impl Sizes {
             beft_encoder::Order::PreNormGated => 3 * wide,
         };
         let dropped = hidden * (drops(own.attention_output) + drops(own.output));
+        // Two norms, each with what is normalised, and of autodiff with its input too.
+        let norms = if packed { 2 * hidden } else { 4 * hidden };
         Self {
             hidden,
             wide,
             heads: config.num_attention_heads,
-            // Two norms, each with its input and what is normalised; query, key and value.
-            row: 4 * hidden + 3 * hidden + activation + dropped + wide * drops(own.wide),
-            // Softmax keeps what it gives, and attention the weights; dropout what it drops.
-            square: 2 + drops(own.attention),
+            // Query, key and value beside them.
+            row: norms + 3 * hidden + activation + dropped + wide * drops(own.wide),
+            // What softmax gives, which autodiff keeps for attention once more; dropout what it drops.
+            square: if packed { 1 } else { 2 } + drops(own.attention),
             head: 4 * hidden,
         }
     }
