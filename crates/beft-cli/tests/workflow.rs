@@ -144,6 +144,41 @@ fn fewer_evaluations_change_no_weight() {
     }
 }
 
+/// Products in 8 bits give nearly the same adapter, and say so; what cannot have them is refused.
+#[test]
+fn the_forward_pass_can_have_8_bits() {
+    let scratch = Scratch::new();
+    scratch.tune(&["--out", "plain"]).assert().success();
+    let mut command = scratch.tune(&["--out", "rounded", "--forward", "q8"]);
+    let rounded = command.assert().success();
+    let said = String::from_utf8_lossy(&rounded.get_output().stderr).into_owned();
+    assert!(said.contains("metrics are those of q8 products"), "{said}");
+    let loss = |out: &str| {
+        let results = scratch.read(&format!("{out}/results.json"));
+        let results: Value = serde_json::from_str(&results).unwrap();
+        let epochs = results["modes"][0]["epochs"].as_array().unwrap();
+        epochs.last().unwrap()["train_loss"].as_f64().unwrap()
+    };
+    let difference = (loss("plain") - loss("rounded")).abs();
+    assert!(difference > 0.0 && difference < 0.02, "{difference}");
+    assert!(scratch.read("rounded/adapter/beft.json").contains("q8"));
+    let tune = [
+        "tune", "--model", "model", "--task", "text", "--data", "data",
+    ];
+    for options in [
+        ["--forward", "q8", "--terms", "lora-v"],
+        ["--forward", "q8", "--without", "packed-layers"],
+    ] {
+        let args = [&tune[..], &options].concat();
+        refused(&scratch, &args, "q8 products in training need");
+    }
+    refused(
+        &scratch,
+        &[&tune[..], &["--forward", "q4"]].concat(),
+        "expected f32 or q8",
+    );
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let scratch = Scratch::new();

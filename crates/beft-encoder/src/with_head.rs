@@ -6,8 +6,8 @@ use beft_checkpoint::{
 };
 use beft_core::{BiasSite, Head, Pooling};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Recorded, Rows,
-    TaskModel, gelu, outer_norm, pack_weights, zeros_if,
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ForwardPrecision, Packing, ParamPath,
+    Recorded, Rows, TaskModel, gelu, outer_norm, pack_weights, zeros_if,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -329,9 +329,13 @@ impl TaskModel for EncoderWithHead {
         }
     }
 
-    fn packed_for_biases(&self) -> Option<Self> {
+    fn packed_for_biases(&self, forward: ForwardPrecision) -> Option<Self> {
+        let packing = match forward {
+            ForwardPrecision::F32 => Packing::TwoWay,
+            ForwardPrecision::Q8 => Packing::Int8Forward,
+        };
         let packed = self.encoder.is_plain().then(|| self.clone());
-        let packed = packed.map(|model| model.packed(Packing::TwoWay));
+        let packed = packed.map(|model| model.packed(packing));
         packed.filter(|model| model.encoder.layers.iter().all(EncoderLayer::on_host))
     }
 

@@ -54,7 +54,7 @@ pub use params::{
     BiasSet, FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values,
     map_params, map_views, param_shapes, read_params, stack_biases, view_params, visit_params,
 };
-pub use precision::{Precision, PrecisionError};
+pub use precision::{ForwardPrecision, Precision, PrecisionError};
 pub use recorded::{BiasGradients, Recorded};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};

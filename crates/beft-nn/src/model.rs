@@ -5,7 +5,7 @@ use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{Batch, ParamPath, Recorded, Rows, read_params};
+use crate::{Batch, ForwardPrecision, ParamPath, Recorded, Rows, read_params};
 
 /// The parameter paths of the head and of the biases outside the layers.
 #[derive(Clone, Copy, Debug)]
@@ -168,9 +168,10 @@ pub trait TaskModel: BiasModel {
         self.num_layers()
     }
 
-    /// The same with the matrices of its layers packed both ways, where [`record`](Self::record) can then compute them: on a
-    /// processor whose backend computes scalar loops. `None` elsewhere, and for layers of other kinds.
-    fn packed_for_biases(&self) -> Option<Self> {
+    /// The same with the matrices of its layers packed both ways, the forward one for this precision, where
+    /// [`record`](Self::record) can then compute them: on a processor whose backend computes scalar loops. `None` elsewhere,
+    /// and for layers of other kinds.
+    fn packed_for_biases(&self, _forward: ForwardPrecision) -> Option<Self> {
         None
     }
 

@@ -1,8 +1,51 @@
+use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::{DType, FloatDType};
 
 use crate::{BiasModel, NewParam, map_views};
+
+/// What the frozen matrices of layers are multiplied in, in the forward pass of a training of biases and in its
+/// evaluations. The backward pass is in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardPrecision {
+    /// f32.
+    #[default]
+    F32,
+    /// Rounded to 8 bits, each column of a matrix with its own scale, each row of the other side with its own range.
+    Q8,
+}
+
+impl ForwardPrecision {
+    /// Whether it is f32.
+    pub fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+impl FromStr for ForwardPrecision {
+    type Err = PrecisionError;
+
+    fn from_str(name: &str) -> Result<Self, PrecisionError> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "f32" => Ok(Self::F32),
+            "q8" => Ok(Self::Q8),
+            _ => Err(PrecisionError {
+                name: name.to_owned(),
+                expected: "f32 or q8",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ForwardPrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Q8 => "q8",
+        })
+    }
+}
 
 /// What the frozen weight matrices of the layers (of a decoder also its embeddings and output head) are kept
 /// and multiplied in. Everything else stays f32: biases, norms, softmax, an encoder's embeddings and head, and
@@ -44,8 +87,8 @@ impl FromStr for Precision {
     }
 }
 
-impl std::fmt::Display for Precision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",

@@ -6,7 +6,10 @@ use beft_core::{
     BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Head, Targets, TermSet, TermSetError,
 };
 use beft_encoder::EncoderWithHead;
-use beft_nn::{Batch, BiasModel, Padding, ParamPath, TaskModel, map_params, read_params, snapshot};
+use beft_nn::{
+    Batch, BiasModel, ForwardPrecision, Padding, ParamPath, TaskModel, map_params, read_params,
+    snapshot,
+};
 use beft_score::{Beft, Magnitude, ScoreError, Scorer};
 use beft_train::{TrainError, batch_loss, fisher, with_trainable};
 use burn::module::Module;
@@ -63,7 +66,7 @@ pub fn check_encoder(
     let model = tolerance.precision.apply(model);
     let mut run = Run {
         before,
-        packed: model.packed_for_biases(),
+        packed: model.packed_for_biases(ForwardPrecision::F32),
         model,
         batches,
         device,

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use beft_core::TermSetError;
 use beft_modes::Misfit;
+use beft_nn::ForwardPrecision;
 use serde::{Deserialize, Serialize};
 
 /// Why a training cannot start.
@@ -36,6 +37,13 @@ pub enum TrainError {
         /// Its number of tokens.
         tokens: usize,
     },
+    /// The forward pass cannot be computed in this precision.
+    #[error(
+        "{0} products in training need an encoder with plain layers (BERT, RoBERTa, DistilBERT, ELECTRA) in f32 on a processor, \
+         biases alone that learn, no gradient checkpointing, and the savings packing, host-functions and packed-layers: \
+         train with f32 products"
+    )]
+    Forward(ForwardPrecision),
     /// A setting has a value that cannot be used.
     #[error("{0}")]
     Config(&'static str),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::Evaluate;
 use beft_modes::{Mode, ModeSettings};
-use beft_nn::{Padding, Savings};
+use beft_nn::{ForwardPrecision, Padding, Savings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The settings of a training. [`TrainSettings::new`] gives the paper's protocol.
@@ -27,6 +27,13 @@ pub struct TrainSettings {
     /// What is left out or done in a cheaper way; the result differs in its rounding at most.
     #[serde(rename = "without", with = "left_out")]
     pub savings: Savings,
+    /// What the frozen matrices are multiplied in, forward.
+    #[serde(
+        default,
+        skip_serializing_if = "ForwardPrecision::is_f32",
+        with = "as_text"
+    )]
+    pub forward: ForwardPrecision,
     /// The settings that belong to modes.
     #[serde(flatten)]
     pub modes: ModeSettings,
@@ -87,6 +94,7 @@ impl TrainSettings {
             seed,
             dropout: true,
             savings: Savings::default(),
+            forward: ForwardPrecision::default(),
             modes: ModeSettings::default(),
             keep: Keep::default(),
             patience: None,
@@ -106,6 +114,25 @@ impl TrainSettings {
             modes: mode.recorded(&self.modes),
             ..self.clone()
         }
+    }
+}
+
+/// A value as it is written and read elsewhere.
+mod as_text {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &ForwardPrecision,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        out.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<ForwardPrecision, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use beft::{Objective, Precision};
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
-use beft_nn::Savings;
+use beft_nn::{ForwardPrecision, Savings};
 use beft_tasks::{HeldOut, Regime, TaskChanges};
 use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
@@ -156,6 +156,10 @@ pub(crate) struct RecipeArgs {
     /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
+    /// Number type of the products with the frozen weight matrices in the forward pass and the evaluations of a training of
+    /// biases: f32, or q8 (8 bits), which takes less time and rounds. For encoders with plain layers, on a processor.
+    #[arg(long, value_name = "TYPE", default_value_t)]
+    pub(crate) forward: ForwardPrecision,
     /// Dropout in training: config uses the rates of the model's config; off uses none, and then computes the layers below
     /// the lowest trained one only once.
     #[arg(long, value_name = "NAME", default_value = "config")]

@@ -86,6 +86,7 @@ fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> Tr
     settings.checkpointing = recipe.gradient_checkpointing;
     settings.micro_batch = recipe.micro_batch.map(|n| n as usize);
     settings.savings = recipe.without;
+    settings.forward = recipe.forward;
     settings.dropout = recipe.dropout == DropoutChoice::Config;
     settings
 }

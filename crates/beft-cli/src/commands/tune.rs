@@ -61,6 +61,13 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         tell!("warning: {warning}");
     }
 
+    if !training.forward.is_f32() {
+        tell!(
+            "note: the metrics are those of {} products; `beft eval` computes them in f32",
+            training.forward
+        );
+    }
+
     let saved = outcome.save(&setup.base, &args.out);
     if saved.as_ref().is_err_and(is_lost) {
         remove_state(&state);

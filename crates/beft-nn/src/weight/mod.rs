@@ -35,6 +35,8 @@ pub enum Packing {
     F32,
     /// The same, and its transpose, for the backward pass of a training of biases.
     TwoWay,
+    /// Rounded to 8 bits for the forward pass of a training of biases, and its transpose as it is for the backward pass.
+    Int8Forward,
     /// Rounded to 8 bits, each column with its own scale; products round each row of the other side. On a device in host
     /// memory.
     Int8,
@@ -45,7 +47,7 @@ impl Packing {
         let device = values.device();
         let traits = DeviceTraits::of(&device);
         let suits = match self {
-            Self::F32 | Self::TwoWay => traits.scalar_loops,
+            Self::F32 | Self::TwoWay | Self::Int8Forward => traits.scalar_loops,
             Self::Int8 => traits.host_memory,
         };
         suits
@@ -61,6 +63,10 @@ impl Packing {
                 let transpose = F32Matrix::transposed(values.clone());
                 PackedMatrix::TwoWay(F32Matrix::new(values), transpose)
             }
+            Self::Int8Forward => {
+                let transpose = F32Matrix::transposed(values.clone());
+                PackedMatrix::Int8Forward(Int8Matrix::new(values), transpose)
+            }
             Self::Int8 => PackedMatrix::Int8(Int8Matrix::new(values)),
         }
     }
@@ -68,7 +74,7 @@ impl Packing {
     fn pack_transposed(self, values: Tensor<2>) -> PackedMatrix {
         match self {
             Self::F32 => PackedMatrix::F32(F32Matrix::transposed(values)),
-            Self::TwoWay | Self::Int8 => self.pack(values.transpose()),
+            Self::TwoWay | Self::Int8Forward | Self::Int8 => self.pack(values.transpose()),
         }
     }
 }
@@ -79,6 +85,8 @@ pub enum PackedMatrix {
     F32(F32Matrix),
     /// The same, and the transpose.
     TwoWay(F32Matrix, F32Matrix),
+    /// In 8 bits, and the transpose as it was.
+    Int8Forward(Int8Matrix, F32Matrix),
     /// In 8 bits.
     Int8(Int8Matrix),
 }
@@ -88,6 +96,7 @@ impl std::fmt::Debug for PackedMatrix {
         let kind = match self {
             Self::F32(_) => "f32",
             Self::TwoWay(_, _) => "two-way f32",
+            Self::Int8Forward(_, _) => "int8 forward, f32 backward",
             Self::Int8(_) => "int8",
         };
         write!(f, "packed {kind} {:?}", self.dims())
@@ -98,7 +107,7 @@ impl PackedMatrix {
     fn dims(&self) -> [usize; 2] {
         match self {
             Self::F32(matrix) | Self::TwoWay(matrix, _) => matrix.dims(),
-            Self::Int8(matrix) => matrix.dims(),
+            Self::Int8(matrix) | Self::Int8Forward(matrix, _) => matrix.dims(),
         }
     }
 
@@ -114,7 +123,7 @@ impl PackedMatrix {
     fn product(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         match self {
             Self::F32(matrix) | Self::TwoWay(matrix, _) => matrix.multiply(x, bias),
-            Self::Int8(matrix) => matrix.multiply(x, bias),
+            Self::Int8(matrix) | Self::Int8Forward(matrix, _) => matrix.multiply(x, bias),
         }
     }
 }
@@ -192,7 +201,7 @@ impl Weight {
     ///
     /// # Panics
     ///
-    /// If it is not packed both ways ([`Packing::TwoWay`]).
+    /// If it is not packed both ways ([`Packing::TwoWay`], [`Packing::Int8Forward`]).
     pub fn product_back(&self, x: &[f32]) -> Vec<f32> {
         self.transpose().multiply(x, None)
     }
@@ -209,7 +218,9 @@ impl Weight {
     fn transpose(&self) -> &F32Matrix {
         match self {
             Self::Packed(matrix) => match matrix.as_ref() {
-                PackedMatrix::TwoWay(_, transpose) => transpose,
+                PackedMatrix::TwoWay(_, transpose) | PackedMatrix::Int8Forward(_, transpose) => {
+                    transpose
+                }
                 PackedMatrix::F32(_) | PackedMatrix::Int8(_) => panic!("packed one way"),
             },
             Self::Param(_) => panic!("a weight that is not packed"),

@@ -4,7 +4,7 @@ mod state;
 mod training;
 
 use beft_core::EncodedSet;
-use beft_nn::{Padding, TaskModel};
+use beft_nn::{ForwardPrecision, Padding, TaskModel};
 
 use self::state::State;
 use self::training::JointTraining;
@@ -96,6 +96,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             (
                 sizes,
                 other.settings.savings,
+                other.settings.forward,
                 other.schedule,
                 other.settings.checkpointing,
             )
@@ -113,8 +114,14 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     }
     let configs: Vec<&TrainConfig> = jobs.iter().map(|(_, config)| config).collect();
     // Of several, the first one's backbone is that of all.
+    let forward = shared.settings.forward;
     let packed = configs.iter().all(|config| packs(config));
-    let packed = packed.then(|| models[0].packed_for_biases()).flatten();
+    let packed = packed
+        .then(|| models[0].packed_for_biases(forward))
+        .flatten();
+    if forward != ForwardPrecision::F32 && packed.is_none() {
+        return Err(TrainError::Forward(forward).into());
+    }
     let plain = packed.map(|packed| std::mem::replace(&mut models[0], packed));
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)

@@ -4,7 +4,9 @@ use beft_checkpoint::{LoadReport, NameTable};
 use beft_core::{BiasTerm, Head};
 use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
 use beft_encoder::EncoderWithHead;
-use beft_nn::{Batch, BiasLayout, BiasModel, Packing, ParamPath, Recorded, TaskModel};
+use beft_nn::{
+    Batch, BiasLayout, BiasModel, ForwardPrecision, Packing, ParamPath, Recorded, TaskModel,
+};
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
@@ -243,11 +245,13 @@ impl TaskModel for Model {
         either!(self, model => model.reusable_layers())
     }
 
-    fn packed_for_biases(&self) -> Option<Self> {
+    fn packed_for_biases(&self, forward: ForwardPrecision) -> Option<Self> {
         Some(match self {
-            Self::Encoder(model) => Self::Encoder(model.packed_for_biases()?),
-            Self::Decoder(model) => Self::Decoder(model.packed_for_biases()?),
-            Self::DecoderWithHead(model) => Self::DecoderWithHead(model.packed_for_biases()?),
+            Self::Encoder(model) => Self::Encoder(model.packed_for_biases(forward)?),
+            Self::Decoder(model) => Self::Decoder(model.packed_for_biases(forward)?),
+            Self::DecoderWithHead(model) => {
+                Self::DecoderWithHead(model.packed_for_biases(forward)?)
+            }
         })
     }
 
