@@ -3,7 +3,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use beft::{Base, DataOptions, TaskData, find_task, parse_device, protocol, tune};
 use beft_modes::Mode;
-use beft_nn::Savings;
+use beft_nn::{ForwardPrecision, Savings};
 use beft_train::{Event, TrainSettings};
 use clap::Args;
 use serde_json::json;
@@ -26,6 +26,9 @@ pub(crate) struct TrainArgs {
     /// Switch dropout off, to compare losses.
     #[arg(long)]
     no_dropout: bool,
+    /// What the frozen matrices are multiplied in, forward.
+    #[arg(long, default_value_t)]
+    forward: ForwardPrecision,
     /// Savings to do without.
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
@@ -68,6 +71,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         epochs: args.epochs,
         batch_size: args.batch_size,
         savings,
+        forward: args.forward,
         dropout: !args.no_dropout,
         ..protocol(&task, &args.terms, &base, source.seed)
     };

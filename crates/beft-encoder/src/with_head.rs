@@ -329,14 +329,29 @@ impl TaskModel for EncoderWithHead {
         }
     }
 
-    fn packed_for_biases(&self, forward: ForwardPrecision) -> Option<Self> {
+    fn packs_for_biases(&self) -> bool {
+        let mut weights = self.encoder.layers.iter().flat_map(EncoderLayer::weights);
+        self.is_plain() && weights.all(|weight| weight.packs(Packing::TwoWay))
+    }
+
+    fn packed_for_biases(self, forward: ForwardPrecision) -> Self {
         let packing = match forward {
             ForwardPrecision::F32 => Packing::TwoWay,
             ForwardPrecision::Q8 => Packing::Int8Forward,
         };
-        let packed = self.encoder.is_plain().then(|| self.clone());
-        let packed = packed.map(|model| model.packed(packing));
-        packed.filter(|model| model.encoder.layers.iter().all(EncoderLayer::on_host))
+        match self.packs_for_biases() {
+            true => self.packed(packing),
+            false => self,
+        }
+    }
+
+    fn num_values(&self) -> usize {
+        let weights = self.encoder.layers.iter().flat_map(EncoderLayer::weights);
+        let packed = weights.filter(|weight| weight.is_packed());
+        let packed: usize = packed
+            .map(|weight| weight.dims().iter().product::<usize>())
+            .sum();
+        self.num_params() + packed
     }
 
     fn with_weights_of(mut self, other: &Self) -> Self {

@@ -168,14 +168,25 @@ pub trait TaskModel: BiasModel {
         self.num_layers()
     }
 
-    /// The same with the matrices of its layers packed both ways, the forward one for this precision, where
-    /// [`record`](Self::record) can then compute them: on a processor whose backend computes scalar loops. `None` elsewhere,
-    /// and for layers of other kinds.
-    fn packed_for_biases(&self, _forward: ForwardPrecision) -> Option<Self> {
-        None
+    /// Whether [`record`](Self::record) can compute its layers from packed matrices: on a processor whose backend computes
+    /// scalar loops, in f32, where the layers are of the kind that the host computes.
+    fn packs_for_biases(&self) -> bool {
+        false
     }
 
-    /// The same with the matrices of `other`, of which it is packed.
+    /// The same with the matrices of its layers packed both ways, the forward one for this precision, where it
+    /// [can be](Self::packs_for_biases).
+    #[must_use]
+    fn packed_for_biases(self, _forward: ForwardPrecision) -> Self {
+        self
+    }
+
+    /// Number of values of the model, packed or not.
+    fn num_values(&self) -> usize {
+        self.num_params()
+    }
+
+    /// The same with the matrices of the layers of `other`, which has the same ones, as `other` holds them.
     #[must_use]
     fn with_weights_of(self, _other: &Self) -> Self {
         self

@@ -1,6 +1,5 @@
 use burn::module::ParamId;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// What the layers of a model made of a batch on the host, and how gradients go back through them
 /// ([`TaskModel::record`](crate::TaskModel::record)).
@@ -36,15 +35,4 @@ pub struct BiasGradients {
     pub biases: Vec<(ParamId, Vec<f32>)>,
     /// Of the rows that went into the lowest layer, `[rows, width]`; none where it was not asked for.
     pub rows: Option<Tensor<2>>,
-}
-
-impl BiasGradients {
-    /// Adds the biases' to others, which have none of them.
-    pub fn register(self, gradients: &mut GradientsParams, device: &Device) {
-        for (id, values) in self.biases {
-            let len = values.len();
-            let values = Tensor::<1>::from_data(TensorData::new(values, [len]), device);
-            gradients.register(id, values);
-        }
-    }
 }

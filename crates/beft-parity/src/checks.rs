@@ -66,7 +66,9 @@ pub fn check_encoder(
     let model = tolerance.precision.apply(model);
     let mut run = Run {
         before,
-        packed: model.packed_for_biases(ForwardPrecision::F32),
+        packed: model
+            .packs_for_biases()
+            .then(|| model.clone().packed_for_biases(ForwardPrecision::F32)),
         model,
         batches,
         device,

@@ -9,6 +9,7 @@ use beft_modes::Mode;
 use beft_nn::{ForwardPrecision, Savings, TaskModel, read_params};
 use beft_parity::Expected;
 use beft_train::{Event, Metrics, TrainConfig, TrainError, train};
+use burn::module::Module;
 use burn::tensor::Device;
 
 /// Those whose layers the host computes.
@@ -82,8 +83,10 @@ fn every_head_trains_as_on_the_device() {
         Head::Embedding(Pooling::FirstToken),
     ];
     for name in PLAIN {
-        let packed = load(name, heads[0]).packed_for_biases(ForwardPrecision::F32);
-        assert!(packed.is_some(), "{name}");
+        let (plain, head) = (load(name, heads[0]), heads[0]);
+        assert!(plain.packs_for_biases(), "{name}");
+        let packed = load(name, head).packed_for_biases(ForwardPrecision::F32);
+        assert_eq!(packed.num_values(), plain.num_params(), "{name}");
         for head in heads {
             for mode in ["v", "q@1", "m2@0,ln1@1", "ln2@2", "m1@1,m3@2", "all"] {
                 let run = |savings| trained(name, head, mode, savings);

@@ -139,6 +139,10 @@ pub(super) fn run(root: &Path, args: &PeersArgs) -> Result<()> {
         ),
         ("forward_share_of_matmul_peak", number(&forward, "share")),
     ];
+    let rounded = seconds(Side::OursQ8);
+    if rounded.is_finite() {
+        values.push(("best_practice_time_q8", best / rounded));
+    }
     if let Some([alone, grouped]) = grouped {
         let [alone, grouped] = [alone, grouped].map(|side| side.median("seconds"));
         values.push(("grouped_vs_sequential_time", alone / grouped));
@@ -155,6 +159,8 @@ pub(super) fn run(root: &Path, args: &PeersArgs) -> Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Ours,
+    /// With products in 8 bits in the forward pass.
+    OursQ8,
     /// PyTorch as well as a user would write it: PEFT on transformers.
     BestPractice,
     /// The same under torch.compile.
@@ -169,6 +175,7 @@ impl Side {
     fn name(self) -> &'static str {
         match self {
             Self::Ours => "beft",
+            Self::OursQ8 => "beft_q8",
             Self::BestPractice => "best_practice",
             Self::Compiled => "compiled",
             Self::Bf16 => "bf16",
@@ -178,7 +185,7 @@ impl Side {
 
     fn recipe(self) -> Option<&'static str> {
         match self {
-            Self::Ours => None,
+            Self::Ours | Self::OursQ8 => None,
             Self::BestPractice => Some("best-practice"),
             Self::Compiled => Some("compiled"),
             Self::Bf16 => Some("bf16"),
@@ -241,8 +248,9 @@ impl Peers<'_> {
             Some(recipe) => self.python(recipe, more),
             None => {
                 let own = ["--train-size", size, "--epochs", epochs];
-                let own = [&["--terms", &self.args.terms], &own[..], more].concat();
-                self.ours("train", &own)
+                let forward = if side == Side::OursQ8 { "q8" } else { "f32" };
+                let what = ["--terms", &self.args.terms, "--forward", forward];
+                self.ours("train", &[&what, &own[..], more].concat())
             }
         }
     }
@@ -271,7 +279,10 @@ impl Peers<'_> {
     /// The trainings, in turns.
     fn trainings(&self, sizes: &Sizes) -> Result<Vec<(Side, Measured)>> {
         self.write_plan(&sizes.train, &sizes.epochs, self.args.limit)?;
-        let mut sides = vec![Side::Ours, Side::BestPractice];
+        let mut sides = vec![Side::Ours];
+        let rounds = matches!(self.args.device.as_str(), "flex" | "ndarray");
+        sides.extend(rounds.then_some(Side::OursQ8));
+        sides.push(Side::BestPractice);
         sides.extend(self.args.compiled.then_some(Side::Compiled));
         sides.extend(multiplies_bf16().then_some(Side::Bf16));
         sides.push(Side::Authors);
@@ -287,7 +298,7 @@ impl Peers<'_> {
                     continue;
                 }
                 let own = match (&limit, *side) {
-                    (Some(limit), Side::Ours) => &["--limit", limit.as_str()][..],
+                    (Some(limit), Side::Ours | Side::OursQ8) => &["--limit", limit.as_str()][..],
                     _ => &[],
                 };
                 let result = measure(self.side(*side, &sizes.train, &sizes.epochs, own))?;

@@ -28,7 +28,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let mut table = Table::new([("memory", Align::Left), ("", Align::Right)]);
     for (what, bytes) in [
         ("weights", plan.weights),
-        ("the same packed for products", plan.packed),
+        ("transposes of the layers' matrices", plan.packed),
         ("activations", plan.activations),
         ("trained values and optimizer", plan.optimizer),
         ("the program and its threads", plan.program),

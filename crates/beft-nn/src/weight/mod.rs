@@ -11,7 +11,6 @@ use burn::module::Param;
 use burn::nn::Initializer;
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use rayon::prelude::*;
 
 use self::f32::F32Matrix;
 use self::int8::Int8Matrix;
@@ -180,6 +179,14 @@ impl Weight {
         }
     }
 
+    /// Whether [`pack`](Self::pack) packs it, or it is packed already.
+    pub fn packs(&self, packing: Packing) -> bool {
+        match self {
+            Self::Param(param) => packing.packs(&param.val()),
+            Self::Packed(_) => true,
+        }
+    }
+
     /// Whether it is packed, so that [`product`](Self::product) computes.
     pub fn is_packed(&self) -> bool {
         self.param().is_none()
@@ -254,11 +261,9 @@ impl Weight {
     }
 }
 
-/// Packs a model's weights in parallel.
+/// Packs a model's weights, one after another: the allocator gives what one has freed to the next.
 pub fn pack_weights<'a>(weights: impl Iterator<Item = &'a mut Weight>, packing: Packing) {
-    let weights: Vec<&mut Weight> = weights.collect();
-    let each = weights.into_par_iter();
-    each.for_each(|weight| weight.pack(packing));
+    weights.for_each(|weight| weight.pack(packing));
 }
 
 #[cfg(test)]

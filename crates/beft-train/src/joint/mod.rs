@@ -4,6 +4,7 @@ mod state;
 mod training;
 
 use beft_core::EncodedSet;
+use beft_modes::Mode;
 use beft_nn::{ForwardPrecision, Padding, TaskModel};
 
 use self::state::State;
@@ -11,7 +12,7 @@ use self::training::JointTraining;
 use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};
 use crate::select::prepare_together;
 use crate::step::{LowerLayers, Part, Step};
-use crate::{Failure, TrainConfig, TrainError, unchanged_layers};
+use crate::{Failure, TrainConfig, TrainError, TrainSettings, unchanged_layers};
 
 /// Trains what `config.mode` says, and the head.
 ///
@@ -106,7 +107,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             return Err(TrainError::Config(text).into());
         }
     }
-    let parameters = models[0].num_params();
+    let parameters = models[0].num_values();
     let mut layers = models[0].num_layers();
     for (model, (_, config)) in models.iter().zip(&jobs) {
         let unchanged = unchanged_layers(model, &config.mode, config.settings.savings);
@@ -115,14 +116,18 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     let configs: Vec<&TrainConfig> = jobs.iter().map(|(_, config)| config).collect();
     // Of several, the first one's backbone is that of all.
     let forward = shared.settings.forward;
-    let packed = configs.iter().all(|config| packs(config));
-    let packed = packed
-        .then(|| models[0].packed_for_biases(forward))
-        .flatten();
-    if forward != ForwardPrecision::F32 && packed.is_none() {
+    let mut settings = configs
+        .iter()
+        .map(|config| (&config.mode, &config.settings));
+    let packs = settings.all(|(mode, settings)| packs_layers(mode, settings));
+    let packs = packs && models[0].packs_for_biases();
+    if forward != ForwardPrecision::F32 && !packs {
         return Err(TrainError::Forward(forward).into());
     }
-    let plain = packed.map(|packed| std::mem::replace(&mut models[0], packed));
+    let plain = packs.then(|| {
+        let packed = models[0].clone().packed_for_biases(forward);
+        std::mem::replace(&mut models[0], packed)
+    });
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
         && let Some(state) = State::load(checkpoint, &shared.identity)?
@@ -241,9 +246,10 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     Ok(trained)
 }
 
-/// Whether a training's layers may be computed from packed weights: where nothing but their biases learns.
-fn packs(config: &TrainConfig) -> bool {
-    let (settings, savings) = (&config.settings, config.settings.savings);
+/// Whether a training computes layers from packed weights, where the model [can
+/// be](TaskModel::packs_for_biases): nothing but their biases learns.
+pub fn packs_layers(mode: &Mode, settings: &TrainSettings) -> bool {
+    let savings = settings.savings;
     let whole = savings.host_functions && savings.padding == Padding::Packed;
-    config.mode.terms().is_some() && savings.packed_layers && whole && !settings.checkpointing
+    mode.terms().is_some() && savings.packed_layers && whole && !settings.checkpointing
 }

@@ -12,7 +12,7 @@ pub use loss::batch_loss;
 use beft_core::Encoding;
 use beft_nn::{Batch, DeviceTraits, Savings, TaskModel, work_on};
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 pub(crate) use loss::Part;
 pub(crate) use lower_layers::LowerLayers;
@@ -42,7 +42,8 @@ type Gradients = (GradientsParams, Vec<f64>);
 
 impl Step<'_> {
     /// Computes forward and backward. Where the backend's operations keep one core busy, each core does that
-    /// for some of the examples of each training.
+    /// for some of the examples of each training; on a processor for so many at a time that what is kept of them stays
+    /// in its caches.
     ///
     /// # Errors
     ///
@@ -51,8 +52,9 @@ impl Step<'_> {
         let device = model.devices().first().cloned().unwrap_or_default();
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
+        let traits = DeviceTraits::of(&device);
         let threads = match self.savings.split_work {
-            true => DeviceTraits::of(&device).workers(),
+            true => traits.workers(),
             false => 1,
         };
         let examples = self.parts[0].chosen.len();
@@ -61,7 +63,7 @@ impl Step<'_> {
             .map_or(1, |most| examples.div_ceil(most.max(1)));
         let parts = match self.parts.iter().any(|part| part.is_whole()) {
             true => 1,
-            false => threads.max(rounds),
+            false => self.pieces(traits).max(rounds),
         };
         let mut shares = self.shares(parts);
         if shares.len() == 1 {
@@ -86,6 +88,20 @@ impl Step<'_> {
                 .for_each(|(sum, loss)| *sum += loss);
         }
         Ok((sum.grads(), losses))
+    }
+
+    /// In how many pieces a device computes it best: as many for each of its threads, and each of few enough rows.
+    fn pieces(&self, traits: DeviceTraits) -> usize {
+        if !self.savings.split_work {
+            return 1;
+        }
+        let of_part = |part: &Part<'_>| {
+            let inputs = part.chosen.iter().flat_map(|i| part.data.inputs(*i));
+            inputs.map(Encoding::len).sum::<usize>()
+        };
+        let rows: usize = self.parts.iter().map(of_part).sum();
+        let pieces = rows.div_ceil(traits.rows_per_pass());
+        pieces.next_multiple_of(traits.workers().max(1))
     }
 
     /// For each share, by training, positions in its part. Long and short inputs are dealt out evenly,
@@ -165,7 +181,12 @@ impl Step<'_> {
                     sum.accumulate(model, more);
                     gradients = sum.grads();
                 }
-                found.register(&mut gradients, &batch.layout.device().inner());
+                let device = batch.layout.device().inner();
+                for (id, values) in found.biases {
+                    let len = values.len();
+                    let values = Tensor::<1>::from_data(TensorData::new(values, [len]), &device);
+                    gradients.register(id, values);
+                }
             }
         }
         let losses = losses.into_data().iter::<f64>().collect();
@@ -274,5 +295,43 @@ mod tests {
             [[(0..7).collect::<Vec<_>>(), (0..7).collect()]]
         );
         assert_eq!(step.shares(100).len(), 7);
+    }
+
+    #[test]
+    fn long_inputs_are_computed_in_pieces() {
+        let data = EncodedSet {
+            class_weights: Vec::new(),
+            encodings: vec![
+                Encoding {
+                    ids: vec![1; 121],
+                    type_ids: vec![0; 121],
+                    ..Encoding::default()
+                };
+                16
+            ],
+            targets: Targets::Classes(vec![0; 16]),
+        };
+        let chosen: Vec<usize> = (0..16).collect();
+        let part = || Part {
+            data: &data,
+            chosen: &chosen,
+        };
+        let step = |parts, savings| Step {
+            parts,
+            seeds: Vec::new(),
+            savings,
+            micro_batch: None,
+            checkpointing: false,
+            lower: None,
+        };
+        let traits = DeviceTraits::of(&Device::flex());
+        for trainings in [1, 3] {
+            let parts = || (0..trainings).map(|_| part()).collect();
+            let pieces = step(parts(), Savings::default()).pieces(traits);
+            assert!(pieces.is_multiple_of(traits.workers()), "{pieces}");
+            assert!(trainings * 16 * 121 <= pieces * traits.rows_per_pass());
+            let whole = Savings::default().without("split-work").unwrap();
+            assert_eq!(step(parts(), whole).pieces(traits), 1);
+        }
     }
 }

@@ -245,14 +245,16 @@ impl TaskModel for Model {
         either!(self, model => model.reusable_layers())
     }
 
-    fn packed_for_biases(&self, forward: ForwardPrecision) -> Option<Self> {
-        Some(match self {
-            Self::Encoder(model) => Self::Encoder(model.packed_for_biases(forward)?),
-            Self::Decoder(model) => Self::Decoder(model.packed_for_biases(forward)?),
-            Self::DecoderWithHead(model) => {
-                Self::DecoderWithHead(model.packed_for_biases(forward)?)
-            }
-        })
+    fn packs_for_biases(&self) -> bool {
+        either!(self, model => model.packs_for_biases())
+    }
+
+    fn packed_for_biases(self, forward: ForwardPrecision) -> Self {
+        changed!(self, model => model.packed_for_biases(forward))
+    }
+
+    fn num_values(&self) -> usize {
+        either!(self, model => model.num_values())
     }
 
     fn with_weights_of(self, other: &Self) -> Self {

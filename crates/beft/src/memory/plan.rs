@@ -35,7 +35,7 @@ pub struct MemoryPlan {
     pub trainable: usize,
     /// The model.
     pub weights: u64,
-    /// The matrices of its layers once more, and their transposes, as products on a processor read them.
+    /// The transposes of the matrices of its layers, as the backward products on a processor read them.
     pub packed: u64,
     /// What is kept of a forward pass for the backward pass, and what both have at hand at most.
     pub activations: u64,
@@ -92,7 +92,7 @@ pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<Memory
             let (hidden, wide) = (config.hidden_size, config.intermediate_size);
             let matrices = config.num_hidden_layers * (4 * hidden * hidden + 2 * hidden * wide);
             Ok(MemoryPlan {
-                packed: if packs { 2 * 4 * matrices as u64 } else { 0 },
+                packed: if packs { 4 * matrices as u64 } else { 0 },
                 ..plan
             })
         }

@@ -12,13 +12,12 @@ use beft_checkpoint::{MULTI_LABEL, PROBLEM};
 use beft_core::Outputs;
 use beft_device::backend_of;
 use beft_modes::{Adapter, Makes, Mode};
-use beft_nn::snapshot;
+use beft_nn::{TaskModel, snapshot};
 use beft_tasks::Task;
 use beft_train::{
     EpochRecord, Event, Job, Metrics, TrainConfig, TrainError, TrainSettings, Trained,
-    train_together, unchanged_layers,
+    packs_layers, train_together, unchanged_layers,
 };
-use burn::module::Module;
 use serde_json::{Map, Value, json};
 
 use card::card;
@@ -99,29 +98,14 @@ pub fn tune_together(
     let records = jobs.iter().map(|job| job.record(base, digest.clone()));
     let records: Vec<TrainingRecord> = records.collect();
     let identity = identity(&records);
+    let models = { jobs.iter() }.map(|job| untrained_model(base, job));
+    let models = packed(base, jobs, models.collect::<Result<_, Error>>()?);
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();
     let mut dev_of = Vec::new();
-    for job in jobs {
+    for (job, model) in jobs.iter().zip(models) {
         let (data, settings) = (job.data, &job.settings);
-        let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
-        check_mode(base, &data.task, &job.mode)?;
-        if settings.tune_thresholds && !data.has_thresholds() {
-            return Err(Error::Thresholds {
-                task: data.task.name.clone(),
-            });
-        }
-        let model = match (job.mode.prefix_tokens(), model) {
-            (tokens @ 1.., Model::Decoder(model)) => {
-                Model::Decoder(model.with_prefix(tokens, u64::from(settings.seed)))
-            }
-            (_, model) => model,
-        };
-        let model = match settings.dropout {
-            true => model,
-            false => model.without_dropout(),
-        };
         let unchanged =
             unchanged_layers(&model, &job.mode, settings.savings).map_err(TrainError::from)?;
         let known = devs
@@ -181,6 +165,43 @@ pub fn tune_together(
     Ok(outcomes)
 }
 
+/// The model that a job begins with.
+fn untrained_model(base: &Base, job: &TuneJob<'_>) -> Result<Model, Error> {
+    let (data, settings) = (job.data, &job.settings);
+    let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
+    check_mode(base, &data.task, &job.mode)?;
+    if settings.tune_thresholds && !data.has_thresholds() {
+        return Err(Error::Thresholds {
+            task: data.task.name.clone(),
+        });
+    }
+    let model = match (job.mode.prefix_tokens(), model) {
+        (tokens @ 1.., Model::Decoder(model)) => {
+            Model::Decoder(model.with_prefix(tokens, u64::from(settings.seed)))
+        }
+        (_, model) => model,
+    };
+    Ok(match settings.dropout {
+        true => model,
+        false => model.without_dropout(),
+    })
+}
+
+/// The same models with the layers packed as their trainings read them, once for all. Nothing holds the weights as they were
+/// any more, the base neither, which reads them again when it is asked for another model.
+fn packed(base: &Base, jobs: &[TuneJob<'_>], mut models: Vec<Model>) -> Vec<Model> {
+    let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings));
+    if !packs || models.is_empty() || !models.iter().all(Model::packs_for_biases) {
+        return models;
+    }
+    base.release();
+    let first = models.remove(0).packed_for_biases(jobs[0].settings.forward);
+    let others = models.into_iter();
+    let mut models: Vec<Model> = others.map(|model| model.with_weights_of(&first)).collect();
+    models.insert(0, first);
+    models
+}
+
 /// The outcome of a job that trains nothing.
 fn asked(
     job: &TuneJob<'_>,
@@ -198,7 +219,7 @@ fn asked(
         mode: job.mode.clone(),
         before: snapshot(&model),
         after: snapshot(&model),
-        parameters: model.num_params(),
+        parameters: model.num_values(),
         model,
         adapter: None,
         trainable: 0,
@@ -274,7 +295,7 @@ fn outcome(
         mode: job.mode.clone(),
         before: snapshot(untrained),
         after: snapshot(&model),
-        parameters: untrained.num_params(),
+        parameters: untrained.num_values(),
         model,
         adapter,
         trainable: trained.trainable,

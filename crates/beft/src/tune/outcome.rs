@@ -16,7 +16,7 @@ use crate::{Base, Details, Error, Model, TaskData, TrainingRecord, metric_suffix
 pub struct TuneOutcome {
     /// The mode.
     pub mode: Mode,
-    /// The tuned model.
+    /// The tuned model. Its layers may be packed: it can be used then, and its weights cannot be read.
     pub model: Model,
     /// The trained biases or LoRA factors and head, ready to be saved; `None` where the whole
     /// model has to be.
