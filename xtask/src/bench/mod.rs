@@ -5,6 +5,7 @@ mod peers;
 mod predict;
 mod ratios;
 mod serve;
+mod side;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Texts in tokens.
 
-use beft_core::Encoding;
+use beft_checkpoint::{CheckpointError, TextTokenizer};
+use beft_core::{Encoding, TaskType};
 
 use super::Base;
 use crate::Error;
@@ -107,3 +108,20 @@ impl Base {
         cut.into_iter().chain(empty).chain(joined).collect()
     }
 }
+
+/// Lets a tokenizer cut texts to `max_length` tokens. What a language model is asked stands at the end, so that it is
+/// cut elsewhere.
+pub(super) fn cutting(
+    tokenizer: TextTokenizer,
+    task_type: TaskType,
+    max_length: usize,
+) -> Result<TextTokenizer, CheckpointError> {
+    tokenizer.with_max_length(match task_type {
+        TaskType::CausalLm => WHOLE,
+        TaskType::SequenceClassification | TaskType::TokenClassification => max_length,
+        TaskType::QuestionAnswering | TaskType::FeatureExtraction => max_length,
+    })
+}
+
+/// Longer than any text.
+pub(super) const WHOLE: usize = 1 << 40;

@@ -9,9 +9,7 @@ mod words;
 
 use std::sync::Mutex;
 
-use beft_checkpoint::{
-    CheckpointError, EmbeddingConfig, LoadReport, ModelDir, TensorFiles, TextTokenizer,
-};
+use beft_checkpoint::{EmbeddingConfig, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{Head, Outputs, TaskType};
 use beft_decoder::GenerationSettings;
 use beft_nn::Precision;
@@ -21,6 +19,7 @@ use burn::tensor::Device;
 pub use config::ModelConfig;
 pub use find::{find_data, find_model};
 pub use inputs::{Encoded, InputCounts};
+use inputs::{WHOLE, cutting};
 pub use model::Model;
 pub(crate) use windows::OVERLAP;
 
@@ -383,20 +382,3 @@ impl Base {
         Ok((model, report))
     }
 }
-
-/// Lets a tokenizer cut texts to `max_length` tokens. What a language model is asked stands at the end, so that it is
-/// cut elsewhere.
-fn cutting(
-    tokenizer: TextTokenizer,
-    task_type: TaskType,
-    max_length: usize,
-) -> Result<TextTokenizer, CheckpointError> {
-    tokenizer.with_max_length(match task_type {
-        TaskType::CausalLm => WHOLE,
-        TaskType::SequenceClassification | TaskType::TokenClassification => max_length,
-        TaskType::QuestionAnswering | TaskType::FeatureExtraction => max_length,
-    })
-}
-
-/// Longer than any text.
-const WHOLE: usize = 1 << 40;
