@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use beft_core::{BiasTerm, Pooling};
 use beft_nn::host::HostRows;
-use beft_nn::{Batch, BiasGradients, Recorded, Rows};
+use beft_nn::{Batch, BiasGradients, ParamPath, Recorded, Rows};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::EncoderModel;
@@ -18,6 +18,18 @@ impl EncoderModel {
             Distances::None => self.layers.iter().all(EncoderLayer::is_plain),
             Distances::Buckets(_) | Distances::Disentangled(_) | Distances::Rotary(_) => false,
         }
+    }
+
+    /// The paths of packed matrices, where this module has the path `name`.
+    pub(crate) fn packed_paths(&self, name: &str) -> Vec<ParamPath> {
+        let layers = self.layers.iter().enumerate();
+        let of_layer = |(index, layer): (usize, &EncoderLayer)| {
+            let weights = layer.named_weights();
+            let packed = weights.filter(|(_, weight)| weight.is_packed());
+            let path = |(field, _)| ParamPath::from(format!("{name}.layers.{index}.{field}"));
+            packed.map(path).collect::<Vec<_>>()
+        };
+        layers.flat_map(of_layer).collect()
     }
 
     /// The rows of a batch, where the host computes it.

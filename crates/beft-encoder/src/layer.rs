@@ -126,16 +126,28 @@ impl EncoderLayer {
 
     /// The weight matrices.
     pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        self.named_weights().map(|(_, weight)| weight)
+    }
+
+    /// The weight matrices with the names of their fields.
+    pub(crate) fn named_weights(&self) -> impl Iterator<Item = (&'static str, &Weight)> {
         let always = [
-            &self.query,
-            &self.key,
-            &self.value,
-            &self.attention_output,
-            &self.intermediate,
-            &self.output,
+            ("query", &self.query),
+            ("key", &self.key),
+            ("value", &self.value),
+            ("attention_output", &self.attention_output),
+            ("intermediate", &self.intermediate),
+            ("output", &self.output),
         ];
-        let own = self.distance_key.iter();
-        always.into_iter().chain(own).chain(&self.distance_query)
+        let own = [
+            self.distance_key
+                .as_ref()
+                .map(|weight| ("distance_key", weight)),
+            self.distance_query
+                .as_ref()
+                .map(|weight| ("distance_query", weight)),
+        ];
+        always.into_iter().chain(own.into_iter().flatten())
     }
 
     /// The same, to change.

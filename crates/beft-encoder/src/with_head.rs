@@ -279,6 +279,10 @@ impl BiasModel for EncoderWithHead {
         site.is_some_and(|(layer, term)| !self.config.has_bias(BiasSite::new(layer, term)))
     }
 
+    fn packed_paths(&self) -> Vec<ParamPath> {
+        self.encoder.packed_paths(self.backbone_path())
+    }
+
     fn backbone_path(&self) -> &'static str {
         "encoder"
     }

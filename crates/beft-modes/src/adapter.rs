@@ -3,8 +3,7 @@ use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues};
 use beft_core::TaskType;
-use beft_nn::{ParamData, ParamPath, TaskModel, param_shapes, read_params};
-use burn::module::Module;
+use beft_nn::{BiasModel, ParamData, ParamPath, TaskModel, param_shapes, read_params};
 use serde_json::{Map, Value};
 
 use crate::peft::{EXTRA_BIASES_SCRIPT, is_suffix};
@@ -236,10 +235,11 @@ fn saved_modules<'a>(task_type: TaskType, head: impl Iterator<Item = &'a String>
 }
 
 /// Lists the linear modules of a model and of its task head.
-pub(crate) fn linear_modules<M: Module>(module: &M, table: &NameTable) -> Vec<String> {
-    param_shapes(module)
-        .iter()
-        .filter_map(|(path, _)| table.by_path(path))
+pub(crate) fn linear_modules<M: BiasModel>(module: &M, table: &NameTable) -> Vec<String> {
+    let params = param_shapes(module).into_iter().map(|(path, _)| path);
+    params
+        .chain(module.packed_paths())
+        .filter_map(|path| table.by_path(&path))
         .filter(|(row, _)| row.stored.is_linear())
         .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
         .collect()

@@ -4,7 +4,6 @@ use std::path::Path;
 use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, Stored, TensorName, third};
 use beft_core::TermSet;
 use beft_nn::{BiasModel, ParamData, ParamPath, map_params, param_shapes, read_params};
-use burn::module::Module;
 use burn::tensor::TensorData;
 use serde_json::Value;
 
@@ -41,7 +40,7 @@ impl Adapter {
     }
 
     /// Fails where the modules that the config targets, and those with values, do not agree.
-    fn check_targets<M: Module>(&self, module: &M, table: &NameTable) -> Result<(), String> {
+    fn check_targets<M: BiasModel>(&self, module: &M, table: &NameTable) -> Result<(), String> {
         let include = &self.targets;
         let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
         let tuned = self.kind.layout().modules();

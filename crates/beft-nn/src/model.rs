@@ -56,6 +56,11 @@ pub trait BiasModel: Module {
         false
     }
 
+    /// The paths of matrices that are no parameters, because they are packed.
+    fn packed_paths(&self) -> Vec<ParamPath> {
+        Vec::new()
+    }
+
     /// The parameter path of the module that has the layers (`encoder`).
     fn backbone_path(&self) -> &'static str;
 

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Head, Pooling, Targets};
 use beft_encoder::EncoderWithHead as Encoder;
 use beft_modes::Mode;
-use beft_nn::{ForwardPrecision, Savings, TaskModel, read_params};
+use beft_nn::{
+    BiasModel, ForwardPrecision, ParamPath, Savings, TaskModel, param_shapes, read_params,
+};
 use beft_parity::Expected;
 use beft_train::{Event, Metrics, TrainConfig, TrainError, train};
 use burn::module::Module;
@@ -87,6 +91,12 @@ fn every_head_trains_as_on_the_device() {
         assert!(plain.packs_for_biases(), "{name}");
         let packed = load(name, head).packed_for_biases(ForwardPrecision::F32);
         assert_eq!(packed.num_values(), plain.num_params(), "{name}");
+        // Adapters name their modules by the paths of all.
+        let paths = |model: &Encoder| -> BTreeSet<ParamPath> {
+            let params = param_shapes(model).into_iter().map(|(path, _)| path);
+            params.chain(model.packed_paths()).collect()
+        };
+        assert_eq!(paths(&packed), paths(&plain), "{name}");
         for head in heads {
             for mode in ["v", "q@1", "m2@0,ln1@1", "ln2@2", "m1@1,m3@2", "all"] {
                 let run = |savings| trained(name, head, mode, savings);

@@ -3,6 +3,7 @@
 mod config;
 mod find;
 mod inputs;
+mod loaded;
 mod model;
 mod windows;
 mod words;
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 use beft_checkpoint::{EmbeddingConfig, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{Head, Outputs, TaskType};
 use beft_decoder::GenerationSettings;
-use beft_nn::Precision;
+use beft_nn::{ForwardPrecision, Precision};
 use beft_tasks::Task;
 use burn::tensor::Device;
 
@@ -20,6 +21,7 @@ pub use config::ModelConfig;
 pub use find::{find_data, find_model};
 pub use inputs::{Encoded, InputCounts};
 use inputs::{WHOLE, cutting};
+use loaded::Loaded;
 pub use model::Model;
 pub(crate) use windows::OVERLAP;
 
@@ -47,15 +49,6 @@ pub struct Base {
     backbone: Option<Model>,
     /// Whether its models are used only, not trained.
     only_used: bool,
-}
-
-/// The first model made with a head: its tensors are shared by all that are made after it.
-#[derive(Debug)]
-struct Loaded {
-    head: Head,
-    seed: u64,
-    model: Model,
-    report: LoadReport,
 }
 
 /// Finds the task of this name, or of the task file at this path, in a form that the model takes: labelled texts for
@@ -347,21 +340,40 @@ impl Base {
     ///
     /// For missing, misshapen or unreadable tensors.
     pub fn model(&self, outputs: usize, seed: u64) -> Result<(Model, LoadReport), Error> {
+        self.model_as(outputs, seed, None)
+    }
+
+    /// The same for trainings of biases, where layers of its kind are computed from packed matrices; these take the place of
+    /// the weights as they were, which are read again when they are asked for.
+    pub(crate) fn model_for_biases(
+        &self,
+        outputs: usize,
+        seed: u64,
+        forward: ForwardPrecision,
+    ) -> Result<(Model, LoadReport), Error> {
+        self.model_as(outputs, seed, Some(forward))
+    }
+
+    fn model_as(
+        &self,
+        outputs: usize,
+        seed: u64,
+        packed: Option<ForwardPrecision>,
+    ) -> Result<(Model, LoadReport), Error> {
         // A panic while loading leaves nothing half-made behind the lock.
-        let mut slot = self
-            .loaded
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let slot = self.loaded.lock();
+        let mut slot = slot.unwrap_or_else(std::sync::PoisonError::into_inner);
         let head = self.head(outputs);
         let wanted = (head, seed);
-        let known = slot.as_ref().and_then(|loaded| {
+        let loaded = slot.take().and_then(|loaded| loaded.with_packing(packed));
+        if let Some(loaded) = loaded {
             let of = (loaded.head, loaded.seed);
             let found = (&loaded.model, &loaded.report);
-            let model = self.config.reuse(found, of, wanted)?;
-            Some((model, loaded.report.clone()))
-        });
-        if let Some(found) = known {
-            return Ok(found);
+            if let Some(model) = self.config.reuse(found, of, wanted) {
+                let report = loaded.report.clone();
+                *slot = Some(loaded);
+                return Ok((model, report));
+            }
         }
         memory::check_weights(self)?;
         let files = (&self.dir, &self.files);
@@ -373,12 +385,16 @@ impl Base {
             (None, true) => model.packed_for_use(),
             (None, false) => model,
         };
-        *slot = Some(Loaded {
+        let loaded = Loaded {
             head,
             seed,
-            model: model.clone(),
+            model,
+            packed: None,
             report: report.clone(),
-        });
+        };
+        let loaded = loaded.packed_as(packed);
+        let model = loaded.model.clone();
+        *slot = Some(loaded);
         Ok((model, report))
     }
 }

@@ -219,6 +219,10 @@ impl BiasModel for Model {
         either!(self, model => model.key_value_heads())
     }
 
+    fn packed_paths(&self) -> Vec<ParamPath> {
+        either!(self, model => model.packed_paths())
+    }
+
     fn backbone_path(&self) -> &'static str {
         either!(self, model => model.backbone_path())
     }

@@ -98,14 +98,14 @@ pub fn tune_together(
     let records = jobs.iter().map(|job| job.record(base, digest.clone()));
     let records: Vec<TrainingRecord> = records.collect();
     let identity = identity(&records);
-    let models = { jobs.iter() }.map(|job| untrained_model(base, job));
-    let models = packed(base, jobs, models.collect::<Result<_, Error>>()?);
+    let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings));
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();
     let mut dev_of = Vec::new();
-    for (job, model) in jobs.iter().zip(models) {
+    for job in jobs {
         let (data, settings) = (job.data, &job.settings);
+        let model = untrained_model(base, job, packs)?;
         let unchanged =
             unchanged_layers(&model, &job.mode, settings.savings).map_err(TrainError::from)?;
         let known = devs
@@ -165,10 +165,14 @@ pub fn tune_together(
     Ok(outcomes)
 }
 
-/// The model that a job begins with.
-fn untrained_model(base: &Base, job: &TuneJob<'_>) -> Result<Model, Error> {
+/// The model that a job begins with; its layers may be packed where all jobs `pack` them.
+fn untrained_model(base: &Base, job: &TuneJob<'_>, packs: bool) -> Result<Model, Error> {
     let (data, settings) = (job.data, &job.settings);
-    let (model, _) = base.model(data.outputs.count(), u64::from(settings.seed))?;
+    let (outputs, seed) = (data.outputs.count(), u64::from(settings.seed));
+    let (model, _) = match packs {
+        true => base.model_for_biases(outputs, seed, settings.forward)?,
+        false => base.model(outputs, seed)?,
+    };
     check_mode(base, &data.task, &job.mode)?;
     if settings.tune_thresholds && !data.has_thresholds() {
         return Err(Error::Thresholds {
@@ -185,21 +189,6 @@ fn untrained_model(base: &Base, job: &TuneJob<'_>) -> Result<Model, Error> {
         true => model,
         false => model.without_dropout(),
     })
-}
-
-/// The same models with the layers packed as their trainings read them, once for all. Nothing holds the weights as they were
-/// any more, the base neither, which reads them again when it is asked for another model.
-fn packed(base: &Base, jobs: &[TuneJob<'_>], mut models: Vec<Model>) -> Vec<Model> {
-    let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings));
-    if !packs || models.is_empty() || !models.iter().all(Model::packs_for_biases) {
-        return models;
-    }
-    base.release();
-    let first = models.remove(0).packed_for_biases(jobs[0].settings.forward);
-    let others = models.into_iter();
-    let mut models: Vec<Model> = others.map(|model| model.with_weights_of(&first)).collect();
-    models.insert(0, first);
-    models
 }
 
 /// The outcome of a job that trains nothing.
