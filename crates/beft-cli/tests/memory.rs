@@ -28,7 +28,7 @@ fn limited(scratch: &Scratch, megabytes: u64, args: &[&str]) -> Output {
 #[test]
 fn out_of_memory_is_a_message() {
     let scratch = Scratch::new();
-    // Hundreds of long inputs in one step: their activations take hundreds of megabytes.
+    // Hundreds of long inputs in one piece: their activations take hundreds of megabytes.
     let words = "good film ".repeat(40);
     let rows = |count: usize| {
         let row = |i: usize| format!("{words}{i}\t{}\n", ["a", "b", "c"][i % 3]);
@@ -49,6 +49,8 @@ fn out_of_memory_is_a_message() {
         "600",
         "--terms",
         "all",
+        "--without",
+        "split-work",
         "--out",
         "out",
     ];
