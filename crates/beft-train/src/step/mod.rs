@@ -42,8 +42,8 @@ type Gradients = (GradientsParams, Vec<f64>);
 
 impl Step<'_> {
     /// Computes forward and backward. Where the backend's operations keep one core busy, each core does that
-    /// for some of the examples of each training; on a processor for so many at a time that what is kept of them stays
-    /// in its caches.
+    /// for some of the examples of each training; from packed layers for so many at a time that what is kept of them
+    /// stays in its caches.
     ///
     /// # Errors
     ///
@@ -63,6 +63,8 @@ impl Step<'_> {
             .map_or(1, |most| examples.div_ceil(most.max(1)));
         let parts = match self.parts.iter().any(|part| part.is_whole()) {
             true => 1,
+            // Other layers are faster with as many rows as there are.
+            false if model.packed_paths().is_empty() => threads.max(rounds),
             false => self.pieces(traits).max(rounds),
         };
         let mut shares = self.shares(parts);

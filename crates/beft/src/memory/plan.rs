@@ -88,6 +88,16 @@ pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<Memory
             let packs = model.is_plain()
                 && DeviceTraits::of(&device).scalar_loops
                 && options.precision == Precision::F32;
+            // Packed layers are computed for so many rows at a time by each core.
+            let traits = DeviceTraits::of(&device);
+            let rows = traits.rows_per_pass().saturating_mul(traits.workers());
+            let options = &PlanOptions {
+                batch_size: match packs {
+                    true => options.batch_size.min(rows.div_ceil(length)),
+                    false => options.batch_size,
+                },
+                ..options.clone()
+            };
             let plan = plan_of(&model, &Sizes::of_encoder(config, packs), options, length)?;
             let (hidden, wide) = (config.hidden_size, config.intermediate_size);
             let matrices = config.num_hidden_layers * (4 * hidden * hidden + 2 * hidden * wide);
