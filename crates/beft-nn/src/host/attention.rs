@@ -143,7 +143,7 @@ impl Attention {
                 None => &record.weights[cells],
             };
             let weights = NdTensorView::from_data([queries, tokens], weights);
-            self.add_head(&mut out, head, weights, self.head(v, head), 1.0);
+            self.put_head(&mut out, head, weights, self.head(v, head), 1.0);
         }
         (out, record)
     }
@@ -160,7 +160,7 @@ impl Attention {
     }
 
     /// Puts a product into a head's part of rows.
-    fn add_head(
+    fn put_head(
         &self,
         rows: &mut [f32],
         head: usize,
@@ -221,7 +221,7 @@ impl AttentionRecord {
 }
 
 impl Attention {
-    /// Adds one head's part.
+    /// Puts one head's part into its places.
     fn backward(
         &self,
         found: &mut AttentionGradients,
@@ -236,7 +236,7 @@ impl Attention {
         let gradient = self.head(gradient, head);
         let dropped = record.dropped(cells.clone());
         let weights = NdTensorView::from_data(shape, dropped.as_slice());
-        self.add_head(&mut found.v, head, weights.transposed(), gradient, 1.0);
+        self.put_head(&mut found.v, head, weights.transposed(), gradient, 1.0);
         if found.q.is_empty() {
             return;
         }
@@ -261,9 +261,9 @@ impl Attention {
         }
         let of_scores = NdTensorView::from_data(shape, of_scores.as_slice());
         let scale = self.scale();
-        self.add_head(&mut found.q, head, of_scores, self.head(k, head), scale);
+        self.put_head(&mut found.q, head, of_scores, self.head(k, head), scale);
         let turned = of_scores.transposed();
-        self.add_head(&mut found.k, head, turned, self.head(q, head), scale);
+        self.put_head(&mut found.k, head, turned, self.head(q, head), scale);
     }
 }
 
