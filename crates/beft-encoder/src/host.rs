@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use beft_core::{BiasTerm, Pooling};
-use beft_nn::host::HostRows;
-use beft_nn::{Batch, BiasGradients, ParamPath, Recorded, Rows};
+use beft_nn::host::{HostRows, host_values};
+use beft_nn::{Batch, BiasGradients, ParamPath, Recorded, Rows, Weight};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::EncoderModel;
@@ -18,6 +18,11 @@ impl EncoderModel {
             Distances::None => self.layers.iter().all(EncoderLayer::is_plain),
             Distances::Buckets(_) | Distances::Disentangled(_) | Distances::Rotary(_) => false,
         }
+    }
+
+    /// The weight matrices of the layers.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        self.layers.iter().flat_map(EncoderLayer::weights)
     }
 
     /// The paths of packed matrices, where this module has the path `name`.
@@ -34,7 +39,7 @@ impl EncoderModel {
 
     /// The rows of a batch, where the host computes it.
     pub(crate) fn host_rows<'a>(&self, batch: &'a Batch) -> Option<HostRows<'a>> {
-        let computes = self.is_plain() && self.layers.iter().all(EncoderLayer::on_host);
+        let computes = self.is_plain() && self.weights().all(Weight::is_packed);
         computes.then(|| HostRows::new(batch)).flatten()
     }
 
@@ -46,7 +51,7 @@ impl EncoderModel {
         layers: Range<usize>,
         rows: Rows,
     ) -> Tensor<2> {
-        let (mut x, width, last) = (values(hidden), self.width(), layers.end - 1);
+        let (mut x, width, last) = (host_values(hidden), self.width(), layers.end - 1);
         for index in layers {
             let rows = if index == last { rows } else { Rows::All };
             x = self.layers[index].host_forward(x, at, rows, false).0;
@@ -82,7 +87,7 @@ impl EncoderModel {
             true => Some(done),
             false => (done..count).find(|index| learns(&self.layers[*index])),
         };
-        let mut x = values(hidden);
+        let mut x = host_values(hidden);
         let mut records = Vec::new();
         for index in done..count {
             let rows = if index + 1 == count {
@@ -103,7 +108,7 @@ impl EncoderModel {
         };
         Recorded::new(tensor(states, width, &device), move |gradient| {
             let mut found = BiasGradients::default();
-            let mut gradient = match (values(gradient), pooled) {
+            let mut gradient = match (host_values(gradient), pooled) {
                 (gradient, None) => gradient,
                 (gradient, Some(Pooling::Mean)) => at.spread(&gradient, width),
                 (gradient, Some(Pooling::FirstToken)) => {
@@ -130,12 +135,6 @@ impl EncoderModel {
     fn width(&self) -> usize {
         self.layers[0].query.dims()[0]
     }
-}
-
-fn values(x: Tensor<2>) -> Vec<f32> {
-    let data = x.into_data();
-    data.try_into_vec::<f32>()
-        .unwrap_or_else(|error| panic!("rows of another type: {error:?}"))
 }
 
 fn tensor(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {

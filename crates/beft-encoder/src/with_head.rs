@@ -334,7 +334,7 @@ impl TaskModel for EncoderWithHead {
     }
 
     fn packs_for_biases(&self) -> bool {
-        let mut weights = self.encoder.layers.iter().flat_map(EncoderLayer::weights);
+        let mut weights = self.encoder.weights();
         self.is_plain() && weights.all(|weight| weight.packs(Packing::TwoWay))
     }
 
@@ -350,8 +350,7 @@ impl TaskModel for EncoderWithHead {
     }
 
     fn num_values(&self) -> usize {
-        let weights = self.encoder.layers.iter().flat_map(EncoderLayer::weights);
-        let packed = weights.filter(|weight| weight.is_packed());
+        let packed = self.encoder.weights().filter(|weight| weight.is_packed());
         let packed: usize = packed
             .map(|weight| weight.dims().iter().product::<usize>())
             .sum();
@@ -359,7 +358,7 @@ impl TaskModel for EncoderWithHead {
     }
 
     fn with_weights_of(mut self, other: &Self) -> Self {
-        let others = other.encoder.layers.iter().flat_map(EncoderLayer::weights);
+        let others = other.encoder.weights();
         let own = self.encoder.layers.iter_mut();
         let own = own.flat_map(EncoderLayer::weights_mut);
         own.zip(others)

@@ -3,7 +3,7 @@
 use beft_core::BiasTerm::{self, K, Ln1, Ln2, M1, M2, M3, Q, V};
 use beft_nn::host::{
     Attention, AttentionRecord, HostRows, NormRecord, RowBiases, add, gelu, gelu_with_slopes,
-    layer_norm, multiply,
+    host_values, layer_norm, multiply,
 };
 use beft_nn::{DropoutSite, Rows, Weight};
 use burn::module::{Param, ParamId};
@@ -30,12 +30,7 @@ pub(crate) struct LayerRecord {
 pub(crate) type Found = Vec<(ParamId, Vec<f32>)>;
 
 impl EncoderLayer {
-    /// Whether the host can compute it: by [`Order::PostNorm`], from packed weights, without distances.
-    pub(crate) fn on_host(&self) -> bool {
-        self.is_plain() && self.weights().all(Weight::is_packed)
-    }
-
-    /// Whether the host could compute it if its weights were packed.
+    /// Whether the host could compute it if its weights were packed: by [`Order::PostNorm`], without distances.
     pub(crate) fn is_plain(&self) -> bool {
         match self.order {
             Order::PostNorm => self.disentangled.is_none(),
@@ -72,7 +67,7 @@ impl EncoderLayer {
     }
 
     fn gammas(&self) -> [Vec<f32>; 2] {
-        let values = |gamma: &Param<Tensor<1>>| gamma.val().into_data().iter().collect();
+        let values = |gamma: &Param<Tensor<1>>| host_values(gamma.val());
         let first = self.norm1_gamma.as_ref().map(values);
         [first.unwrap_or_default(), values(&self.norm2_gamma)]
     }

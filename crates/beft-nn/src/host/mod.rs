@@ -10,6 +10,7 @@ mod biases;
 mod norm;
 mod rows;
 
+pub use crate::weight::host_values;
 pub use attention::{Attention, AttentionGradients, AttentionRecord};
 pub use biases::RowBiases;
 pub use norm::{NormRecord, layer_norm};

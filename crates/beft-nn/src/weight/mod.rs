@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use self::f32::F32Matrix;
 use self::int8::Int8Matrix;
-pub(crate) use self::product::host_values;
+pub use self::product::host_values;
 use crate::{DeviceTraits, multiply};
 
 /// A weight matrix `[d_in, d_out]` of a layer.

@@ -5,7 +5,7 @@ use rten_gemm::{
 use rten_tensor::NdTensorView;
 
 /// The values of an f32 tensor, row by row.
-pub(crate) fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
+pub fn host_values<const D: usize>(values: Tensor<D>) -> Vec<f32> {
     let values = values.into_data().try_into_vec::<f32>();
     values.unwrap_or_else(|error| panic!("values of another type: {error:?}"))
 }

@@ -72,10 +72,14 @@ impl Tuned {
     /// The same, to be used only, in less time: nothing can read or change the weights of an encoder's layers any more.
     #[must_use]
     pub fn only_used(self) -> Self {
+        self.packed_by(Model::packed_for_use)
+    }
+
+    /// The same with its model packed. Nothing else needs the values as they were, so that they are not held twice.
+    fn packed_by(self, pack: impl FnOnce(Model) -> Model) -> Self {
         let Self { base, model, .. } = self;
-        // The values as they were are not held twice.
         base.release();
-        let model = Arc::new(Arc::unwrap_or_clone(model).packed_for_use());
+        let model = Arc::new(pack(Arc::unwrap_or_clone(model)));
         Self {
             base,
             model,

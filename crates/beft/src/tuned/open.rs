@@ -60,20 +60,8 @@ pub fn open_tuned(options: &OpenOptions<'_>) -> Result<Tuned, Error> {
     match options.precision {
         InferencePrecision::Float(_) => Ok(tuned),
         InferencePrecision::Q8 if !DeviceTraits::of(device).host_memory => Err(Error::Int8Device),
-        InferencePrecision::Q8 => Ok(quantized(tuned)),
-    }
-}
-
-/// The same with its matrices in 8 bits, once everything that an adapter changes is in them.
-fn quantized(tuned: Tuned) -> Tuned {
-    let Tuned { base, model, .. } = tuned;
-    // Nothing else needs the values as they were.
-    base.release();
-    let model = Arc::new(Arc::unwrap_or_clone(model).packed(Packing::Int8));
-    Tuned {
-        base,
-        model,
-        ..tuned
+        // Once everything that an adapter changes is in the matrices.
+        InferencePrecision::Q8 => Ok(tuned.packed_by(|model| model.packed(Packing::Int8))),
     }
 }
 
