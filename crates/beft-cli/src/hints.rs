@@ -16,8 +16,15 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             _ => None,
         };
         let error = cause.downcast_ref::<Error>().or_else(compare);
+        let plan = || match cause.downcast_ref::<CompareError>()? {
+            CompareError::OtherPlan { .. } => {
+                Some("give another --out, or the same files and options".to_owned())
+            }
+            _ => None,
+        };
         error
             .and_then(of)
+            .or_else(plan)
             .or_else(|| cause.downcast_ref().and_then(of_task))
             .or_else(|| cause.downcast_ref().and_then(of_device))
     })

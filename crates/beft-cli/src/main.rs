@@ -7,6 +7,7 @@ mod hints;
 mod memory;
 mod mistakes;
 mod output;
+mod peers;
 mod progress;
 mod rows;
 
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 
 use args::{Cli, Command};
+use beft_train::Team;
 
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
@@ -38,10 +40,14 @@ fn main() -> ExitCode {
         }
         _ => memory::Remedy::Other,
     });
-    let result = start_threads().and_then(|()| run(command));
+    let membership = match peers::Membership::join(&command) {
+        Ok(membership) => membership,
+        Err(error) => return fail(&error),
+    };
+    let result = start_threads().and_then(|()| run(command, &membership.team()));
     match result.and_then(|()| output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => membership.fail(|| fail(&error)),
     }
 }
 
@@ -53,10 +59,10 @@ fn start_threads() -> Result<()> {
         .context("the system refuses threads: let the process have more memory and threads, or set RAYON_NUM_THREADS=1")
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command, team: &Team) -> Result<()> {
     match command {
         Command::Rank(args) => commands::rank::rank(&args),
-        Command::Tune(args) => commands::tune::tune(&args),
+        Command::Tune(args) => commands::tune::tune(&args, team),
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Embed(args) => commands::embed::embed(&args),

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::{self, Write, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail};
@@ -29,9 +30,23 @@ fn keep(result: io::Result<()>) {
     }
 }
 
+/// Whether this process says nothing, because another one of its job does.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Lets this process say nothing any more, or something again.
+pub(crate) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Writes a line to standard output.
 pub(crate) fn write_line(text: std::fmt::Arguments<'_>) {
-    keep(writeln!(stdout(), "{text}"));
+    if !is_quiet() {
+        keep(writeln!(stdout(), "{text}"));
+    }
 }
 
 /// Writes bytes to standard output so that they can be read at once; whether anyone still reads.
@@ -56,7 +71,9 @@ pub(crate) fn finish() -> Result<()> {
 macro_rules! tell {
     ($($arg:tt)*) => {{
         use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($arg)*);
+        if !$crate::output::is_quiet() {
+            let _ = writeln!(std::io::stderr(), $($arg)*);
+        }
     }};
 }
 pub(crate) use tell;

@@ -46,6 +46,22 @@ pub enum CompareError {
     /// An empty list.
     #[error("there are no {0} to compare")]
     Nothing(&'static str),
+    /// A journal of another comparison.
+    #[error("{} is of another comparison: {reason}", .path.display())]
+    OtherPlan {
+        /// The file that says of which.
+        path: PathBuf,
+        /// In what they differ.
+        reason: String,
+    },
+    /// A journal that does not say of what it is.
+    #[error("{} is damaged ({source}): delete it, and run the command again", .path.display())]
+    DamagedPlan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// A sweep without learning rates.
     #[error("there are no learning rates to try")]
     NoRates,

@@ -33,22 +33,43 @@ struct Source {
     data: String,
 }
 
-/// Trials that train together, with their names in the journal.
+/// A trial with its place in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The name of its files.
+    #[serde(default)]
+    pub key: String,
+    /// What is trained.
+    #[serde(rename = "cell")]
+    pub trial: Trial,
+    /// What its result follows from.
+    pub record: TrainingRecord,
+}
+
+/// What the file of a finished trial holds.
+#[derive(Serialize)]
+struct Finished<'a> {
+    record: &'a TrainingRecord,
+    #[serde(flatten)]
+    result: &'a TrialResult,
+}
+
+/// Trials that train together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JointTrials {
-    /// Name and settings of each.
-    pub trials: Vec<(String, Trial)>,
+    /// Each of them.
+    pub trials: Vec<Planned>,
 }
 
 impl JointTrials {
     /// The name of its files: it changes with the trials in it.
     fn key(&self) -> String {
         match self.trials.as_slice() {
-            [(key, _)] => key.clone(),
+            [planned] => planned.key.clone(),
             trials => {
                 let mut hash = Sha256::new();
-                for (key, _) in trials {
-                    hash.update(key);
+                for planned in trials {
+                    hash.update(&planned.key);
                 }
                 hex(hash)
             }
@@ -73,13 +94,13 @@ impl Journal {
         })
     }
 
-    /// The name of a trial's files.
+    /// A trial's place in the journal.
     ///
     /// # Errors
     ///
     /// When its model or data cannot be read.
-    pub fn key(&mut self, trial: &Trial) -> Result<String, CompareError> {
-        let source = self.source(trial)?;
+    pub fn plan(&mut self, trial: Trial) -> Result<Planned, CompareError> {
+        let source = self.source(&trial)?;
         let mode: Mode = trial.mode.parse()?;
         let device = trial.device.trim().to_ascii_lowercase();
         let inputs = Inputs {
@@ -97,10 +118,66 @@ impl Journal {
         // Beside the training, what is computed from it. Paths and names are left out: a moved folder
         // with the same content is the same.
         // There is nothing in them that JSON cannot hold.
-        let text = serde_json::to_string(&(record, &trial.scorers)).unwrap_or_default();
+        let text = serde_json::to_string(&(&record, &trial.scorers)).unwrap_or_default();
         let mut hash = Sha256::new();
         hash.update(text);
-        Ok(hex(hash))
+        Ok(Planned {
+            key: hex(hash),
+            trial,
+            record,
+        })
+    }
+
+    /// Numbers of training examples and of dev examples that a trial uses.
+    pub(crate) fn examples(&mut self, trial: &Trial) -> Result<(usize, usize), CompareError> {
+        let source = self.source(trial)?;
+        let count = |split: Split| -> Result<usize, CompareError> {
+            let found = match &source.task {
+                Task::Labelled(task) => task
+                    .load(&trial.data, split, None)
+                    .map(|d| d.examples.len()),
+                Task::Prompted(task) => task.load(&trial.data, split).map(|d| d.examples.len()),
+            };
+            Ok(found.map_err(Error::from)?)
+        };
+        let train = match trial.train_size {
+            Some(size) => size,
+            None => count(Split::Train)?,
+        };
+        let mut dev = 0;
+        for split in source.task.dev_splits() {
+            let found = count(*split)?;
+            dev += trial.limit.map_or(found, |limit| limit.min(found));
+        }
+        Ok((train, dev))
+    }
+
+    /// What is left to do of trials that train together: those that are not finished; or all, if some of them were
+    /// interrupted together with the others, whose state they share. `None` when all are finished.
+    pub fn open_part(&self, pass: &JointTrials) -> Option<JointTrials> {
+        let open = pass.trials.iter().filter(|t| !self.is_done(&t.key));
+        let open: Vec<Planned> = open.cloned().collect();
+        match open.is_empty() {
+            true => None,
+            false if self.state_path(pass).is_file() => Some(pass.clone()),
+            false => Some(JointTrials { trials: open }),
+        }
+    }
+
+    /// The journal's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The files of the journal with an extension, by their names.
+    pub(crate) fn files(&self, extension: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let mut found: Vec<PathBuf> = paths
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .collect();
+        found.sort();
+        found
     }
 
     /// What the files of a trial hold; they are read once.
@@ -136,11 +213,11 @@ impl Journal {
 
     /// The result of a finished trial, under the names that it has now; `None` when it is not finished (or
     /// its file is damaged).
-    pub fn find(&self, key: &str, trial: &Trial) -> Option<TrialResult> {
-        let text = fs::read(self.result_path(key)).ok()?;
+    pub fn find(&self, planned: &Planned) -> Option<TrialResult> {
+        let text = fs::read(self.result_path(&planned.key)).ok()?;
         let found: TrialResult = serde_json::from_slice(&text).ok()?;
         Some(TrialResult {
-            trial: trial.clone(),
+            trial: planned.trial.clone(),
             ..found
         })
     }
@@ -155,8 +232,10 @@ impl Journal {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn finish(&self, key: &str, result: &TrialResult) -> Result<(), CompareError> {
-        Ok(write_json(&self.result_path(key), result)?)
+    pub fn finish(&self, planned: &Planned, result: &TrialResult) -> Result<(), CompareError> {
+        let record = &planned.record;
+        let path = self.result_path(&planned.key);
+        Ok(write_json(&path, &Finished { record, result })?)
     }
 
     /// Removes the state of trials that have finished.
@@ -225,17 +304,20 @@ mod tests {
         };
         let mut journal = Journal::open(&at("trials")).unwrap();
         let (one, two) = (placed("one", "v"), placed("two", "v"));
-        let key = journal.key(&one).unwrap();
+        let planned = journal.plan(one.clone()).unwrap();
+        let key_of =
+            |journal: &mut Journal, trial: &Trial| journal.plan(trial.clone()).unwrap().key;
         let renamed = Trial {
             regime: "all".to_owned(),
             device: "Flex:0".to_owned(),
             ..two.clone()
         };
         for same in [&two, &renamed] {
-            assert_eq!(journal.key(same).unwrap(), key);
+            assert_eq!(key_of(&mut journal, same), planned.key);
         }
-        journal.finish(&key, &result("v", 0, 0.5)).unwrap();
-        assert_eq!(journal.find(&key, &renamed).unwrap().trial, renamed);
+        journal.finish(&planned, &result("v", 0, 0.5)).unwrap();
+        let renamed = journal.plan(renamed).unwrap();
+        assert_eq!(journal.find(&renamed).unwrap().trial, renamed.trial);
 
         let others = [
             placed("one", "q"),
@@ -280,11 +362,12 @@ mod tests {
                 ..one.clone()
             },
         ];
-        let mut keys: Vec<String> = others.iter().map(|c| journal.key(c).unwrap()).collect();
-        keys.push(key);
+        let mut keys: Vec<String> = others.iter().map(|c| key_of(&mut journal, c)).collect();
+        keys.push(planned.key.clone());
         // The tokenizer's settings are part of the model.
         fs::write(at("two/model/tokenizer_config.json"), "{}").unwrap();
-        keys.push(Journal::open(&at("trials")).unwrap().key(&two).unwrap());
+        let mut again = Journal::open(&at("trials")).unwrap();
+        keys.push(again.plan(two).unwrap().key);
         let all = keys.len();
         keys.sort();
         keys.dedup();

@@ -6,6 +6,7 @@
 //!   ranking.
 //! * [`sweep_trials`], [`summarize_sweep`]: the same for several learning rates.
 //! * [`Journal`]: a file per finished trial, found again by everything its result follows from.
+//! * [`Plan`] deals the work out, to the [`Shard`]s of several machines too.
 //! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
 //!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
 //!
@@ -26,6 +27,8 @@ mod harness;
 mod joint;
 mod journal;
 mod picks;
+mod plan;
+mod shard;
 mod spec;
 mod summary;
 mod sweep;
@@ -38,8 +41,10 @@ pub use curves::group_curves;
 pub use error::CompareError;
 pub use harness::{harness_results, sample_lines};
 pub use joint::joint_trials;
-pub use journal::{JointTrials, Journal};
+pub use journal::{JointTrials, Journal, Planned};
 pub use picks::ScorerPicks;
+pub use plan::Plan;
+pub use shard::{Shard, ShardError};
 pub use spec::{CompareSpec, Overrides, TaskSpec};
 pub use summary::{Group, ModeSummary, Pair, summarize};
 pub use sweep::{Sweep, summarize_sweep, sweep_report, sweep_trials};

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use beft_core::{OutputKind, TermSet, Truth};
@@ -59,6 +60,17 @@ pub struct Trial {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// `sst2 low lora-v lr 0.0004 seed 1`
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {} lr {} seed {}",
+            self.task, self.regime, self.mode, self.learning_rate, self.seed
+        )
+    }
 }
 
 impl Trial {

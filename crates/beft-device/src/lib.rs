@@ -142,6 +142,18 @@ pub enum DeviceError {
         /// As the user wrote it.
         name: String,
     },
+    /// A list where one device is meant.
+    #[error("`{list}` is a list of devices, and this computes on one: name one of them")]
+    List {
+        /// As the user wrote it.
+        list: String,
+    },
+    /// A list of devices that compute differently.
+    #[error("the devices `{list}` are of several backends: name devices of one")]
+    Mixed {
+        /// As the user wrote it.
+        list: String,
+    },
     /// The backend is not part of this build.
     #[error(
         "device `{name}`: this program was built without the Cargo feature `{feature}` (needs: {needs})"
@@ -182,6 +194,11 @@ fn there(found: &[String], needs: &str) -> String {
 /// When it is unknown, its backend is not compiled in, or it is not on this machine. There is no
 /// silent fall back.
 pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
+    if name.contains(',') {
+        return Err(DeviceError::List {
+            list: name.to_owned(),
+        });
+    }
     let written = plain(name);
     let backend = named_backend(&written).ok_or_else(|| DeviceError::Unknown {
         name: name.to_owned(),
@@ -206,6 +223,33 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
             needs: backend.needs,
         }),
     }
+}
+
+/// The devices of a list such as `cuda:0,cuda:1`, all of one backend. One may be named more than once.
+///
+/// # Errors
+///
+/// As [`parse_device`], and when they are of several backends.
+pub fn parse_devices(list: &str) -> Result<Vec<NamedDevice>, DeviceError> {
+    let mut found: Vec<NamedDevice> = Vec::new();
+    for name in list.split(',') {
+        let device = parse_device(name)?;
+        let backend = |device| backend_of(device).map(|backend| backend.name);
+        if found
+            .first()
+            .is_some_and(|first| backend(&first.device) != backend(&device))
+        {
+            return Err(DeviceError::Mixed {
+                list: list.to_owned(),
+            });
+        }
+        found.push(NamedDevice {
+            name: plain(name),
+            about: None,
+            device,
+        });
+    }
+    Ok(found)
 }
 
 /// Whether a device string names a GPU: `cuda`, `vulkan:1`, `tch:cuda:0`.
@@ -341,6 +385,26 @@ mod tests {
             message,
             "device `flex:1` is not on this machine: found flex"
         );
+    }
+
+    #[test]
+    #[cfg(all(feature = "flex", feature = "ndarray"))]
+    fn lists_are_of_one_backend() {
+        let names = |list: &str| {
+            let found = parse_devices(list);
+            found.map(|found| {
+                found
+                    .into_iter()
+                    .map(|device| device.name)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(names("flex, FLEX").unwrap(), ["flex", "flex"]);
+        assert_eq!(names("flex").unwrap(), ["flex"]);
+        let list = "flex,ndarray".to_owned();
+        assert_eq!(names(&list), Err(DeviceError::Mixed { list: list.clone() }));
+        assert!(names("flex,").is_err() && names("flex,tpu").is_err());
+        assert_eq!(parse_device(&list), Err(DeviceError::List { list }));
     }
 
     #[test]

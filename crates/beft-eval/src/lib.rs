@@ -22,7 +22,7 @@ pub use classes::*;
 pub use entities::*;
 pub use metrics::*;
 pub use outcomes::{Outcomes, predicted_labels};
-pub use predict::{RepeatedPrediction, argmax, predict, sigmoid, softmax};
+pub use predict::{Part, RepeatedPrediction, argmax, predict, sigmoid, softmax};
 pub use shared::{SharedInput, Sharing, predict_shared};
 pub use significance::*;
 pub use spans::{SpanChoice, WindowScores, best_no_answer_threshold, best_span};

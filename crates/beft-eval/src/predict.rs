@@ -18,13 +18,55 @@ pub fn predict<M: TaskModel>(
     savings: impl Into<Savings>,
     on_done: impl FnMut(usize) + Send,
 ) -> Vec<Vec<f32>> {
+    predict_part(
+        model,
+        encodings,
+        batch_size,
+        savings.into(),
+        Part::WHOLE,
+        on_done,
+    )
+}
+
+/// A part of the inputs that a process computes, of as many as there are processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The number of the process, from 0.
+    pub number: usize,
+    /// The number of processes.
+    pub of: usize,
+}
+
+impl Part {
+    /// All inputs.
+    pub const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// Its batches: equally many, of short and of long inputs.
+    fn batches(self, lengths: &[usize], batch_size: usize, most: Passes) -> Vec<Vec<usize>> {
+        let most = Passes {
+            workers: most.workers * self.of,
+            ..most
+        };
+        let batches = by_length(lengths, batch_size, most).into_iter();
+        batches.skip(self.number).step_by(self.of.max(1)).collect()
+    }
+}
+
+/// As [`predict`], for a part of the inputs; nothing for the others.
+fn predict_part<M: TaskModel>(
+    model: &M,
+    encodings: &[Encoding],
+    batch_size: usize,
+    savings: Savings,
+    part: Part,
+    on_done: impl FnMut(usize) + Send,
+) -> Vec<Vec<f32>> {
     let model = model.valid();
     let device = model.devices().first().cloned().unwrap_or_default();
-    let savings = savings.into();
     let rows = model.rows();
     let lengths = lengths(encodings);
     let most = Passes::on(&device, savings);
-    let batches = by_length(&lengths, batch_size, most);
+    let batches = part.batches(&lengths, batch_size, most);
     let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
     let on_done = Mutex::new(on_done);
     let work = |(model, chosen): (M, Vec<usize>)| {
@@ -49,6 +91,7 @@ pub struct RepeatedPrediction<'a> {
     batch_size: usize,
     savings: Savings,
     layers: usize,
+    part: Part,
     batches: Vec<Kept>,
     kept_bytes: AtomicUsize,
 }
@@ -77,23 +120,32 @@ impl<'a> RepeatedPrediction<'a> {
             batch_size,
             savings,
             layers: if savings.reuse { layers } else { 0 },
+            part: Part::WHOLE,
             batches: Vec::new(),
             kept_bytes: AtomicUsize::new(0),
         }
+    }
+
+    /// The same for a part of the inputs; it gives no numbers for the others.
+    #[must_use]
+    pub fn of_part(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     /// As [`predict`] gives them.
     pub fn predict<M: TaskModel>(&mut self, model: &M) -> Vec<Vec<f32>> {
         if self.layers == 0 {
             let done = |_| ();
-            return predict(model, self.encodings, self.batch_size, self.savings, done);
+            let (encodings, size) = (self.encodings, self.batch_size);
+            return predict_part(model, encodings, size, self.savings, self.part, done);
         }
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
         let most = Passes::on(&device, self.savings);
         if self.batches.is_empty() {
             let lengths = lengths(self.encodings);
-            self.batches = by_length(&lengths, self.batch_size, most)
+            let batches = self.part.batches(&lengths, self.batch_size, most);
+            self.batches = batches
                 .into_iter()
                 .map(|chosen| Kept {
                     batch: batch(self.encodings, &chosen, self.savings, &device),

@@ -28,6 +28,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a new file, whole or not at all; false when there is one of that name already, which stays as it is.
+///
+/// # Errors
+///
+/// Any I/O error of creating or writing.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = temporary(FILE_MODE).tempfile_in(parent_of(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e.error),
+    }
+}
+
 /// Permissions of new files and folders, from which the process's umask takes some away.
 const FILE_MODE: u32 = 0o666;
 const DIR_MODE: u32 = 0o777;

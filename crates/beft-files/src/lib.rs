@@ -1,4 +1,5 @@
-//! Files and folders that appear whole or not at all, and folders that one process at a time writes to.
+//! Files and folders that appear whole or not at all, folders that one process at a time writes to, and leases on pieces
+//! of work in a shared folder.
 //!
 //! ```
 //! use beft_files::{FolderLock, write_atomic};
@@ -15,9 +16,11 @@
 //! ```
 
 mod atomic;
+mod lease;
 mod lock;
 mod partial;
 
-pub use atomic::{check_replaceable, write_atomic, write_dir_atomic};
+pub use atomic::{check_replaceable, write_atomic, write_dir_atomic, write_new};
+pub use lease::{Lease, Leases, Take};
 pub use lock::{FolderLock, LockError};
 pub use partial::PartialFile;

@@ -105,7 +105,7 @@ fn read_pid(file: &mut File) -> Option<u32> {
 
 /// Whether the open file is still the one at `path`.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let of = |m: std::fs::Metadata| (m.dev(), m.ino());
     match (file.metadata(), std::fs::metadata(path)) {
@@ -116,7 +116,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Elsewhere the file is never removed.
 #[cfg(not(unix))]
-fn is_at(_file: &File, _path: &Path) -> bool {
+pub(crate) fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
 

@@ -73,6 +73,9 @@ pub enum TrainError {
         "cannot keep what the unchanged layers give in a temporary file: {0}; set TMPDIR to a folder with room, or train with the saving `reuse` off"
     )]
     Kept(#[source] std::io::Error),
+    /// Processes that compute a training together.
+    #[error("the processes of this training cannot go on: {0}")]
+    Peers(String),
 }
 
 impl From<Misfit> for TrainError {

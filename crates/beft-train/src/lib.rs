@@ -7,7 +7,8 @@
 //! epoch. The same seed gives the same result, byte for byte, on the same machine and backend with
 //! the same number of threads.
 //!
-//! [`train_together`] runs several such trainings in one pass over one frozen backbone.
+//! [`train_together`] runs several such trainings in one pass over one frozen backbone. A [`Team`] of devices and
+//! processes computes the steps of one together.
 //!
 //! ```
 //! use beft_modes::Mode;
@@ -28,11 +29,16 @@ mod evaluate;
 mod gradient_scores;
 mod gradients;
 mod joint;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod run;
 mod select;
 mod settings;
 mod step;
+mod team;
 
+#[cfg(feature = "mpi")]
+pub use crate::mpi::MpiJob;
 pub use config::{Schedule, TrainConfig};
 pub use error::{Failure, TrainError};
 pub use evaluate::{Evaluate, EvaluateError};
@@ -43,3 +49,4 @@ pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, training_step};
 pub use select::{GradMasks, Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
 pub use settings::{Checkpoint, Keep, TrainSettings};
 pub use step::{batch_loss, clip_global_norm};
+pub use team::{Peers, Team};

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::step::{Part, Step};
-use crate::{Failure, GradMasks, Keep, TrainConfig, TrainError, clip_global_norm};
+use crate::{Failure, GradMasks, Keep, Team, TrainConfig, TrainError, clip_global_norm};
 
 /// Metric values by name.
 pub type Metrics = BTreeMap<String, f64>;
@@ -102,7 +102,7 @@ pub fn training_step<M: TaskModel>(
         lower: None,
     };
     let (gradients, losses) = step
-        .gradients(&model)
+        .gradients(&model, &[], &Team::default())
         .unwrap_or_else(|_| unreachable!("nothing is kept"));
     let gradients = masks.apply(gradients, &model);
     let gradients = clip_global_norm(gradients, &model, config.max_grad_norm, 1);

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::Evaluate;
+use crate::{Evaluate, Team};
 use beft_modes::{Mode, ModeSettings};
 use beft_nn::{ForwardPrecision, Padding, Savings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -57,6 +57,9 @@ pub struct TrainSettings {
     /// Where the state is written after each epoch, to be resumed from.
     #[serde(skip)]
     pub checkpoint: Option<Checkpoint>,
+    /// The devices and processes that compute each step together.
+    #[serde(skip)]
+    pub team: Team,
 }
 
 /// Which epoch's model is kept.
@@ -103,6 +106,7 @@ impl TrainSettings {
             checkpointing: false,
             kept_memory: kept_memory(),
             checkpoint: None,
+            team: Team::default(),
         }
     }
 

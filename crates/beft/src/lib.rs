@@ -42,7 +42,7 @@ mod tuned;
 
 pub use base::{Base, Encoded, InputCounts, Model, ModelConfig, find_data, find_model, find_task};
 pub use beft_device::{
-    BACKENDS, Backend, DeviceError, NamedDevice, parse_device, supported_dtypes,
+    BACKENDS, Backend, DeviceError, NamedDevice, parse_device, parse_devices, supported_dtypes,
 };
 pub use beft_nn::Precision;
 pub use beft_nn::Worker;
@@ -75,7 +75,7 @@ pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps
 pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
-    finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
+    differences, finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
 };
 pub use tuned::{
     Answer, Answers, FoundEntity, InferencePrecision, InspectedTensor, Inspection, OpenOptions,

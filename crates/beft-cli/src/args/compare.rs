@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use beft::{Objective, Precision};
+use beft_compare::Shard;
 use beft_train::Evaluate;
 use clap::Args;
 
@@ -20,6 +21,14 @@ pub(crate) struct TrialArgs {
     /// Largest number of bias trainings that share one pass over one frozen model [default: 4 on a CPU, 32 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) together: Option<u32>,
+    /// Train the part K of N alone, and write no tables. The parts have about equally much work, and can run at the same time, on
+    /// one machine or many, into one shared folder or into folders that are copied together. [default: what Slurm's or
+    /// Kubernetes' variables say, if they are set]
+    #[arg(long, value_name = "K/N", conflicts_with = "summarise_only")]
+    pub(crate) shard: Option<Shard>,
+    /// Train nothing: write the tables, or list the trainings that are missing.
+    #[arg(long, alias = "summarize-only")]
+    pub(crate) summarise_only: bool,
     /// Training loss of decoders, as in tune.
     #[arg(long, value_name = "task|text", default_value = "task", value_parser = objective)]
     pub(crate) objective: Objective,
@@ -27,8 +36,8 @@ pub(crate) struct TrialArgs {
     /// the prompts that the task has.
     #[arg(long)]
     pub(crate) head: bool,
-    /// Device to compute on. `beft devices` lists them.
-    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    /// Device to compute on. `beft devices` lists them. Several of one kind, separated by commas, share the trainings.
+    #[arg(long, value_name = "DEVICE,...", default_value = "flex")]
     pub(crate) device: String,
     /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]

@@ -150,7 +150,8 @@ pub(crate) struct RecipeArgs {
     /// Seed of the training subset, the new head, the order of examples and dropout.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u32,
-    /// Device to compute on. `beft devices` lists them.
+    /// Device to compute on. `beft devices` lists them. Several of one kind, separated by commas, share the inputs of each
+    /// step.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
     /// Number type of the frozen weight matrices: f32, bf16 or f16.

@@ -2,7 +2,7 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use beft::{parse_device, ranked_scores, write_json};
+use beft::{ranked_scores, write_json};
 use beft_compare::{
     CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, report, sample_lines,
     summarize,
@@ -13,15 +13,16 @@ use serde_json::json;
 
 use crate::args::CompareArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_document, say, write_file};
+use crate::output::{print_document, say, write_file};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
-    parse_device(&args.trials.device)?;
-    let (device, precision, limit) = args.trials.of_trials();
-    let trials = spec(args)?.trials(&device, &precision, limit)?;
-    let _output = lock_folder(&args.out, &["compare.md", "compare.csv"])?;
-    let groups = summarize(finish(trials, &args.out, &args.trials)?)?;
-    write_summary(args, &groups)
+    let (device, precision, limit) = args.trials.of_trials()?;
+    let trials = || Ok(spec(args)?.trials(&device, &precision, limit)?);
+    let files = ["compare.md", "compare.csv"];
+    match finish(trials, &args.out, &files, &args.trials)? {
+        Some((results, _output)) => write_summary(args, &summarize(results)?),
+        None => Ok(()),
+    }
 }
 
 fn spec(args: &CompareArgs) -> Result<CompareSpec> {

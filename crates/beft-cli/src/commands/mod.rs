@@ -28,7 +28,7 @@ use anyhow::{Result, bail};
 use beft::{
     AdapterSet, Base, DataOptions, ModelConfig, Objective, OpenOptions, Precision, Predictor,
     Settings, TaskData, TaskForm, check_mode, check_output, check_training_memory, find_task,
-    parse_device, protocol, settings,
+    parse_device, parse_devices, protocol, settings,
 };
 use beft_core::TaskType;
 use beft_modes::{Adapter, Mode};
@@ -92,7 +92,10 @@ fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> Tr
 }
 
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
-    let device = parse_device(&args.recipe.device)?;
+    let devices = parse_devices(&args.recipe.device)?;
+    let mut devices = devices.into_iter().map(|named| named.device);
+    // A list is not empty.
+    let device = devices.next().unwrap_or_default();
     fetch_model(&args.model)?;
     let form = args.head.then_some(TaskForm::Texts);
     let task = find_task(&args.model, &args.source.task, form)?;
@@ -132,7 +135,8 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     };
     let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
-    let training = settings_of(&task, mode, &base, &args.recipe);
+    let mut training = settings_of(&task, mode, &base, &args.recipe);
+    training.team.more_devices = devices.collect();
     if let Some(note) = check_training_memory(&base, &data, mode, &training)? {
         progress.line(&format!(
             "warning: {note}: --micro-batch N with a small N, --gradient-checkpointing or a smaller --batch-size take less"

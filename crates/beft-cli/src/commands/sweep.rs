@@ -1,5 +1,5 @@
 use anyhow::Result;
-use beft::{parse_device, write_json};
+use beft::write_json;
 use beft_compare::{
     CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_report, sweep_trials,
 };
@@ -7,12 +7,11 @@ use serde_json::json;
 
 use crate::args::SweepArgs;
 use crate::commands::trials::finish;
-use crate::output::{lock_folder, print_document, say, write_file};
+use crate::output::{print_document, say, write_file};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
 pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
-    parse_device(&args.trials.device)?;
     let (task, data) = args.task.clone();
     let spec = CompareSpec {
         models: vec![args.model.clone()],
@@ -35,10 +34,12 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         head: args.trials.head,
         mode: Default::default(),
     };
-    let (device, precision, limit) = args.trials.of_trials();
-    let trials = sweep_trials(&spec, &args.lr, &device, &precision, limit)?;
-    let _output = lock_folder(&args.out, &FILES)?;
-    let sweeps = summarize_sweep(finish(trials, &args.out, &args.trials)?)?;
+    let (device, precision, limit) = args.trials.of_trials()?;
+    let trials = || Ok(sweep_trials(&spec, &args.lr, &device, &precision, limit)?);
+    let Some((results, _output)) = finish(trials, &args.out, &FILES, &args.trials)? else {
+        return Ok(());
+    };
+    let sweeps = summarize_sweep(results)?;
 
     let report = sweep_report(&sweeps);
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);

@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
 use beft_modes::Makes;
-use beft_train::{Checkpoint, Keep, TrainSettings};
+use beft_train::{Checkpoint, Keep, Team, TrainSettings};
 
 use super::split::{SPLIT, write_split};
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
@@ -11,7 +11,8 @@ use crate::args::{KeepChoice, TuneArgs};
 use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
-pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
+/// Trains, with the other processes of a `team` if there are any. The first one writes and tells.
+pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
     if let Makes::Nothing = args.terms.makes() {
         bail!(
             "{} trains nothing: `beft eval` with --shots and --calibrate does that",
@@ -19,7 +20,8 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         );
     }
     // First of all: another process that writes there is told of before any work.
-    let _output = prepare_output(&args.out, &["results.json", SPLIT])?;
+    let output = || prepare_output(&args.out, &["results.json", SPLIT]);
+    let _output = team.leads().then(output).transpose()?;
     let mut progress = Progress::new();
     let setup = setup(&args.train, &args.terms, &progress)?;
     if let Some(terms) = args.terms.terms() {
@@ -40,12 +42,20 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
     training.evaluate = args.evaluate;
     training.tune_thresholds = args.tune_thresholds;
     training.patience = args.patience.map(|n| n as usize);
+    training.team.peers.clone_from(&team.peers);
     training.checkpoint = Some(Checkpoint {
         path: state.clone(),
         resume: args.resume,
     });
-    if args.resume && !state.exists() {
-        let found = finished_tune(&setup.base, &setup.data, &args.terms, &training, &args.out)?;
+    // The first process has the files of the training.
+    let begun = team.from_first(state.exists().then(Vec::new))?.is_some();
+    if args.resume && !begun {
+        let found = || finished_tune(&setup.base, &setup.data, &args.terms, &training, &args.out);
+        let found = team.leads().then(found).transpose()?.flatten();
+        let finished = team.from_first(found.is_some().then(Vec::new))?.is_some();
+        if finished && !team.leads() {
+            return Ok(());
+        }
         if let Some(results) = found {
             progress.line(FINISHED);
             print_results(&results, &training, &saved_folder(&args.terms, &args.out));
@@ -57,6 +67,9 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<()> {
         progress.train(event)
     })?;
     progress.finish();
+    if !team.leads() {
+        return Ok(());
+    }
     if let Some(warning) = outcome.warning(&setup.data.outputs) {
         tell!("warning: {warning}");
     }

@@ -12,6 +12,7 @@ use self::training::JointTraining;
 use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};
 use crate::select::prepare_together;
 use crate::step::{LowerLayers, Part, Step};
+use crate::team::Replicas;
 use crate::{Failure, TrainConfig, TrainError, TrainSettings, unchanged_layers};
 
 /// Trains what `config.mode` says, and the head.
@@ -128,9 +129,10 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
         let packed = models[0].clone().packed_for_biases(forward);
         std::mem::replace(&mut models[0], packed)
     });
+    let team = &shared.settings.team;
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
-        && let Some(state) = State::load(checkpoint, &shared.identity)?
+        && let Some(state) = State::load(checkpoint, &shared.identity, team)?
     {
         training.restore(&state, &configs)?;
     }
@@ -161,6 +163,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
         };
         on_event(0, event);
     })?;
+    let mut replicas = Replicas::of(&training.model, team);
     for epoch in done + 1..=shared.settings.epochs {
         if training.over() {
             break;
@@ -188,7 +191,8 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
                 checkpointing: shared.settings.checkpointing,
                 lower: lower.as_ref(),
             };
-            let (gradients, losses) = of_step.gradients(&training.model)?;
+            let copies = replicas.follow(&training.model);
+            let (gradients, losses) = of_step.gradients(&training.model, copies, team)?;
             let weights: Vec<f64> = of_step.parts.iter().map(|p| p.weight() as f64).collect();
             let finite: Vec<bool> = losses.iter().map(|loss| loss.is_finite()).collect();
             training.fail(&finite, Failure { epoch, step });
@@ -230,7 +234,9 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             };
             training.runs[index].add(record, model, config);
         }
-        training.save(shared)?;
+        if team.leads() {
+            training.save(shared)?;
+        }
         for (index, run) in training.runs.iter().enumerate() {
             if let Some(record) = run.state.epochs.last().filter(|r| r.epoch == epoch) {
                 on_event(index, Event::Epoch(record));

@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::select::Sets;
-use crate::{Checkpoint, EpochRecord, Failure, TrainError};
+use crate::{Checkpoint, EpochRecord, Failure, Team, TrainError};
 
 /// What a training has come to after some epochs.
 #[derive(Debug)]
@@ -115,24 +115,31 @@ impl State {
         write_atomic(&checkpoint.path, &file).map_err(|e| fail(format!("cannot write it: {e}")))
     }
 
-    /// Reads the file; `None` when there is none.
+    /// The file that the first process of a team has; `None` when there is none.
     pub(crate) fn load(
         checkpoint: &Checkpoint,
         identity: &str,
+        team: &Team,
     ) -> Result<Option<Self>, TrainError> {
-        let fail = |reason| checkpoint.failed(reason);
-        let file = match fs::read(&checkpoint.path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(fail(format!("cannot read it: {e}"))),
+        let file = match team.leads().then(|| fs::read(&checkpoint.path)) {
+            Some(Ok(file)) => Some(file),
+            None => None,
+            Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Some(Err(e)) => return Err(checkpoint.failed(format!("cannot read it: {e}"))),
         };
+        let file = team.from_first(file)?;
+        file.map(|file| Self::parse(&file, checkpoint, identity))
+            .transpose()
+    }
+
+    fn parse(file: &[u8], checkpoint: &Checkpoint, identity: &str) -> Result<Self, TrainError> {
+        let fail = |reason| checkpoint.failed(reason);
         let damaged = |what: String| {
             fail(format!(
                 "it is not a whole training state ({what}); delete it to begin anew"
             ))
         };
-        let (_, metadata) =
-            SafeTensors::read_metadata(&file).map_err(|e| damaged(e.to_string()))?;
+        let (_, metadata) = SafeTensors::read_metadata(file).map_err(|e| damaged(e.to_string()))?;
         let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
         let header: Header = header
             .and_then(|header| serde_json::from_str(header).ok())
@@ -144,7 +151,7 @@ impl State {
                 theirs: header.identity,
             });
         }
-        let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
+        let tensors = SafeTensors::deserialize(file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {
             runs: header.runs,
             values: BTreeMap::new(),
@@ -177,7 +184,7 @@ impl State {
         {
             return Err(damaged("parameters are missing".to_owned()));
         }
-        Ok(Some(state))
+        Ok(state)
     }
 
     /// The model as it was, and the optimizer.

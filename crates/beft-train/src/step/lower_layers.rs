@@ -169,7 +169,8 @@ impl LowerLayers {
                 Tensor::from_data(TensorData::new(values, shape), device)
             }
         };
-        Ok(Tensor::from_inner(states))
+        let device = batch.layout.device().inner();
+        Ok(Tensor::from_inner(states.to_device(&device)))
     }
 }
 

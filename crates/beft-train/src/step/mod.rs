@@ -19,6 +19,7 @@ pub(crate) use lower_layers::LowerLayers;
 
 use crate::TrainError;
 use crate::select::learns;
+use crate::team::{Team, add_up};
 use loss::{batch, loss_sums};
 use recompute::{Recomputed, Tracked};
 
@@ -37,18 +38,66 @@ pub(crate) struct Step<'a> {
     pub(crate) lower: Option<&'a LowerLayers>,
 }
 
+/// Inputs of a step: by training, positions in its part.
+type Share = Vec<Vec<usize>>;
+
 /// Gradients of the sum of all trainings' mean losses, and the mean loss of each.
 type Gradients = (GradientsParams, Vec<f64>);
 
 impl Step<'_> {
-    /// Computes forward and backward. Where the backend's operations keep one core busy, each core does that
-    /// for some of the examples of each training; from packed layers for so many at a time that what is kept of them
-    /// stays in its caches.
+    /// Computes forward and backward: each device and each process of the team those of its share of the inputs.
+    /// `copies` are the model on the team's other devices.
     ///
     /// # Errors
     ///
-    /// When what is kept of the unchanged layers cannot be read.
-    pub(crate) fn gradients<M: TaskModel>(&self, model: &M) -> Result<Gradients, TrainError> {
+    /// When what is kept of the unchanged layers cannot be read, or a process of the team cannot be reached.
+    pub(crate) fn gradients<M: TaskModel>(
+        &self,
+        model: &M,
+        copies: &[M],
+        team: &Team,
+    ) -> Result<Gradients, TrainError> {
+        let all: Share = { self.parts.iter() }
+            .map(|part| (0..part.chosen.len()).collect())
+            .collect();
+        let (count, mine) = team.shares();
+        if count == 1 {
+            return self.on_device(model, &all);
+        }
+        // A loss that compares all inputs of a step is one device's.
+        let mut shares = match self.parts.iter().any(|part| part.is_whole()) {
+            true => vec![all],
+            false => self.deal(&all, count),
+        };
+        shares.resize(count, Share::new());
+        let models = std::iter::once(model).chain(copies).zip(&shares[mine]);
+        let mut models = models.filter(|(_, share)| share.iter().any(|part| !part.is_empty()));
+        let first = models.next();
+        let found = std::thread::scope(|scope| {
+            let others = models.map(|(model, share)| {
+                let model = model.clone();
+                scope.spawn(move || self.on_device(&model, share))
+            });
+            let others: Vec<_> = others.collect();
+            let first = first.map(|(model, share)| self.on_device(model, share));
+            let others = others.into_iter().map(|other| match other.join() {
+                Ok(found) => found,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            first
+                .into_iter()
+                .chain(others)
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let (gradients, mut losses) = add_up(model, found);
+        losses.resize(self.parts.len(), 0.0);
+        team.sum(model, gradients, losses)
+    }
+
+    /// Computes forward and backward of some inputs. Where the backend's operations keep one core busy, each core does
+    /// that for some of them; from packed layers for so many at a time that what is kept of them
+    /// stays in its caches.
+    fn on_device<M: TaskModel>(&self, model: &M, inputs: &Share) -> Result<Gradients, TrainError> {
         let device = model.devices().first().cloned().unwrap_or_default();
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
@@ -57,7 +106,7 @@ impl Step<'_> {
             true => traits.workers(),
             false => 1,
         };
-        let examples = self.parts[0].chosen.len();
+        let examples = inputs[0].len();
         let rounds = self
             .micro_batch
             .map_or(1, |most| examples.div_ceil(most.max(1)));
@@ -65,9 +114,9 @@ impl Step<'_> {
             true => 1,
             // Other layers are faster with as many rows as there are.
             false if model.packed_paths().is_empty() => threads.max(rounds),
-            false => self.pieces(traits).max(rounds),
+            false => self.pieces(inputs, traits).max(rounds),
         };
-        let mut shares = self.shares(parts);
+        let mut shares = self.deal(inputs, parts);
         if shares.len() == 1 {
             return self.of_share(model, &shares.remove(0), &device);
         }
@@ -79,40 +128,32 @@ impl Step<'_> {
         let found = work_on(threads, shares, |(model, share)| {
             self.of_share(&model, &share, &device)
         });
-        let mut sum = GradientsAccumulator::new();
-        let mut losses = vec![0.0; self.parts.len()];
-        for gradients in found {
-            let (gradients, of_share) = gradients?;
-            sum.accumulate(model, gradients);
-            losses
-                .iter_mut()
-                .zip(of_share)
-                .for_each(|(sum, loss)| *sum += loss);
-        }
-        Ok((sum.grads(), losses))
+        let found: Vec<Gradients> = found.into_iter().collect::<Result<_, _>>()?;
+        Ok(add_up(model, found))
     }
 
     /// In how many pieces a device computes it best: as many for each of its threads, and each of few enough rows.
-    fn pieces(&self, traits: DeviceTraits) -> usize {
+    fn pieces(&self, inputs: &Share, traits: DeviceTraits) -> usize {
         if !self.savings.split_work {
             return 1;
         }
-        let of_part = |part: &Part<'_>| {
-            let inputs = part.chosen.iter().flat_map(|i| part.data.inputs(*i));
+        let of_part = |(part, positions): (&Part<'_>, &Vec<usize>)| {
+            let inputs = positions
+                .iter()
+                .flat_map(|at| part.data.inputs(part.chosen[*at]));
             inputs.map(Encoding::len).sum::<usize>()
         };
-        let rows: usize = self.parts.iter().map(of_part).sum();
+        let rows: usize = self.parts.iter().zip(inputs).map(of_part).sum();
         let pieces = rows.div_ceil(traits.rows_per_pass());
         pieces.next_multiple_of(traits.workers().max(1))
     }
 
-    /// For each share, by training, positions in its part. Long and short inputs are dealt out evenly,
-    /// as many of each training.
-    fn shares(&self, count: usize) -> Vec<Vec<Vec<usize>>> {
-        let count = count.min(self.parts[0].chosen.len()).max(1);
-        let mut shares = vec![Vec::new(); count];
-        for part in &self.parts {
-            let mut order: Vec<usize> = (0..part.chosen.len()).collect();
+    /// Deals inputs into at most `count` shares. Long and short ones are dealt out evenly, as many of each training.
+    fn deal(&self, inputs: &Share, count: usize) -> Vec<Share> {
+        let count = count.min(inputs[0].len()).max(1);
+        let mut shares = vec![Share::new(); count];
+        for (part, positions) in self.parts.iter().zip(inputs) {
+            let mut order = positions.clone();
             let inputs = |at: &usize| part.data.inputs(part.chosen[*at]).iter();
             let length = |at: &usize| inputs(at).map(Encoding::len).sum::<usize>();
             order.sort_by_key(|at| std::cmp::Reverse(length(at)));
@@ -135,7 +176,7 @@ impl Step<'_> {
     }
 
     /// For each input of a share its number among those of its training.
-    fn numbers(&self, share: &[Vec<usize>]) -> Vec<usize> {
+    fn numbers(&self, share: &Share) -> Vec<usize> {
         let parts = self.parts.iter().zip(share);
         let of_part = |(part, positions): (&Part<'_>, &Vec<usize>)| {
             let views = part.data.views();
@@ -198,7 +239,7 @@ impl Step<'_> {
     fn of_share<M: TaskModel>(
         &self,
         model: &M,
-        share: &[Vec<usize>],
+        share: &Share,
         device: &Device,
     ) -> Result<Gradients, TrainError> {
         let chosen: Vec<Vec<usize>> = self
@@ -289,14 +330,17 @@ mod tests {
         };
         // 40 | 22, 20 | 6, 5 | 4, 3: to the first, twice to the second, twice to the first, ...
         let expected = [vec![1, 2, 3], vec![0, 4, 5, 6]];
-        let shares = step.shares(2);
+        let every: Share = vec![(0..7).collect(); 2];
+        let shares = step.deal(&every, 2);
         assert_eq!((&shares[0][0], &shares[1][0]), (&expected[0], &expected[1]));
         assert_eq!((shares[0][1].len(), shares[1][1].len()), (3, 4));
         assert_eq!(
-            step.shares(1),
+            step.deal(&every, 1),
             [[(0..7).collect::<Vec<_>>(), (0..7).collect()]]
         );
-        assert_eq!(step.shares(100).len(), 7);
+        assert_eq!(step.deal(&every, 100).len(), 7);
+        // Shares of a share are still positions in the whole part.
+        assert_eq!(step.deal(&shares[1], 2)[0][0], [0, 6]);
     }
 
     #[test]
@@ -329,11 +373,12 @@ mod tests {
         let traits = DeviceTraits::of(&Device::flex());
         for trainings in [1, 3] {
             let parts = || (0..trainings).map(|_| part()).collect();
-            let pieces = step(parts(), Savings::default()).pieces(traits);
+            let every: Share = vec![(0..16).collect(); trainings];
+            let pieces = step(parts(), Savings::default()).pieces(&every, traits);
             assert!(pieces.is_multiple_of(traits.workers()), "{pieces}");
             assert!(trainings * 16 * 121 <= pieces * traits.rows_per_pass());
             let whole = Savings::default().without("split-work").unwrap();
-            assert_eq!(step(parts(), whole).pieces(traits), 1);
+            assert_eq!(step(parts(), whole).pieces(&every, traits), 1);
         }
     }
 }

@@ -278,7 +278,7 @@ impl Base {
     }
 
     /// Number of values of the weights, as the files hold them.
-    pub(crate) fn num_values(&self) -> usize {
+    pub fn num_values(&self) -> usize {
         let shapes = self.files.names().filter_map(|name| self.files.shape(name));
         shapes.map(|shape| shape.iter().product::<usize>()).sum()
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use beft_core::{Metric, Prediction};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions, Generating, Request, RowId};
-use beft_eval::{RepeatedPrediction, exact_match, predict, token_f1};
+use beft_eval::{Part, RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
-use beft_train::Metrics;
+use beft_train::{Metrics, Team, TrainSettings};
 
 use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions, compare};
 use crate::evaluate::details::outcomes;
@@ -20,6 +20,7 @@ pub(crate) struct DevMetrics<'a> {
     metrics: &'a [Metric],
     splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
     unchanged_layers: usize,
+    team: &'a Team,
 }
 
 /// By split, what a model said of each dev example.
@@ -29,16 +30,22 @@ impl<'a> DevMetrics<'a> {
     pub(crate) fn new(
         metrics: &'a [Metric],
         dev: &'a [DevSet],
-        savings: Savings,
+        settings: &'a TrainSettings,
         unchanged_layers: usize,
     ) -> Self {
+        let (savings, team) = (settings.savings, &settings.team);
+        let part = Part {
+            number: team.rank(),
+            of: team.processes(),
+        };
         let splits = dev.iter().map(|dev| {
             let encodings = dev.inputs.encodings();
             let prediction =
                 RepeatedPrediction::new(encodings, EVAL_BATCH, savings, unchanged_layers);
-            (dev, prediction)
+            (dev, prediction.of_part(part))
         });
         Self {
+            team,
             metrics,
             splits: splits.collect(),
             unchanged_layers,
@@ -77,13 +84,43 @@ impl<'a> DevMetrics<'a> {
         for (dev, prediction) in &mut self.splits {
             let found = match &dev.inputs {
                 DevInputs::Questions(questions) => answered(base, model, questions, |_| ())?,
-                scored => scored.predictions(prediction.predict(model), model),
+                scored => {
+                    let mine = prediction.predict(model);
+                    scored.predictions(from_all(self.team, mine)?, model)
+                }
             };
             metrics.extend(dev.metrics(self.metrics, &found, metric_suffix(dev.split)));
             all.push(found);
         }
         Ok((metrics, all))
     }
+}
+
+/// The numbers of all inputs, of which each process of a team has computed some.
+fn from_all(team: &Team, mine: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, Error> {
+    if team.processes() == 1 {
+        return Ok(mine);
+    }
+    let count = mine.len();
+    // There is nothing in it that JSON cannot hold, but for numbers that are not finite: those are bits.
+    let bits = |row: &Vec<f32>| {
+        row.iter()
+            .map(|value| value.to_bits())
+            .collect::<Vec<u32>>()
+    };
+    let text = serde_json::to_vec(&mine.iter().map(bits).collect::<Vec<_>>()).unwrap_or_default();
+    let mut all = vec![Vec::new(); count];
+    for text in team.gather(text)? {
+        let rows: Vec<Vec<u32>> = serde_json::from_slice(&text).unwrap_or_default();
+        for (row, found) in all
+            .iter_mut()
+            .zip(rows)
+            .filter(|(_, found)| !found.is_empty())
+        {
+            *row = found.into_iter().map(f32::from_bits).collect();
+        }
+    }
+    Ok(all)
 }
 
 impl DevSet {

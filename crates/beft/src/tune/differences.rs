@@ -19,7 +19,7 @@ pub struct Difference {
 }
 
 /// In what trainings differ from those of another run.
-pub(crate) fn differences(ours: &[TrainingRecord], theirs: &[TrainingRecord]) -> Vec<Difference> {
+pub fn differences(ours: &[TrainingRecord], theirs: &[TrainingRecord]) -> Vec<Difference> {
     let terms = |records: &[TrainingRecord]| -> Vec<String> {
         let terms = records.iter().map(|record| record.terms.clone());
         // Those of a run are its candidates.
@@ -92,6 +92,11 @@ pub(crate) fn explain(differences: &[Difference], state: &str) -> String {
 }
 
 impl Difference {
+    /// The value here, as the user writes it.
+    pub fn ours(&self) -> String {
+        plain(&self.ours)
+    }
+
     /// The value that the other training has, as the user writes it.
     pub fn theirs(&self) -> String {
         plain(&self.theirs)

@@ -21,7 +21,7 @@ use beft_train::{
 use serde_json::{Map, Value, json};
 
 use card::card;
-pub use differences::Difference;
+pub use differences::{Difference, differences};
 pub(crate) use differences::{check_same, explain};
 pub use modes::check_mode;
 pub use outcome::{TuneOutcome, check_output, saved_folder};
@@ -114,7 +114,7 @@ pub fn tune_together(
         dev_of.push(known.unwrap_or(devs.len()));
         if known.is_none() {
             let (metrics, dev) = (&data.task.metrics, &data.dev);
-            devs.push(DevMetrics::new(metrics, dev, settings.savings, unchanged));
+            devs.push(DevMetrics::new(metrics, dev, settings, unchanged));
         }
         trainings.push(Job {
             model: model.clone(),

@@ -1,0 +1,217 @@
+//! Comparisons that several processes share: parts, leases, kills, and what is refused.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Scratch;
+
+const ARGS: [&str; 22] = [
+    "compare",
+    "--model",
+    "model",
+    "--task",
+    "text=data",
+    "--mode",
+    "frozen",
+    "--mode",
+    "q",
+    "--mode",
+    "k",
+    "--mode",
+    "v",
+    "--mode",
+    "lora-v",
+    "--seeds",
+    "0,1,2",
+    "--epochs",
+    "4",
+    "--lr",
+    "0.01",
+    "--together=2",
+];
+
+fn args<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&ARGS[..], &["--out", out], more].concat()
+}
+
+fn start(scratch: &Scratch, args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_beft"))
+        .args(args)
+        .current_dir(scratch.path("."))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn output(scratch: &Scratch, args: &[&str], code: i32) -> (String, String) {
+    let output = scratch.beft(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+fn cells(scratch: &Scratch, out: &str) -> Vec<String> {
+    let mut files = scratch.list(&format!("{out}/cells"));
+    files.retain(|name| name.ends_with(".json") && name != "plan.json");
+    files.sort();
+    files
+}
+
+/// What a comparison says, without the time at which it was written.
+fn tables(scratch: &Scratch, out: &str) -> Vec<String> {
+    let files = ["compare.md", "compare.csv", "compare.json"];
+    files
+        .map(|file| scratch.read(&format!("{out}/{file}")))
+        .into()
+}
+
+/// The tables of a comparison that one process made.
+fn alone(scratch: &Scratch) -> Vec<String> {
+    output(scratch, &args("alone", &[]), 0);
+    tables(scratch, "alone")
+}
+
+#[test]
+fn parts_make_the_whole() {
+    let scratch = Scratch::new();
+    let expected = alone(&scratch);
+    // One in a folder of its own, two in a shared one.
+    let mut finished = 0;
+    for (shard, out) in [("1/3", "own"), ("2/3", "out"), ("3/3", "out")] {
+        let (said, told) = output(&scratch, &args(out, &["--shard", shard]), 0);
+        assert!(told.contains(&format!("Part {shard}: ")), "{told}");
+        assert!(told.contains("of 15 trainings, about"), "{told}");
+        assert!(said.contains("of 15 trainings are finished in"), "{said}");
+        assert!(!scratch.path(&format!("{out}/compare.md")).exists());
+        finished += cells(&scratch, out).len();
+    }
+    let shared = cells(&scratch, "out").len();
+    assert_eq!(cells(&scratch, "own").len() + shared, 15);
+    assert!(finished > shared, "{finished}");
+    // Something is missing.
+    let (_, told) = output(&scratch, &args("out", &["--summarise-only"]), 2);
+    assert_eq!(told.matches("missing: text low ").count(), 15 - shared);
+    assert!(told.contains(&format!("{} of 15 trainings are missing", 15 - shared)));
+    for file in cells(&scratch, "own") {
+        let copied = scratch.path(&format!("out/cells/{file}"));
+        fs::copy(scratch.path(&format!("own/cells/{file}")), copied).unwrap();
+    }
+    let (_, told) = output(&scratch, &args("out", &["--summarise-only"]), 0);
+    assert!(!told.contains("missing"), "{told}");
+    assert_eq!(tables(&scratch, "out"), expected);
+    // The same command without a part fills what is missing.
+    let (_, told) = output(&scratch, &args("own", &[]), 0);
+    assert!(told.contains("were finished before"), "{told}");
+    assert_eq!(tables(&scratch, "own"), expected);
+}
+
+#[test]
+fn eight_processes_and_kills_lose_and_double_nothing() {
+    let scratch = Scratch::new();
+    let expected = alone(&scratch);
+    let one = || start(&scratch, &args("out", &["--shard", "1/1", "--jobs", "1"]));
+    let mut children: Vec<Child> = (0..8).map(|_| one()).collect();
+    let end = Instant::now() + Duration::from_secs(240);
+    // Each time that something is finished one is killed, and another one comes.
+    for round in 1..=4 {
+        while scratch.path("out/cells").is_dir()
+            && cells(&scratch, "out").len() < 2 * round
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut child = children.remove(round % children.len());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        children.push(one());
+    }
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(cells(&scratch, "out").len(), 15);
+    let left = scratch.list("out/cells");
+    assert_eq!(left.len(), 16, "{left:?}");
+    output(&scratch, &args("out", &["--summarise-only"]), 0);
+    assert_eq!(tables(&scratch, "out"), expected);
+}
+
+#[test]
+fn schedulers_give_the_part() {
+    let scratch = Scratch::new();
+    let said = |variables: &[(&str, &str)], more: &[&str], code: i32| {
+        let output = scratch
+            .beft(&args("out", more))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let slurm = [
+        ("SLURM_ARRAY_TASK_ID", "5"),
+        ("SLURM_ARRAY_TASK_MIN", "4"),
+        ("SLURM_ARRAY_TASK_COUNT", "8"),
+    ];
+    let told = said(&slurm, &[], 0);
+    assert!(
+        told.starts_with("SLURM_ARRAY_TASK_ID is set: this is part 2/8 "),
+        "{told}"
+    );
+    let kubernetes = [("JOB_COMPLETION_INDEX", "7"), ("JOB_COMPLETIONS", "8")];
+    let told = said(&kubernetes, &[], 0);
+    assert!(told.contains("this is part 8/8"), "{told}");
+    // The option comes first, and tables are not a part's.
+    let told = said(&kubernetes, &["--shard", "2/8"], 0);
+    assert!(told.starts_with("Part 2/8"), "{told}");
+    said(&kubernetes, &["--summarise-only"], 2);
+    let told = said(&kubernetes[..1], &[], 2);
+    assert!(
+        told.contains("JOB_COMPLETIONS is not") && told.contains("--shard"),
+        "{told}"
+    );
+}
+
+#[test]
+fn parts_of_another_comparison_are_refused_by_name() {
+    let scratch = Scratch::new();
+    output(&scratch, &args("out", &["--shard", "1/4"]), 0);
+    let before = cells(&scratch, "out");
+    let refused = |more: &[&str], reason: &str| {
+        for what in [&["--shard", "2/4"][..], &["--summarise-only"]] {
+            let changed: Vec<&str> = ARGS
+                .iter()
+                .copied()
+                .filter(|a| *a != "--together=2")
+                .collect();
+            let all = [&changed[..], &["--out", "out"], more, what].concat();
+            let (_, told) = output(&scratch, &all, 2);
+            assert!(
+                told.contains("plan.json is of another comparison"),
+                "{told}"
+            );
+            assert!(told.contains(reason) && told.contains("--out"), "{told}");
+        }
+    };
+    refused(&["--batch-size", "5"], "its batch_size is ");
+    refused(&["--mode", "ln1"], "it has 15 trainings, this one 18");
+    let dev = scratch.read("data/dev.tsv");
+    scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
+    refused(&[], "its examples are others");
+    assert_eq!(cells(&scratch, "out"), before);
+    // A whole comparison trains them anew, and says so.
+    let (_, told) = output(&scratch, &args("out", &[]), 0);
+    assert!(
+        told.contains("is not used, because it is of another training: text low"),
+        "{told}"
+    );
+    assert!(told.contains("its examples are others"), "{told}");
+    scratch.write("out/cells/plan.json", "{");
+    let (_, told) = output(&scratch, &args("out", &["--shard", "1/4"]), 2);
+    assert!(told.contains("plan.json is damaged"), "{told}");
+}

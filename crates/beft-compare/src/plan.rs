@@ -1,0 +1,251 @@
+use std::path::{Path, PathBuf};
+
+use beft_files::{write_atomic, write_new};
+use beft_modes::Mode;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{CompareError, JointTrials, Journal, Planned, Shard, joint_trials};
+use beft::{Base, Difference, Error, differences};
+
+/// A comparison as it is computed: trials that train together, and the part of them that is this process's.
+#[derive(Debug)]
+pub struct Plan {
+    /// All trials, in the order of the comparison.
+    pub trials: Vec<Planned>,
+    /// Groups of them that train together, those of this part alone.
+    pub passes: Vec<JointTrials>,
+    /// How much of the whole work they are.
+    pub share: f64,
+}
+
+/// What all parts of a comparison must agree on, as it stands in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct Agreed {
+    trials: Vec<Planned>,
+}
+
+impl Plan {
+    /// Deals trials out. At most `most` train together, and fewer if there would be less than `workers` groups for
+    /// each part. What trains together follows from the whole comparison, and not from what is finished: a
+    /// comparison that is interrupted gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// When a model or data cannot be read.
+    pub fn new(
+        journal: &mut Journal,
+        trials: Vec<Planned>,
+        shard: Option<Shard>,
+        most: usize,
+        workers: usize,
+    ) -> Result<Self, CompareError> {
+        let parts = shard.map_or(1, Shard::count);
+        let most = most.min(trials.len().div_ceil(workers.max(1) * parts));
+        let of: Vec<_> = trials.iter().map(|planned| planned.trial.clone()).collect();
+        let joint = joint_trials(&of, most)?;
+        let (mine, share) = match shard {
+            None => ((0..joint.len()).collect(), 1.0),
+            Some(shard) => {
+                let mut costs = Vec::new();
+                for group in &joint {
+                    let of = group.iter().map(|index| journal.cost(&trials[*index]));
+                    costs.push(of.sum::<Result<f64, _>>()?);
+                }
+                let mine = shard.part(&costs);
+                let all: f64 = costs.iter().sum();
+                let part: f64 = mine.iter().map(|index| costs[*index]).sum();
+                (mine, part / all)
+            }
+        };
+        let passes = mine.into_iter().map(|index: usize| JointTrials {
+            trials: joint[index].iter().map(|i| trials[*i].clone()).collect(),
+        });
+        Ok(Self {
+            passes: passes.collect(),
+            share,
+            trials,
+        })
+    }
+}
+
+impl Journal {
+    /// The file that says what comparison the journal is of.
+    fn plan_path(&self) -> PathBuf {
+        self.dir().join("plan.json")
+    }
+
+    /// Says in the journal that it is of these trials. A part of a comparison must find the same there.
+    ///
+    /// # Errors
+    ///
+    /// When it is of others, or cannot be written.
+    pub fn agree(&self, trials: &[Planned], alone: bool) -> Result<(), CompareError> {
+        let path = self.plan_path();
+        let agreed = Agreed {
+            trials: trials.to_vec(),
+        };
+        let text = serde_json::to_vec(&agreed).unwrap_or_default();
+        let fail = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        if alone {
+            return Ok(write_atomic(&path, &text).map_err(fail)?);
+        }
+        match write_new(&path, &text).map_err(fail)? {
+            true => Ok(()),
+            false => self.check_agreed(trials),
+        }
+    }
+
+    /// Makes sure that the journal is of these trials, if it says of which it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is of others, or cannot be read.
+    pub fn check_agreed(&self, trials: &[Planned]) -> Result<(), CompareError> {
+        let path = self.plan_path();
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(Error::Read { path, source }.into()),
+        };
+        let damaged = |source| CompareError::DamagedPlan {
+            path: path.clone(),
+            source,
+        };
+        let agreed: Agreed = serde_json::from_slice(&text).map_err(damaged)?;
+        let keys = |trials: &[Planned]| -> Vec<String> {
+            trials.iter().map(|planned| planned.key.clone()).collect()
+        };
+        if keys(&agreed.trials) == keys(trials) {
+            return Ok(());
+        }
+        let counts = (trials.len(), agreed.trials.len());
+        let mut reasons = Vec::new();
+        if counts.0 != counts.1 {
+            reasons.push(format!(
+                "it has {} trainings, this one {}",
+                counts.1, counts.0
+            ));
+        }
+        for (mine, other) in trials.iter().zip(&agreed.trials) {
+            if mine.key != other.key && mine.trial.scorers != other.trial.scorers {
+                reasons.push("its scorers are others".to_owned());
+            }
+            for difference in difference(mine, other) {
+                reasons.push(in_words(&difference, "its"));
+            }
+        }
+        let reasons = crate::distinct(reasons);
+        Err(CompareError::OtherPlan {
+            path,
+            reason: shorten(&reasons),
+        })
+    }
+
+    /// The finished trials in the journal that are not of these, but differ from one that is missing in some settings
+    /// alone: what they are, and in what they differ.
+    pub fn others(&self, trials: &[Planned]) -> Vec<(PathBuf, String)> {
+        let missing: Vec<&Planned> = trials.iter().filter(|t| !self.is_done(&t.key)).collect();
+        let known = |path: &Path| {
+            let stem = path.file_stem().unwrap_or_default();
+            trials.iter().any(|planned| stem == planned.key.as_str())
+        };
+        let mut found = Vec::new();
+        for path in self.files("json") {
+            if known(&path) || path == self.plan_path() {
+                continue;
+            }
+            let Some(other) = std::fs::read(&path).ok().and_then(|text| {
+                let planned: Option<Planned> = serde_json::from_slice(&text).ok();
+                planned
+            }) else {
+                continue;
+            };
+            let same = |mine: &&&Planned| {
+                let of =
+                    |p: &Planned| (p.record.task.clone(), p.record.terms.clone(), p.trial.seed);
+                of(mine) == of(&other)
+            };
+            let nearest = missing.iter().filter(same);
+            let nearest = nearest.min_by_key(|mine| difference(mine, &other).len());
+            if let Some(mine) = nearest {
+                let mut reasons: Vec<String> = difference(mine, &other)
+                    .iter()
+                    .map(|difference| in_words(difference, "its"))
+                    .collect();
+                if mine.trial.scorers != other.trial.scorers {
+                    reasons.push("its scorers are others".to_owned());
+                }
+                found.push((path, format!("{}: {}", other.trial, shorten(&reasons))));
+            }
+        }
+        found
+    }
+
+    /// About how much work a trial is, in passes over values of the model. Only ratios mean anything.
+    ///
+    /// # Errors
+    ///
+    /// When its model or data cannot be read.
+    pub fn cost(&mut self, planned: &Planned) -> Result<f64, CompareError> {
+        let trial = &planned.trial;
+        let mode: Mode = trial.mode.parse()?;
+        let (train, dev) = self.examples(trial)?;
+        // The device decides nothing here: only config and tokenizer are read.
+        let base = Base::open(&trial.model, None, &Device::default())?;
+        let layers = base.config().num_layers();
+        let backward = match mode.terms() {
+            // Nothing is computed below the lowest site.
+            Some(terms) => {
+                let sites = terms.sites(layers).map_err(Error::from)?;
+                let lowest = sites.first().map_or(layers, |site| site.layer);
+                1.0 - lowest as f64 / layers.max(1) as f64
+            }
+            // Products for the matrices' own gradients.
+            None => 2.0,
+        };
+        let evaluations =
+            (1..=trial.epochs).filter(|epoch| trial.evaluate.after(*epoch, trial.epochs));
+        let steps = (trial.epochs * train) as f64 * (1.0 + backward);
+        let evaluated = (evaluations.count().max(1) * dev) as f64;
+        Ok((steps + evaluated) * base.num_values() as f64)
+    }
+}
+
+fn difference(mine: &Planned, other: &Planned) -> Vec<Difference> {
+    let of = |planned: &Planned| [planned.record.clone()];
+    differences(&of(mine), &of(other))
+}
+
+/// `its epochs is 3, here 5`
+fn in_words(difference: &Difference, whose: &str) -> String {
+    match difference.name.as_str() {
+        "model" => format!("{whose} model's files are others"),
+        "data" => format!("{whose} examples are others"),
+        "task_definition" => format!("{whose} task is defined otherwise"),
+        name => format!(
+            "{whose} {name} is {}, here {}",
+            difference.theirs(),
+            difference.ours()
+        ),
+    }
+}
+
+/// The first few of them.
+fn shorten(reasons: &[String]) -> String {
+    const MOST: usize = 3;
+    match reasons.len() {
+        0 => "its trainings are others".to_owned(),
+        count if count > MOST => {
+            format!(
+                "{} and {} more differences",
+                reasons[..MOST].join("; "),
+                count - MOST
+            )
+        }
+        _ => reasons.join("; "),
+    }
+}
