@@ -5,6 +5,7 @@ use beft_checkpoint::CheckpointError;
 use beft_compare::CompareError;
 use beft_device::DeviceError;
 use beft_modes::NO_HEAD;
+use beft_mpi::MpiError;
 use beft_tasks::{DataError, TaskError};
 use serde_json::Value;
 
@@ -22,9 +23,14 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             }
             _ => None,
         };
+        let mpi = || match cause.downcast_ref::<MpiError>()? {
+            MpiError::NotCompiled { .. } => Some("build with --features mpi".to_owned()),
+            _ => None,
+        };
         error
             .and_then(of)
             .or_else(plan)
+            .or_else(mpi)
             .or_else(|| cause.downcast_ref().and_then(of_task))
             .or_else(|| cause.downcast_ref().and_then(of_device))
     })

@@ -29,16 +29,12 @@ mod evaluate;
 mod gradient_scores;
 mod gradients;
 mod joint;
-#[cfg(feature = "mpi")]
-mod mpi;
 mod run;
 mod select;
 mod settings;
 mod step;
 mod team;
 
-#[cfg(feature = "mpi")]
-pub use crate::mpi::MpiJob;
 pub use config::{Schedule, TrainConfig};
 pub use error::{Failure, TrainError};
 pub use evaluate::{Evaluate, EvaluateError};

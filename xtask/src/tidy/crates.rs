@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "beft-train",
         &["beft-core", "beft-files", "beft-nn", "beft-modes"],
     ),
+    ("beft-mpi", &["beft-train"]),
     // What puts the crates together.
     ("beft", ALL_PARTS),
     (

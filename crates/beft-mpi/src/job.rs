@@ -1,5 +1,3 @@
-//! The processes of an MPI job as a team.
-
 use std::sync::Arc;
 
 use mpi::datatype::PartitionMut;
@@ -8,10 +6,12 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 use mpi::{Count, Threading};
 
-use crate::Peers;
+use beft_train::Peers;
 
-/// An MPI job that this process is one of. MPI ends when it is dropped.
-pub struct MpiJob {
+use crate::MpiError;
+
+/// An MPI job, of which this process is one. MPI ends when it is dropped.
+pub struct Job {
     _universe: Universe,
     peers: Arc<MpiPeers>,
 }
@@ -23,17 +23,17 @@ struct MpiPeers {
     count: usize,
 }
 
-impl MpiJob {
-    /// Joins the job; `None` when MPI is in use already.
-    pub fn join() -> Option<Self> {
+impl Job {
+    pub(crate) fn join(_processes: usize) -> Result<Self, MpiError> {
         // One thread at a time calls MPI, and not always the same.
-        let (universe, _) = mpi::initialize_with_threading(Threading::Serialized)?;
+        let joined = mpi::initialize_with_threading(Threading::Serialized);
+        let (universe, _) = joined.ok_or(MpiError::Joined)?;
         let world = universe.world();
         let peers = MpiPeers {
             rank: world.rank().unsigned_abs() as usize,
             count: world.size().unsigned_abs() as usize,
         };
-        Some(Self {
+        Ok(Self {
             _universe: universe,
             peers: Arc::new(peers),
         })
@@ -75,6 +75,10 @@ impl Peers for MpiPeers {
             })
             .collect();
         let all: Count = lengths.iter().sum();
+        // Open MPI takes a gathering of nothing for an error.
+        if all == 0 {
+            return Ok(vec![Vec::new(); self.count]);
+        }
         let mut bytes = vec![0u8; all.unsigned_abs() as usize];
         let mut places = PartitionMut::new(&mut bytes[..], &lengths[..], &starts[..]);
         world.all_gather_varcount_into(mine, &mut places);
