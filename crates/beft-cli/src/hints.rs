@@ -7,6 +7,7 @@ use beft_device::DeviceError;
 use beft_modes::NO_HEAD;
 use beft_mpi::MpiError;
 use beft_tasks::{DataError, TaskError};
+use beft_train::TrainError;
 use serde_json::Value;
 
 /// The options that help against an error, if there are any.
@@ -62,6 +63,11 @@ fn of(error: &Error) -> Option<String> {
             MemoryUse::FullFineTuning => "--terms v, --terms lora-v",
         },
         Error::OtherSettings { differences, .. } => return Some(same_settings(differences)),
+        Error::Train(TrainError::Forward { .. }) => "leave out --forward",
+        Error::Train(TrainError::OneEvaluation(_)) => {
+            "--evaluate says which epochs are evaluated, --keep and --patience compare them"
+        }
+        Error::PlanLength { .. } => "give another --length, or another --predicted",
         Error::Task(error) => return of_task(error),
         Error::Data(DataError::NotAFolder { .. }) => "--dev-share 0.2 measures on a fifth of it",
         Error::Device(error) => return of_device(error),

@@ -77,7 +77,10 @@ impl Progress {
                 self.bar.set_length((steps * epochs) as u64);
                 self.bar.set_position((steps * done) as u64);
                 self.bar.set_prefix(self.mode.clone());
-                self.bar.enable_steady_tick(Duration::from_millis(500));
+                // It takes a thread, which a bar that nobody sees does not need.
+                if !self.bar.is_hidden() {
+                    self.bar.enable_steady_tick(Duration::from_millis(500));
+                }
             }
             Event::Keeping {
                 layers,

@@ -109,13 +109,28 @@ fn eight_bits_give_nearly_the_same_answers() {
     // Not f32 under another name, either.
     assert!(worst > 0.0 && worst < 0.02, "{worst}");
 
-    let twice = [&PREDICT[..], &["--adapter", "b=out/adapter"]].concat();
-    let twice = [&twice[..], &["--data", "in.txt", "--precision", "q8"]].concat();
-    refused(
-        &scratch,
-        &twice,
-        "--precision q8 takes one adapter at a time",
-    );
+    // Several adapters over one base in 8 bits answer as each does alone.
+    let twice = [
+        "--adapter",
+        "b=out/adapter",
+        "--data",
+        "in.txt",
+        "--precision",
+        "q8",
+    ];
+    let (together, _) = predicted(&scratch, &twice);
+    let together: Vec<Value> = { together.lines() }
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    assert_eq!(together.len(), 2 * texts.len());
+    for (row, alone) in together
+        .iter()
+        .zip(rounded.iter().flat_map(|row| [row, row]))
+    {
+        assert_eq!(row["label"], alone["label"]);
+        let p = |row: &Value| row["probability"].as_f64().unwrap();
+        assert!((p(row) - p(alone)).abs() < 1e-6, "{row} {alone}");
+    }
     let unknown = [&PREDICT[..], &["--data", "in.txt", "--precision", "q4"]].concat();
     refused(&scratch, &unknown, "expected f32, bf16, f16 or q8");
     let trained = [

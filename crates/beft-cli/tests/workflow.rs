@@ -161,7 +161,24 @@ fn the_forward_pass_can_have_8_bits() {
     };
     let difference = (loss("plain") - loss("rounded")).abs();
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
-    assert!(scratch.read("rounded/adapter/beft.json").contains("q8"));
+    for file in ["adapter/beft.json", "adapter/README.md", "results.json"] {
+        assert!(
+            scratch.read(&format!("rounded/{file}")).contains("q8"),
+            "{file}"
+        );
+    }
+    // A finished training with another precision is not the one that is asked for.
+    let output = scratch
+        .tune(&["--out", "rounded", "--resume"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("forward is not given, the finished training has q8"),
+        "{said}"
+    );
+    assert!(said.contains("--forward q8"), "{said}");
     let tune = [
         "tune", "--model", "model", "--task", "text", "--data", "data",
     ];
@@ -170,7 +187,7 @@ fn the_forward_pass_can_have_8_bits() {
         ["--forward", "q8", "--without", "packed-layers"],
     ] {
         let args = [&tune[..], &options].concat();
-        refused(&scratch, &args, "q8 products in training need");
+        refused(&scratch, &args, "a training cannot multiply in q8, because");
     }
     refused(
         &scratch,

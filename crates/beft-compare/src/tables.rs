@@ -85,8 +85,13 @@ fn accuracies(out: &mut Document, groups: &[&Group]) {
         })
         .collect();
     let seeds = groups.iter().map(|g| g.seeds.len()).max().unwrap_or(0);
+    let trials = groups.iter().flat_map(|group| &group.results);
+    let best = match trials.clone().all(|result| result.trial.evaluate.is_each()) {
+        true => "best epoch",
+        false => "best epoch among those that were evaluated",
+    };
     out.paragraph(format!(
-        "{}; `best`: mean of each seed's best epoch. {}.",
+        "{}; `best`: mean of each seed's {best}. {}.",
         over_seeds(seeds),
         sizes.join("; ")
     ));

@@ -66,12 +66,24 @@ impl PartialFile {
     /// # Errors
     ///
     /// Any I/O error of writing and renaming.
-    pub fn finish(self) -> io::Result<()> {
-        let Some(partial) = self.partial else {
+    pub fn finish(mut self) -> io::Result<()> {
+        let Some(partial) = self.partial.take() else {
             return Ok(());
         };
         self.file.sync_all()?;
-        fs::rename(partial, self.path)
+        fs::rename(partial, &self.path)
+    }
+}
+
+impl Drop for PartialFile {
+    /// What was begun and holds nothing is of no use.
+    fn drop(&mut self) {
+        let empty = || self.file.metadata().is_ok_and(|file| file.len() == 0);
+        if let Some(partial) = self.partial.take()
+            && empty()
+        {
+            let _ = fs::remove_file(partial);
+        }
     }
 }
 

@@ -79,6 +79,10 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
             "f16" => Ok(Self::F16),
+            "q8" => Err(PrecisionError {
+                name: name.to_owned(),
+                expected: "f32, bf16 or f16 (8 bits are for predictions, and for the forward pass of a training of biases)",
+            }),
             _ => Err(PrecisionError {
                 name: name.to_owned(),
                 expected: "f32, bf16 or f16",

@@ -38,12 +38,18 @@ pub enum TrainError {
         tokens: usize,
     },
     /// The forward pass cannot be computed in this precision.
+    #[error("a training cannot multiply in {forward}, because {reason}: train with f32 products")]
+    Forward {
+        /// The precision.
+        forward: ForwardPrecision,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Whatever compares evaluations has one only.
     #[error(
-        "{0} products in training need an encoder with plain layers (BERT, RoBERTa, DistilBERT, ELECTRA) in f32 on a processor, \
-         biases alone that learn, no gradient checkpointing, and the savings packing, host-functions and packed-layers: \
-         train with f32 products"
+        "{0} compares the evaluations of several epochs, and one alone is evaluated: evaluate each epoch, or each Nth"
     )]
-    Forward(ForwardPrecision),
+    OneEvaluation(&'static str),
     /// A setting has a value that cannot be used.
     #[error("{0}")]
     Config(&'static str),

@@ -29,14 +29,6 @@ impl Evaluate {
         }
     }
 
-    /// Whether there is more than one evaluation to choose from, in general.
-    pub(crate) fn chooses(self) -> bool {
-        match self {
-            Self::Each | Self::Every(_) => true,
-            Self::Last | Self::Never => false,
-        }
-    }
-
     /// Whether it is after each epoch.
     pub fn is_each(&self) -> bool {
         *self == Self::Each
@@ -83,9 +75,27 @@ impl Serialize for Evaluate {
     }
 }
 
+/// How people write it in a file.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected each, last, or a number of epochs from 1"
+)]
+enum Written {
+    Text(String),
+    Number(i64),
+    /// Not as it should be written.
+    Other(f64),
+}
+
 impl<'de> Deserialize<'de> for Evaluate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match String::deserialize(from)?.as_str() {
+        let text = match Written::deserialize(from)? {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+            Written::Other(other) => format!("{other:?}"),
+        };
+        match text.as_str() {
             NEVER => Ok(Self::Never),
             text => text.parse().map_err(de::Error::custom),
         }
@@ -115,6 +125,12 @@ mod tests {
         for evaluate in [Evaluate::Never, Evaluate::Last] {
             let value = serde_json::to_value(evaluate).unwrap();
             assert_eq!(serde_json::from_value::<Evaluate>(value).unwrap(), evaluate);
+        }
+        let read = |json: &str| serde_json::from_str::<Evaluate>(json);
+        assert_eq!(read("3").unwrap(), "3".parse().unwrap());
+        for wrong in ["0", "-1", "2.5", "\"every\""] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("each, last, or a number"), "{error}");
         }
         for wrong in ["0", "-1", "all", "never", ""] {
             let error = wrong.parse::<Evaluate>().unwrap_err().to_string();

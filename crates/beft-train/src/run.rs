@@ -124,11 +124,15 @@ pub(crate) fn check<M: TaskModel>(
         ));
     }
     let settings = &config.settings;
-    if (settings.keep == Keep::Best || settings.patience.is_some()) && !settings.evaluate.chooses()
-    {
-        return Err(TrainError::Config(
-            "the best epoch is found by evaluating more than the last one: evaluate each epoch, or each Nth",
-        ));
+    let compares = match (settings.keep, settings.patience) {
+        (Keep::Best, _) => Some("keeping the best epoch"),
+        (Keep::Last, Some(_)) => Some("patience"),
+        (Keep::Last, None) => None,
+    };
+    let evaluated =
+        { 1..=settings.epochs }.filter(|e| settings.evaluate.after(*e, settings.epochs));
+    if let Some(what) = compares.filter(|_| settings.epochs > 1 && evaluated.count() < 2) {
+        return Err(TrainError::OneEvaluation(what));
     }
     let parts = config.settings.micro_batch;
     let ranked = matches!(data.targets, Targets::Ranked(_));

@@ -491,7 +491,8 @@ pub enum Error {
     },
     /// Lengths to plan for that the model cannot take.
     #[error(
-        "{length} tokens of which {predicted} are predicted: the model takes {most} in all, and the first is given"
+        "an input of {length} tokens, of which {predicted} are predicted, does not fit: the model takes at most {most} tokens, and \
+         predicts fewer than it is given"
     )]
     PlanLength {
         /// Tokens of an input.

@@ -21,6 +21,12 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
         settings.device,
         settings.precision
     ));
+    if let Some(forward) = &settings.forward {
+        out.paragraph(format!(
+            "The frozen matrices were multiplied in {forward}, in the forward pass and in the evaluations behind the metrics. \
+             `beft eval` computes metrics in f32."
+        ));
+    }
     out.paragraph(format!(
         "**{}** The pick has the highest {} score among the candidates; its adapter is in [`adapter/`](adapter/).",
         results.verdict(),

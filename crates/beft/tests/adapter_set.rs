@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use beft::{AdapterSet, Answer, Base, Error, OpenOptions, Predictor};
+use beft::{AdapterSet, Answer, Base, Error, InferencePrecision, OpenOptions, Predictor};
 use beft_checkpoint::HeadTensor;
 use beft_core::{BiasSite, TaskType};
 use beft_modes::{Adapter, Mode, ModeSettings};
-use beft_nn::{BiasModel, Precision, map_params};
+use beft_nn::{BiasModel, map_params};
 use beft_tasks::{PromptExample, TaskInput};
 use burn::tensor::{Device, TensorData};
 use serde_json::json;
@@ -115,7 +115,7 @@ fn texts() -> Vec<TaskInput> {
 /// Every adapter of `folders` about every text, in one call, beside each adapter alone.
 fn compare(model: &Path, folders: &[PathBuf], texts: &[TaskInput]) -> AdapterSet {
     let name = model.to_str().unwrap();
-    let set = AdapterSet::open(name, &Device::flex(), Precision::F32).unwrap();
+    let set = AdapterSet::open(name, &Device::flex(), InferencePrecision::default()).unwrap();
     let names: Vec<String> = (0..folders.len()).map(|n| format!("a{n}")).collect();
     for (name, folder) in names.iter().zip(folders) {
         set.load(name, folder).unwrap();
@@ -256,7 +256,12 @@ fn adapters_come_and_go_and_keep_their_generation() {
     let labels = [("labels", json!(["no", "yes"]))];
     let first = write_adapter(at, classes, ("v", 2, 1), &labels);
     let second = write_adapter(at, classes, ("v", 2, 2), &labels);
-    let set = AdapterSet::open(model.to_str().unwrap(), &Device::flex(), Precision::F32).unwrap();
+    let set = AdapterSet::open(
+        model.to_str().unwrap(),
+        &Device::flex(),
+        InferencePrecision::default(),
+    )
+    .unwrap();
     let old = set.load("a", &first).unwrap();
     let new = set.load_over("a", &second, Some(old.generation())).unwrap();
     assert!(new.generation() > old.generation());
@@ -292,14 +297,24 @@ fn what_cannot_share_a_backbone_is_refused_by_name() {
     let adapter = write_adapter(at, classes, ("v", 2, 1), &labels);
     // The fingerprint of another model.
     let other = beft_fixtures::model("roberta-tiny");
-    let set = AdapterSet::open(other.to_str().unwrap(), &Device::flex(), Precision::F32).unwrap();
+    let set = AdapterSet::open(
+        other.to_str().unwrap(),
+        &Device::flex(),
+        InferencePrecision::default(),
+    )
+    .unwrap();
     let error = set.load("a", &adapter).unwrap_err().to_string();
     assert!(
         error.contains("other weights") || error.contains("trained on"),
         "{error}"
     );
 
-    let set = AdapterSet::open(model.to_str().unwrap(), &Device::flex(), Precision::F32).unwrap();
+    let set = AdapterSet::open(
+        model.to_str().unwrap(),
+        &Device::flex(),
+        InferencePrecision::default(),
+    )
+    .unwrap();
     // A matrix of the backbone that was trained whole.
     let mut whole = Adapter::load(&adapter).unwrap();
     let shape = vec![32, 32];

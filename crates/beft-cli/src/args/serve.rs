@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use beft::Precision;
+use beft::InferencePrecision;
 use clap::{Args, ValueEnum};
 
 use super::tuned::NamedAdapter;
@@ -50,9 +50,9 @@ pub(crate) struct ServeArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16 or f16.
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
-    pub(crate) precision: Precision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
+    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
+    pub(crate) precision: InferencePrecision,
 }
 
 /// How the log is written.

@@ -158,7 +158,8 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,
     /// Number type of the products with the frozen weight matrices in the forward pass and the evaluations of a training of
-    /// biases: f32, or q8 (8 bits), which takes less time and rounds. For encoders with plain layers, on a processor.
+    /// biases: f32, or q8 (8 bits), which takes less time and rounds. For BERT, RoBERTa, DistilBERT and ELECTRA in f32 on a
+    /// processor, without gradient checkpointing.
     #[arg(long, value_name = "TYPE", default_value_t)]
     pub(crate) forward: ForwardPrecision,
     /// Dropout in training: config uses the rates of the model's config; off uses none, and then computes the layers below
@@ -166,7 +167,8 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "NAME", default_value = "config")]
     pub(crate) dropout: DropoutChoice,
     /// Switch off these savings, to measure them: packing, length-groups, first-token, zero-gradients, reuse,
-    /// host-functions, packed-layers, split-work. The result stays the same.
+    /// host-functions, packed-layers, split-work. The result stays the same, except that without host-functions dropout
+    /// draws other values.
     #[arg(long, value_name = "NAME,...", default_value = "", value_parser = savings, hide_default_value = true)]
     pub(crate) without: Savings,
 }
@@ -252,7 +254,7 @@ pub(crate) struct TuneArgs {
     /// Epochs to evaluate on the dev split: each, each Nth and the last one, or the last one alone.
     #[arg(long, value_name = "each|N|last", default_value_t)]
     pub(crate) evaluate: Evaluate,
-    /// Stop after this many epochs in a row without a better one.
+    /// Stop after this many epochs in a row without a better one. Epochs that are not evaluated count.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) patience: Option<u32>,
     /// Continue an interrupted training from its last finished epoch.

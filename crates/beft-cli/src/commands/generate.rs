@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use beft::{
-    OpenOptions, Prompt, TextDelta, TextGenerator, TextLogprobs, TextOptions, open_tuned,
-    parse_device,
+    Base, Error, OpenOptions, Prompt, TextDelta, TextGenerator, TextLogprobs, TextOptions,
+    open_tuned, parse_device,
 };
 use beft_decoder::{Finish, Sampling};
 use serde_json::{Map, Value, json};
@@ -18,13 +18,18 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let device = parse_device(&args.device)?;
     let (model, adapter) = (args.model.as_deref(), args.adapter.as_deref());
     fetch_base(model, adapter)?;
-    let tuned = open_tuned(&OpenOptions {
+    let opened = open_tuned(&OpenOptions {
         model,
         adapter,
         device: Some(&device),
         precision: args.precision,
         ..OpenOptions::default()
-    })?;
+    });
+    // An encoder without a head: what it lacks is not the head.
+    if let (Err(Error::NoHead { .. }), Some(model)) = (&opened, model) {
+        Base::open(model, None, &device)?.generation()?;
+    }
+    let tuned = opened?;
     tuned.notes.iter().for_each(|note| tell!("{note}"));
     // An encoder's folder says that it generates nothing.
     tuned.base.generation()?;
@@ -44,9 +49,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
         complete(args, &mut generator, &options, prompt)?;
         return Ok(());
     }
-    for line in stdin().lines() {
-        let line = line.context("cannot read standard input")?;
-        let read_on = complete(args, &mut generator, &options, &line)?;
+    for (number, line) in stdin().lines().enumerate() {
+        let at = || format!("standard input, line {}", number + 1);
+        let line = line.with_context(at)?;
+        let read_on = complete(args, &mut generator, &options, &line).with_context(at)?;
         finish()?;
         if !read_on {
             break;

@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use beft::{
-    AdapterSet, Base, DataOptions, ModelConfig, Objective, OpenOptions, Precision, Predictor,
-    Settings, TaskData, TaskForm, check_mode, check_output, check_training_memory, find_task,
-    parse_device, parse_devices, protocol, settings,
+    AdapterSet, Base, DataOptions, InferencePrecision, ModelConfig, Objective, OpenOptions,
+    Predictor, Settings, TaskData, TaskForm, check_mode, check_output, check_training_memory,
+    find_task, parse_device, parse_devices, protocol, settings,
 };
 use beft_core::TaskType;
 use beft_modes::{Adapter, Mode};
@@ -218,7 +218,7 @@ fn open_set(
     model: Option<&str>,
     adapters: &[NamedAdapter],
     device: &str,
-    precision: Precision,
+    precision: InferencePrecision,
 ) -> Result<AdapterSet> {
     let device = parse_device(device)?;
     let first = adapters.first().map(|adapter| adapter.dir.as_path());

@@ -12,7 +12,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let options = PlanOptions {
         mode: args.terms.clone(),
         precision: args.precision,
-        batch_size: args.batch_size as usize,
+        forward: args.forward,
+        batch_size: args.batch_size.map(|n| n as usize),
         length: args.length.map(|n| n as usize),
         predicted: args.predicted as usize,
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use beft::{AdapterSet, Answer, Error, InferencePrecision, InputCounts, Member, stream_rows};
+use beft::{AdapterSet, Answer, Error, InputCounts, Member, stream_rows};
 use beft_tasks::{InputRow, TaskInput};
 use serde_json::Value;
 
@@ -98,12 +98,7 @@ fn load_set(args: &PredictArgs) -> Result<AdapterSet> {
         }
     }
     let tuned = &args.tuned;
-    let InferencePrecision::Float(precision) = tuned.precision else {
-        bail!(
-            "--precision {} takes one adapter at a time: give --adapter once, or another precision",
-            tuned.precision
-        );
-    };
+    let precision = tuned.precision;
     let set = open_set(tuned.model.as_deref(), adapters, &tuned.device, precision)?;
     for adapter in adapters {
         let member = set.load(&adapter.name, &adapter.dir)?;

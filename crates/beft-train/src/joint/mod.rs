@@ -5,7 +5,7 @@ mod training;
 
 use beft_core::EncodedSet;
 use beft_modes::Mode;
-use beft_nn::{ForwardPrecision, Padding, TaskModel};
+use beft_nn::{Padding, TaskModel};
 
 use self::state::State;
 use self::training::JointTraining;
@@ -120,11 +120,12 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     let mut settings = configs
         .iter()
         .map(|config| (&config.mode, &config.settings));
-    let packs = settings.all(|(mode, settings)| packs_layers(mode, settings));
-    let packs = packs && models[0].packs_for_biases();
-    if forward != ForwardPrecision::F32 && !packs {
-        return Err(TrainError::Forward(forward).into());
+    let misfit = settings.find_map(|(mode, settings)| packs_layers(mode, settings).err());
+    let misfit = misfit.or((!models[0].packs_for_biases()).then_some(NOT_PACKED));
+    if let Some(reason) = misfit.filter(|_| !forward.is_f32()) {
+        return Err(TrainError::Forward { forward, reason }.into());
     }
+    let packs = misfit.is_none();
     let plain = packs.then(|| {
         let packed = models[0].clone().packed_for_biases(forward);
         std::mem::replace(&mut models[0], packed)
@@ -252,10 +253,26 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     Ok(trained)
 }
 
-/// Whether a training computes layers from packed weights, where the model [can
+/// Why a model's layers are not computed from packed weights, where the training allows it.
+pub const NOT_PACKED: &str =
+    "that is for the layers of BERT, RoBERTa, DistilBERT and ELECTRA in f32 on a processor";
+
+/// Makes sure that a training computes layers from packed weights, where the model [can
 /// be](TaskModel::packs_for_biases): nothing but their biases learns.
-pub fn packs_layers(mode: &Mode, settings: &TrainSettings) -> bool {
+///
+/// # Errors
+///
+/// When it does not: why.
+pub fn packs_layers(mode: &Mode, settings: &TrainSettings) -> Result<(), &'static str> {
     let savings = settings.savings;
-    let whole = savings.host_functions && savings.padding == Padding::Packed;
-    mode.terms().is_some() && savings.packed_layers && whole && !settings.checkpointing
+    let computed = savings.host_functions && savings.packed_layers;
+    if mode.terms().is_none() {
+        Err("it trains more than biases")
+    } else if settings.checkpointing {
+        Err("gradient checkpointing computes layers anew")
+    } else if !computed || savings.padding != Padding::Packed {
+        Err("one of the savings packing, host-functions and packed-layers is off")
+    } else {
+        Ok(())
+    }
 }

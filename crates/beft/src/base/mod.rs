@@ -26,7 +26,7 @@ pub use model::Model;
 pub(crate) use windows::OVERLAP;
 
 use crate::error::TaskForm;
-use crate::{Error, memory};
+use crate::{Error, InferencePrecision, memory};
 
 /// A pretrained model: its files, its tokenizer, and the device to compute on. The weights are
 /// read once, when a model is first made from it.
@@ -48,7 +48,7 @@ pub struct Base {
     /// A model whose backbone all models of this base share.
     backbone: Option<Model>,
     /// Whether its models are used only, not trained.
-    only_used: bool,
+    only_used: Option<InferencePrecision>,
 }
 
 /// Finds the task of this name, or of the task file at this path, in a form that the model takes: labelled texts for
@@ -110,14 +110,21 @@ impl Base {
             precision: Precision::default(),
             loaded: Mutex::new(None),
             backbone: None,
-            only_used: false,
+            only_used: None,
         })
     }
 
-    /// The same, whose models are used only: what is faster then is kept in place of the weights as they are.
-    pub(crate) fn only_used(mut self) -> Self {
-        self.only_used = true;
-        self
+    /// The same, whose models are used only, in this precision: what is faster then is kept in place of the weights as they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// When the device cannot compute in it.
+    pub(crate) fn only_used(mut self, precision: InferencePrecision) -> Result<Self, Error> {
+        precision.check(&self.device)?;
+        self = self.with_precision(precision.read_in())?;
+        self.only_used = Some(precision);
+        Ok(self)
     }
 
     /// The same, whose models share the backbone of `model`, which was made of the same files in the same precision.
@@ -382,8 +389,8 @@ impl Base {
             .load(files, self.precision, wanted, &self.device)?;
         let model = match (&self.backbone, self.only_used) {
             (Some(other), _) => model.with_backbone_of(other),
-            (None, true) => model.packed_for_use(),
-            (None, false) => model,
+            (None, Some(precision)) => model.packed_for_use(precision),
+            (None, None) => model,
         };
         let loaded = Loaded {
             head,

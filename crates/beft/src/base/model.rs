@@ -10,6 +10,8 @@ use beft_nn::{
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
+use crate::InferencePrecision;
+
 /// A model of any kind.
 ///
 /// A module of its own only by name: burn's derive for enums would put the kind into every parameter's
@@ -135,11 +137,14 @@ impl Model {
     }
 
     /// The same with what is faster to use in place of the weights of its layers: an encoder's are packed. A decoder's are as
-    /// they are, because packing takes longer than a few answers.
-    pub(crate) fn packed_for_use(self) -> Self {
-        match self {
-            Self::Encoder(model) => Self::Encoder(model.packed(Packing::F32)),
-            model @ (Self::Decoder(_) | Self::DecoderWithHead(_)) => model,
+    /// they are, because packing takes longer than a few answers; in 8 bits both are packed.
+    pub(crate) fn packed_for_use(self, precision: InferencePrecision) -> Self {
+        match (precision, self) {
+            (InferencePrecision::Q8, model) => model.packed(Packing::Int8),
+            (InferencePrecision::Float(_), Self::Encoder(model)) => {
+                Self::Encoder(model.packed(Packing::F32))
+            }
+            (InferencePrecision::Float(_), model) => model,
         }
     }
 

@@ -226,7 +226,8 @@ fn check_fit(
         &PlanOptions {
             mode: mode.clone(),
             precision: base.precision(),
-            batch_size: at_once.min(data.train.len()),
+            forward: settings.forward,
+            batch_size: Some(at_once.min(data.train.len())),
             length: Some(longest.min(base.max_length())),
             predicted: 1,
         },
@@ -324,7 +325,8 @@ mod tests {
         let options = |length, batch_size| PlanOptions {
             mode: Mode::Biases("v".parse().unwrap()),
             precision: Precision::F32,
-            batch_size,
+            forward: Default::default(),
+            batch_size: Some(batch_size),
             length: Some(length),
             predicted: 1,
         };

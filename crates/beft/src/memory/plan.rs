@@ -5,8 +5,8 @@ use beft_core::Head;
 use beft_decoder::{DecoderConfig, DecoderForCausalLM, Norm};
 use beft_encoder::{EncoderConfig, EncoderWithHead};
 use beft_modes::Mode;
-use beft_nn::{DeviceTraits, Precision, Savings, TaskModel, param_shapes};
-use beft_train::{trainable_count, unchanged_layers};
+use beft_nn::{DeviceTraits, ForwardPrecision, Precision, Savings, TaskModel, param_shapes};
+use beft_train::{NOT_PACKED, TrainError, trainable_count, unchanged_layers};
 use burn::tensor::Device;
 
 use crate::{Error, ModelConfig, find_model};
@@ -18,8 +18,10 @@ pub struct PlanOptions {
     pub mode: Mode,
     /// Of the weight matrices.
     pub precision: Precision,
-    /// Examples computed at a time.
-    pub batch_size: usize,
+    /// Of the products with these matrices in the forward pass.
+    pub forward: ForwardPrecision,
+    /// Examples computed at a time; `None` for the protocol's: 16 of an encoder, 8 of a decoder.
+    pub batch_size: Option<usize>,
     /// Tokens of each; `None` for 128, or as many as the model takes.
     pub length: Option<usize>,
     /// Of those, how many a decoder predicts.
@@ -55,6 +57,10 @@ impl MemoryPlan {
 /// The program, its threads' stacks and pools, tokenizer and data.
 const PROGRAM: u64 = 50 << 20;
 
+/// Examples of a step in the protocol.
+const ENCODER_BATCH: usize = 16;
+const DECODER_BATCH: usize = 8;
+
 /// Tokens of an input where nothing is said.
 const USUAL_LENGTH: usize = 128;
 
@@ -88,29 +94,52 @@ pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<Memory
             let packs = model.is_plain()
                 && DeviceTraits::of(&device).scalar_loops
                 && options.precision == Precision::F32;
+            if !packs {
+                check_forward(options)?;
+            }
             // Packed layers are computed for so many rows at a time by each core.
             let traits = DeviceTraits::of(&device);
             let rows = traits.rows_per_pass().saturating_mul(traits.workers());
-            let options = &PlanOptions {
-                batch_size: match packs {
-                    true => options.batch_size.min(rows.div_ceil(length)),
-                    false => options.batch_size,
-                },
-                ..options.clone()
+            let asked = options.batch_size.unwrap_or(ENCODER_BATCH);
+            let batch_size = match packs {
+                true => asked.min(rows.div_ceil(length)),
+                false => asked,
             };
-            let plan = plan_of(&model, &Sizes::of_encoder(config, packs), options, length)?;
+            let sizes = Sizes::of_encoder(config, packs);
+            let plan = plan_of(&model, &sizes, options, batch_size, length)?;
             let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-            let matrices = config.num_hidden_layers * (4 * hidden * hidden + 2 * hidden * wide);
+            let layer = (4 * hidden * hidden + 2 * hidden * wide) as u64;
+            let matrices = config.num_hidden_layers as u64 * layer;
             Ok(MemoryPlan {
-                packed: if packs { 4 * matrices as u64 } else { 0 },
+                packed: if packs { 4 * matrices } else { 0 },
+                weights: match options.forward {
+                    ForwardPrecision::F32 => plan.weights,
+                    // A byte of each value instead of four.
+                    ForwardPrecision::Q8 => plan.weights - 3 * matrices,
+                },
                 ..plan
             })
         }
         ModelConfig::Decoder(config) => {
+            check_forward(options)?;
             let model = DecoderForCausalLM::init(config, &device);
             let sizes = Sizes::of_decoder(config, options.predicted);
-            plan_of(&model, &sizes, options, length)
+            let batch_size = options.batch_size.unwrap_or(DECODER_BATCH);
+            plan_of(&model, &sizes, options, batch_size, length)
         }
+    }
+}
+
+/// Refuses what a model whose layers are not packed cannot multiply in.
+fn check_forward(options: &PlanOptions) -> Result<(), Error> {
+    let forward = options.forward;
+    match forward.is_f32() {
+        true => Ok(()),
+        false => Err(TrainError::Forward {
+            forward,
+            reason: NOT_PACKED,
+        }
+        .into()),
     }
 }
 
@@ -119,6 +148,7 @@ fn plan_of<M: TaskModel>(
     model: &M,
     sizes: &Sizes,
     options: &PlanOptions,
+    batch_size: usize,
     length: usize,
 ) -> Result<MemoryPlan, Error> {
     let shapes = param_shapes(model);
@@ -154,7 +184,7 @@ fn plan_of<M: TaskModel>(
         weights,
         packed: 0,
         activations: widened
-            + sizes.activations(options.batch_size, length, model.num_layers() - unchanged),
+            + sizes.activations(batch_size, length, model.num_layers() - unchanged),
         // Values, those of the step before, gradients, two moments, and what a step makes of them.
         optimizer: 6 * 4 * trainable as u64,
         program: PROGRAM,

@@ -52,6 +52,7 @@ pub fn settings(
         max_length: base.max_length(),
         device: device.to_owned(),
         precision: base.precision().to_string(),
+        forward: (!tune.forward.is_f32()).then(|| tune.forward.to_string()),
         held_out: data.task.held_out.filter(|_| data.split_file.is_some()),
         balanced: data.task.balanced,
     }

@@ -85,6 +85,9 @@ pub struct Settings {
     pub device: String,
     /// What the frozen weight matrices were kept in.
     pub precision: String,
+    /// What the frozen matrices were multiplied in, in the forward pass and in evaluations, where that is not f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
     /// How one file was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<HeldOut>,

@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beft_core::TaskType;
-use beft_nn::Precision;
 use burn::tensor::Device;
 
-use crate::{Base, Error, Model};
+use crate::{Base, Error, InferencePrecision, Model};
 
 /// A base with a head of this kind, for inputs of so many tokens.
 type Form = (TaskType, Option<usize>, Arc<Base>);
@@ -16,16 +15,19 @@ type Form = (TaskType, Option<usize>, Arc<Base>);
 pub(super) struct Bases {
     first: Arc<Base>,
     device: Device,
-    precision: Precision,
+    precision: InferencePrecision,
     others: Mutex<Vec<Form>>,
     /// Untrained models with heads of so many outputs, once for each.
     templates: Mutex<Vec<(TaskType, usize, Arc<Model>)>>,
 }
 
 impl Bases {
-    pub(super) fn open(model: &str, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let first = Base::open(model, None, device)?.with_precision(precision)?;
-        let first = first.only_used();
+    pub(super) fn open(
+        model: &str,
+        device: &Device,
+        precision: InferencePrecision,
+    ) -> Result<Self, Error> {
+        let first = Base::open(model, None, device)?.only_used(precision)?;
         Ok(Self {
             first: Arc::new(first),
             device: device.clone(),
@@ -93,9 +95,8 @@ impl Bases {
             return Ok(base.clone());
         }
         let base = Base::open(self.model(), longest, &self.device)?
-            .with_precision(self.precision)?
             .with_task_type(task_type)?
-            .only_used();
+            .only_used(self.precision)?;
         let loaded = others.iter().find_map(|(_, _, base)| base.loaded_model());
         let base = match self.first.loaded_model().or(loaded) {
             Some(model) => base.sharing_backbone(model),

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use beft_core::{Encoding, TaskType};
 use beft_decoder::DecoderForCausalLM;
 use beft_eval::{SharedInput, Sharing, predict_shared};
-use beft_nn::{DeviceTraits, Precision, Savings, Worker};
+use beft_nn::{DeviceTraits, Savings, Worker};
 use beft_tasks::TaskInput;
 use burn::tensor::Device;
 
@@ -19,7 +19,7 @@ use self::bases::Bases;
 pub use self::member::Member;
 use crate::base::InputCounts;
 use crate::tuned::EVAL_BATCH;
-use crate::{Answer, Base, Error, Model};
+use crate::{Answer, Base, Error, InferencePrecision, Model};
 
 /// Adapters over one frozen backbone, each with its own biases, head and labels. They can be loaded, replaced and
 /// dropped while others compute. Rows of different adapters are computed as one batch.
@@ -27,10 +27,10 @@ use crate::{Answer, Base, Error, Model};
 /// # Examples
 ///
 /// ```no_run
-/// use beft::{AdapterSet, Precision};
+/// use beft::{AdapterSet, InferencePrecision};
 ///
 /// # fn main() -> Result<(), beft::Error> {
-/// let set = AdapterSet::open("MODEL", &Default::default(), Precision::F32)?;
+/// let set = AdapterSet::open("MODEL", &Default::default(), InferencePrecision::default())?;
 /// set.load("mood", "mood/adapter".as_ref())?;
 /// set.load("topic", "topic/adapter".as_ref())?;
 /// let text = "a warm , funny film".into();
@@ -68,7 +68,11 @@ impl AdapterSet {
     /// # Errors
     ///
     /// As [`Base::open`](crate::Base::open); when the device cannot compute in this precision.
-    pub fn open(model: &str, device: &Device, precision: Precision) -> Result<Self, Error> {
+    pub fn open(
+        model: &str,
+        device: &Device,
+        precision: InferencePrecision,
+    ) -> Result<Self, Error> {
         Ok(Self {
             bases: Bases::open(model, device, precision)?,
             members: RwLock::default(),

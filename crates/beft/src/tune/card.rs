@@ -105,6 +105,13 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
             ""
         }
     );
+    if !settings.forward.is_f32() {
+        out += &format!(
+            "The frozen matrices were multiplied in {0} in the forward pass; the metrics are those of {0} products. `beft \
+             eval` computes them in f32.\n\n",
+            settings.forward
+        );
+    }
     out += &format!("| on {} dev examples | |\n|---|---:|\n", data.dev_len());
     for (metric, value) in outcome.metrics() {
         out += &format!("| {metric} | {value:.4} |\n");

@@ -1,9 +1,9 @@
 //! The settings in which trainings differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Error, TrainingRecord};
 
@@ -40,16 +40,19 @@ pub fn differences(ours: &[TrainingRecord], theirs: &[TrainingRecord]) -> Vec<Di
         found.insert(difference.name.clone(), difference);
     }
     for (ours, theirs) in ours.iter().zip(theirs) {
-        let theirs = theirs.fields();
-        for (name, ours) in ours.fields() {
-            let theirs = theirs.get(&name).cloned().unwrap_or_default();
+        // What has its usual value may be left out, on either side.
+        let (ours, theirs) = (ours.fields(), theirs.fields());
+        let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        for name in names {
+            let value = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or_default();
+            let (ours, theirs) = (value(&ours), value(&theirs));
             if ours != theirs && name != "terms" {
                 let difference = Difference {
                     name: name.clone(),
                     ours,
                     theirs,
                 };
-                found.entry(name).or_insert(difference);
+                found.entry(name.clone()).or_insert(difference);
             }
         }
     }
@@ -140,6 +143,8 @@ pub(crate) fn check_same(
 
 #[cfg(test)]
 mod tests {
+    use beft_nn::ForwardPrecision;
+    use beft_train::Evaluate;
     use serde_json::json;
 
     use super::*;
@@ -148,12 +153,18 @@ mod tests {
     /// Every setting, with another value, is the one difference.
     #[test]
     fn every_setting_is_told() {
-        let base = record();
+        // With the settings that are left out where they have their usual value.
+        let mut base = record();
+        base.settings.forward = ForwardPrecision::Q8;
+        base.settings.evaluate = Evaluate::Last;
+        base.settings.tune_thresholds = true;
         for (name, ours) in base.fields() {
             let mut fields = base.fields();
             fields[&name] = match ours {
                 Value::String(text) if name == "objective" => json!(text.replace("task", "text")),
                 Value::String(_) if name == "keep" => json!("best"),
+                Value::String(_) if name == "forward" => json!("f32"),
+                Value::String(_) if name == "evaluate" => json!("each"),
                 Value::String(text) => json!(text + "x"),
                 Value::Bool(on) => json!(!on),
                 Value::Number(number) if number.is_f64() => json!(0.125),
@@ -161,11 +172,13 @@ mod tests {
                 Value::Number(_) | Value::Null | Value::Object(_) => json!(77),
             };
             let other: TrainingRecord = serde_json::from_value(Value::Object(fields)).unwrap();
-            let found = differences(std::slice::from_ref(&other), std::slice::from_ref(&base));
-            let names: Vec<&str> = found.iter().map(|d| d.name.as_str()).collect();
-            assert_eq!(names, [name.as_str()]);
-            let text = explain(&found, "interrupted");
-            assert!(text.contains("the interrupted training"), "{text}");
+            for (ours, theirs) in [(&other, &base), (&base, &other)] {
+                let found = differences(std::slice::from_ref(ours), std::slice::from_ref(theirs));
+                let names: Vec<&str> = found.iter().map(|d| d.name.as_str()).collect();
+                assert_eq!(names, [name.as_str()]);
+                let text = explain(&found, "interrupted");
+                assert!(text.contains("the interrupted training"), "{text}");
+            }
         }
         let mut other = record();
         other.settings.modes.lora_alpha = Some(32.0);

@@ -98,7 +98,7 @@ pub fn tune_together(
     let records = jobs.iter().map(|job| job.record(base, digest.clone()));
     let records: Vec<TrainingRecord> = records.collect();
     let identity = identity(&records);
-    let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings));
+    let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings).is_ok());
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();

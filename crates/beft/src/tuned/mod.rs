@@ -72,7 +72,7 @@ impl Tuned {
     /// The same, to be used only, in less time: nothing can read or change the weights of an encoder's layers any more.
     #[must_use]
     pub fn only_used(self) -> Self {
-        self.packed_by(Model::packed_for_use)
+        self.packed_by(|model| model.packed_for_use(InferencePrecision::default()))
     }
 
     /// The same with its model packed. Nothing else needs the values as they were, so that they are not held twice.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beft_checkpoint::{ModelDir, TOKENIZER_FILES};
 use beft_core::TaskType;
 use beft_modes::Adapter;
-use beft_nn::{DeviceTraits, Packing};
+use beft_nn::Packing;
 use beft_tasks::Task;
 use burn::tensor::Device;
 
@@ -57,9 +57,9 @@ pub fn open_tuned(options: &OpenOptions<'_>) -> Result<Tuned, Error> {
         (Some(model), None) => open_model(model, device, options),
         (None, None) => Err(Error::NothingToOpen),
     }?;
+    options.precision.check(device)?;
     match options.precision {
         InferencePrecision::Float(_) => Ok(tuned),
-        InferencePrecision::Q8 if !DeviceTraits::of(device).host_memory => Err(Error::Int8Device),
         // Once everything that an adapter changes is in the matrices.
         InferencePrecision::Q8 => Ok(tuned.packed_by(|model| model.packed(Packing::Int8))),
     }

@@ -1,7 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use beft_nn::{Precision, PrecisionError};
+use beft_nn::{DeviceTraits, Precision, PrecisionError};
+use burn::tensor::Device;
+
+use crate::Error;
 
 /// What a model that is only used, not trained, is kept and multiplied in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,14 @@ impl InferencePrecision {
         match self {
             Self::Float(precision) => precision,
             Self::Q8 => Precision::F32,
+        }
+    }
+
+    /// Makes sure that a device computes in it.
+    pub(crate) fn check(self, device: &Device) -> Result<(), Error> {
+        match self {
+            Self::Q8 if !DeviceTraits::of(device).host_memory => Err(Error::Int8Device),
+            Self::Q8 | Self::Float(_) => Ok(()),
         }
     }
 }
