@@ -164,6 +164,18 @@ impl Journal {
         }
     }
 
+    /// Removes what killed processes left, when everything that the journal is of is finished: nobody needs more than the
+    /// results.
+    pub fn clean(&self) {
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|found| found != "json") && path.is_file() {
+                // What cannot be removed harms nothing.
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
     /// The journal's folder.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -122,6 +122,7 @@ pub(crate) fn finish(
         }
         return Ok(None);
     };
+    journal.clean();
     let results = planned.iter().map(|planned| {
         journal.find(planned).with_context(|| {
             let (trial, key) = (&planned.trial, &planned.key);
