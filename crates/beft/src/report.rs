@@ -23,8 +23,8 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     ));
     if let Some(forward) = &settings.forward {
         out.paragraph(format!(
-            "The frozen matrices were multiplied in {forward}, in the forward pass and in the evaluations behind the metrics. \
-             `beft eval` computes metrics in f32."
+            "The frozen matrices were multiplied in {forward}, in the forward pass and in the evaluations behind the metrics. An \
+             evaluation of the adapter computes them in f32."
         ));
     }
     out.paragraph(format!(

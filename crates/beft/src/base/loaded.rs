@@ -1,8 +1,10 @@
+use std::sync::PoisonError;
+
 use beft_checkpoint::LoadReport;
 use beft_core::Head;
 use beft_nn::{ForwardPrecision, TaskModel};
 
-use super::Model;
+use super::{Base, Model};
 
 /// The first model made with a head: its tensors are shared by all that are made after it.
 #[derive(Debug)]
@@ -35,5 +37,18 @@ impl Loaded {
             },
             _ => self,
         }
+    }
+}
+
+impl Base {
+    /// The model that was made first, if there is one.
+    pub(crate) fn loaded_model(&self) -> Option<Model> {
+        let slot = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().map(|loaded| loaded.model.clone())
+    }
+
+    /// Frees the values that are kept for the next [`model`](Self::model), which then reads the checkpoint again.
+    pub fn release(&self) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -325,21 +325,6 @@ impl Base {
         self.files.fingerprint()
     }
 
-    /// The model that was made first, if there is one.
-    pub(crate) fn loaded_model(&self) -> Option<Model> {
-        let slot = self
-            .loaded
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        slot.as_ref().map(|loaded| loaded.model.clone())
-    }
-
-    /// Frees the values that are kept for the next [`model`](Self::model), which then reads the checkpoint again.
-    pub fn release(&self) {
-        let slot = self.loaded.lock();
-        *slot.unwrap_or_else(std::sync::PoisonError::into_inner) = None;
-    }
-
     /// The model for so many outputs of its head, or so many candidates. A head that the checkpoint does not hold is
     /// drawn by `seed`.
     ///
