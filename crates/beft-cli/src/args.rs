@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
 pub(crate) use decoders::{GenerateArgs, PlanArgs, TextFormat};
-pub(crate) use serve::{LogChoice, ServeArgs};
+pub(crate) use serve::{DeviceServerArgs, LogChoice, ServeArgs};
 pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
     ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// List the devices that this program can compute on, and what the other devices need.
     Devices,
+    /// Lend a device of this machine to programs on other machines, which use it by --device remote:HOST:PORT.
+    DeviceServer(DeviceServerArgs),
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use beft::{AdapterProblem, Difference, Error, MemoryUse};
 use beft_checkpoint::CheckpointError;
 use beft_compare::CompareError;
-use beft_device::DeviceError;
+use beft_device::{DeviceError, RemoteError};
 use beft_modes::NO_HEAD;
 use beft_mpi::MpiError;
 use beft_tasks::{DataError, TaskError};
@@ -34,6 +34,10 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             .or_else(mpi)
             .or_else(|| cause.downcast_ref().and_then(of_task))
             .or_else(|| cause.downcast_ref().and_then(of_device))
+            .or_else(|| match cause.downcast_ref::<RemoteError>()? {
+                RemoteError::NotCompiled => Some("build with --features remote".to_owned()),
+                _ => None,
+            })
     })
 }
 
@@ -91,6 +95,9 @@ fn of_device(error: &DeviceError) -> Option<String> {
     match error {
         DeviceError::NotCompiled { feature, .. } => {
             Some(format!("build with --features {feature}"))
+        }
+        DeviceError::Remote(RemoteError::NotCompiled) => {
+            Some("build with --features remote".to_owned())
         }
         _ => None,
     }

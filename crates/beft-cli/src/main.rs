@@ -78,6 +78,7 @@ fn run(command: Command, team: &Team) -> Result<()> {
         Command::ComparePass(args) => commands::trials::pass(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
+        Command::DeviceServer(args) => commands::device_server::device_server(&args),
         Command::Devices => {
             commands::devices::devices();
             Ok(())
@@ -88,7 +89,11 @@ fn run(command: Command, team: &Team) -> Result<()> {
 fn fail(error: &anyhow::Error) -> ExitCode {
     let hint = hints::hint(error).map(|hint| format!(": {hint}"));
     output::tell!("error: {}{}", message(error), hint.unwrap_or_default());
-    ExitCode::from(2)
+    // A refusal stays one; what failed under way may succeed the next time.
+    match error.downcast_ref::<commands::trials::TrainingsFailed>() {
+        Some(_) => ExitCode::from(1),
+        None => ExitCode::from(2),
+    }
 }
 
 /// The error and its causes, leaving out a cause that the text before it already gives.

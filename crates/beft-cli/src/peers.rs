@@ -22,11 +22,14 @@ impl Membership {
     ///
     /// When a launcher started several processes of a command that computes in one, or of a program without MPI.
     pub(crate) fn join(command: &Command) -> Result<Self> {
-        let processes = beft_mpi::launched_processes();
-        if processes > 1 && !matches!(command, Command::Tune(_)) {
-            bail!(
-                "an MPI launcher started {processes} processes, and only `beft tune` computes in several: start one, or give parts of a comparison with --shard"
-            );
+        if !matches!(command, Command::Tune(_)) {
+            // Tasks of Slurm may well be parts of a comparison; mpirun says that one job is meant.
+            if std::env::var("OMPI_COMM_WORLD_SIZE").is_ok_and(|processes| processes != "1") {
+                bail!(
+                    "mpirun started several processes, and only `beft tune` computes in several: start one, or give parts of a comparison with --shard"
+                );
+            }
+            return Ok(Self { job: None });
         }
         let joined = Self {
             job: beft_mpi::join()?,

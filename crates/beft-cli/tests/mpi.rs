@@ -129,6 +129,39 @@ fn a_killed_process_ends_all_and_others_continue() {
     assert!(worst < 1e-5, "{worst}");
 }
 
+/// One process has an old copy of the data, or other options.
+#[test]
+fn processes_that_train_something_else_are_refused_by_name() {
+    let scratch = Scratch::new();
+    let refused = |more: &[&str], part: &str| {
+        let first = tune("3", &["--out", "out"]);
+        let mut command = Command::new("mpirun");
+        command.args(["--allow-run-as-root", "--oversubscribe", "-n", "1"]);
+        command.arg(env!("CARGO_BIN_EXE_beft")).args(&first);
+        command
+            .args([":", "-n", "1"])
+            .arg(env!("CARGO_BIN_EXE_beft"))
+            .args(&first)
+            .args(more);
+        let output = command.current_dir(scratch.path(".")).output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("trains something else") && told.contains(part),
+            "{told}"
+        );
+        assert!(!scratch.path("out/adapter").exists());
+    };
+    refused(&["--seed", "5"], "seed is 5 there, 0 here");
+    refused(&["--epochs", "4"], "epochs is 4 there, 3 here");
+    fs::create_dir(scratch.path("older")).unwrap();
+    for file in scratch.list("data") {
+        let text = scratch.read(&format!("data/{file}"));
+        scratch.write(&format!("older/{file}"), &text.replacen("good", "bad", 1));
+    }
+    refused(&["--data", "older"], "data is ");
+}
+
 #[test]
 fn what_cannot_be_done_ends_all() {
     let scratch = Scratch::new();

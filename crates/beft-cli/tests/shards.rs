@@ -179,6 +179,74 @@ fn schedulers_give_the_part() {
 }
 
 #[test]
+fn a_damaged_result_is_trained_anew() {
+    let scratch = Scratch::new();
+    let expected = alone(&scratch);
+    let files = cells(&scratch, "alone");
+    scratch.write(&format!("alone/cells/{}", files[0]), "{");
+    // One that another one was copied over.
+    let copied = scratch.read(&format!("alone/cells/{}", files[1]));
+    scratch.write(&format!("alone/cells/{}", files[2]), &copied);
+    let (_, told) = output(&scratch, &args("alone", &["--summarise-only"]), 2);
+    assert_eq!(told.matches("note: a damaged result").count(), 2, "{told}");
+    assert!(told.contains("2 of 15 trainings are missing"), "{told}");
+    let (_, told) = output(&scratch, &args("alone", &[]), 0);
+    assert!(
+        told.contains("13 of 15 trainings were finished before"),
+        "{told}"
+    );
+    assert_eq!(tables(&scratch, "alone"), expected);
+    assert!(
+        scratch
+            .list("alone/cells")
+            .iter()
+            .any(|name| name.ends_with(".damaged"))
+    );
+}
+
+/// The machine has no part in it: neither its cores nor the number of parts.
+#[test]
+fn parts_of_few_trainings_give_the_same_bytes() {
+    let scratch = Scratch::new();
+    let few = [
+        "--model",
+        "model",
+        "--task",
+        "text=data",
+        "--mode",
+        "v",
+        "--mode",
+        "full",
+        "--epochs",
+        "2",
+    ];
+    let of = |out: &'static str, more: &[&'static str]| -> Vec<&str> {
+        [
+            &["compare", "--together", "1", "--out", out],
+            &few[..],
+            more,
+        ]
+        .concat()
+    };
+    output(&scratch, &of("alone", &[]), 0);
+    for part in ["1/3", "2/3", "3/3"] {
+        let (_, told) = output(&scratch, &of("out", &["--shard", part]), 0);
+        if part == "3/3" {
+            assert!(
+                told.contains("0 of 2 trainings, about 0.000 % of the work"),
+                "{told}"
+            );
+            assert!(
+                told.contains("fewer groups of trainings than parts"),
+                "{told}"
+            );
+        }
+    }
+    output(&scratch, &of("out", &["--summarise-only"]), 0);
+    assert_eq!(tables(&scratch, "out"), tables(&scratch, "alone"));
+}
+
+#[test]
 fn parts_of_another_comparison_are_refused_by_name() {
     let scratch = Scratch::new();
     output(&scratch, &args("out", &["--shard", "1/4"]), 0);
@@ -199,11 +267,11 @@ fn parts_of_another_comparison_are_refused_by_name() {
             assert!(told.contains(reason) && told.contains("--out"), "{told}");
         }
     };
-    refused(&["--batch-size", "5"], "its batch_size is ");
+    refused(&["--batch-size", "5"], "batch_size is 16 there, 5 here");
     refused(&["--mode", "ln1"], "it has 15 trainings, this one 18");
     let dev = scratch.read("data/dev.tsv");
     scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
-    refused(&[], "its examples are others");
+    refused(&[], "the examples are others");
     assert_eq!(cells(&scratch, "out"), before);
     // A whole comparison trains them anew, and says so.
     let (_, told) = output(&scratch, &args("out", &[]), 0);
@@ -211,7 +279,13 @@ fn parts_of_another_comparison_are_refused_by_name() {
         told.contains("is not used, because it is of another training: text low"),
         "{told}"
     );
-    assert!(told.contains("its examples are others"), "{told}");
+    assert!(told.contains("the examples are others"), "{told}");
+    let together = args("out", &["--shard", "1/4", "--together", "3"]);
+    let (_, told) = output(&scratch, &together, 2);
+    assert!(
+        told.contains("up to 2 train together there, 3 here"),
+        "{told}"
+    );
     scratch.write("out/cells/plan.json", "{");
     let (_, told) = output(&scratch, &args("out", &["--shard", "1/4"]), 2);
     assert!(told.contains("plan.json is damaged"), "{told}");

@@ -55,12 +55,10 @@ pub enum CompareError {
         reason: String,
     },
     /// A journal that does not say of what it is.
-    #[error("{} is damaged ({source}): delete it, and run the command again", .path.display())]
+    #[error("{} is damaged: delete it, and run the command again", .path.display())]
     DamagedPlan {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
     },
     /// A sweep without learning rates.
     #[error("there are no learning rates to try")]

@@ -169,7 +169,9 @@ impl Journal {
     pub fn clean(&self) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.extension().is_none_or(|found| found != "json") && path.is_file() {
+            let kept =
+                { path.extension() }.is_some_and(|found| found == "json" || found == "damaged");
+            if !kept && path.is_file() {
                 // What cannot be removed harms nothing.
                 let _ = fs::remove_file(path);
             }
@@ -223,10 +225,33 @@ impl Journal {
         Ok(&self.known[&key])
     }
 
-    /// The result of a finished trial, under the names that it has now; `None` when it is not finished (or
-    /// its file is damaged).
+    /// Sets the results aside that are no results of these trials: damaged files, and those that another trial's result
+    /// was copied over. Returns what they are called now.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be renamed.
+    pub fn set_damaged_aside(&self, trials: &[Planned]) -> Result<Vec<PathBuf>, CompareError> {
+        let mut aside = Vec::new();
+        for planned in trials {
+            if self.is_done(&planned.key) && self.find(planned).is_none() {
+                let path = self.result_path(&planned.key);
+                let new = path.with_extension("damaged");
+                fs::rename(&path, &new).map_err(|source| Error::Write { path, source })?;
+                aside.push(new);
+            }
+        }
+        Ok(aside)
+    }
+
+    /// The result of a finished trial, under the names that it has now; `None` when it is not finished, or
+    /// its file is damaged or of another trial.
     pub fn find(&self, planned: &Planned) -> Option<TrialResult> {
         let text = fs::read(self.result_path(&planned.key)).ok()?;
+        let of: Planned = serde_json::from_slice(&text).ok()?;
+        if of.record != planned.record {
+            return None;
+        }
         let found: TrialResult = serde_json::from_slice(&text).ok()?;
         Some(TrialResult {
             trial: planned.trial.clone(),

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{CompareError, JointTrials, Journal, Planned, Shard, joint_trials};
-use beft::{Base, Difference, Error, differences};
+use beft::{Base, Error, differences};
 
 /// A comparison as it is computed: trials that train together, and the part of them that is this process's.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Plan {
     pub trials: Vec<Planned>,
     /// Groups of them that train together, those of this part alone.
     pub passes: Vec<JointTrials>,
+    /// The number of all groups, those of other parts too.
+    pub all_passes: usize,
     /// How much of the whole work they are.
     pub share: f64,
 }
@@ -23,13 +25,15 @@ pub struct Plan {
 /// What all parts of a comparison must agree on, as it stands in the journal.
 #[derive(Debug, Serialize, Deserialize)]
 struct Agreed {
+    /// How many train together at most.
+    together: usize,
     trials: Vec<Planned>,
 }
 
 impl Plan {
-    /// Deals trials out. At most `most` train together, and fewer if there would be less than `workers` groups for
-    /// each part. What trains together follows from the whole comparison, and not from what is finished: a
-    /// comparison that is interrupted gives the same bytes.
+    /// Deals trials out. At most `most` train together, and fewer if there would be less groups than parts. What trains
+    /// together follows from the whole comparison, and neither from what is finished nor from the machine: a
+    /// comparison that is interrupted, or dealt to several machines, gives the same bytes.
     ///
     /// # Errors
     ///
@@ -39,10 +43,9 @@ impl Plan {
         trials: Vec<Planned>,
         shard: Option<Shard>,
         most: usize,
-        workers: usize,
     ) -> Result<Self, CompareError> {
         let parts = shard.map_or(1, Shard::count);
-        let most = most.min(trials.len().div_ceil(workers.max(1) * parts));
+        let most = most.min(trials.len().div_ceil(parts));
         let of: Vec<_> = trials.iter().map(|planned| planned.trial.clone()).collect();
         let joint = joint_trials(&of, most)?;
         let (mine, share) = match shard {
@@ -54,8 +57,8 @@ impl Plan {
                     costs.push(of.sum::<Result<f64, _>>()?);
                 }
                 let mine = shard.part(&costs);
-                let all: f64 = costs.iter().sum();
-                let part: f64 = mine.iter().map(|index| costs[*index]).sum();
+                let all = costs.iter().fold(0.0, |sum, cost| sum + cost);
+                let part = mine.iter().fold(0.0, |sum, index| sum + costs[*index]);
                 (mine, part / all)
             }
         };
@@ -64,6 +67,7 @@ impl Plan {
         });
         Ok(Self {
             passes: passes.collect(),
+            all_passes: joint.len(),
             share,
             trials,
         })
@@ -81,9 +85,15 @@ impl Journal {
     /// # Errors
     ///
     /// When it is of others, or cannot be written.
-    pub fn agree(&self, trials: &[Planned], alone: bool) -> Result<(), CompareError> {
+    pub fn agree(
+        &self,
+        trials: &[Planned],
+        together: usize,
+        alone: bool,
+    ) -> Result<(), CompareError> {
         let path = self.plan_path();
         let agreed = Agreed {
+            together,
             trials: trials.to_vec(),
         };
         let text = serde_json::to_vec(&agreed).unwrap_or_default();
@@ -96,7 +106,7 @@ impl Journal {
         }
         match write_new(&path, &text).map_err(fail)? {
             true => Ok(()),
-            false => self.check_agreed(trials),
+            false => self.check_agreed(trials, Some(together)),
         }
     }
 
@@ -105,39 +115,53 @@ impl Journal {
     /// # Errors
     ///
     /// When it is of others, or cannot be read.
-    pub fn check_agreed(&self, trials: &[Planned]) -> Result<(), CompareError> {
+    pub fn check_agreed(
+        &self,
+        trials: &[Planned],
+        together: Option<usize>,
+    ) -> Result<(), CompareError> {
         let path = self.plan_path();
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(source) => return Err(Error::Read { path, source }.into()),
         };
-        let damaged = |source| CompareError::DamagedPlan {
-            path: path.clone(),
-            source,
-        };
+        let damaged = |_| CompareError::DamagedPlan { path: path.clone() };
         let agreed: Agreed = serde_json::from_slice(&text).map_err(damaged)?;
         let keys = |trials: &[Planned]| -> Vec<String> {
             trials.iter().map(|planned| planned.key.clone()).collect()
         };
-        if keys(&agreed.trials) == keys(trials) {
-            return Ok(());
-        }
-        let counts = (trials.len(), agreed.trials.len());
         let mut reasons = Vec::new();
-        if counts.0 != counts.1 {
+        if let Some(ours) = together.filter(|ours| *ours != agreed.together) {
             reasons.push(format!(
-                "it has {} trainings, this one {}",
-                counts.1, counts.0
+                "up to {} train together there, {ours} here",
+                agreed.together
             ));
         }
-        for (mine, other) in trials.iter().zip(&agreed.trials) {
-            if mine.key != other.key && mine.trial.scorers != other.trial.scorers {
-                reasons.push("its scorers are others".to_owned());
+        if agreed.trials.len() != trials.len() {
+            reasons.push(format!(
+                "it has {} trainings, this one {}",
+                agreed.trials.len(),
+                trials.len()
+            ));
+            let (here, there) = (keys(trials), keys(&agreed.trials));
+            let only = |all: &[Planned], others: &[String]| {
+                let found = all.iter().find(|planned| !others.contains(&planned.key));
+                found.map(|planned| planned.trial.to_string())
+            };
+            if let Some(trial) = only(&agreed.trials, &here) {
+                reasons.push(format!("only that one has `{trial}`"));
             }
-            for difference in difference(mine, other) {
-                reasons.push(in_words(&difference, "its"));
+            if let Some(trial) = only(trials, &there) {
+                reasons.push(format!("only this one has `{trial}`"));
             }
+        } else {
+            for (mine, other) in trials.iter().zip(&agreed.trials) {
+                reasons.extend(difference(mine, other));
+            }
+        }
+        if reasons.is_empty() {
+            return Ok(());
         }
         let reasons = crate::distinct(reasons);
         Err(CompareError::OtherPlan {
@@ -173,13 +197,7 @@ impl Journal {
             let nearest = missing.iter().filter(same);
             let nearest = nearest.min_by_key(|mine| difference(mine, &other).len());
             if let Some(mine) = nearest {
-                let mut reasons: Vec<String> = difference(mine, &other)
-                    .iter()
-                    .map(|difference| in_words(difference, "its"))
-                    .collect();
-                if mine.trial.scorers != other.trial.scorers {
-                    reasons.push("its scorers are others".to_owned());
-                }
+                let reasons = difference(mine, &other);
                 found.push((path, format!("{}: {}", other.trial, shorten(&reasons))));
             }
         }
@@ -224,30 +242,34 @@ impl Journal {
     }
 }
 
-fn difference(mine: &Planned, other: &Planned) -> Vec<Difference> {
+/// In what two trials differ, in words: `epochs is 3 there, 5 here`.
+fn difference(mine: &Planned, other: &Planned) -> Vec<String> {
     let of = |planned: &Planned| [planned.record.clone()];
-    differences(&of(mine), &of(other))
-}
-
-/// `its epochs is 3, here 5`
-fn in_words(difference: &Difference, whose: &str) -> String {
-    match difference.name.as_str() {
-        "model" => format!("{whose} model's files are others"),
-        "data" => format!("{whose} examples are others"),
-        "task_definition" => format!("{whose} task is defined otherwise"),
-        name => format!(
-            "{whose} {name} is {}, here {}",
-            difference.theirs(),
-            difference.ours()
-        ),
+    let found = differences(&of(mine), &of(other));
+    let words = found
+        .iter()
+        .map(|difference| match difference.name.as_str() {
+            "model" => "the model's files are others".to_owned(),
+            "data" => "the examples are others".to_owned(),
+            "task_definition" => "the task is defined otherwise".to_owned(),
+            name => format!(
+                "{name} is {} there, {} here",
+                difference.theirs(),
+                difference.ours()
+            ),
+        });
+    let mut words: Vec<String> = words.collect();
+    if mine.key != other.key && mine.trial.scorers != other.trial.scorers {
+        words.push("the scorers are others".to_owned());
     }
+    words
 }
 
 /// The first few of them.
 fn shorten(reasons: &[String]) -> String {
     const MOST: usize = 3;
     match reasons.len() {
-        0 => "its trainings are others".to_owned(),
+        0 => "the trainings are others".to_owned(),
         count if count > MOST => {
             format!(
                 "{} and {} more differences",

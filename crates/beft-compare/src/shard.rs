@@ -12,6 +12,9 @@ pub struct Shard {
     count: usize,
 }
 
+/// More parts than anybody has machines for.
+const MOST: usize = 65_536;
+
 /// What is no part of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -20,7 +23,9 @@ pub enum ShardError {
     #[error("`{0}` is no part: write K/N, such as 3/16 for the third of sixteen")]
     Form(String),
     /// Not one of the parts.
-    #[error("there is no part {number} of {count}: parts are counted from 1 to {count}")]
+    #[error(
+        "there is no part {number} of {count}: there can be up to {MOST} parts, counted from 1 (a job array without gaps gives each task one)"
+    )]
     Range {
         /// Of the part.
         number: usize,
@@ -84,7 +89,7 @@ impl Shard {
     ///
     /// When there is no such part.
     pub fn new(number: usize, count: usize) -> Result<Self, ShardError> {
-        match (1..=count).contains(&number) {
+        match (1..=count).contains(&number) && count <= MOST {
             true => Ok(Self { number, count }),
             false => Err(ShardError::Range { number, count }),
         }
@@ -200,7 +205,9 @@ mod tests {
         let shard: Shard = "3/16".parse().unwrap();
         assert_eq!(shard, Shard::new(3, 16).unwrap());
         assert_eq!(shard.to_string(), "3/16");
-        for wrong in ["3", "0/4", "5/4", "a/4", "1/0", "-1/4", "1/2/3", ""] {
+        for wrong in [
+            "3", "0/4", "5/4", "a/4", "1/0", "-1/4", "1/2/3", "", "1/65537",
+        ] {
             let message = wrong.parse::<Shard>().unwrap_err().to_string();
             assert!(message.contains("part"), "{message}");
         }

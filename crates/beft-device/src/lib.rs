@@ -10,7 +10,12 @@
 //! assert!(beft_device::parse_device("abacus").is_err());
 //! ```
 
+mod find;
+mod remote;
+
 use burn::tensor::{DType, Device};
+
+pub use remote::{RemoteError, TOKEN_FILE, serve_device};
 
 /// A device that this program can compute on, and how the user writes it.
 #[derive(Clone, Debug)]
@@ -43,7 +48,7 @@ pub struct Backend {
 }
 
 /// All backends, compiled in or not.
-pub const BACKENDS: [Backend; 7] = [
+pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "flex",
         feature: "flex",
@@ -107,6 +112,15 @@ pub const BACKENDS: [Backend; 7] = [
         on_gpu: false,
         find: find::cubecl_cpu,
     },
+    Backend {
+        name: remote::NAME,
+        feature: "remote",
+        about: "a device of another machine, as remote:HOST:PORT",
+        needs: "a device server there, and its token",
+        in_host_memory: false,
+        on_gpu: false,
+        find: find::remote,
+    },
 ];
 
 impl Backend {
@@ -142,6 +156,9 @@ pub enum DeviceError {
         /// As the user wrote it.
         name: String,
     },
+    /// A device of another machine.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// A list where one device is meant.
     #[error("`{list}` is a list of devices, and this computes on one: name one of them")]
     List {
@@ -203,6 +220,9 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
     let backend = named_backend(&written).ok_or_else(|| DeviceError::Unknown {
         name: name.to_owned(),
     })?;
+    if let (Some(address), true) = (remote_address(&written), cfg!(feature = "remote")) {
+        return Ok(remote::connect(address)?);
+    }
     let devices = backend.devices().ok_or_else(|| DeviceError::NotCompiled {
         name: name.to_owned(),
         feature: backend.feature,
@@ -233,6 +253,10 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
 pub fn parse_devices(list: &str) -> Result<Vec<NamedDevice>, DeviceError> {
     let mut found: Vec<NamedDevice> = Vec::new();
     for name in list.split(',') {
+        if name.trim().is_empty() {
+            let name = list.to_owned();
+            return Err(DeviceError::Unknown { name });
+        }
         let device = parse_device(name)?;
         let backend = |device| backend_of(device).map(|backend| backend.name);
         if found
@@ -250,6 +274,17 @@ pub fn parse_devices(list: &str) -> Result<Vec<NamedDevice>, DeviceError> {
         });
     }
     Ok(found)
+}
+
+/// `HOST:PORT` of a remote device's string.
+fn remote_address(plain: &str) -> Option<&str> {
+    plain.strip_prefix(remote::NAME)?.strip_prefix(':')
+}
+
+/// Whether a device string, or one of a list, names a device of another machine.
+pub fn names_remote(list: &str) -> bool {
+    list.split(',')
+        .any(|name| remote_address(&plain(name)).is_some())
 }
 
 /// Whether a device string names a GPU: `cuda`, `vulkan:1`, `tch:cuda:0`.
@@ -271,104 +306,15 @@ fn named_backend(plain: &str) -> Option<&'static Backend> {
 
 /// The backend that a device belongs to; `None` for a device that no backend of this build lists.
 pub fn backend_of(device: &Device) -> Option<&'static Backend> {
+    // No list has the devices of other machines.
+    if format!("{device:?}").contains("Remote") {
+        return named_backend(remote::NAME);
+    }
     let lists = |backend: &&Backend| {
         let devices = backend.devices().unwrap_or_default();
         devices.iter().any(|found| found.device == *device)
     };
     BACKENDS.iter().find(lists)
-}
-
-/// How each backend's devices are found; every function is `None` without its feature.
-mod find {
-    use super::NamedDevice;
-
-    #[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
-    fn named(name: &str, device: super::Device) -> NamedDevice {
-        NamedDevice {
-            name: name.to_owned(),
-            about: None,
-            device,
-        }
-    }
-
-    /// Numbers the devices of a GPU backend in the order burn lists them: discrete ones first,
-    /// software renderers last.
-    #[cfg(any(
-        feature = "cuda",
-        feature = "wgpu",
-        feature = "vulkan",
-        feature = "cpu"
-    ))]
-    fn numbered(name: &str, filter: burn::tensor::DeviceType) -> Vec<NamedDevice> {
-        super::Device::enumerate(filter)
-            .into_iter()
-            .enumerate()
-            .map(|(index, device)| NamedDevice {
-                name: format!("{name}:{index}"),
-                about: device.identity().map(|identity| identity.name),
-                device,
-            })
-            .collect()
-    }
-
-    pub(super) fn flex() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "flex")]
-        return Some(vec![named("flex", super::Device::flex())]);
-        #[cfg(not(feature = "flex"))]
-        None
-    }
-
-    pub(super) fn ndarray() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated)] // our users ask for it
-        return Some(vec![named("ndarray", super::Device::ndarray())]);
-        #[cfg(not(feature = "ndarray"))]
-        None
-    }
-
-    pub(super) fn tch() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "tch")]
-        #[allow(deprecated)] // our users ask for it
-        {
-            let cpu = named("tch", super::Device::libtorch());
-            // burn lists the CUDA devices only.
-            let cuda = super::Device::enumerate(burn::tensor::DeviceType::LibTorch)
-                .into_iter()
-                .enumerate()
-                .map(|(index, device)| named(&format!("tch:cuda:{index}"), device));
-            Some(std::iter::once(cpu).chain(cuda).collect())
-        }
-        #[cfg(not(feature = "tch"))]
-        None
-    }
-
-    pub(super) fn cuda() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "cuda")]
-        return Some(numbered("cuda", burn::tensor::DeviceType::Cuda));
-        #[cfg(not(feature = "cuda"))]
-        None
-    }
-
-    pub(super) fn vulkan() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "vulkan")]
-        return Some(numbered("vulkan", burn::tensor::DeviceType::Vulkan));
-        #[cfg(not(feature = "vulkan"))]
-        None
-    }
-
-    pub(super) fn wgpu() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "wgpu")]
-        return Some(numbered("wgpu", burn::tensor::DeviceType::Wgpu));
-        #[cfg(not(feature = "wgpu"))]
-        None
-    }
-
-    pub(super) fn cubecl_cpu() -> Option<Vec<NamedDevice>> {
-        #[cfg(feature = "cpu")]
-        return Some(numbered("cubecl-cpu", burn::tensor::DeviceType::Cpu));
-        #[cfg(not(feature = "cpu"))]
-        None
-    }
 }
 
 #[cfg(test)]

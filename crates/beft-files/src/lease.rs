@@ -156,6 +156,14 @@ impl Leases {
         }
     }
 
+    /// Looks at the work called `name` without taking it: the time for which its holder is silent counts from now on.
+    pub fn watch(&self, name: &str) {
+        let generations = (0..).take_while(|n| path_of(&self.dir, name, *n).exists());
+        if let Some(newest) = generations.last() {
+            self.is_dead(&path_of(&self.dir, name, newest));
+        }
+    }
+
     /// Removes what killed holders left of the work called `name`, which is done.
     pub fn clear(&self, name: &str) {
         remove(&self.dir, name, u32::MAX);

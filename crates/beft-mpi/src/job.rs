@@ -24,7 +24,7 @@ struct MpiPeers {
 }
 
 impl Job {
-    pub(crate) fn join(_processes: usize) -> Result<Self, MpiError> {
+    pub(crate) fn join(processes: usize) -> Result<Self, MpiError> {
         // One thread at a time calls MPI, and not always the same.
         let joined = mpi::initialize_with_threading(Threading::Serialized);
         let (universe, _) = joined.ok_or(MpiError::Joined)?;
@@ -33,6 +33,10 @@ impl Job {
             rank: world.rank().unsigned_abs() as usize,
             count: world.size().unsigned_abs() as usize,
         };
+        let found = peers.count;
+        if found != processes {
+            return Err(MpiError::Apart { processes, found });
+        }
         Ok(Self {
             _universe: universe,
             peers: Arc::new(peers),

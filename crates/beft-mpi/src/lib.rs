@@ -25,9 +25,8 @@ mod job;
 
 pub use job::Job;
 
-/// The variables by which launchers (Open MPI's and MPICH's `mpirun`, Slurm's `srun --mpi=pmi2`) tell the number of
-/// processes.
-const LAUNCHERS: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+/// The variables by which launchers (Open MPI's and MPICH's `mpirun`, Slurm's `srun`) tell the number of processes.
+const LAUNCHERS: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 /// A job that cannot be joined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +39,16 @@ pub enum MpiError {
     NotCompiled {
         /// How many it started.
         processes: usize,
+    },
+    /// MPI does not know of the other processes.
+    #[error(
+        "a launcher started {processes} processes, of which MPI knows {found}: start them by the mpirun of the MPI that this program was built with"
+    )]
+    Apart {
+        /// How many were started.
+        processes: usize,
+        /// How many MPI knows.
+        found: usize,
     },
     /// MPI is in use already.
     #[error("this process has joined its MPI job already")]
@@ -82,6 +91,7 @@ mod tests {
         assert_eq!(of("OMPI_COMM_WORLD_SIZE", "4"), 4);
         assert_eq!(of("PMI_SIZE", "2"), 2);
         assert_eq!(of("PMI_SIZE", "many"), 1);
+        assert_eq!(of("SLURM_STEP_NUM_TASKS", "3"), 3);
         assert_eq!(of("SLURM_NTASKS", "8"), 1);
     }
 }

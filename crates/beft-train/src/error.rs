@@ -79,6 +79,18 @@ pub enum TrainError {
         "cannot keep what the unchanged layers give in a temporary file: {0}; set TMPDIR to a folder with room, or train with the saving `reuse` off"
     )]
     Kept(#[source] std::io::Error),
+    /// A process of the same training has another one.
+    #[error(
+        "process {rank} trains something else ({ours} is not {theirs}): give all processes the same model, data and options"
+    )]
+    OtherPeer {
+        /// Its number.
+        rank: usize,
+        /// Identity of the training here.
+        ours: String,
+        /// Identity of the training there.
+        theirs: String,
+    },
     /// Processes that compute a training together.
     #[error("the processes of this training cannot go on: {0}")]
     Peers(String),

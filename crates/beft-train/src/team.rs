@@ -83,6 +83,33 @@ impl Team {
         }
     }
 
+    /// Makes sure that all processes train the same, on equally many devices.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not, or cannot be reached.
+    pub(crate) fn check_same(&self, identity: &str) -> Result<(), TrainError> {
+        let devices = 1 + self.more_devices.len();
+        let said = self.gather(format!("{devices} {identity}").into_bytes())?;
+        for (rank, other) in said.iter().enumerate() {
+            let other = String::from_utf8_lossy(other).into_owned();
+            let (theirs, found) = other.split_once(' ').unwrap_or_default();
+            if found != identity {
+                return Err(TrainError::OtherPeer {
+                    rank,
+                    ours: identity.to_owned(),
+                    theirs: found.to_owned(),
+                });
+            }
+            if theirs != devices.to_string() {
+                return Err(TrainError::Peers(format!(
+                    "process {rank} has {theirs} devices, this one {devices}: give all of them equally many"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// What the first process has, or has not; what the others give is not used.
     ///
     /// # Errors

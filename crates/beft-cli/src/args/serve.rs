@@ -55,6 +55,19 @@ pub(crate) struct ServeArgs {
     pub(crate) precision: InferencePrecision,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DeviceServerArgs {
+    /// Address to listen at. Whoever reaches it and has the token computes here; the traffic is not encrypted.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7171")]
+    pub(crate) bind: SocketAddr,
+    /// File with a secret of 16 characters or more, which the clients need too (BEFT_DEVICE_TOKEN_FILE).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: String,
+    /// Device to lend. `beft devices` lists them.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    pub(crate) device: String,
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogChoice {

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod demo;
+pub(crate) mod device_server;
 pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod eval;
@@ -36,6 +37,7 @@ use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 use beft_train::TrainSettings;
 
+use self::device_server::end_when_lost;
 use crate::args::{
     DropoutChoice, NamedAdapter, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, TunedArgs,
 };
@@ -92,7 +94,7 @@ fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> Tr
 }
 
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
-    let devices = parse_devices(&args.recipe.device)?;
+    let devices = parse_devices(watched(&args.recipe.device))?;
     let mut devices = devices.into_iter().map(|named| named.device);
     // A list is not empty.
     let device = devices.next().unwrap_or_default();
@@ -175,6 +177,12 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     })
 }
 
+/// The name of a device, after whose loss the process ends.
+fn watched(name: &str) -> &str {
+    end_when_lost(name);
+    name
+}
+
 /// Downloads a model that is neither a folder nor in the cache, showing progress.
 fn fetch_model(name: &str) -> Result<()> {
     let bar = Downloads::new();
@@ -197,7 +205,7 @@ fn fetch_base(model: Option<&str>, adapter: Option<&Path>) -> Result<()> {
 
 /// Opens a tuned model with its task, and prints the notes about their files.
 fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
-    let device = parse_device(&args.device)?;
+    let device = parse_device(watched(&args.device))?;
     let adapter = args.one_adapter()?;
     fetch_base(args.model.as_deref(), adapter)?;
     let predictor = Predictor::open(&OpenOptions {
@@ -220,7 +228,7 @@ fn open_set(
     device: &str,
     precision: InferencePrecision,
 ) -> Result<AdapterSet> {
-    let device = parse_device(device)?;
+    let device = parse_device(watched(device))?;
     let first = adapters.first().map(|adapter| adapter.dir.as_path());
     fetch_base(model, first)?;
     let model = match (model, first) {

@@ -131,6 +131,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
         std::mem::replace(&mut models[0], packed)
     });
     let team = &shared.settings.team;
+    team.check_same(&shared.identity)?;
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
         && let Some(state) = State::load(checkpoint, &shared.identity, team)?

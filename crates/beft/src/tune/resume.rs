@@ -7,7 +7,7 @@ use beft_modes::Mode;
 use beft_train::{TrainError, TrainSettings};
 use serde::de::DeserializeOwned;
 
-use super::{check_same, model_digest};
+use super::{check_same, differences, model_digest};
 use crate::{Base, Error, TaskData, TrainingRecord, TuneJob, TuneResults, saved_folder};
 
 /// The identity of trainings in their checkpoint.
@@ -18,6 +18,18 @@ pub(crate) fn identity(records: &[TrainingRecord]) -> String {
 
 /// Names the settings in which a checkpoint differs; one that does not say them stays as it is.
 pub(crate) fn named_differences(error: Error) -> Error {
+    if let Error::Train(TrainError::OtherPeer { rank, ours, theirs }) = &error {
+        let read =
+            |text: &str| serde_json::from_str::<Vec<TrainingRecord>>(text).unwrap_or_default();
+        let found = differences(&read(ours), &read(theirs));
+        let words = found
+            .iter()
+            .map(|d| format!("{} is {} there, {} here", d.name, d.theirs(), d.ours()));
+        return Error::Train(TrainError::Peers(format!(
+            "process {rank} trains something else ({}): give all of them the same model, data and options",
+            words.collect::<Vec<_>>().join("; ")
+        )));
+    }
     let Error::Train(TrainError::OtherTraining { path, ours, theirs }) = &error else {
         return error;
     };

@@ -29,6 +29,16 @@ const TOGETHER_ON_GPU: usize = 32;
 /// A process on another machine that has said nothing for so long is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Trainings that failed, and may succeed when the command is run again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{failed} of {of} trainings failed; the others are kept: run the same command again to continue"
+)]
+pub(crate) struct TrainingsFailed {
+    failed: usize,
+    of: usize,
+}
+
 /// What a command does of a comparison or sweep.
 #[derive(Clone, Copy)]
 enum Work {
@@ -46,6 +56,15 @@ impl TrialArgs {
         let limit = self.limit.map(|n| n as usize);
         let device = self.devices()?.remove(0);
         Ok((device, self.precision.to_string(), limit))
+    }
+
+    /// How many trainings share a pass at most.
+    fn most_together(&self) -> Result<usize> {
+        let usual = match names_gpu(&self.devices()?[0]) {
+            true => TOGETHER_ON_GPU,
+            false => TOGETHER_ON_CPU,
+        };
+        Ok(self.together.map_or(usual, |most| most as usize))
     }
 
     /// The devices that trainings are dealt to, at least one.
@@ -96,9 +115,16 @@ pub(crate) fn finish(
     let mut journal = Journal::open(&out.join(CELLS))?;
     let planned = trials.into_iter().map(|trial| journal.plan(trial));
     let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
+    let aside = journal.set_damaged_aside(&planned)?;
+    for path in &aside {
+        tell!(
+            "note: a damaged result, or one of another training, is now {}",
+            path.display()
+        );
+    }
     match work {
         Work::Summary => {
-            journal.check_agreed(&planned)?;
+            journal.check_agreed(&planned, None)?;
             check_complete(&journal, &planned)?;
         }
         Work::All | Work::Part(_) => {
@@ -106,8 +132,9 @@ pub(crate) fn finish(
                 Work::Part(shard) => Some(shard),
                 _ => None,
             };
-            journal.agree(&planned, shard.is_none())?;
-            run(args, &mut journal, planned.clone(), shard)?;
+            let most = args.most_together()?;
+            journal.agree(&planned, most, shard.is_none())?;
+            run(args, &mut journal, planned.clone(), shard, most)?;
         }
     }
     let Some(output) = output else {
@@ -125,8 +152,10 @@ pub(crate) fn finish(
     journal.clean();
     let results = planned.iter().map(|planned| {
         journal.find(planned).with_context(|| {
-            let (trial, key) = (&planned.trial, &planned.key);
-            format!("{trial}: its result in {CELLS} is damaged; delete {key}.json there")
+            format!(
+                "{}: its result is gone; run the same command again",
+                planned.trial
+            )
         })
     });
     Ok(Some((results.collect::<Result<_>>()?, output)))
@@ -171,16 +200,16 @@ fn run(
     journal: &mut Journal,
     trials: Vec<Planned>,
     shard: Option<Shard>,
+    most: usize,
 ) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let devices = args.devices()?;
-    let (jobs, most) = match names_gpu(&devices[0]) {
-        true => (devices.len(), TOGETHER_ON_GPU),
-        false => (cores, TOGETHER_ON_CPU),
+    let jobs = match names_gpu(&devices[0]) {
+        true => devices.len(),
+        false => cores,
     };
     let jobs = args.jobs.map_or(jobs, |jobs| jobs as usize);
-    let most = args.together.map_or(most, |most| most as usize);
-    let plan = Plan::new(journal, trials, shard, most, jobs)?;
+    let plan = Plan::new(journal, trials, shard, most)?;
     let mine = plan
         .passes
         .iter()
@@ -189,11 +218,16 @@ fn run(
     if let Some(shard) = shard {
         let (all, share) = (plan.trials.len(), percent(plan.share));
         tell!("Part {shard}: {mine} of {all} trainings, about {share} of the work");
+        if mine == 0 {
+            tell!(
+                "note: there are fewer groups of trainings than parts; --together 1 makes more groups"
+            );
+        }
     }
     tell_of_others(journal, &plan.trials);
-    // By the plan, and not by what is open: how many threads a training has decides its last bits.
+    // By the whole plan, and not by what is open or this part's: how many threads a training has decides its last bits.
+    let threads = (cores / jobs.clamp(1, plan.all_passes.max(1))).max(1);
     let jobs = jobs.clamp(1, plan.passes.len().max(1));
-    let threads = (cores / jobs).max(1);
     let leases = Leases::new(journal.dir(), PATIENCE);
     let queue = Queue::new(journal, &leases, plan.passes);
     std::thread::scope(|scope| {
@@ -206,10 +240,8 @@ fn run(
         for line in &failed {
             tell!("{line}");
         }
-        bail!(
-            "{} of {mine} trainings failed; the others are kept: run the same command again to continue",
-            failed.len(),
-        );
+        let (failed, of) = (failed.len(), mine);
+        return Err(TrainingsFailed { failed, of }.into());
     }
     Ok(())
 }

@@ -168,14 +168,22 @@ impl<'a> Queue<'a> {
             .iter()
             .map(|planned| planned.key.as_str())
             .collect();
-        let mut leases = Vec::new();
+        let (mut leases, mut held) = (Vec::new(), None);
         for key in keys {
+            if held.is_some() {
+                // So that all that a dead process held are given up at the same time.
+                self.leases.watch(key);
+                continue;
+            }
             let take = self.leases.take(key);
             let dir = self.journal.dir();
             match take.with_context(|| format!("cannot write to {}", dir.display()))? {
                 Take::Mine(lease) => leases.push(lease),
-                Take::Held(by) => return Ok(Taken::Held(by)),
+                Take::Held(by) => held = Some(by),
             }
+        }
+        if let Some(by) = held {
+            return Ok(Taken::Held(by));
         }
         // Another process may have finished some before it gave them back.
         match self.journal.open_part(pass) {

@@ -1,0 +1,36 @@
+use anyhow::{Result, bail};
+use beft::parse_device;
+use beft_device::{names_remote, serve_device};
+
+use crate::args::DeviceServerArgs;
+use crate::output::{finish, say};
+
+pub(crate) fn device_server(args: &DeviceServerArgs) -> Result<()> {
+    if names_remote(&args.device) {
+        bail!("--device {}: a borrowed device cannot be lent", args.device);
+    }
+    let device = parse_device(&args.device)?;
+    let ready = || {
+        let (device, bind, file) = (&args.device, args.bind, &args.token_file);
+        say!("Lending {device} at {bind} to whoever has the token of {file}");
+        // Whoever started the server may wait for this line, and need not read it.
+        let _ = finish();
+    };
+    Ok(serve_device(device, args.bind, &args.token_file, ready)?)
+}
+
+/// Ends the process with a message when the connection to a remote device is lost: burn has no error for that, it panics.
+pub(crate) fn end_when_lost(devices: &str) {
+    if !names_remote(devices) {
+        return;
+    }
+    let devices = devices.to_owned();
+    std::panic::set_hook(Box::new(move |_| {
+        crate::output::abandon();
+        crate::output::tell!(
+            "error: the remote device {devices} does not answer any more: start its server again, and run the command again \
+             (tune and run: with --resume)"
+        );
+        std::process::exit(2);
+    }));
+}
