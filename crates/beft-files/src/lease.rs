@@ -225,7 +225,7 @@ fn host_name() -> String {
     let name = name.ok().or_else(|| std::env::var("HOSTNAME").ok());
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
     let word = name.and_then(|name| name.split_whitespace().next().map(str::to_owned));
-    word.unwrap_or_else(|| "this machine".replace(' ', "-"))
+    word.unwrap_or_else(|| "this-machine".to_owned())
 }
 
 #[cfg(test)]
