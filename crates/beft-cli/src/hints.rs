@@ -28,16 +28,17 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             MpiError::NotCompiled { .. } => Some("build with --features mpi".to_owned()),
             _ => None,
         };
+        let remote = || match cause.downcast_ref::<RemoteError>()? {
+            RemoteError::NotCompiled => Some("build with --features remote".to_owned()),
+            _ => None,
+        };
         error
             .and_then(of)
             .or_else(plan)
             .or_else(mpi)
+            .or_else(remote)
             .or_else(|| cause.downcast_ref().and_then(of_task))
             .or_else(|| cause.downcast_ref().and_then(of_device))
-            .or_else(|| match cause.downcast_ref::<RemoteError>()? {
-                RemoteError::NotCompiled => Some("build with --features remote".to_owned()),
-                _ => None,
-            })
     })
 }
 
@@ -95,9 +96,6 @@ fn of_device(error: &DeviceError) -> Option<String> {
     match error {
         DeviceError::NotCompiled { feature, .. } => {
             Some(format!("build with --features {feature}"))
-        }
-        DeviceError::Remote(RemoteError::NotCompiled) => {
-            Some("build with --features remote".to_owned())
         }
         _ => None,
     }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         }
         _ => memory::Remedy::Other,
     });
+    commands::device_server::end_when_lost();
     let membership = match peers::Membership::join(&command) {
         Ok(membership) => membership,
         Err(error) => return fail(&error),

@@ -5,10 +5,9 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Scratch;
+use common::{Scratch, is_cell};
 use serde_json::Value;
 
 const ARGS: [&str; 20] = [
@@ -38,17 +37,6 @@ fn args(out: &'static str) -> Vec<&'static str> {
     [&ARGS[..], &[out, "--lr", "0.01"]].concat()
 }
 
-fn is_cell(name: &str) -> bool {
-    name.ends_with(".json") && name != "plan.json"
-}
-
-/// The files of finished trainings.
-fn cells(scratch: &Scratch) -> Vec<String> {
-    let mut files = scratch.list("out/cells");
-    files.retain(|name| is_cell(name));
-    files
-}
-
 #[test]
 fn a_comparison_is_written_in_every_form() {
     let scratch = Scratch::new();
@@ -62,7 +50,7 @@ fn a_comparison_is_written_in_every_form() {
     );
 
     // 5 modes x 2 seeds.
-    assert_eq!(cells(&scratch).len(), 10);
+    assert_eq!(scratch.cells("out").len(), 10);
     // Beside them is the plan, and nothing that is needed while they are trained.
     assert_eq!(scratch.list("out/cells").len(), 10 + 1);
     assert_eq!(scratch.read("out/compare.csv").lines().count(), 1 + 10);
@@ -72,7 +60,8 @@ fn a_comparison_is_written_in_every_form() {
     assert_eq!(group["pairs"].as_array().unwrap().len(), 10);
     assert_eq!(group["picks"].as_array().unwrap().len(), 7);
     // The mean of the cells is the table's.
-    let cells: Vec<Value> = cells(&scratch)
+    let cells: Vec<Value> = scratch
+        .cells("out")
         .iter()
         .map(|file| serde_json::from_str(&scratch.read(&format!("out/cells/{file}"))).unwrap())
         .collect();
@@ -146,13 +135,7 @@ fn a_killed_comparison_goes_on() {
     // Small passes that take a while: it is killed between two of them.
     let slow = ["--together", "2", "--jobs", "1", "--epochs", "20"];
     let args = [&args("out")[..], &slow].concat();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(&args)
-        .current_dir(scratch.path("."))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = scratch.start(&args);
     let finished = || -> Vec<(String, std::time::SystemTime)> {
         let Ok(entries) = fs::read_dir(scratch.path("out/cells")) else {
             return Vec::new();
@@ -254,7 +237,7 @@ fn what_is_written_twice_runs_once() {
         "out",
     ];
     scratch.beft(&twice).assert().success();
-    assert_eq!(cells(&scratch).len(), 1);
+    assert_eq!(scratch.cells("out").len(), 1);
     assert_eq!(scratch.read("out/compare.csv").lines().count(), 1 + 1);
 }
 
@@ -284,7 +267,7 @@ fn a_sweep_finds_the_best_learning_rate() {
     ];
     scratch.beft(&sweep).assert().success();
     // 3 modes x 2 rates x 2 seeds.
-    assert_eq!(cells(&scratch).len(), 12);
+    assert_eq!(scratch.cells("out").len(), 12);
     let table = scratch.read("out/sweep.csv");
     assert_eq!(table.lines().count(), 1 + 12);
     let record: Value = serde_json::from_str(&scratch.read("out/sweep.json")).unwrap();

@@ -5,8 +5,6 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use common::Scratch;
 use serde_json::Value;
@@ -101,17 +99,8 @@ fn a_killed_training_resumes_to_the_same_bytes() {
         scratch.beft(&args("whole")).assert().success();
 
         let state = scratch.path("cut/state");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-            .args(args("cut"))
-            .current_dir(scratch.path("."))
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begin = Instant::now();
-        while !state.exists() && begin.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut child = scratch.start(&args("cut"));
+        scratch.wait_for("cut/state", 60);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(

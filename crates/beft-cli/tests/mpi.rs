@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Scratch;
+use common::{Scratch, worst};
 
 const TUNE: [&str; 14] = [
     "tune", "--model", "model", "--task", "text", "--data", "data", "--terms", "v", "--lr", "0.01",
@@ -36,23 +36,6 @@ fn succeeds(output: Output) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-fn weights(scratch: &Scratch, out: &str) -> Vec<u8> {
-    fs::read(scratch.path(&format!("{out}/adapter/adapter_model.safetensors"))).unwrap()
-}
-
-/// Values of an adapter's file, whose header is the same.
-fn worst(a: &[u8], b: &[u8]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    let header = 8 + u64::from_le_bytes(a[..8].try_into().unwrap()) as usize;
-    assert_eq!(a[..header], b[..header]);
-    let values = |bytes: &[u8]| -> Vec<f32> {
-        let chunks = bytes[header..].as_chunks::<4>().0.iter();
-        chunks.map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    };
-    let pairs = values(a).into_iter().zip(values(b));
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 #[test]
 fn processes_train_what_one_does() {
     let scratch = Scratch::new();
@@ -71,8 +54,8 @@ fn processes_train_what_one_does() {
             assert_eq!(more_told.matches("epoch 3").count(), 1, "{more_told}");
             assert!(told.contains(more_told.lines().rfind(|l| l.contains("epoch 3")).unwrap()));
         }
-        assert_eq!(weights(&scratch, "a"), weights(&scratch, "b"));
-        let worst = worst(&weights(&scratch, "one"), &weights(&scratch, "a"));
+        assert_eq!(scratch.weights("a"), scratch.weights("b"));
+        let worst = worst(&scratch.weights("one"), &scratch.weights("a"));
         assert!(worst < 1e-6, "{worst}");
     }
 }
@@ -93,10 +76,7 @@ fn a_killed_process_ends_all_and_others_continue() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    while !scratch.path("out/state").exists() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    scratch.wait_for("out/state", 60);
     // The last process of the job.
     let found = Command::new("pgrep")
         .args(["-P", &job.id().to_string()])
@@ -125,7 +105,7 @@ fn a_killed_process_ends_all_and_others_continue() {
     let args = tune("300", &["--out", "out", "--resume"]);
     let (_, told) = succeeds(mpirun(&scratch, "2", &args).output().unwrap());
     assert!(told.contains("going on after epoch"), "{told}");
-    let worst = worst(&weights(&scratch, "one"), &weights(&scratch, "out"));
+    let worst = worst(&scratch.weights("one"), &scratch.weights("out"));
     assert!(worst < 1e-5, "{worst}");
 }
 

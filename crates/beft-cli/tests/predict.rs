@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use common::decoder;
 use common::{Scratch, refused, run};
@@ -27,11 +27,9 @@ fn predicted(scratch: &Scratch, more: &[&str]) -> (String, String) {
 }
 
 fn started(scratch: &Scratch, more: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(PREDICT)
+    scratch
+        .process(&PREDICT)
         .args(more)
-        .current_dir(scratch.path("."))
-        .env("HF_HUB_OFFLINE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Scratch;
@@ -24,10 +24,9 @@ const LONG: [&str; 10] = [
 
 /// Starts a command that takes long.
 fn start(scratch: &Scratch, args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(args)
+    scratch
+        .process(args)
         .args(LONG)
-        .current_dir(scratch.path("."))
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .stdout(Stdio::null())

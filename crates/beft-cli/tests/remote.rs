@@ -5,13 +5,11 @@
 
 mod common;
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
 
-use common::Scratch;
+use common::{Scratch, worst};
 
 const TUNE: [&str; 13] = [
     "tune",
@@ -40,9 +38,8 @@ impl Drop for Server {
 
 /// A server that lends flex at an address, with the token in `token`.
 fn server(scratch: &Scratch, address: &str) -> Server {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(["device-server", "--token-file", "token", "--bind", address])
-        .current_dir(scratch.path("."))
+    let mut child = scratch
+        .process(&["device-server", "--token-file", "token", "--bind", address])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -57,14 +54,6 @@ fn server(scratch: &Scratch, address: &str) -> Server {
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
-}
-
-fn values(scratch: &Scratch, out: &str) -> Vec<f32> {
-    let path = scratch.path(&format!("{out}/adapter/adapter_model.safetensors"));
-    let bytes = fs::read(path).unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let chunks = bytes[header..].as_chunks::<4>().0.iter();
-    chunks.map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 #[test]
@@ -98,18 +87,14 @@ fn a_borrowed_device_trains_what_this_one_does() {
     }
     // The server is killed in the middle: a message, and the state is kept.
     let args = [&TUNE[..], &["--epochs", "20", "--out", "remote"], &on].concat();
-    let client = Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(&args)
-        .current_dir(scratch.path("."))
+    let client = scratch
+        .process(&args)
         .env("BEFT_DEVICE_TOKEN_FILE", "token")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(120);
-    while !scratch.path("remote/state").exists() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    scratch.wait_for("remote/state", 120);
     drop(running);
     let output = client.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -123,9 +108,6 @@ fn a_borrowed_device_trains_what_this_one_does() {
     let _running = server(&scratch, &address);
     let resumed = tune("20", "remote", &[&on[..], &["--resume"]].concat(), "token");
     assert!(resumed.status.success(), "{resumed:?}");
-    let pairs = values(&scratch, "local")
-        .into_iter()
-        .zip(values(&scratch, "remote"));
-    let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = worst(&scratch.weights("local"), &scratch.weights("remote"));
     assert!(worst < 2e-6, "{worst}");
 }

@@ -5,8 +5,7 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use common::{Scratch, refusal};
 
@@ -17,17 +16,8 @@ const TUNE: [&str; 13] = [
 
 /// Starts a command and kills it when its state is there.
 fn interrupt(scratch: &Scratch, args: &[&str], state: &str) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(args)
-        .current_dir(scratch.path("."))
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begin = Instant::now();
-    while !scratch.path(state).exists() && begin.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut child = scratch.start(args);
+    scratch.wait_for(state, 120);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(

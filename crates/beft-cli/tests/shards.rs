@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use common::Scratch;
@@ -39,28 +39,11 @@ fn args<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&ARGS[..], &["--out", out], more].concat()
 }
 
-fn start(scratch: &Scratch, args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_beft"))
-        .args(args)
-        .current_dir(scratch.path("."))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 fn output(scratch: &Scratch, args: &[&str], code: i32) -> (String, String) {
     let output = scratch.beft(args).output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr))
-}
-
-fn cells(scratch: &Scratch, out: &str) -> Vec<String> {
-    let mut files = scratch.list(&format!("{out}/cells"));
-    files.retain(|name| name.ends_with(".json") && name != "plan.json");
-    files.sort();
-    files
 }
 
 /// What a comparison says, without the time at which it was written.
@@ -89,16 +72,16 @@ fn parts_make_the_whole() {
         assert!(told.contains("of 15 trainings, about"), "{told}");
         assert!(said.contains("of 15 trainings are finished in"), "{said}");
         assert!(!scratch.path(&format!("{out}/compare.md")).exists());
-        finished += cells(&scratch, out).len();
+        finished += scratch.cells(out).len();
     }
-    let shared = cells(&scratch, "out").len();
-    assert_eq!(cells(&scratch, "own").len() + shared, 15);
+    let shared = scratch.cells("out").len();
+    assert_eq!(scratch.cells("own").len() + shared, 15);
     assert!(finished > shared, "{finished}");
     // Something is missing.
     let (_, told) = output(&scratch, &args("out", &["--summarise-only"]), 2);
     assert_eq!(told.matches("missing: text low ").count(), 15 - shared);
     assert!(told.contains(&format!("{} of 15 trainings are missing", 15 - shared)));
-    for file in cells(&scratch, "own") {
+    for file in scratch.cells("own") {
         let copied = scratch.path(&format!("out/cells/{file}"));
         fs::copy(scratch.path(&format!("own/cells/{file}")), copied).unwrap();
     }
@@ -115,13 +98,13 @@ fn parts_make_the_whole() {
 fn eight_processes_and_kills_lose_and_double_nothing() {
     let scratch = Scratch::new();
     let expected = alone(&scratch);
-    let one = || start(&scratch, &args("out", &["--shard", "1/1", "--jobs", "1"]));
+    let one = || scratch.start(&args("out", &["--shard", "1/1", "--jobs", "1"]));
     let mut children: Vec<Child> = (0..8).map(|_| one()).collect();
     let end = Instant::now() + Duration::from_secs(240);
     // Each time that something is finished one is killed, and another one comes.
     for round in 1..=4 {
         while scratch.path("out/cells").is_dir()
-            && cells(&scratch, "out").len() < 2 * round
+            && scratch.cells("out").len() < 2 * round
             && Instant::now() < end
         {
             std::thread::sleep(Duration::from_millis(5));
@@ -134,7 +117,7 @@ fn eight_processes_and_kills_lose_and_double_nothing() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    assert_eq!(cells(&scratch, "out").len(), 15);
+    assert_eq!(scratch.cells("out").len(), 15);
     output(&scratch, &args("out", &["--summarise-only"]), 0);
     // Of the killed ones nothing is left.
     let left = scratch.list("out/cells");
@@ -182,7 +165,7 @@ fn schedulers_give_the_part() {
 fn a_damaged_result_is_trained_anew() {
     let scratch = Scratch::new();
     let expected = alone(&scratch);
-    let files = cells(&scratch, "alone");
+    let files = scratch.cells("alone");
     scratch.write(&format!("alone/cells/{}", files[0]), "{");
     // One that another one was copied over.
     let copied = scratch.read(&format!("alone/cells/{}", files[1]));
@@ -250,7 +233,7 @@ fn parts_of_few_trainings_give_the_same_bytes() {
 fn parts_of_another_comparison_are_refused_by_name() {
     let scratch = Scratch::new();
     output(&scratch, &args("out", &["--shard", "1/4"]), 0);
-    let before = cells(&scratch, "out");
+    let before = scratch.cells("out");
     let refused = |more: &[&str], reason: &str| {
         for what in [&["--shard", "2/4"][..], &["--summarise-only"]] {
             let changed: Vec<&str> = ARGS
@@ -272,7 +255,7 @@ fn parts_of_another_comparison_are_refused_by_name() {
     let dev = scratch.read("data/dev.tsv");
     scratch.write("data/dev.tsv", &dev.replacen("good", "bad", 1));
     refused(&[], "the examples are others");
-    assert_eq!(cells(&scratch, "out"), before);
+    assert_eq!(scratch.cells("out"), before);
     // A whole comparison trains them anew, and says so.
     let (_, told) = output(&scratch, &args("out", &[]), 0);
     assert!(

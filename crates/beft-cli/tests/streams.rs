@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use common::Scratch;
 
@@ -117,10 +117,8 @@ fn output_that_does_not_arrive_is_an_error() {
     ];
     for args in commands {
         let run = |stdout: Stdio| {
-            Command::new(env!("CARGO_BIN_EXE_beft"))
-                .args(&args)
-                .current_dir(scratch.path("."))
-                .env("HF_HUB_OFFLINE", "1")
+            scratch
+                .process(&args)
                 .stdin(Stdio::null())
                 .stdout(stdout)
                 .stderr(Stdio::piped())

@@ -1,4 +1,6 @@
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,45 @@ struct Source {
     model: String,
     /// Digest of the data files.
     data: String,
+    /// Numbers of examples of the splits that were counted.
+    counts: BTreeMap<Split, usize>,
+}
+
+impl Source {
+    fn read(trial: &Trial) -> Result<Self, CompareError> {
+        let task = trial.find_task()?;
+        // The device decides nothing here: only config and tokenizer are read.
+        let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
+            .for_task(&task)?;
+        let mut hash = Sha256::new();
+        let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
+        for split in splits {
+            for file in task.split_files(&trial.data, split).map_err(Error::from)? {
+                update(&mut hash, &file)?;
+            }
+        }
+        Ok(Self {
+            model: model_digest(&base)?,
+            data: hex(hash),
+            counts: BTreeMap::new(),
+            base,
+            task,
+        })
+    }
+
+    /// The number of examples of a split, whose files are read once.
+    fn count(&mut self, data: &Path, split: Split) -> Result<usize, CompareError> {
+        if let Some(count) = self.counts.get(&split) {
+            return Ok(*count);
+        }
+        let found = match &self.task {
+            Task::Labelled(task) => task.load(data, split, None).map(|d| d.examples.len()),
+            Task::Prompted(task) => task.load(data, split).map(|d| d.examples.len()),
+        };
+        let count = found.map_err(Error::from)?;
+        self.counts.insert(split, count);
+        Ok(count)
+    }
 }
 
 /// A trial with its place in the journal.
@@ -47,11 +88,11 @@ pub struct Planned {
 }
 
 /// What the file of a finished trial holds.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Finished<'a> {
-    record: &'a TrainingRecord,
+    record: Cow<'a, TrainingRecord>,
     #[serde(flatten)]
-    result: &'a TrialResult,
+    result: Cow<'a, TrialResult>,
 }
 
 /// Trials that train together.
@@ -128,28 +169,19 @@ impl Journal {
         })
     }
 
-    /// Numbers of training examples and of dev examples that a trial uses.
-    pub(crate) fn examples(&mut self, trial: &Trial) -> Result<(usize, usize), CompareError> {
+    /// A trial's model, and its numbers of training examples and of dev examples.
+    pub(crate) fn sizes(&mut self, trial: &Trial) -> Result<(&Base, usize, usize), CompareError> {
         let source = self.source(trial)?;
-        let count = |split: Split| -> Result<usize, CompareError> {
-            let found = match &source.task {
-                Task::Labelled(task) => task
-                    .load(&trial.data, split, None)
-                    .map(|d| d.examples.len()),
-                Task::Prompted(task) => task.load(&trial.data, split).map(|d| d.examples.len()),
-            };
-            Ok(found.map_err(Error::from)?)
-        };
         let train = match trial.train_size {
             Some(size) => size,
-            None => count(Split::Train)?,
+            None => source.count(&trial.data, Split::Train)?,
         };
         let mut dev = 0;
         for split in source.task.dev_splits() {
-            let found = count(*split)?;
+            let found = source.count(&trial.data, *split)?;
             dev += trial.limit.map_or(found, |limit| limit.min(found));
         }
-        Ok((train, dev))
+        Ok((&source.base, train, dev))
     }
 
     /// What is left to do of trials that train together: those that are not finished; or all, if some of them were
@@ -195,34 +227,17 @@ impl Journal {
     }
 
     /// What the files of a trial hold; they are read once.
-    fn source(&mut self, trial: &Trial) -> Result<&Source, CompareError> {
+    fn source(&mut self, trial: &Trial) -> Result<&mut Source, CompareError> {
         let key = (
             trial.model.clone(),
             trial.task.clone(),
             trial.data.clone(),
             trial.head,
         );
-        if !self.known.contains_key(&key) {
-            let task = trial.find_task()?;
-            // The device decides nothing here: only config and tokenizer are read.
-            let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
-                .for_task(&task)?;
-            let mut hash = Sha256::new();
-            let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
-            for split in splits {
-                for file in task.split_files(&trial.data, split).map_err(Error::from)? {
-                    update(&mut hash, &file)?;
-                }
-            }
-            let source = Source {
-                model: model_digest(&base)?,
-                data: hex(hash),
-                base,
-                task,
-            };
-            self.known.insert(key.clone(), source);
+        match self.known.entry(key) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(Source::read(trial)?)),
         }
-        Ok(&self.known[&key])
     }
 
     /// Sets the results aside that are no results of these trials: damaged files, and those that another trial's result
@@ -248,14 +263,10 @@ impl Journal {
     /// its file is damaged or of another trial.
     pub fn find(&self, planned: &Planned) -> Option<TrialResult> {
         let text = fs::read(self.result_path(&planned.key)).ok()?;
-        let of: Planned = serde_json::from_slice(&text).ok()?;
-        if of.record != planned.record {
-            return None;
-        }
-        let found: TrialResult = serde_json::from_slice(&text).ok()?;
-        Some(TrialResult {
+        let found: Finished<'_> = serde_json::from_slice(&text).ok()?;
+        (*found.record == planned.record).then(|| TrialResult {
             trial: planned.trial.clone(),
-            ..found
+            ..found.result.into_owned()
         })
     }
 
@@ -270,9 +281,11 @@ impl Journal {
     ///
     /// When it cannot be written.
     pub fn finish(&self, planned: &Planned, result: &TrialResult) -> Result<(), CompareError> {
-        let record = &planned.record;
-        let path = self.result_path(&planned.key);
-        Ok(write_json(&path, &Finished { record, result })?)
+        let finished = Finished {
+            record: Cow::Borrowed(&planned.record),
+            result: Cow::Borrowed(result),
+        };
+        Ok(write_json(&self.result_path(&planned.key), &finished)?)
     }
 
     /// Removes the state of trials that have finished.

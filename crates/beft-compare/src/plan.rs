@@ -3,11 +3,10 @@ use std::path::{Path, PathBuf};
 use beft_core::BiasTerm;
 use beft_files::{write_atomic, write_new};
 use beft_modes::{Makes, Mode};
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{CompareError, JointTrials, Journal, Planned, Shard, joint_trials};
-use beft::{Base, Error, differences};
+use beft::{Error, differences};
 
 /// A comparison as it is computed: trials that train together, and the part of them that is this process's.
 #[derive(Debug)]
@@ -212,9 +211,7 @@ impl Journal {
     pub fn cost(&mut self, planned: &Planned) -> Result<f64, CompareError> {
         let trial = &planned.trial;
         let mode: Mode = trial.mode.parse()?;
-        let (train, dev) = self.examples(trial)?;
-        // The device decides nothing here: only config and tokenizer are read.
-        let base = Base::open(&trial.model, None, &Device::default())?;
+        let (base, train, dev) = self.sizes(trial)?;
         let config = base.config();
         let layers = config.num_layers();
         // The share of the layers in which something learns, and forward passes that a step is worth: by measurement, of
@@ -252,11 +249,7 @@ fn difference(mine: &Planned, other: &Planned) -> Vec<String> {
             "model" => "the model's files are others".to_owned(),
             "data" => "the examples are others".to_owned(),
             "task_definition" => "the task is defined otherwise".to_owned(),
-            name => format!(
-                "{name} is {} there, {} here",
-                difference.theirs(),
-                difference.ours()
-            ),
+            _ => difference.there_and_here(),
         });
     let mut words: Vec<String> = words.collect();
     if mine.key != other.key && mine.trial.scorers != other.trial.scorers {

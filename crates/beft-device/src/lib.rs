@@ -15,7 +15,7 @@ mod remote;
 
 use burn::tensor::{DType, Device};
 
-pub use remote::{RemoteError, TOKEN_FILE, serve_device};
+pub use remote::{RemoteError, TOKEN_FILE, borrowed, serve_device};
 
 /// A device that this program can compute on, and how the user writes it.
 #[derive(Clone, Debug)]
@@ -220,14 +220,14 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
     let backend = named_backend(&written).ok_or_else(|| DeviceError::Unknown {
         name: name.to_owned(),
     })?;
-    if let (Some(address), true) = (remote_address(&written), cfg!(feature = "remote")) {
-        return Ok(remote::connect(address)?);
-    }
     let devices = backend.devices().ok_or_else(|| DeviceError::NotCompiled {
         name: name.to_owned(),
         feature: backend.feature,
         needs: backend.needs,
     })?;
+    if let Some(address) = remote_address(&written) {
+        return Ok(remote::connect(address)?);
+    }
     // `cuda` is short for the first device whose name begins so: `cuda:0`.
     let wanted = |device: &&NamedDevice| {
         device

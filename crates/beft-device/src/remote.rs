@@ -1,6 +1,7 @@
 //! Devices of another machine, by burn-remote over WebSocket.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
@@ -68,6 +69,16 @@ fn read_token(path: &str) -> Result<String, RemoteError> {
     }
 }
 
+/// The devices that this process has borrowed, as the user names them.
+static BORROWED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The devices that this process has borrowed, separated by commas; `None` without any. burn panics when the server of one
+/// goes away.
+pub fn borrowed() -> Option<String> {
+    let names = BORROWED.lock().unwrap_or_else(PoisonError::into_inner);
+    (!names.is_empty()).then(|| names.join(","))
+}
+
 /// Borrows the device of the server at `HOST:PORT`, with the token of the file that [`TOKEN_FILE`] names.
 ///
 /// # Errors
@@ -75,7 +86,13 @@ fn read_token(path: &str) -> Result<String, RemoteError> {
 /// Without a token, and when the server does not answer or refuses it.
 pub(crate) fn connect(address: &str) -> Result<Device, RemoteError> {
     let path = std::env::var(TOKEN_FILE).map_err(|_| RemoteError::NoToken)?;
-    open(address, &read_token(&path)?)
+    let device = open(address, &read_token(&path)?)?;
+    let name = format!("{NAME}:{address}");
+    let mut names = BORROWED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !names.contains(&name) {
+        names.push(name);
+    }
+    Ok(device)
 }
 
 /// Lends a device to whoever has the token of a file, until the process gets SIGINT or SIGTERM. `on_ready` is called when

@@ -1,11 +1,12 @@
 //! Several devices and processes that compute the steps of one training.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use beft_nn::{
-    FloatParam, NewParam, ParamPath, ParamVisitor, TaskModel, map_views, view_params, visit_params,
+    FloatParam, ParamPath, ParamVisitor, TaskModel, map_params, view_params, visit_params,
 };
 use burn::module::Param;
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -13,10 +14,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::TrainError;
 
-/// What computes the steps of a training: this process's devices, and other processes.
+/// A team computes the steps of a training together. It has the devices of this process, and can have other processes.
 ///
-/// Each computes gradients of its share of a step's inputs. They are added up in order, so the same team
-/// gives the same bytes, and every team the same to rounding.
+/// Each member computes the gradients of its share of a step's inputs. They are added up in order: the same team
+/// gives the same bytes, and all teams give the same to rounding.
 #[derive(Clone, Debug, Default)]
 pub struct Team {
     /// Devices beside the one that the model is on. A device may be named more than once.
@@ -166,34 +167,29 @@ impl<M: TaskModel> Replicas<M> {
         if self.others.is_empty() {
             return &[];
         }
-        let mut learned = Vec::new();
-        view_params(model, |_, param| {
+        let mut learned = BTreeMap::new();
+        view_params(model, |path, param| {
             if param.learns() {
-                learned.push((param.id(), param.flat().into_data(), param.shape()));
+                let values: Vec<f32> = param.flat().into_data().iter().collect();
+                learned.insert(path.clone(), TensorData::new(values, param.shape()));
             }
         });
         for copy in &mut self.others {
-            *copy = map_views(copy.clone(), |_, param| {
-                let id = param.id();
-                let (_, data, shape) = learned.iter().find(|(learned, ..)| *learned == id)?;
-                let data = TensorData::new(data.iter::<f32>().collect(), shape.clone());
-                Some(NewParam::Loaded(data, id))
-            });
+            *copy = map_params(copy.clone(), |path, _| learned.get(path).cloned());
         }
         &self.others
     }
 }
 
-/// Adds up the gradients that devices found, in order, on the first one's.
+/// Adds up gradients and losses in order.
 pub(crate) fn add_up<M: TaskModel>(
     model: &M,
     found: impl IntoIterator<Item = (GradientsParams, Vec<f64>)>,
 ) -> (GradientsParams, Vec<f64>) {
-    let device = model.devices().first().cloned().unwrap_or_default().inner();
     let mut sum = GradientsAccumulator::new();
     let mut losses: Vec<f64> = Vec::new();
     for (gradients, more) in found {
-        sum.accumulate(model, gradients.to_device(&device, model));
+        sum.accumulate(model, gradients);
         losses.resize(losses.len().max(more.len()), 0.0);
         losses
             .iter_mut()

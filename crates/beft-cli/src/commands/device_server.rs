@@ -1,6 +1,6 @@
 use anyhow::{Result, bail};
 use beft::parse_device;
-use beft_device::{names_remote, serve_device};
+use beft_device::{borrowed, names_remote, serve_device};
 
 use crate::args::DeviceServerArgs;
 use crate::output::{finish, say};
@@ -19,13 +19,14 @@ pub(crate) fn device_server(args: &DeviceServerArgs) -> Result<()> {
     Ok(serve_device(device, args.bind, &args.token_file, ready)?)
 }
 
-/// Ends the process with a message when the connection to a remote device is lost: burn has no error for that, it panics.
-pub(crate) fn end_when_lost(devices: &str) {
-    if !names_remote(devices) {
-        return;
-    }
-    let devices = devices.to_owned();
-    std::panic::set_hook(Box::new(move |_| {
+/// From now on the process ends with a message when the connection to a remote device is lost: burn has no error for that, it
+/// panics.
+pub(crate) fn end_when_lost() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let Some(devices) = borrowed() else {
+            return usual(panic);
+        };
         crate::output::abandon();
         crate::output::tell!(
             "error: the remote device {devices} does not answer any more: start its server again, and run the command again \

@@ -8,7 +8,7 @@ use beft_files::PartialFile;
 use beft_tasks::{InputFormat, Inputs, LabelledTask, Task, TaskInput, TextColumns};
 use serde_json::json;
 
-use super::{STANDARD, fetch_base, watched};
+use super::{STANDARD, fetch_base};
 use crate::args::{EmbedArgs, VectorFormat};
 use crate::output::{check_file, tell, write_now};
 use crate::progress::Progress;
@@ -19,7 +19,7 @@ const CHUNK: usize = 1024;
 pub(crate) fn embed(args: &EmbedArgs) -> Result<()> {
     let format = format(args)?;
     let to_stdout = args.out.as_os_str() == STANDARD;
-    let device = parse_device(watched(&args.device))?;
+    let device = parse_device(&args.device)?;
     let mut inputs: Vec<&Path> = vec![&args.data];
     inputs.extend(args.adapter.as_deref());
     let _made = (!to_stdout)

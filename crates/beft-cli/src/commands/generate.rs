@@ -9,13 +9,13 @@ use beft::{
 use beft_decoder::{Finish, Sampling};
 use serde_json::{Map, Value, json};
 
-use super::{fetch_base, watched};
+use super::fetch_base;
 use crate::args::{GenerateArgs, TextFormat};
 use crate::output::{finish, say, tell, write_now};
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<()> {
     let options = text_options(args)?;
-    let device = parse_device(watched(&args.device))?;
+    let device = parse_device(&args.device)?;
     let (model, adapter) = (args.model.as_deref(), args.adapter.as_deref());
     fetch_base(model, adapter)?;
     let opened = open_tuned(&OpenOptions {

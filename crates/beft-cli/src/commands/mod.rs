@@ -37,7 +37,6 @@ use beft_score::ScorerKind;
 use beft_tasks::{Regime, Task};
 use beft_train::TrainSettings;
 
-use self::device_server::end_when_lost;
 use crate::args::{
     DropoutChoice, NamedAdapter, RecipeArgs, ScorerArgs, SourceArgs, TrainArgs, TunedArgs,
 };
@@ -94,7 +93,7 @@ fn settings_of(task: &Task, mode: &Mode, base: &Base, recipe: &RecipeArgs) -> Tr
 }
 
 fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
-    let devices = parse_devices(watched(&args.recipe.device))?;
+    let devices = parse_devices(&args.recipe.device)?;
     let mut devices = devices.into_iter().map(|named| named.device);
     // A list is not empty.
     let device = devices.next().unwrap_or_default();
@@ -177,12 +176,6 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     })
 }
 
-/// The name of a device, after whose loss the process ends.
-fn watched(name: &str) -> &str {
-    end_when_lost(name);
-    name
-}
-
 /// Downloads a model that is neither a folder nor in the cache, showing progress.
 fn fetch_model(name: &str) -> Result<()> {
     let bar = Downloads::new();
@@ -205,7 +198,7 @@ fn fetch_base(model: Option<&str>, adapter: Option<&Path>) -> Result<()> {
 
 /// Opens a tuned model with its task, and prints the notes about their files.
 fn open_predictor(args: &TunedArgs) -> Result<Predictor> {
-    let device = parse_device(watched(&args.device))?;
+    let device = parse_device(&args.device)?;
     let adapter = args.one_adapter()?;
     fetch_base(args.model.as_deref(), adapter)?;
     let predictor = Predictor::open(&OpenOptions {
@@ -228,7 +221,7 @@ fn open_set(
     device: &str,
     precision: InferencePrecision,
 ) -> Result<AdapterSet> {
-    let device = parse_device(watched(device))?;
+    let device = parse_device(device)?;
     let first = adapters.first().map(|adapter| adapter.dir.as_path());
     fetch_base(model, first)?;
     let model = match (model, first) {

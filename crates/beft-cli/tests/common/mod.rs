@@ -8,6 +8,8 @@ pub mod server;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use tempfile::TempDir;
@@ -74,6 +76,43 @@ impl Scratch {
         command
     }
 
+    /// The same as a process that can be started and killed.
+    pub fn process(&self, args: &[&str]) -> Process {
+        let mut process = Process::new(env!("CARGO_BIN_EXE_beft"));
+        process.current_dir(self.dir.path()).args(args);
+        process
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", self.path("hf"));
+        process
+    }
+
+    /// The same, started, without anybody who reads what it says.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let mut process = self.process(args);
+        let process = process.stdout(Stdio::null()).stderr(Stdio::null());
+        process.spawn().unwrap()
+    }
+
+    /// Waits until a file is there, or so many seconds.
+    pub fn wait_for(&self, name: &str, seconds: u64) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while !self.path(name).exists() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Files of finished trainings in the output folder of a comparison or sweep, sorted.
+    pub fn cells(&self, out: &str) -> Vec<String> {
+        let mut files = self.list(&format!("{out}/cells"));
+        files.retain(|name| is_cell(name));
+        files
+    }
+
+    /// The bytes of the adapter's tensors in an output folder.
+    pub fn weights(&self, out: &str) -> Vec<u8> {
+        fs::read(self.path(&format!("{out}/adapter/adapter_model.safetensors"))).unwrap()
+    }
+
     /// `beft tune` on model and data with two short epochs, writing to `out`.
     pub fn tune(&self, more: &[&str]) -> Command {
         let mut command = self.beft(&["tune", "--model", "model", "--task", "text"]);
@@ -138,4 +177,22 @@ pub fn assert_says(scratch: &Scratch, more: &[&str], parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
+}
+
+/// Whether a file in the folder of a comparison's trainings is of a finished one.
+pub fn is_cell(name: &str) -> bool {
+    name.ends_with(".json") && name != "plan.json"
+}
+
+/// The largest difference of two adapters' values. Their headers are the same.
+pub fn worst(a: &[u8], b: &[u8]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let header = 8 + u64::from_le_bytes(a[..8].try_into().unwrap()) as usize;
+    assert_eq!(a[..header], b[..header]);
+    let values = |bytes: &[u8]| -> Vec<f32> {
+        let chunks = bytes[header..].as_chunks::<4>().0.iter();
+        chunks.map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    };
+    let pairs = values(a).into_iter().zip(values(b));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }

@@ -53,11 +53,9 @@ impl Reply {
 impl Server {
     /// Starts a server on a free port, and waits until it takes requests.
     pub fn start(scratch: &Scratch, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_beft"))
-            .args(["serve", "--bind", "127.0.0.1:0"])
+        let mut child = scratch
+            .process(&["serve", "--bind", "127.0.0.1:0"])
             .args(args)
-            .current_dir(scratch.path("."))
-            .env("HF_HUB_OFFLINE", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -38,6 +38,10 @@ pub(crate) struct Step<'a> {
     pub(crate) lower: Option<&'a LowerLayers>,
 }
 
+fn device_of<M: TaskModel>(model: &M) -> Device {
+    model.devices().first().cloned().unwrap_or_default()
+}
+
 /// Inputs of a step: by training, positions in its part.
 type Share = Vec<Vec<usize>>;
 
@@ -89,7 +93,10 @@ impl Step<'_> {
                 .chain(others)
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        let (gradients, mut losses) = add_up(model, found);
+        let device = device_of(model).inner();
+        let on_first =
+            |(gradients, losses): Gradients| (gradients.to_device(&device, model), losses);
+        let (gradients, mut losses) = add_up(model, found.into_iter().map(on_first));
         losses.resize(self.parts.len(), 0.0);
         team.sum(model, gradients, losses)
     }
@@ -98,7 +105,7 @@ impl Step<'_> {
     /// that for some of them; from packed layers for so many at a time that what is kept of them
     /// stays in its caches.
     fn on_device<M: TaskModel>(&self, model: &M, inputs: &Share) -> Result<Gradients, TrainError> {
-        let device = model.devices().first().cloned().unwrap_or_default();
+        let device = device_of(model);
         // For what the device itself draws.
         device.clone().inner().seed(self.seeds[0]);
         let traits = DeviceTraits::of(&device);

@@ -95,9 +95,10 @@ pub(crate) fn explain(differences: &[Difference], state: &str) -> String {
 }
 
 impl Difference {
-    /// The value here, as the user writes it.
-    pub fn ours(&self) -> String {
-        plain(&self.ours)
+    /// `epochs is 3 there, 5 here`
+    pub fn there_and_here(&self) -> String {
+        let (theirs, ours) = (plain(&self.theirs), plain(&self.ours));
+        format!("{} is {theirs} there, {ours} here", self.name)
     }
 
     /// The value that the other training has, as the user writes it.

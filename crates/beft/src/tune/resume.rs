@@ -7,7 +7,7 @@ use beft_modes::Mode;
 use beft_train::{TrainError, TrainSettings};
 use serde::de::DeserializeOwned;
 
-use super::{check_same, differences, model_digest};
+use super::{Difference, check_same, differences, model_digest};
 use crate::{Base, Error, TaskData, TrainingRecord, TuneJob, TuneResults, saved_folder};
 
 /// The identity of trainings in their checkpoint.
@@ -22,9 +22,7 @@ pub(crate) fn named_differences(error: Error) -> Error {
         let read =
             |text: &str| serde_json::from_str::<Vec<TrainingRecord>>(text).unwrap_or_default();
         let found = differences(&read(ours), &read(theirs));
-        let words = found
-            .iter()
-            .map(|d| format!("{} is {} there, {} here", d.name, d.theirs(), d.ours()));
+        let words = found.iter().map(Difference::there_and_here);
         return Error::Train(TrainError::Peers(format!(
             "process {rank} trains something else ({}): give all of them the same model, data and options",
             words.collect::<Vec<_>>().join("; ")

@@ -42,10 +42,8 @@ pub(crate) struct TrainingsFailed {
 /// What a command does of a comparison or sweep.
 #[derive(Clone, Copy)]
 enum Work {
-    /// Everything that is not finished, and the tables.
-    All,
-    /// One of several parts, and no tables.
-    Part(Shard),
+    /// What is not finished of a part, and no tables; or without a part of everything, and the tables.
+    Train(Option<Shard>),
     /// The tables alone.
     Summary,
 }
@@ -79,18 +77,18 @@ impl TrialArgs {
             return Ok(Work::Summary);
         }
         if let Some(shard) = self.shard {
-            return Ok(Work::Part(shard));
+            return Ok(Work::Train(Some(shard)));
         }
         let found = Shard::of_scheduler(|name| std::env::var(name).ok());
         match found
             .context("the scheduler's variables say no part of the work; give --shard K/N")?
         {
-            None => Ok(Work::All),
+            None => Ok(Work::Train(None)),
             Some((shard, variable)) => {
                 tell!(
                     "{variable} is set: this is part {shard} of the work (--shard 1/1 does all of it)"
                 );
-                Ok(Work::Part(shard))
+                Ok(Work::Train(Some(shard)))
             }
         }
     }
@@ -106,11 +104,10 @@ pub(crate) fn finish(
 ) -> Result<Option<(Vec<TrialResult>, OutputFolder)>> {
     let work = args.work()?;
     let trials = trials()?;
-    let _made: MadeFolders = prepare_folder(out, files)?;
-    let output = match work {
+    let (_made, output): (Option<MadeFolders>, _) = match work {
         // Several may work in the folder; the journal's leases keep them apart.
-        Work::Part(_) => None,
-        Work::All | Work::Summary => Some(lock_folder(out, files)?),
+        Work::Train(Some(_)) => (Some(prepare_folder(out, files)?), None),
+        Work::Train(None) | Work::Summary => (None, Some(lock_folder(out, files)?)),
     };
     let mut journal = Journal::open(&out.join(CELLS))?;
     let planned = trials.into_iter().map(|trial| journal.plan(trial));
@@ -127,11 +124,7 @@ pub(crate) fn finish(
             journal.check_agreed(&planned, None)?;
             check_complete(&journal, &planned)?;
         }
-        Work::All | Work::Part(_) => {
-            let shard = match work {
-                Work::Part(shard) => Some(shard),
-                _ => None,
-            };
+        Work::Train(shard) => {
             let most = args.most_together()?;
             journal.agree(&planned, most, shard.is_none())?;
             run(args, &mut journal, planned.clone(), shard, most)?;

@@ -11,7 +11,6 @@ use beft_files::Lease;
 use beft_train::Event;
 
 use crate::args::ComparePassArgs;
-use crate::commands::device_server::end_when_lost;
 use crate::progress::TrialsProgress;
 
 /// Kills the process when this end goes away.
@@ -126,9 +125,6 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
     };
     let trials: Vec<Trial> = pass.trials.iter().map(|t| t.trial.clone()).collect();
     let mut told = 0;
-    if let Some(first) = trials.first() {
-        end_when_lost(&first.device);
-    }
     let results = run_trials(
         &trials,
         &journal.state_path(&pass),
