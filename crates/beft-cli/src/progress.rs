@@ -217,6 +217,11 @@ impl TrialsProgress {
         }
     }
 
+    /// There are more trainings to do.
+    pub(crate) fn add(&self, more: usize) {
+        self.bar.inc_length(more as u64);
+    }
+
     /// A training has taken some steps.
     pub(crate) fn step(&self, name: &str, step: &str) {
         self.bar.set_message(format!("{name}: {step}"));

@@ -125,6 +125,35 @@ fn eight_processes_and_kills_lose_and_double_nothing() {
     assert_eq!(tables(&scratch, "out"), expected);
 }
 
+/// A part that is finished does what a killed one left, and not what nobody began in its folder.
+#[test]
+fn a_finished_part_helps_those_that_were_begun() {
+    let scratch = Scratch::new();
+    let expected = alone(&scratch);
+    let mut second = scratch.start(&args("out", &["--shard", "2/3", "--jobs", "1"]));
+    let end = Instant::now() + Duration::from_secs(120);
+    let begun = |name: &String| name.ends_with(".state") || name.contains(".lease.");
+    while !scratch.path("out/cells").is_dir() || !scratch.list("out/cells").iter().any(begun) {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    second.kill().unwrap();
+    second.wait().unwrap();
+    let (said, told) = output(&scratch, &args("out", &["--shard", "1/3"]), 0);
+    assert!(told.contains("helping part 2/3"), "{told}");
+    assert!(!told.contains("part 3/3"), "{told}");
+    let done = scratch.cells("out").len();
+    assert!(
+        said.contains(&format!("{done} of 15")) && done < 15,
+        "{said}"
+    );
+    assert!(told.contains(&format!("[{done}/{done}] ")), "{told}");
+    let (_, told) = output(&scratch, &args("out", &["--shard", "3/3"]), 0);
+    assert!(!told.contains("helping"), "{told}");
+    output(&scratch, &args("out", &["--summarise-only"]), 0);
+    assert_eq!(tables(&scratch, "out"), expected);
+}
+
 #[test]
 fn schedulers_give_the_part() {
     let scratch = Scratch::new();

@@ -13,11 +13,14 @@ use beft::{Error, differences};
 pub struct Plan {
     /// All trials, in the order of the comparison.
     pub trials: Vec<Planned>,
-    /// Groups of them that train together, those of this part alone.
+    /// Groups of them that train together, those of this part alone: the dearest first, so that none is left over at
+    /// the end.
     pub passes: Vec<JointTrials>,
+    /// The groups of the other parts.
+    pub others: Vec<(Shard, Vec<JointTrials>)>,
     /// The number of all groups, those of other parts too.
     pub all_passes: usize,
-    /// How much of the whole work they are.
+    /// How much of the whole work this part's are.
     pub share: f64,
 }
 
@@ -43,33 +46,37 @@ impl Plan {
         shard: Option<Shard>,
         most: usize,
     ) -> Result<Self, CompareError> {
-        let parts = shard.map_or(1, Shard::count);
-        let most = most.min(trials.len().div_ceil(parts));
+        let shard = shard.unwrap_or(Shard::WHOLE);
+        let most = most.min(trials.len().div_ceil(shard.count()));
         let of: Vec<_> = trials.iter().map(|planned| planned.trial.clone()).collect();
         let joint = joint_trials(&of, most)?;
-        let (mine, share) = match shard {
-            None => ((0..joint.len()).collect(), 1.0),
-            Some(shard) => {
-                let mut costs = Vec::new();
-                for group in &joint {
-                    let of = group.iter().map(|index| journal.cost(&trials[*index]));
-                    costs.push(of.sum::<Result<f64, _>>()?);
-                }
-                let mine = shard.part(&costs);
-                let all = costs.iter().fold(0.0, |sum, cost| sum + cost);
-                let part = mine.iter().fold(0.0, |sum, index| sum + costs[*index]);
-                (mine, part / all)
-            }
-        };
-        let passes = mine.into_iter().map(|index: usize| JointTrials {
-            trials: joint[index].iter().map(|i| trials[*i].clone()).collect(),
-        });
-        Ok(Self {
-            passes: passes.collect(),
+        let mut costs = Vec::new();
+        for group in &joint {
+            let of = group.iter().map(|index| journal.cost(&trials[*index]));
+            costs.push(of.sum::<Result<f64, _>>()?);
+        }
+        let mut found = Self {
+            passes: Vec::new(),
+            others: Vec::new(),
             all_passes: joint.len(),
-            share,
+            share: 0.0,
             trials,
-        })
+        };
+        let all = costs.iter().fold(0.0, |sum, cost| sum + cost);
+        for (part, dealt) in shard.all().zip(shard.deal(&costs)) {
+            let load = dealt.iter().fold(0.0, |sum, index| sum + costs[*index]);
+            let passes = dealt.into_iter().map(|index| JointTrials {
+                trials: { joint[index].iter() }
+                    .map(|i| found.trials[*i].clone())
+                    .collect(),
+            });
+            let passes = passes.collect();
+            match part == shard {
+                true => (found.passes, found.share) = (passes, load / all),
+                false => found.others.push((part, passes)),
+            }
+        }
+        Ok(found)
     }
 }
 

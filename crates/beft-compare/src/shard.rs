@@ -134,28 +134,38 @@ impl Shard {
         Ok(None)
     }
 
+    /// The whole work as its only part.
+    pub const WHOLE: Self = Self {
+        number: 1,
+        count: 1,
+    };
+
     /// The number of parts.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// The pieces of work that are this part's, by their costs. The largest piece goes first, each to the part that has
-    /// least; of equal parts to the first. Every part finds the same.
-    pub fn part(self, costs: &[f64]) -> Vec<usize> {
+    /// All parts of the same work, this one among them.
+    pub fn all(self) -> impl Iterator<Item = Self> {
+        let count = self.count;
+        (1..=count).map(move |number| Self { number, count })
+    }
+
+    /// Deals pieces of work to all parts, by their costs. The dearest piece goes first, each to the part that has least;
+    /// of equal parts to the first. Every part finds the same. The pieces of a part are in the order in which they are
+    /// best done: the dearest first.
+    pub fn deal(self, costs: &[f64]) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..costs.len()).collect();
         order.sort_by(|a, b| costs[*b].total_cmp(&costs[*a]));
         let mut loads = vec![0.0; self.count];
-        let mut mine = Vec::new();
+        let mut parts = vec![Vec::new(); self.count];
         for piece in order {
             let least = (0..self.count).min_by(|a, b| f64::total_cmp(&loads[*a], &loads[*b]));
             let least = least.unwrap_or(0);
             loads[least] += costs[piece];
-            if least + 1 == self.number {
-                mine.push(piece);
-            }
+            parts[least].push(piece);
         }
-        mine.sort_unstable();
-        mine
+        parts
     }
 }
 
@@ -183,13 +193,8 @@ mod tests {
     #[test]
     fn every_piece_is_in_one_part_and_parts_are_even() {
         let costs = [5.0, 1.0, 4.0, 2.0, 3.0, 3.0, 1.0, 1.0];
-        let parts = |count| -> Vec<Vec<usize>> {
-            let shard = |number| Shard::new(number, count).unwrap();
-            (1..=count)
-                .map(|number| shard(number).part(&costs))
-                .collect()
-        };
-        assert_eq!(parts(2), [[0, 1, 5, 6], [2, 3, 4, 7]]);
+        let parts = |count| Shard::new(1, count).unwrap().deal(&costs);
+        assert_eq!(parts(2), [[0, 5, 1, 6], [2, 4, 3, 7]]);
         for count in [1, 3, 8, 20] {
             let mut all = parts(count).concat();
             all.sort_unstable();

@@ -164,6 +164,11 @@ impl Leases {
         }
     }
 
+    /// Whether a process has or had the work called `name`, and did not give it back.
+    pub fn is_leased(&self, name: &str) -> bool {
+        path_of(&self.dir, name, 0).exists()
+    }
+
     /// Removes what killed holders left of the work called `name`, which is done.
     pub fn clear(&self, name: &str) {
         remove(&self.dir, name, u32::MAX);

@@ -220,20 +220,20 @@ fn run(
     tell_of_others(journal, &plan.trials);
     // By the whole plan, and not by what is open or this part's: how many threads a training has decides its last bits.
     let threads = (cores / jobs.clamp(1, plan.all_passes.max(1))).max(1);
-    let jobs = jobs.clamp(1, plan.passes.len().max(1));
+    let jobs = jobs.clamp(1, plan.all_passes.max(1));
     let leases = Leases::new(journal.dir(), PATIENCE);
-    let queue = Queue::new(journal, &leases, plan.passes);
+    let queue = Queue::new(journal, &leases, plan.passes, plan.others);
     std::thread::scope(|scope| {
         for device in devices.iter().cycle().take(jobs) {
             scope.spawn(|| queue.work(device, threads));
         }
     });
-    let failed = queue.finish();
+    let (failed, of) = queue.finish();
     if !failed.is_empty() {
         for line in &failed {
             tell!("{line}");
         }
-        let (failed, of) = (failed.len(), mine);
+        let failed = failed.len();
         return Err(TrainingsFailed { failed, of }.into());
     }
     Ok(())

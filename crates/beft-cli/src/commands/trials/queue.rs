@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use beft_compare::{JointTrials, Journal, Planned};
+use beft_compare::{JointTrials, Journal, Planned, Shard};
 use beft_files::{Lease, Leases, Take};
 
 use crate::output::tell;
@@ -16,7 +16,7 @@ use super::process;
 /// How often work that others have is looked at.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The passes of a part of a comparison.
+/// The passes of a part of a comparison, and then those of other parts that processes work on in the same folder.
 pub(super) struct Queue<'a> {
     journal: &'a Journal,
     leases: &'a Leases,
@@ -27,12 +27,24 @@ pub(super) struct Queue<'a> {
 struct State {
     /// Passes that are not finished and that no job of this process has.
     open: Vec<JointTrials>,
+    others: Vec<OtherPart>,
+    /// The number of trials of all passes that are this process's.
+    trials: usize,
     /// What failed, in words.
     failed: Vec<String>,
     /// Who was waited for already.
     told: BTreeSet<String>,
     /// The trials that the progress counts as finished.
     counted: BTreeSet<String>,
+}
+
+/// Another part of the comparison.
+struct OtherPart {
+    shard: Shard,
+    /// Its passes that this process did not take.
+    passes: Vec<JointTrials>,
+    /// Whether somebody works or worked on it in this folder.
+    begun: bool,
 }
 
 enum Next {
@@ -49,7 +61,13 @@ struct Held {
 }
 
 impl<'a> Queue<'a> {
-    pub(super) fn new(journal: &'a Journal, leases: &'a Leases, passes: Vec<JointTrials>) -> Self {
+    /// Of the `passes` of a part and those of `others`.
+    pub(super) fn new(
+        journal: &'a Journal,
+        leases: &'a Leases,
+        passes: Vec<JointTrials>,
+        others: Vec<(Shard, Vec<JointTrials>)>,
+    ) -> Self {
         let trials = || passes.iter().flat_map(|pass| &pass.trials);
         let done = trials().filter(|planned| journal.is_done(&planned.key));
         let counted: BTreeSet<String> = done.map(|planned| planned.key.clone()).collect();
@@ -58,7 +76,16 @@ impl<'a> Queue<'a> {
             leases,
             progress: TrialsProgress::new(trials().count(), counted.len()),
             state: Mutex::new(State {
+                trials: trials().count(),
                 open: passes,
+                others: others
+                    .into_iter()
+                    .map(|(shard, passes)| OtherPart {
+                        shard,
+                        passes,
+                        begun: false,
+                    })
+                    .collect(),
                 failed: Vec::new(),
                 told: BTreeSet::new(),
                 counted,
@@ -143,6 +170,9 @@ impl<'a> Queue<'a> {
                 }
             }
         }
+        if let Some((whole, held)) = self.help(&mut state) {
+            return Next::Run(whole, held);
+        }
         if holders.is_empty() {
             return Next::Over;
         }
@@ -152,6 +182,46 @@ impl<'a> Queue<'a> {
             }
         }
         Next::Wait
+    }
+
+    /// A pass of another part, if somebody works or worked on that part in this folder: the parts of processes that have
+    /// other folders are none of our business. Nobody is waited for.
+    fn help(&self, state: &mut State) -> Option<(JointTrials, Held)> {
+        let begun = |pass: &JointTrials| {
+            let mut keys = pass.trials.iter().map(|planned| &planned.key);
+            keys.any(|key| self.journal.is_done(key) || self.leases.is_leased(key))
+        };
+        let mut found = None;
+        for part in &mut state.others {
+            part.begun |= part.passes.iter().any(begun);
+            if !part.begun {
+                continue;
+            }
+            // What cannot be taken is its own part's to tell.
+            let taken = part.passes.iter().enumerate().find_map(|(index, pass)| {
+                let Ok(Taken::Mine(held)) = self.take(pass) else {
+                    return None;
+                };
+                Some((index, held))
+            });
+            if let Some((index, held)) = taken {
+                found = Some((part.shard, part.passes.remove(index), held));
+                break;
+            }
+        }
+        let (shard, pass, held) = found?;
+        let part = format!("part {shard}");
+        if state.told.insert(part.clone()) {
+            tell!("helping {part}");
+        }
+        let new = pass.trials.iter().filter(|planned| {
+            let counted = state.counted.contains(&planned.key);
+            !counted && !self.journal.is_done(&planned.key)
+        });
+        let new = new.count();
+        state.trials += new;
+        self.progress.add(new);
+        Some((pass, held))
     }
 
     /// Takes what is left of a pass, all of it or nothing.
@@ -192,13 +262,12 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// What failed, in words.
-    pub(super) fn finish(self) -> Vec<String> {
+    /// What failed, in words, and the number of all trials that were this process's.
+    pub(super) fn finish(self) -> (Vec<String>, usize) {
         self.progress.finish();
-        self.state
-            .into_inner()
-            .unwrap_or_else(|e| e.into_inner())
-            .failed
+        let state = self.state.into_inner();
+        let state = state.unwrap_or_else(|e| e.into_inner());
+        (state.failed, state.trials)
     }
 }
 
