@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use beft_compare::{CompareSpec, TaskSpec, Trial, joint_trials, run_trials};
+use beft_core::Stop;
 use clap::Args;
 use serde_json::json;
 
@@ -59,7 +60,12 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         .enumerate()
     {
         let of: Vec<Trial> = pass.iter().map(|trial| trials[*trial].clone()).collect();
-        let results = run_trials(&of, &folder.join(index.to_string()), |_, _| ())?;
+        let results = run_trials(
+            &of,
+            &folder.join(index.to_string()),
+            &Stop::default(),
+            |_, _| (),
+        )?;
         for (trial, result) in pass.into_iter().zip(results) {
             losses[trial] = result.epochs.last().map_or(f64::NAN, |e| e.train_loss);
         }

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use beft_core::guarded;
 use memmap2::Mmap;
 use pytorch_reader::{DType, PytorchReader, Tensor};
 use safetensors::tensor::Metadata;
@@ -155,10 +156,14 @@ fn open_safetensors(path: &Path) -> Result<Content, CheckpointError> {
 
 fn open_pytorch(path: &Path) -> Result<Content, CheckpointError> {
     File::open(path).map_err(CheckpointError::io("read", path))?;
-    let reader = PytorchReader::new(path).map_err(|e| CheckpointError::BadTensorFile {
+    let bad = |reason| CheckpointError::BadTensorFile {
         path: path.to_owned(),
-        reason: e.to_string(),
-    })?;
+        reason,
+    };
+    let reader = guarded(|| PytorchReader::new(path));
+    let reader = reader.ok_or_else(|| bad("it is damaged".to_owned()))?;
+    // Of a damaged file the reader tells all that it holds.
+    let reader = reader.map_err(|e| bad(e.to_string().chars().take(300).collect()))?;
     Ok(Content::Pytorch(reader.into_tensors()))
 }
 

@@ -72,6 +72,9 @@ fn of(error: &Error) -> Option<String> {
         Error::Train(TrainError::OneEvaluation(_)) => {
             "--evaluate says which epochs are evaluated, --keep and --patience compare them"
         }
+        Error::Train(TrainError::Stopped { .. }) => {
+            "run the same command with --resume to continue"
+        }
         Error::PlanLength { .. } => "give another --length, or another --predicted",
         Error::Task(error) => return of_task(error),
         Error::Data(DataError::NotAFolder { .. }) => "--dev-share 0.2 measures on a fifth of it",

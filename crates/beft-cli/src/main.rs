@@ -4,6 +4,7 @@ mod answer_columns;
 mod args;
 mod commands;
 mod hints;
+mod interrupt;
 mod memory;
 mod mistakes;
 mod output;
@@ -40,14 +41,23 @@ fn main() -> ExitCode {
         }
         _ => memory::Remedy::Other,
     });
-    commands::device_server::end_when_lost();
+    commands::device_server::hear_panics();
     let membership = match peers::Membership::join(&command) {
         Ok(membership) => membership,
         Err(error) => return fail(&error),
     };
-    let result = start_threads().and_then(|()| run(command, &membership.team()));
+    let team = membership.team();
+    // Servers finish what is in flight by themselves, and processes of one job cannot stop one by one.
+    let serves = matches!(command, Command::Serve(_) | Command::DeviceServer(_));
+    let listened = match serves || team.processes() > 1 {
+        true => Ok(()),
+        false => interrupt::listen(),
+    };
+    let started = listened.and_then(|()| start_threads());
+    let result = started.and_then(|()| run(command, &team));
     match result.and_then(|()| output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if interrupt::wish().is_asked() => stopped(&error),
         Err(error) => membership.fail(|| fail(&error)),
     }
 }
@@ -85,6 +95,14 @@ fn run(command: Command, team: &Team) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Ends a command that was interrupted, and whose work can be continued.
+fn stopped(error: &anyhow::Error) -> ExitCode {
+    let hint = hints::hint(error);
+    let remedy = hint.unwrap_or_else(|| "run the same command again to continue".to_owned());
+    output::tell!("{}: {remedy}", message(error));
+    ExitCode::from(interrupt::CODE)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {

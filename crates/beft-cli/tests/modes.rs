@@ -113,7 +113,7 @@ fn a_killed_training_resumes_to_the_same_bytes() {
         let output = scratch.beft(&resumed).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("going on after epoch"), "{text}");
+        assert!(text.contains("continuing after epoch"), "{text}");
         assert!(!state.exists(), "{mode}");
         let (folder, file) = match mode {
             "random" => ("tuned-model", "model.safetensors"),

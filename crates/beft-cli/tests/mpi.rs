@@ -104,7 +104,7 @@ fn a_killed_process_ends_all_and_others_continue() {
     );
     let args = tune("300", &["--out", "out", "--resume"]);
     let (_, told) = succeeds(mpirun(&scratch, "2", &args).output().unwrap());
-    assert!(told.contains("going on after epoch"), "{told}");
+    assert!(told.contains("continuing after epoch"), "{told}");
     let worst = worst(&scratch.weights("one"), &scratch.weights("out"));
     assert!(worst < 1e-5, "{worst}");
 }

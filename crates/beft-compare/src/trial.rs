@@ -3,7 +3,7 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use beft_core::{OutputKind, TermSet, Truth};
+use beft_core::{OutputKind, Stop, TermSet, Truth};
 use beft_modes::{Asked, Mode};
 use beft_score::{RankedTerm, ScorerKind};
 use beft_tasks::Task;
@@ -160,14 +160,15 @@ impl Sample {
 
 /// Trains trials together and evaluates each. They differ in mode, seed, learning rate and scorers alone; several
 /// must all train biases ([`joint_trials`](crate::joint_trials) groups them so). `state` is the file in which they
-/// survive an interruption. `on_event` gets the number of the trial that an event is about.
+/// survive an interruption, and are when `stop` is asked. `on_event` gets the number of the trial that an event is about.
 ///
 /// # Errors
 ///
-/// When model, data or settings do not fit. Divergence is a result.
+/// When model, data or settings do not fit, or the trainings were stopped. Divergence is a result.
 pub fn run_trials(
     trials: &[Trial],
     state: &Path,
+    stop: &Stop,
     on_event: impl FnMut(usize, Event<'_>),
 ) -> Result<Vec<TrialResult>, CompareError> {
     let Some(first) = trials.first() else {
@@ -207,6 +208,7 @@ pub fn run_trials(
             path: state.to_owned(),
             resume: true,
         });
+        settings.stop = stop.clone();
         jobs.push(TuneJob {
             data,
             mode,

@@ -5,6 +5,7 @@
 //! * [`TermSet`]: which terms to train, as a user writes it (`v`, `q,k,v`, `all`, `v@6-11`).
 //! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
 //! * [`Encoding`]: one tokenised input, what tokenizers hand to models.
+//! * [`Stop`]: a wish that long work stops.
 //! * [`Metric`], [`Targets`], [`Prediction`]: what is measured, what is right, what a model says.
 //!
 //! This crate knows nothing of tensors, models or files, so that everything else can depend on it.
@@ -19,17 +20,21 @@
 //! ```
 
 mod encoding;
+mod guard;
 mod head;
 mod metric;
 mod output;
 mod snapshot;
+mod stop;
 mod term;
 mod term_set;
 
 pub use encoding::{Branch, EncodedSet, Encoding, Targets, Truth};
+pub use guard::{guarded, is_guarded};
 pub use head::{Head, Pooling, TaskType};
 pub use metric::{Metric, UnknownMetric};
 pub use output::{Answerable, OutputKind, Outputs, Prediction, TagCounts};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
+pub use stop::Stop;
 pub use term::{BiasSite, BiasTerm, UnknownTerm};
 pub use term_set::{TermSet, TermSetError};

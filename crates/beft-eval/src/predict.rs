@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use beft_core::Encoding;
+use beft_core::{Encoding, Stop};
 use beft_nn::{Batch, DeviceTraits, Rows, Savings, TaskModel, work_on};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -18,14 +18,10 @@ pub fn predict<M: TaskModel>(
     savings: impl Into<Savings>,
     on_done: impl FnMut(usize) + Send,
 ) -> Vec<Vec<f32>> {
-    predict_part(
-        model,
-        encodings,
-        batch_size,
-        savings.into(),
-        Part::WHOLE,
-        on_done,
-    )
+    let (savings, stop) = (savings.into(), Stop::default());
+    let whole = Part::WHOLE;
+    let found = predict_part(model, encodings, batch_size, savings, whole, &stop, on_done);
+    found.unwrap_or_else(|| unreachable!("nobody else has this wish"))
 }
 
 /// A part of the inputs that a process computes, of as many as there are processes.
@@ -52,15 +48,16 @@ impl Part {
     }
 }
 
-/// As [`predict`], for a part of the inputs; nothing for the others.
+/// As [`predict`], for a part of the inputs; nothing for the others. `None` when it was to stop.
 fn predict_part<M: TaskModel>(
     model: &M,
     encodings: &[Encoding],
     batch_size: usize,
     savings: Savings,
     part: Part,
+    stop: &Stop,
     on_done: impl FnMut(usize) + Send,
-) -> Vec<Vec<f32>> {
+) -> Option<Vec<Vec<f32>>> {
     let model = model.valid();
     let device = model.devices().first().cloned().unwrap_or_default();
     let rows = model.rows();
@@ -70,17 +67,21 @@ fn predict_part<M: TaskModel>(
     let batches = batches.into_iter().map(|chosen| (model.clone(), chosen));
     let on_done = Mutex::new(on_done);
     let work = |(model, chosen): (M, Vec<usize>)| {
+        if stop.is_asked() {
+            return None;
+        }
         let batch = batch(encodings, &chosen, savings, &device);
         let scores = model.forward(&batch).into_data();
         (on_done.lock().unwrap_or_else(PoisonError::into_inner))(chosen.len());
-        (chosen, scores)
+        Some((chosen, scores))
     };
     let found = work_on(most.workers, batches.collect(), work);
     let mut logits = vec![Vec::new(); encodings.len()];
-    for (chosen, scores) in found {
+    for found in found {
+        let (chosen, scores) = found?;
         put(&mut logits, &chosen, scores, &lengths, rows);
     }
-    logits
+    Some(logits)
 }
 
 /// Class scores of the same inputs again and again, while training leaves the lowest layers of the
@@ -132,12 +133,19 @@ impl<'a> RepeatedPrediction<'a> {
         Self { part, ..self }
     }
 
-    /// As [`predict`] gives them.
-    pub fn predict<M: TaskModel>(&mut self, model: &M) -> Vec<Vec<f32>> {
+    /// As [`predict`] gives them; `None` when somebody wishes it to `stop` first.
+    pub fn predict<M: TaskModel>(&mut self, model: &M, stop: &Stop) -> Option<Vec<Vec<f32>>> {
         if self.layers == 0 {
-            let done = |_| ();
             let (encodings, size) = (self.encodings, self.batch_size);
-            return predict_part(model, encodings, size, self.savings, self.part, done);
+            return predict_part(
+                model,
+                encodings,
+                size,
+                self.savings,
+                self.part,
+                stop,
+                |_| (),
+            );
         }
         let model = model.valid();
         let device = model.devices().first().cloned().unwrap_or_default();
@@ -157,6 +165,9 @@ impl<'a> RepeatedPrediction<'a> {
         let rows = model.rows();
         let (layers, kept_bytes) = (self.layers, &self.kept_bytes);
         let work = |(model, kept): (M, &mut Kept)| {
+            if stop.is_asked() {
+                return None;
+            }
             let hidden = kept.hidden.clone().unwrap_or_else(|| {
                 let hidden = model.hidden(&kept.batch, layers);
                 let bytes = 4 * hidden.shape().num_elements();
@@ -167,16 +178,17 @@ impl<'a> RepeatedPrediction<'a> {
                 }
                 hidden
             });
-            model.forward_from(&kept.batch, hidden, layers).into_data()
+            let scores = model.forward_from(&kept.batch, hidden, layers);
+            Some(scores.into_data())
         };
         let items = self.batches.iter_mut().map(|kept| (model.clone(), kept));
         let found = work_on(most.workers, items.collect(), work);
         let lengths = lengths(self.encodings);
         let mut logits = vec![Vec::new(); lengths.len()];
         for (kept, scores) in self.batches.iter().zip(found) {
-            put(&mut logits, &kept.chosen, scores, &lengths, rows);
+            put(&mut logits, &kept.chosen, scores?, &lengths, rows);
         }
-        logits
+        Some(logits)
     }
 }
 

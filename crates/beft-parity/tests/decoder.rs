@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use beft_checkpoint::ModelDir;
-use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding};
+use beft_core::{BiasSite, BiasTerm, EncodedSet, Encoding, Stop};
 use beft_decoder::{DecoderForCausalLM as Decoder, GenerateOptions};
 use beft_eval::{RepeatedPrediction, predict};
 use beft_modes::Mode;
@@ -50,7 +50,7 @@ fn trained(model: Decoder, data: &EncodedSet, config: &TrainConfig) -> Outcome {
     let mut repeated = RepeatedPrediction::new(&data.encodings, 4, savings, layers);
     let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     let evaluate = |model: &Decoder| {
-        scores.extend(repeated.predict(model));
+        scores.extend(repeated.predict(model, &Stop::default()).unwrap());
         Ok::<_, TrainError>(Metrics::new())
     };
     let result = train(model, data, config, evaluate, |event| match event {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
-use beft_core::EncodedSet;
+use beft_core::{EncodedSet, Stop};
 use beft_encoder::EncoderWithHead as Encoder;
 use beft_eval::{RepeatedPrediction, predict};
 use beft_fixtures::ENCODERS;
@@ -63,7 +63,7 @@ fn trained_by(model: Encoder, data: &EncodedSet, config: &TrainConfig) -> Outcom
     let mut repeated = RepeatedPrediction::new(&data.encodings, 2, savings, layers);
     let (mut losses, mut scores, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     let evaluate = |model: &Encoder| {
-        let again = repeated.predict(model);
+        let again = repeated.predict(model, &Stop::default()).unwrap();
         assert_eq!(again, predict(model, &data.encodings, 2, savings, |_| ()));
         scores.extend(again);
         Ok::<_, TrainError>(Metrics::new())

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use beft_checkpoint::ModelDir;
-use beft_core::EncodedSet;
+use beft_core::{EncodedSet, Stop};
 use beft_encoder::EncoderWithHead as Encoder;
 use beft_eval::{Part, RepeatedPrediction, predict};
 use beft_modes::Mode;
@@ -276,7 +276,10 @@ fn processes_share_an_evaluation() {
             for number in 0..of {
                 let part = Part { number, of };
                 let prediction = RepeatedPrediction::new(&data.encodings, 2, savings, layers);
-                let rows = prediction.of_part(part).predict(&model.valid());
+                let rows = prediction
+                    .of_part(part)
+                    .predict(&model.valid(), &Stop::default())
+                    .unwrap();
                 for (all, row) in found
                     .iter_mut()
                     .zip(rows)

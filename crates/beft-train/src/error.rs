@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use beft_core::TermSetError;
 use beft_modes::Misfit;
@@ -91,6 +91,12 @@ pub enum TrainError {
         /// Identity of the training there.
         theirs: String,
     },
+    /// Somebody wished so.
+    #[error("the training was stopped{}", kept(.state.as_deref()))]
+    Stopped {
+        /// The file that it continues from, if it has one.
+        state: Option<PathBuf>,
+    },
     /// Processes that compute a training together.
     #[error("the processes of this training cannot go on: {0}")]
     Peers(String),
@@ -113,6 +119,12 @@ pub struct Failure {
     pub epoch: usize,
     /// Step within the epoch, from 1.
     pub step: usize,
+}
+
+fn kept(state: Option<&Path>) -> String {
+    state.map_or_else(String::new, |path| {
+        format!(", and its state is in {}", path.display())
+    })
 }
 
 fn advice(epoch: usize, step: usize) -> &'static str {

@@ -40,6 +40,8 @@ pub enum Event<'a> {
         epochs: usize,
         /// Epochs that an earlier, interrupted training has done already.
         done: usize,
+        /// Steps of the next epoch that it has done.
+        steps_done: usize,
     },
     /// The outputs of the lowest layers are computed once and kept, because training does not change them and
     /// there is no dropout below.
@@ -77,6 +79,8 @@ pub struct Trained<M> {
     pub epochs: Vec<EpochRecord>,
     /// The epoch of this model, from 1.
     pub kept: usize,
+    /// Whether the last evaluation was one more of this model, which an interrupted training had evaluated before.
+    pub evaluated_again: bool,
     /// Set when training had to stop early.
     pub failure: Option<Failure>,
 }

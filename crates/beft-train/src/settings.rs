@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use crate::{Evaluate, Team};
+use beft_core::Stop;
 use beft_modes::{Mode, ModeSettings};
 use beft_nn::{ForwardPrecision, Padding, Savings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -60,6 +61,9 @@ pub struct TrainSettings {
     /// The devices and processes that compute each step together.
     #[serde(skip)]
     pub team: Team,
+    /// Stops the training after the step under way, or in an evaluation, with its state written.
+    #[serde(skip)]
+    pub stop: Stop,
 }
 
 /// Which epoch's model is kept.
@@ -107,6 +111,7 @@ impl TrainSettings {
             kept_memory: kept_memory(),
             checkpoint: None,
             team: Team::default(),
+            stop: Stop::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use beft_core::guarded;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::processors::roberta::RobertaProcessing;
@@ -172,10 +173,14 @@ fn missing(dir: &Path, json: &Path) -> CheckpointError {
 }
 
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointError> {
-    Tokenizer::from_bytes(bytes).map_err(|e| CheckpointError::Tokenizer {
+    let bad = |reason| CheckpointError::Tokenizer {
         path: path.to_owned(),
-        reason: e.to_string(),
-    })
+        reason,
+    };
+    // The library panics where values are nested very deep.
+    let parsed = guarded(|| Tokenizer::from_bytes(bytes));
+    let parsed = parsed.ok_or_else(|| bad("it is damaged".to_owned()))?;
+    parsed.map_err(|e| bad(e.to_string()))
 }
 
 /// The tokenizer that a class makes of a vocabulary. `plain` says that there was no tokenizer.json.

@@ -1,5 +1,6 @@
 use anyhow::{Result, bail};
 use beft::parse_device;
+use beft_core::is_guarded;
 use beft_device::{borrowed, names_remote, serve_device};
 
 use crate::args::DeviceServerArgs;
@@ -19,11 +20,14 @@ pub(crate) fn device_server(args: &DeviceServerArgs) -> Result<()> {
     Ok(serve_device(device, args.bind, &args.token_file, ready)?)
 }
 
-/// From now on the process ends with a message when the connection to a remote device is lost: burn has no error for that, it
-/// panics.
-pub(crate) fn end_when_lost() {
+/// From now on a panic that is caught says nothing, and the process ends with a message when the connection to a remote
+/// device is lost: burn has no error for that, it panics.
+pub(crate) fn hear_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if is_guarded() {
+            return;
+        }
         let Some(devices) = borrowed() else {
             return usual(panic);
         };

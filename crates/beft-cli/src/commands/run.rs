@@ -11,6 +11,7 @@ use super::{
     FINISHED, Setup, prepare_output, remove_state, scorers, setup, state_path, warn_of_state,
 };
 use crate::args::RunArgs;
+use crate::interrupt;
 use crate::output::{print_table, say};
 use crate::progress::Progress;
 
@@ -26,6 +27,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     } = setup(&args.train, &Mode::Biases(TermSet::all()), &progress)?;
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
+    training.stop = interrupt::wish();
+    let _work = interrupt::Work::begin();
     training.checkpoint = Some(Checkpoint {
         path: state.clone(),
         resume: args.resume,

@@ -8,6 +8,7 @@ use beft_train::{Checkpoint, Keep, Team, TrainSettings};
 use super::split::{SPLIT, write_split};
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{KeepChoice, TuneArgs};
+use crate::interrupt;
 use crate::output::{say, tell};
 use crate::progress::{Progress, metrics, share};
 
@@ -43,6 +44,8 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
     training.tune_thresholds = args.tune_thresholds;
     training.patience = args.patience.map(|n| n as usize);
     training.team.peers.clone_from(&team.peers);
+    training.stop = interrupt::wish();
+    let _work = interrupt::Work::begin();
     training.checkpoint = Some(Checkpoint {
         path: state.clone(),
         resume: args.resume,

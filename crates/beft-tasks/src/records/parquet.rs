@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use beft_core::guarded;
 use bytes::Bytes;
 use parquet::basic::Repetition;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -23,7 +23,7 @@ pub(super) fn read(
     bytes: &[u8],
     sink: &mut Sink<'_>,
 ) -> Result<Notes, DataError> {
-    let (file, columns) = guarded(source, || {
+    let (file, columns) = caught(source, || {
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes));
         let file = file.map_err(|reason| broken(source, reason))?;
         let columns = Columns::of_schema(source, file.metadata())?;
@@ -32,7 +32,7 @@ pub(super) fn read(
     })?;
     let mut row = 0;
     for index in 0..file.num_row_groups() {
-        let (texts, pairs, mut labels) = guarded(source, || {
+        let (texts, pairs, mut labels) = caught(source, || {
             let group = file.get_row_group(index);
             let group = &*group.map_err(|reason| broken(source, reason))?;
             let texts = |columns: &Vec<Column>| {
@@ -57,11 +57,11 @@ pub(super) fn read(
 }
 
 /// What `read` gives; the library panics on some damaged files, which is an error here.
-fn guarded<T>(
+fn caught<T>(
     source: &Source<'_>,
     read: impl FnOnce() -> Result<T, DataError>,
 ) -> Result<T, DataError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken(source, "damaged")))
+    guarded(read).unwrap_or_else(|| Err(broken(source, "damaged")))
 }
 
 fn broken(source: &Source<'_>, reason: impl Display) -> DataError {

@@ -1,9 +1,9 @@
 //! Rows with all their fields, and those of Parquet files.
 
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use beft_core::guarded;
 use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -49,7 +49,7 @@ pub(super) fn parquet_rows(path: &Path, bytes: Vec<u8>) -> Result<Vec<Record>, D
         })
         .collect()
     };
-    let rows = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken(&"damaged")))?;
+    let rows = guarded(read).unwrap_or_else(|| Err(broken(&"damaged")))?;
     let numbered = (1..).zip(rows);
     let records = numbered.map(|(number, fields)| Record::new(Place::Row(number), fields));
     Ok(records.collect())
@@ -77,7 +77,7 @@ pub(crate) fn declared_classes(
         let names = column.and_then(|column| class_names(file.metadata(), column));
         Ok(names.unwrap_or_default())
     };
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken(&"damaged")))
+    guarded(read).unwrap_or_else(|| Err(broken(&"damaged")))
 }
 
 fn object_of<'f>(columns: impl Iterator<Item = (&'f String, &'f Field)>) -> Map<String, Value> {

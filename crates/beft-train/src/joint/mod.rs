@@ -7,7 +7,7 @@ use beft_core::EncodedSet;
 use beft_modes::Mode;
 use beft_nn::{Padding, TaskModel};
 
-use self::state::State;
+use self::state::{Begun, State};
 use self::training::JointTraining;
 use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};
 use crate::select::prepare_together;
@@ -22,7 +22,8 @@ use crate::{Failure, TrainConfig, TrainError, TrainSettings, unchanged_layers};
 ///
 /// With a [`Checkpoint`](crate::Checkpoint) the state is written after each epoch, and a training
 /// that resumes gives the very values of one that was never interrupted: orders, dropout and masks
-/// depend on seed and place in the run only.
+/// depend on seed and place in the run only. A model that was kept, and evaluated, before the interruption is evaluated
+/// again ([`Trained::evaluated_again`]).
 ///
 /// # Errors
 ///
@@ -130,7 +131,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
         let packed = models[0].clone().packed_for_biases(forward);
         std::mem::replace(&mut models[0], packed)
     });
-    let team = &shared.settings.team;
+    let (team, stop) = (&shared.settings.team, &shared.settings.stop);
     team.check_same(&shared.identity)?;
     let mut training = JointTraining::new(prepare_together(models, &configs)?, &configs);
     if let Some(checkpoint) = shared.settings.checkpoint.as_ref().filter(|c| c.resume)
@@ -143,6 +144,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
     let steps = examples.div_ceil(shared.settings.batch_size);
     let done = training.runs.iter().map(|run| run.state.epochs.len()).max();
     let done = done.unwrap_or(0);
+    let steps_done = training.begun.as_ref().map_or(0, |begun| begun.steps);
     for (index, run) in training.runs.iter().enumerate() {
         on_event(
             index,
@@ -152,6 +154,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
                 steps,
                 epochs: shared.settings.epochs,
                 done,
+                steps_done,
             },
         );
     }
@@ -174,8 +177,14 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             .iter()
             .map(|config| epoch_order(examples, u64::from(config.settings.seed), epoch))
             .collect();
-        let (mut totals, mut all) = (vec![0.0; jobs.len()], vec![0.0; jobs.len()]);
-        for step in 1..=steps {
+        let mut begun = training.begun.take().unwrap_or_else(|| Begun {
+            steps: 0,
+            losses: vec![(0.0, 0.0); jobs.len()],
+        });
+        for step in begun.steps + 1..=steps {
+            if stop.is_asked() {
+                return Err(training.stop(shared, begun).into());
+            }
             let first = (step - 1) * shared.settings.batch_size;
             let chosen = first..examples.min(first + shared.settings.batch_size);
             let parts = data.iter().zip(&orders).map(|(data, order)| Part {
@@ -206,35 +215,45 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             training.update(gradients, share, shared.max_grad_norm);
             for (index, loss) in losses.into_iter().enumerate() {
                 if training.runs[index].active {
-                    totals[index] += loss * weights[index];
-                    all[index] += weights[index];
+                    begun.losses[index].0 += loss * weights[index];
+                    begun.losses[index].1 += weights[index];
                     on_event(index, Event::Step { epoch, step, loss });
                 }
             }
+            begun.steps = step;
         }
         if training.over() {
             break;
         }
         let finite = training.sets.finite(&training.model);
         training.fail(&finite, Failure { epoch, step: steps });
+        let mut records = Vec::new();
         for (index, config) in configs.iter().enumerate() {
             if !training.runs[index].active {
                 continue;
             }
             let model = training.sets.one(&training.model, index);
-            let evaluated = config
-                .settings
-                .evaluate
-                .after(epoch, shared.settings.epochs);
+            let evaluate_on = config.settings.evaluate;
+            let metrics = match evaluate_on.after(epoch, shared.settings.epochs) {
+                true => evaluate(index, &model),
+                false => Ok(Metrics::new()),
+            };
+            if metrics.is_err() && stop.is_asked() {
+                // An evaluation that was stopped is done anew.
+                return Err(training.stop(shared, begun).into());
+            }
+            let metrics = metrics?;
+            let (loss, weight) = begun.losses[index];
+            let train_loss = loss / weight;
             let record = EpochRecord {
                 epoch,
-                train_loss: totals[index] / all[index],
-                metrics: match evaluated {
-                    true => evaluate(index, &model)?,
-                    false => Metrics::new(),
-                },
+                train_loss,
+                metrics,
             };
-            training.runs[index].add(record, model, config);
+            records.push((index, record, model));
+        }
+        for (index, record, model) in records {
+            training.runs[index].add(record, model, configs[index]);
         }
         if team.leads() {
             training.save(shared)?;
@@ -245,7 +264,25 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             }
         }
     }
+    // Whoever evaluates may want more of the kept model than the metrics that the state has.
+    let mut again = vec![false; jobs.len()];
+    for (index, again) in again.iter_mut().enumerate() {
+        let (epoch, model) = training.kept(index);
+        let state = &training.runs[index].state;
+        let record = state.epochs.iter().find(|record| record.epoch == epoch);
+        let evaluated = record.is_some_and(|record| !record.metrics.is_empty());
+        *again = epoch <= done && evaluated && state.failure.is_none();
+        if *again && let Err(error) = evaluate(index, &model) {
+            return Err(match stop.is_asked() {
+                true => training.stopped(shared).into(),
+                false => error,
+            });
+        }
+    }
     let mut trained = training.finish();
+    for (trained, again) in trained.iter_mut().zip(again) {
+        trained.evaluated_again = again;
+    }
     if let Some(plain) = plain {
         for trained in &mut trained {
             trained.model = trained.model.clone().with_weights_of(&plain);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
+use beft_core::guarded;
 use beft_files::write_atomic;
 use beft_nn::{BiasModel, NewParam, ParamData, ParamPath, map_views, view_params};
 use burn::module::ParamId;
@@ -20,6 +21,8 @@ use crate::{Checkpoint, EpochRecord, Failure, Team, TrainError};
 pub(crate) struct State {
     /// How far each training in it has come.
     pub(crate) runs: Vec<RunState>,
+    /// How far the epoch after those has come.
+    pub(crate) begun: Option<Begun>,
     /// Trained parameters by path.
     pub(crate) values: BTreeMap<ParamPath, ParamData>,
     /// The best epoch's, where that is kept.
@@ -39,11 +42,22 @@ pub(crate) struct RunState {
     pub(crate) failure: Option<Failure>,
 }
 
+/// An epoch that was stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    /// Steps that were taken.
+    pub(crate) steps: usize,
+    /// The sum of each training's losses, weighted, and that of the weights.
+    pub(crate) losses: Vec<(f64, f64)>,
+}
+
 /// What the file says beside tensors, as JSON in its metadata.
 #[derive(Serialize, Deserialize)]
 struct Header {
     identity: String,
     runs: Vec<RunState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Begun>,
     ids: BTreeMap<String, u64>,
 }
 
@@ -70,6 +84,7 @@ impl State {
         optimizer: &ModuleOptimizer,
         sets: &Sets,
         runs: Vec<RunState>,
+        begun: Option<Begun>,
     ) -> Result<Self, String> {
         let mut ids = BTreeMap::new();
         view_params(model, |path, param| {
@@ -79,6 +94,7 @@ impl State {
         });
         Ok(Self {
             runs,
+            begun,
             values: sets.read(model),
             best: best.map(|best| sets.read(best)).unwrap_or_default(),
             ids,
@@ -92,6 +108,7 @@ impl State {
         let header = Header {
             identity: identity.to_owned(),
             runs: self.runs,
+            begun: self.begun,
             ids: self.ids,
         };
         let header = serde_json::to_string(&header).map_err(|e| fail(e.to_string()))?;
@@ -154,6 +171,7 @@ impl State {
         let tensors = SafeTensors::deserialize(file).map_err(|e| damaged(e.to_string()))?;
         let mut state = Self {
             runs: header.runs,
+            begun: header.begun,
             values: BTreeMap::new(),
             best: BTreeMap::new(),
             ids: header.ids,
@@ -197,9 +215,11 @@ impl State {
         let fail = |reason| checkpoint.failed(reason);
         let model = self.with_values(model, &self.values).map_err(fail)?;
         let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
-        let optimizer = optimizer
-            .from_bytes(bytes)
-            .map_err(|e| fail(format!("the optimizer's state: {e}")))?;
+        // burn panics where the state is not of an optimizer.
+        let restored = guarded(|| optimizer.from_bytes(bytes));
+        let damaged = "the optimizer's state is damaged; delete it to begin anew";
+        let restored = restored.ok_or_else(|| fail(damaged.to_owned()))?;
+        let optimizer = restored.map_err(|e| fail(format!("{damaged} ({e})")))?;
         Ok((model, optimizer))
     }
 

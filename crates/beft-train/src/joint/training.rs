@@ -1,7 +1,7 @@
 use beft_nn::{ParamPath, TaskModel};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
-use super::state::{RunState, State};
+use super::state::{Begun, RunState, State};
 use crate::run::{EpochRecord, Trained, best_epoch, stops_early};
 use crate::select::{PreparedTogether, Sets};
 use crate::{Failure, GradMasks, Keep, TrainConfig, TrainError, clip_global_norm};
@@ -17,6 +17,8 @@ pub(super) struct JointTraining<M> {
     /// The highest learning rate.
     rate: f64,
     pub(super) runs: Vec<Run<M>>,
+    /// How far the next epoch has come, where a training was stopped in it.
+    pub(super) begun: Option<Begun>,
 }
 
 /// One training among several.
@@ -45,6 +47,7 @@ impl<M: TaskModel> JointTraining<M> {
             sets: prepared.sets,
             optimizer: configs[0].optimizer(),
             rate,
+            begun: None,
             runs: runs
                 .map(|((paths, trainable), config)| Run {
                     paths,
@@ -92,6 +95,35 @@ impl<M: TaskModel> JointTraining<M> {
         self.model = self.sets.blend(self.model.clone(), &self.good, &keep);
     }
 
+    /// Writes the state of a training that stops within an epoch; the error that says so.
+    pub(super) fn stop(&mut self, config: &TrainConfig, begun: Begun) -> TrainError {
+        self.begun = Some(begun);
+        if let Err(error) = self.save(config) {
+            return error;
+        }
+        self.stopped(config)
+    }
+
+    /// The error that says that a training was stopped, whose state is written.
+    pub(super) fn stopped(&self, config: &TrainConfig) -> TrainError {
+        let checkpoint = config.settings.checkpoint.as_ref();
+        TrainError::Stopped {
+            state: checkpoint.map(|checkpoint| checkpoint.path.clone()),
+        }
+    }
+
+    /// The epoch of the model that a training gives, and that model.
+    pub(super) fn kept(&self, index: usize) -> (usize, M) {
+        let run = &self.runs[index];
+        match (run.state.failure, &run.best) {
+            (None, Some((epoch, best))) => (*epoch, best.clone()),
+            _ => {
+                let model = self.sets.one(&self.model, index);
+                (run.state.epochs.len(), model)
+            }
+        }
+    }
+
     pub(super) fn save(&self, config: &TrainConfig) -> Result<(), TrainError> {
         let Some(checkpoint) = &config.settings.checkpoint else {
             return Ok(());
@@ -111,6 +143,7 @@ impl<M: TaskModel> JointTraining<M> {
             &self.optimizer,
             &self.sets,
             runs,
+            self.begun.clone(),
         )
         .map_err(|reason| checkpoint.failed(reason))?
         .save(checkpoint, &config.identity)
@@ -128,9 +161,14 @@ impl<M: TaskModel> JointTraining<M> {
         if state.runs.len() != self.runs.len() {
             return Err(fail("it is of another number of trainings".to_owned()));
         }
+        let count = self.runs.len();
+        if (state.begun.as_ref()).is_some_and(|begun| begun.losses.len() != count) {
+            return Err(fail("it is damaged; delete it to begin anew".to_owned()));
+        }
         let optimizer = configs[0].optimizer();
         (self.model, self.optimizer) = state.restore(self.model.clone(), optimizer, checkpoint)?;
         self.good = self.model.clone();
+        self.begun.clone_from(&state.begun);
         let best = match state.best.is_empty() {
             true => None,
             false => {
@@ -150,21 +188,20 @@ impl<M: TaskModel> JointTraining<M> {
     }
 
     pub(super) fn finish(self) -> Vec<Trained<M>> {
-        let (sets, model) = (self.sets, self.model);
-        let trained = self.runs.into_iter().enumerate().map(|(index, run)| {
-            let (kept, model) = match (run.state.failure, run.best) {
-                (None, Some((epoch, best))) => (epoch, best),
-                _ => (run.state.epochs.len(), sets.one(&model, index)),
-            };
-            Trained {
+        let kept: Vec<(usize, M)> = (0..self.runs.len()).map(|index| self.kept(index)).collect();
+        let trained = self
+            .runs
+            .into_iter()
+            .zip(kept)
+            .map(|(run, (kept, model))| Trained {
                 model,
                 paths: run.paths,
                 trainable: run.trainable,
                 epochs: run.state.epochs,
                 kept,
+                evaluated_again: false,
                 failure: run.state.failure,
-            }
-        });
+            });
         trained.collect()
     }
 }

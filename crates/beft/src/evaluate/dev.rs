@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use beft_core::{Metric, Prediction};
+use beft_core::{Metric, Prediction, Stop};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions, Generating, Request, RowId};
 use beft_eval::{Part, RepeatedPrediction, exact_match, predict, token_f1};
 use beft_nn::Savings;
-use beft_train::{Metrics, Team, TrainSettings};
+use beft_train::{Metrics, Team, TrainError, TrainSettings};
 
 use crate::data::{Calibration, Choices, DevInputs, DevSet, Questions, compare};
 use crate::evaluate::details::outcomes;
@@ -21,6 +21,7 @@ pub(crate) struct DevMetrics<'a> {
     splits: Vec<(&'a DevSet, RepeatedPrediction<'a>)>,
     unchanged_layers: usize,
     team: &'a Team,
+    stop: &'a Stop,
 }
 
 /// By split, what a model said of each dev example.
@@ -46,6 +47,7 @@ impl<'a> DevMetrics<'a> {
         });
         Self {
             team,
+            stop: &settings.stop,
             metrics,
             splits: splits.collect(),
             unchanged_layers,
@@ -73,7 +75,7 @@ impl<'a> DevMetrics<'a> {
     ///
     /// # Errors
     ///
-    /// When generated tokens are no text.
+    /// When generated tokens are no text, or the training is to stop.
     pub(crate) fn of(
         &mut self,
         base: &Base,
@@ -83,9 +85,11 @@ impl<'a> DevMetrics<'a> {
         let mut all = Vec::new();
         for (dev, prediction) in &mut self.splits {
             let found = match &dev.inputs {
-                DevInputs::Questions(questions) => answered(base, model, questions, |_| ())?,
+                DevInputs::Questions(questions) => {
+                    answered(base, model, questions, self.stop, |_| ())?
+                }
                 scored => {
-                    let mine = prediction.predict(model);
+                    let mine = prediction.predict(model, self.stop).ok_or_else(stopped)?;
                     scored.predictions(from_all(self.team, mine)?, model)
                 }
             };
@@ -94,6 +98,11 @@ impl<'a> DevMetrics<'a> {
         }
         Ok((metrics, all))
     }
+}
+
+/// What an evaluation ends with that was to stop. The training says where its state is.
+fn stopped() -> Error {
+    TrainError::Stopped { state: None }.into()
 }
 
 /// The numbers of all inputs, of which each process of a team has computed some.
@@ -137,7 +146,9 @@ impl DevSet {
         on_done: impl FnMut(usize) + Send,
     ) -> Result<Vec<Prediction>, Error> {
         match &self.inputs {
-            DevInputs::Questions(questions) => answered(base, model, questions, on_done),
+            DevInputs::Questions(questions) => {
+                answered(base, model, questions, &Stop::default(), on_done)
+            }
             scored => {
                 let found = predict(model, scored.encodings(), EVAL_BATCH, savings, on_done);
                 Ok(scored.predictions(found, model))
@@ -207,12 +218,13 @@ fn answered(
     base: &Base,
     model: &Model,
     questions: &Questions,
+    stop: &Stop,
     mut on_done: impl FnMut(usize),
 ) -> Result<Vec<Prediction>, Error> {
     let model = model.generator().ok_or_else(|| Error::NoGeneration {
         model: base.name().to_owned(),
     })?;
-    let texts = generate_texts(base, model, questions, &mut on_done)?;
+    let texts = generate_texts(base, model, questions, stop, &mut on_done)?;
     let answers = texts.into_iter().zip(&questions.answers);
     Ok(answers
         .map(|(text, golds)| Prediction::Answer {
@@ -233,6 +245,7 @@ fn generate_texts(
     base: &Base,
     model: &DecoderForCausalLM,
     questions: &Questions,
+    stop: &Stop,
     on_done: &mut impl FnMut(usize),
 ) -> Result<Vec<String>, Error> {
     let tokenizer = base.tokenizer();
@@ -252,6 +265,9 @@ fn generate_texts(
     let mut generating = Generating::new(model.clone());
     let mut rows: BTreeMap<RowId, (usize, Vec<u32>)> = BTreeMap::new();
     while !rows.is_empty() || waiting.peek().is_some() {
+        if stop.is_asked() {
+            return Err(stopped());
+        }
         // Several join at a time: each time the cache of all is copied.
         if rows.len() <= GENERATED - JOINING {
             for index in waiting.by_ref().take(GENERATED - rows.len()) {

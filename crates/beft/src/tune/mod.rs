@@ -140,17 +140,18 @@ pub fn tune_together(
     let results = train_together(trainings, evaluate, on_event).map_err(named_differences)?;
     let results = jobs.iter().zip(untrained).zip(records).zip(results);
     let mut outcomes = Vec::new();
-    for ((((job, untrained), record), trained), mut scores) in results.zip(scores) {
-        // A model that diverged is as it was between two evaluations, and of a training that went on
-        // the evaluations before are gone.
+    for ((((job, untrained), record), trained), mut all) in results.zip(scores) {
+        // A model that diverged is as it was between two evaluations.
         let later = &trained.epochs[trained.kept..];
         let since = { later.iter() }
             .filter(|epoch| !epoch.metrics.is_empty())
             .count();
-        let scores = match (trained.failure, scores.len().checked_sub(since + 1)) {
-            (None, Some(index)) => Some(scores.swap_remove(index)),
-            _ => None,
+        let of_kept = match trained.evaluated_again {
+            true => all.len().checked_sub(1),
+            false => all.len().checked_sub(since + 1),
         };
+        let of_kept = of_kept.filter(|_| trained.failure.is_none());
+        let scores = of_kept.map(|index| all.swap_remove(index));
         let mut outcome = outcome(base, job, &untrained, trained, record);
         outcome.dev_predictions = scores;
         if job.settings.tune_thresholds {

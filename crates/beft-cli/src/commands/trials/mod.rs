@@ -15,6 +15,7 @@ use beft_files::Leases;
 pub(crate) use process::pass;
 
 use crate::args::TrialArgs;
+use crate::interrupt;
 use crate::output::{MadeFolders, OutputFolder, lock_folder, prepare_folder, say, tell};
 use crate::progress::share as percent;
 use queue::Queue;
@@ -223,12 +224,16 @@ fn run(
     let jobs = jobs.clamp(1, plan.all_passes.max(1));
     let leases = Leases::new(journal.dir(), PATIENCE);
     let queue = Queue::new(journal, &leases, plan.passes, plan.others);
+    let _work = interrupt::Work::begin();
     std::thread::scope(|scope| {
         for device in devices.iter().cycle().take(jobs) {
             scope.spawn(|| queue.work(device, threads));
         }
     });
     let (failed, of) = queue.finish();
+    if interrupt::wish().is_asked() {
+        bail!("the trainings were stopped");
+    }
     if !failed.is_empty() {
         for line in &failed {
             tell!("{line}");

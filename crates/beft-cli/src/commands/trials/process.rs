@@ -11,6 +11,7 @@ use beft_files::Lease;
 use beft_train::Event;
 
 use crate::args::ComparePassArgs;
+use crate::interrupt;
 use crate::progress::TrialsProgress;
 
 /// Kills the process when this end goes away.
@@ -25,7 +26,7 @@ impl Drop for Running {
 }
 
 /// Runs a pass in a process; what it said of the result of each trial. `None` when another process has taken the work
-/// over.
+/// over, or the process was stopped.
 pub(super) fn run(
     journal: &Journal,
     pass: &JointTrials,
@@ -60,7 +61,8 @@ pub(super) fn run(
     };
     let mut child = Running(child);
     // Out of the child's hands: `wait` would close it.
-    let _alive = child.0.stdin.take();
+    let stdin = child.0.stdin.take();
+    let _alive = stdin.map(|stdin| interrupt::Child::new(child.0.id(), stdin));
     let mut results = Vec::new();
     if let Some(out) = child.0.stdout.take() {
         for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
@@ -74,6 +76,9 @@ pub(super) fn run(
         }
     }
     let status = child.0.wait()?;
+    if interrupt::wish().is_asked() && !status.success() {
+        return Ok(None);
+    }
     if !status.success() {
         let text = fs::read_to_string(&log).unwrap_or_default();
         bail!("{} (see {})", reason(status, &text), log.display());
@@ -84,12 +89,16 @@ pub(super) fn run(
     Ok(Some(results))
 }
 
-/// Ends this process when the one that started it is gone, however that ended: the parent holds the
-/// other end of standard input and never writes to it.
+/// Stops when the process that started this one says so, and ends at once when that is gone, however it ended: it holds the
+/// other end of standard input.
 fn end_with_parent() -> Result<()> {
     let watch = || {
         // An error says as little as an end.
-        let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
+        for line in stdin().lines().map_while(Result::ok) {
+            if line.as_bytes() == interrupt::STOP.trim_ascii_end() {
+                interrupt::wish().ask();
+            }
+        }
         std::process::exit(2);
     };
     std::thread::Builder::new()
@@ -116,6 +125,7 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
         .with_context(|| format!("cannot read {}", args.pass.display()))?;
     let journal = Journal::open(&args.journal)?;
     end_with_parent()?;
+    let _work = interrupt::Work::begin();
     let mut of = (0, 0);
     // The parent reads these lines; one that is gone makes this process pointless.
     let tell = |line: String| {
@@ -128,6 +138,7 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
     let results = run_trials(
         &trials,
         &journal.state_path(&pass),
+        &interrupt::wish(),
         |_, event| match event {
             Event::Started { steps, epochs, .. } => of = (steps, epochs),
             Event::Step { epoch, step, .. } => {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use beft_compare::{JointTrials, Journal, Planned, Shard};
 use beft_files::{Lease, Leases, Take};
 
+use crate::interrupt::wish;
 use crate::output::tell;
 use crate::progress::TrialsProgress;
 
@@ -100,6 +101,9 @@ impl<'a> Queue<'a> {
     /// Works on a device until nothing is left.
     pub(super) fn work(&self, device: &str, threads: usize) {
         loop {
+            if wish().is_asked() {
+                return;
+            }
             match self.next() {
                 Next::Over => return,
                 Next::Wait => std::thread::sleep(PAUSE),

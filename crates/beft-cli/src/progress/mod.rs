@@ -1,12 +1,14 @@
+mod draw;
+
 use std::cell::RefCell;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::output::tell;
 use beft_train::{Event, Metrics};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use draw::on_terminal;
+use indicatif::{ProgressBar, ProgressStyle};
 
-/// Draws progress on standard error: a bar on a terminal, else one plain line per epoch.
+/// Draws progress on standard error: a bar on a terminal, else a plain line for each epoch, and one a minute.
 pub(crate) struct Progress {
     bar: ProgressBar,
     mode: String,
@@ -15,13 +17,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Progress without anything under way yet.
     pub(crate) fn new() -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
+        let bar = draw::bar(None);
         // Nothing is drawn before there is something to count.
         if let Ok(style) = ProgressStyle::with_template("") {
             bar.set_style(style);
@@ -34,7 +30,7 @@ impl Progress {
 
     /// A line that stays.
     pub(crate) fn line(&self, text: &str) {
-        if self.bar.is_hidden() {
+        if !on_terminal() {
             tell!("{text}");
         } else {
             self.bar.println(text);
@@ -55,6 +51,7 @@ impl Progress {
                 steps,
                 epochs,
                 done,
+                steps_done,
             } => {
                 self.line(&format!(
                     "{}: {trainable} trained values ({}), {} of {}{}",
@@ -62,9 +59,13 @@ impl Progress {
                     share(trainable as f64 / parameters as f64),
                     count(epochs, "epoch"),
                     count(steps, "step"),
-                    match done {
-                        0 => String::new(),
-                        _ => format!(", going on after epoch {done}"),
+                    match (done, steps_done) {
+                        (0, 0) => String::new(),
+                        (_, 0) => format!(", continuing after epoch {done}"),
+                        _ => format!(
+                            ", continuing after epoch {done} and {}",
+                            count(steps_done, "step")
+                        ),
                     }
                 ));
                 let style = ProgressStyle::with_template(
@@ -75,10 +76,10 @@ impl Progress {
                 }
                 self.bar.reset();
                 self.bar.set_length((steps * epochs) as u64);
-                self.bar.set_position((steps * done) as u64);
+                self.bar.set_position((steps * done + steps_done) as u64);
                 self.bar.set_prefix(self.mode.clone());
-                // It takes a thread, which a bar that nobody sees does not need.
-                if !self.bar.is_hidden() {
+                // It takes a thread, which a bar that nobody watches does not need.
+                if on_terminal() {
                     self.bar.enable_steady_tick(Duration::from_millis(500));
                 }
             }
@@ -183,7 +184,7 @@ pub(crate) fn metrics(metrics: &Metrics) -> String {
         .collect()
 }
 
-/// Progress of many trainings in processes of their own: a bar on a terminal, else a line each.
+/// Progress of many trainings in processes of their own: a bar on a terminal, else a line each, and one a minute.
 pub(crate) struct TrialsProgress {
     bar: ProgressBar,
 }
@@ -191,11 +192,7 @@ pub(crate) struct TrialsProgress {
 impl TrialsProgress {
     /// `done` of `len` are finished already.
     pub(crate) fn new(len: usize, done: usize) -> Self {
-        let target = match std::io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(len as u64), target);
+        let bar = draw::bar(Some(len as u64));
         if let Ok(style) =
             ProgressStyle::with_template("[{bar:30}] {pos}/{len} trainings, {elapsed} {msg}")
         {
@@ -210,7 +207,7 @@ impl TrialsProgress {
     }
 
     fn line(&self, text: &str) {
-        if self.bar.is_hidden() {
+        if !on_terminal() {
             tell!("{text}");
         } else {
             self.bar.println(text);
@@ -249,11 +246,7 @@ pub(crate) struct Downloads {
 impl Downloads {
     /// Nothing is drawn before there is something to download.
     pub(crate) fn new() -> Self {
-        let target = match std::io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
+        let bar = draw::bar(None);
         if let Ok(style) = ProgressStyle::with_template(
             "{msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
         ) {
@@ -269,7 +262,7 @@ impl Downloads {
     pub(crate) fn show(&self, progress: &beft_hub::Progress<'_>) {
         if *self.file.borrow() != progress.file {
             progress.file.clone_into(&mut self.file.borrow_mut());
-            if self.bar.is_hidden() {
+            if !on_terminal() {
                 tell!("downloading {}", progress.file);
             }
             self.bar.reset();

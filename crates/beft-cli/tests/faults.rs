@@ -1,0 +1,290 @@
+//! What signals, kills, full disks and folders that cannot be written do to long work: nothing is lost or half written, and
+//! the same command gives the same bytes.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Scratch;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+const DATA: [&str; 6] = ["--model", "model", "--task", "text", "--data", "data"];
+
+fn tune<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let of = ["--terms", "v", "--epochs", "60", "--lr", "0.01", "--out"];
+    [&["tune"], &DATA[..], &of, &[out], more].concat()
+}
+
+fn compare(out: &str) -> Vec<&str> {
+    let of = [
+        "--task",
+        "text=data",
+        "--mode",
+        "frozen",
+        "--mode",
+        "v",
+        "--mode",
+        "lora-v",
+        "--seeds",
+        "0,1",
+        "--epochs",
+        "20",
+        "--lr",
+        "0.01",
+        "--together=1",
+    ];
+    [&["compare", "--model", "model"], &of[..], &["--out", out]].concat()
+}
+
+/// Starts a command whose messages are kept.
+fn start(scratch: &Scratch, args: &[&str]) -> Child {
+    let mut process = scratch.process(args);
+    process
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The end of a command that was told to stop, which takes up to two seconds.
+fn stopped(child: Child) -> Output {
+    let began = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopping after the step under way"), "{said}");
+    output
+}
+
+/// The processes of the system whose command line has all of these.
+fn processes(words: &[&str]) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| words.iter().all(|word| line.contains(word)))
+        .count()
+}
+
+#[test]
+fn a_signal_stops_a_training_after_its_step_and_it_continues_to_the_same_bytes() {
+    let scratch = Scratch::new();
+    common::run(&scratch, &tune("whole", &[]));
+    let mut draw = StdRng::seed_from_u64(3);
+    let mut within = 0;
+    for round in 0..6 {
+        let out = format!("out{round}");
+        let child = start(&scratch, &tune(&out, &[]));
+        scratch.wait_for(&format!("{out}/state"), 60);
+        std::thread::sleep(Duration::from_millis(draw.random_range(0..40)));
+        signal(&child, ["-INT", "-TERM", "-HUP"][round % 3]);
+        let output = stopped(child);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains(&format!("its state is in {out}/state")),
+            "{said}"
+        );
+        assert!(
+            said.contains("run the same command with --resume to continue"),
+            "{said}"
+        );
+        assert!(!scratch.path(&format!("{out}/results.json")).exists());
+        // Within an epoch, not only after one.
+        let state = fs::read(scratch.path(&format!("{out}/state"))).unwrap();
+        within += usize::from(String::from_utf8_lossy(&state).contains("begun"));
+        let (_, said) = common::run(&scratch, &tune(&out, &["--resume"]));
+        assert!(said.contains("continuing after epoch"), "{said}");
+        assert_eq!(scratch.weights(&out), scratch.weights("whole"));
+        let results = |out: &str| scratch.read(&format!("{out}/results.json"));
+        assert_eq!(results(&out), results("whole"));
+    }
+    assert!(within > 0);
+}
+
+#[test]
+fn a_signal_stops_a_comparison_with_all_its_processes() {
+    let scratch = Scratch::new();
+    common::run(&scratch, &compare("whole"));
+    let child = start(&scratch, &compare("out"));
+    let begun = |name: &String| name.ends_with(".state");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !scratch.path("out/cells").is_dir() || !scratch.list("out/cells").iter().any(begun) {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&child, "-INT");
+    let output = stopped(child);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("run the same command again to continue"),
+        "{said}"
+    );
+    let cells = scratch.path("out/cells").display().to_string();
+    assert_eq!(processes(&["compare-pass", &cells]), 0);
+    let left = scratch.list("out/cells");
+    assert!(
+        !left.iter().any(|name| name.contains(".lease.")),
+        "{left:?}"
+    );
+    common::run(&scratch, &compare("out"));
+    for file in ["compare.md", "compare.csv", "compare.json"] {
+        let of = |out: &str| scratch.read(&format!("{out}/{file}"));
+        assert_eq!(of("out"), of("whole"));
+    }
+}
+
+/// Work that cannot be continued ends at once, and leaves nothing.
+#[test]
+fn a_signal_ends_what_cannot_be_continued() {
+    let scratch = Scratch::new();
+    let of = ["--epochs", "5000", "--out", "out"];
+    let child = start(&scratch, &[&["rank"], &DATA[..], &of].concat());
+    scratch.wait_for("out", 60);
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(!scratch.path("out").exists());
+}
+
+/// How often each command is killed: by hand, `BEFT_KILLS=50`.
+fn kills() -> usize {
+    let asked = std::env::var("BEFT_KILLS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(4)
+}
+
+/// Kills a command again and again, each time at another moment, until it ends by itself.
+fn kill_often(scratch: &Scratch, first: &[&str], again: &[&str], seed: u64) {
+    let mut draw = StdRng::seed_from_u64(seed);
+    let mut args = first;
+    for _ in 0..kills() {
+        let mut child = scratch.start(args);
+        std::thread::sleep(Duration::from_millis(draw.random_range(5..600)));
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            break;
+        }
+        args = again;
+    }
+    common::run(scratch, again);
+}
+
+/// All files below a folder but these, with their bytes.
+fn files(dir: &Path, skipped: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        if skipped.iter().any(|skipped| name.contains(skipped)) {
+            continue;
+        }
+        match entry.path().is_dir() {
+            true => {
+                let inner = files(&entry.path(), skipped);
+                found.extend(
+                    inner
+                        .into_iter()
+                        .map(|(file, bytes)| (format!("{name}/{file}"), bytes)),
+                );
+            }
+            false => found.push((name, fs::read(entry.path()).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn kills_at_any_moment_change_no_byte() {
+    let scratch = Scratch::new();
+    common::run(&scratch, &tune("adapted", &[]));
+    let run = |out: &'static str, more: &[&'static str]| -> Vec<&str> {
+        let of = [
+            "--epochs", "12", "--lr", "0.01", "--scorer", "beft", "--out", out,
+        ];
+        [&["run"], &DATA[..], &of, more].concat()
+    };
+    let sweep = |out: &'static str| -> Vec<&str> {
+        let of = [
+            "--model",
+            "model",
+            "--task",
+            "text=data",
+            "--mode",
+            "v",
+            "--lr",
+            "0.01,0.02",
+        ];
+        [&["sweep"], &of[..], &["--epochs", "20", "--out", out]].concat()
+    };
+    let merge = |out: &'static str| -> Vec<&str> {
+        vec![
+            "merge",
+            "--model",
+            "model",
+            "--adapter",
+            "adapted/adapter",
+            "--out",
+            out,
+        ]
+    };
+    let tuned = |out: &'static str, more: &[&'static str]| tune(out, more);
+    for (whole, first, again) in [
+        (
+            tuned("t", &[]),
+            tuned("tk", &["--resume"]),
+            tuned("tk", &["--resume"]),
+        ),
+        (
+            run("r", &[]),
+            run("rk", &["--resume"]),
+            run("rk", &["--resume"]),
+        ),
+        (compare("c"), compare("ck"), compare("ck")),
+        (sweep("s"), sweep("sk"), sweep("sk")),
+        (merge("m"), merge("mk"), merge("mk")),
+    ] {
+        common::run(&scratch, &whole);
+        let name = whole.last().unwrap();
+        let out = [
+            whole
+                .iter()
+                .position(|arg| *arg == "--out")
+                .map(|at| whole[at + 1]),
+            Some(name),
+        ];
+        let whole_out = out.into_iter().flatten().next().unwrap();
+        let killed_out = format!("{whole_out}k");
+        kill_often(&scratch, &first, &again, whole.len() as u64);
+        // Leases' and processes' files of those that were killed may stay beside the results.
+        let skipped = [".beft.lock", "lm-eval", ".damaged"];
+        let of = |out: &str| files(&scratch.path(out), &skipped);
+        let (expected, found) = (of(whole_out), of(&killed_out));
+        let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+            files.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&found), names(&expected));
+        for ((name, mine), (_, theirs)) in expected.iter().zip(&found) {
+            let text = String::from_utf8_lossy(theirs).replace(&killed_out, whole_out);
+            assert!(
+                mine == theirs || *mine == text.as_bytes(),
+                "{name} of {whole_out} differs"
+            );
+        }
+    }
+}

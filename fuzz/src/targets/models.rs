@@ -1,0 +1,175 @@
+//! Model folders.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use beft::{
+    Base, DataOptions, OpenOptions, Predictor, TaskData, TextGenerator, TextOptions, inspect,
+    protocol, tune,
+};
+use beft_decoder::Sampling;
+use beft_tasks::{LabelledTask, Task};
+
+use super::{table, words, written};
+use crate::{Format, Sample};
+
+/// A model of each architecture.
+const FIXTURES: [&str; 18] = [
+    "bert-tiny",
+    "roberta-tiny",
+    "xlm-roberta-tiny",
+    "camembert-tiny",
+    "distilbert-tiny",
+    "electra-tiny",
+    "mpnet-tiny",
+    "modernbert-tiny",
+    "deberta-v3-tiny",
+    "deberta-v2-tiny",
+    "gpt2-tiny",
+    "gptj-tiny",
+    "llama-tiny",
+    "llama-yarn-tiny",
+    "mistral-tiny",
+    "opt-tiny",
+    "opt-post-tiny",
+    "qwen2-tiny",
+];
+
+fn fixture(name: &str) -> Sample {
+    Sample::folder(&beft_fixtures::model(name))
+}
+
+pub(super) fn weights() -> Vec<Sample> {
+    ["bert", "gpt2", "classified-llama", "tied-opt", "roberta"]
+        .map(|name| written(name).changing("model.safetensors", Format::Safetensors))
+        .into()
+}
+
+pub(super) fn indices() -> Vec<Sample> {
+    let whole = written("bert");
+    let weights = whole.content("model.safetensors").to_vec();
+    let header: BTreeMap<String, serde_json::Value> =
+        header(&weights).unwrap_or_default().into_iter().collect();
+    let shard = "model-00001-of-00001.safetensors";
+    let names = header.keys().filter(|name| *name != "__metadata__");
+    let map: BTreeMap<&String, &str> = names.map(|name| (name, shard)).collect();
+    let index = serde_json::json!({"metadata": {"total_size": weights.len()}, "weight_map": map});
+    let sample = whole
+        .without("model.safetensors")
+        .with(shard, weights)
+        .with("model.safetensors.index.json", index.to_string());
+    vec![
+        sample
+            .clone()
+            .changing("model.safetensors.index.json", Format::Json),
+        sample.changing(shard, Format::Safetensors),
+        written("stale-index").changing("model.safetensors.index.json", Format::Json),
+    ]
+}
+
+/// What a file of tensors says of them.
+fn header(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
+    serde_json::from_slice(bytes.get(8..8 + length)?).ok()
+}
+
+pub(super) fn pickles() -> Vec<Sample> {
+    let pickled = fixture("bert-tiny-pickle");
+    let content = pickled.content("pytorch_model.bin").to_vec();
+    let whole = fixture("bert-tiny").without("model.safetensors");
+    let evil = pickled.content("evil.bin").to_vec();
+    [content, evil]
+        .map(|content| {
+            let sample = whole.clone().with("pytorch_model.bin", content);
+            sample.changing("pytorch_model.bin", Format::Zip)
+        })
+        .into()
+}
+
+pub(super) fn configs() -> Vec<Sample> {
+    let changed = |sample: Sample| sample.changing("config.json", Format::Json);
+    let mut found: Vec<Sample> = FIXTURES.map(fixture).map(changed).into();
+    found.extend(
+        ["long", "several-labels", "rope-scaling", "classified-llama"]
+            .map(written)
+            .map(changed),
+    );
+    found.extend(
+        ["gpt2-tiny", "llama-tiny"]
+            .map(|name| fixture(name).changing("generation_config.json", Format::Json)),
+    );
+    found
+}
+
+pub(super) fn tokenizers() -> Vec<Sample> {
+    let mut found: Vec<Sample> = ["bert", "gpt2", "classified-llama", "roberta", "more-tokens"]
+        .map(|name| written(name).changing("tokenizer.json", Format::Json))
+        .into();
+    found.push(fixture("deberta-v3-tiny").changing("tokenizer.json", Format::Json));
+    found.push(written("vocabulary").changing("vocab.txt", Format::Text));
+    found.push(written("vocabulary-cased").changing("tokenizer_config.json", Format::Json));
+    found.push(written("long").changing("tokenizer_config.json", Format::Json));
+    found
+}
+
+/// Everything that the commands which need no data do with a model folder.
+pub(super) fn read(given: &Path, _: &Path) -> Result<(), String> {
+    let name = given.display().to_string();
+    // What it says of a folder and what it makes of it may differ.
+    let inspected = inspect(given).map(drop).map_err(words);
+    let device = beft_device::parse_device("flex").map_err(words)?;
+    let base = Base::open(&name, None, &device).map_err(words)?;
+    inspected?;
+    let (model, _) = base.model(2, 0).map_err(words)?;
+    if let Some(model) = model.into_generator() {
+        return generate(&base, model);
+    }
+    let predictor = Predictor::open(&OpenOptions {
+        model: Some(&name),
+        task: Some("text"),
+        device: Some(&device),
+        ..OpenOptions::default()
+    });
+    let predictor = predictor.map_err(words)?;
+    let inputs = ["good film", "", "a\u{0} b \u{1f600} bad"].map(Into::into);
+    predictor.predict(&inputs).map(drop).map_err(words)
+}
+
+fn generate(base: &Base, model: beft_decoder::DecoderForCausalLM) -> Result<(), String> {
+    let mut generator = TextGenerator::new(base, model).map_err(words)?;
+    let prompt = generator.prompt("the movie").map_err(words)?;
+    let options = TextOptions {
+        max_new_tokens: 3,
+        sampling: Sampling::Greedy,
+        stop: Vec::new(),
+        logprobs: Some(2),
+        biases: None,
+    };
+    generator.join(&prompt, &options).map_err(words)?;
+    while !generator.is_empty() {
+        generator.step().map_err(words)?;
+    }
+    Ok(())
+}
+
+/// The same, and a step of training.
+pub(super) fn read_and_train(given: &Path, out: &Path) -> Result<(), String> {
+    let read = read(given, out);
+    let data = given.join("data");
+    let write = |name: &str, rows| {
+        std::fs::create_dir_all(&data)?;
+        std::fs::write(data.join(name), table('\t', rows))
+    };
+    write("train.tsv", 4).map_err(words)?;
+    write("dev.tsv", 2).map_err(words)?;
+    let device = beft_device::parse_device("flex").map_err(words)?;
+    let task = Task::from(LabelledTask::named("text").map_err(words)?);
+    let base = Base::open(&given.display().to_string(), None, &device);
+    let base = base.and_then(|base| base.for_task(&task)).map_err(words)?;
+    let loaded = TaskData::load(&task, &data, &base, &DataOptions::default()).map_err(words)?;
+    let mode = "all".parse().map_err(words)?;
+    let mut settings = protocol(&task, &mode, &base, 0);
+    settings.epochs = 1;
+    tune(&base, &loaded, &mode, &settings, |_| ()).map_err(words)?;
+    read
+}
