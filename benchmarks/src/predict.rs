@@ -43,7 +43,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         model: Some(&args.model),
         task: Some("text"),
         device: Some(&device),
-        precision: args.precision,
+        precision: Some(args.precision),
         max_length: Some(128),
         ..OpenOptions::default()
     })?;

@@ -1,7 +1,7 @@
 //! Hostile files for every reader of `beft`.
 //!
 //! A [`Target`] is a reader: what it is given, and the public calls that read it. `cargo fuzz run NAME` tries inputs without
-//! end (`docs/developing.md`); the test of this crate tries a few hundred of each.
+//! end (`docs/CONTRIBUTING.md`); the test of this crate tries a few hundred of each.
 //!
 //! An input is the content of the target's first file, or a recipe, which begins with [`RECIPE`]: the choices by which a
 //! file that is in order is changed ([`Choices`]). So a fuzzer gets past the first check of a format.

@@ -31,7 +31,8 @@ impl Sample {
     }
 
     /// With a file more, or another content of one.
-    pub(crate) fn with(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
+    #[must_use]
+    pub fn with(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.retain(|(known, _)| known != name);
         self.files.push((name.to_owned(), content.into()));
         self
@@ -66,6 +67,11 @@ impl Sample {
     pub(crate) fn content(&self, name: &str) -> &[u8] {
         let found = self.files.iter().find(|(known, _)| known == name);
         found.map_or(&[], |(_, content)| content)
+    }
+
+    /// The document in a file, if it is one.
+    pub fn json(&self, name: &str) -> Option<serde_json::Value> {
+        serde_json::from_slice(self.content(name)).ok()
     }
 
     /// The file that is changed, and its content after the changes that the choices make.

@@ -103,6 +103,14 @@ pub enum CheckpointError {
         /// The fingerprint of the model at hand.
         found: String,
     },
+    /// The adapter was trained on a model with another value in its config.json.
+    #[error("adapter {}: it was trained on a model with another config.json: {difference}", .path.display())]
+    OtherConfig {
+        /// The folder.
+        path: PathBuf,
+        /// The key, its value then, and the file with its value now.
+        difference: String,
+    },
     /// The adapter is damaged, of another kind, or does not fit the model.
     #[error("adapter {}: {reason}", .path.display())]
     Adapter {

@@ -5,7 +5,11 @@ mod train;
 mod tuned;
 mod values;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use beft::BACKENDS;
+use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
 pub(crate) use decoders::{GenerateArgs, PlanArgs, TextFormat};
@@ -26,12 +30,68 @@ pub(crate) use values::Scorers;
 #[command(
     name = "beft",
     version,
+    long_version = long_version(),
     max_term_width = 100,
     args_override_self = true
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) speech: SpeechArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How much a command says, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct SpeechArgs {
+    /// Say nothing on standard error but errors and warnings.
+    #[arg(
+        short,
+        long,
+        global = true,
+        display_order = 900,
+        conflicts_with = "verbose"
+    )]
+    pub(crate) quiet: bool,
+    /// Log what is done, and how long it takes (-vv: what libraries do, too). The variable RUST_LOG says it in more detail.
+    #[arg(short, long, global = true, display_order = 901, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours in messages and help. auto: on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, display_order = 902, value_name = "auto|always|never", default_value_t = ColorChoice::Auto, hide_possible_values = true)]
+    pub(crate) color: ColorChoice,
+}
+
+/// A result that programs can read.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The version, and what the program was built with.
+fn long_version() -> String {
+    let backends = BACKENDS
+        .iter()
+        .filter(|backend| backend.devices().is_some());
+    let backends: Vec<&str> = backends.map(|backend| backend.name).collect();
+    let features = [
+        ("mpi", cfg!(feature = "mpi")),
+        ("remote", cfg!(feature = "remote")),
+    ];
+    let features: Vec<&str> = { features.iter() }
+        .filter(|(_, built)| *built)
+        .map(|(name, _)| *name)
+        .collect();
+    let mut text = format!(
+        "{}\nbackends: {}",
+        env!("CARGO_PKG_VERSION"),
+        backends.join(", ")
+    );
+    if !features.is_empty() {
+        text.push_str(&format!("\nfeatures: {}", features.join(", ")));
+    }
+    text
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,10 +134,23 @@ pub(crate) enum Command {
     /// Do the whole job on a tiny model and a small data set that are part of this program.
     Demo(DemoArgs),
     /// List the devices that this program can compute on, and what the other devices need.
-    Devices,
+    Devices(JsonArgs),
+    /// Print completions for a shell, such as `beft completions bash > /etc/bash_completion.d/beft`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write manual pages, for `man beft`.
+    Man {
+        /// Folder to write them to.
+        #[arg(long, value_name = "DIR", default_value = "man")]
+        out: PathBuf,
+    },
     /// Lend a device of this machine to programs on other machines, which use it by --device remote:HOST:PORT.
     DeviceServer(DeviceServerArgs),
 }
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod reference;

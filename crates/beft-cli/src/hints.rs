@@ -79,7 +79,9 @@ fn of(error: &Error) -> Option<String> {
         Error::Task(error) => return of_task(error),
         Error::Data(DataError::NotAFolder { .. }) => "--dev-share 0.2 measures on a fifth of it",
         Error::Device(error) => return of_device(error),
-        Error::Checkpoint(CheckpointError::OtherBase { .. }) => "give that model with --model",
+        Error::Checkpoint(
+            CheckpointError::OtherBase { .. } | CheckpointError::OtherConfig { .. },
+        ) => "give that model with --model",
         _ => return None,
     };
     Some(text.to_owned())

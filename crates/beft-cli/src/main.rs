@@ -11,6 +11,7 @@ mod output;
 mod peers;
 mod progress;
 mod rows;
+mod speech;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -23,7 +24,10 @@ use beft_train::Team;
 
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+        Ok(cli) => {
+            speech::begin(cli.speech, &cli.command);
+            cli.command
+        }
         // Help and version are such an "error" too: they go to standard output, with exit code 0.
         Err(error) => {
             return match error.print() {
@@ -90,10 +94,15 @@ fn run(command: Command, team: &Team) -> Result<()> {
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(&args),
         Command::DeviceServer(args) => commands::device_server::device_server(&args),
-        Command::Devices => {
-            commands::devices::devices();
+        Command::Devices(args) => {
+            commands::devices::devices(args);
             Ok(())
         }
+        Command::Completions { shell } => {
+            commands::shell::completions(shell);
+            Ok(())
+        }
+        Command::Man { out } => commands::shell::man(&out),
     }
 }
 
@@ -107,7 +116,12 @@ fn stopped(error: &anyhow::Error) -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     let hint = hints::hint(error).map(|hint| format!(": {hint}"));
-    output::tell!("error: {}{}", message(error), hint.unwrap_or_default());
+    let error_word = output::painted("error:", "1;31");
+    output::complain!(
+        "{error_word} {}{}",
+        message(error),
+        hint.unwrap_or_default()
+    );
     // A refusal stays one; what failed under way may succeed the next time.
     match error.downcast_ref::<commands::trials::TrainingsFailed>() {
         Some(_) => ExitCode::from(1),

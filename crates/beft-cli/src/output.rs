@@ -67,8 +67,18 @@ pub(crate) fn finish() -> Result<()> {
     }
 }
 
-/// Prints a line to standard error, as `eprintln!` does, but never panics.
+/// Prints a line to standard error, as `eprintln!` does, but never panics: a note, or where the work is.
 macro_rules! tell {
+    ($($arg:tt)*) => {
+        if $crate::output::says_notes() {
+            $crate::output::complain!($($arg)*);
+        }
+    };
+}
+pub(crate) use tell;
+
+/// The same for an error or a warning.
+macro_rules! complain {
     ($($arg:tt)*) => {{
         use std::io::Write;
         if !$crate::output::is_quiet() {
@@ -76,7 +86,42 @@ macro_rules! tell {
         }
     }};
 }
-pub(crate) use tell;
+pub(crate) use complain;
+
+/// Whether only errors and warnings go to standard error.
+static NO_NOTES: AtomicBool = AtomicBool::new(false);
+
+/// Whether words of messages have colours.
+static COLOURS: AtomicBool = AtomicBool::new(false);
+
+/// Leaves notes and progress out.
+pub(crate) fn leave_notes_out() {
+    NO_NOTES.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn says_notes() -> bool {
+    !NO_NOTES.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_colours(on: bool) {
+    COLOURS.store(on, Ordering::Relaxed);
+}
+
+/// A word in a colour, where there are colours.
+pub(crate) fn painted(word: &str, colour: &str) -> String {
+    match COLOURS.load(Ordering::Relaxed) {
+        true => format!("\u{1b}[{colour}m{word}\u{1b}[0m"),
+        false => word.to_owned(),
+    }
+}
+
+/// Prints a value as JSON, as it is written to files.
+pub(crate) fn print_json(value: &impl serde::Serialize) {
+    say!(
+        "{}",
+        serde_json::to_string_pretty(value).unwrap_or_default()
+    );
+}
 
 /// Output folders that a command made. Those that are still empty at its end, because it failed, are
 /// removed.

@@ -308,3 +308,51 @@ fn a_sweep_finds_the_best_learning_rate() {
     let wrong = [&sweep[..], &["--lr", "0"]].concat();
     scratch.beft(&wrong).assert().code(2);
 }
+
+/// The same comparison again writes nothing that is there, and a smaller one leaves no pictures of what it has not.
+#[test]
+fn nothing_stale_is_left() {
+    let scratch = Scratch::new();
+    let of = |scorers: &'static str| -> Vec<&str> {
+        let mut args = vec![
+            "compare",
+            "--model",
+            "model",
+            "--task",
+            "text=data",
+            "--mode",
+            "v",
+            "--mode",
+        ];
+        args.extend([
+            "all", "--epochs", "2", "--lr", "0.01", "--out", "out", "--scorer", scorers,
+        ]);
+        args
+    };
+    scratch.beft(&of("beft,random")).assert().success();
+    let results = |mode: &str| scratch.list(&format!("out/lm-eval/model_text_low/{mode}"));
+    let before = (results("v"), results("all"), scratch.list("out"));
+    let svg = scratch.read("out/heatmap_model_text_low_random.svg");
+    assert!(!svg.contains("recommended"), "{svg}");
+    assert!(
+        scratch
+            .read("out/heatmap_model_text_low_beft.svg")
+            .contains("recommended")
+    );
+    std::thread::sleep(Duration::from_millis(1100));
+    scratch.beft(&of("beft,random")).assert().success();
+    assert_eq!((results("v"), results("all"), scratch.list("out")), before);
+    scratch.beft(&of("beft")).assert().success();
+    assert!(
+        !scratch
+            .list("out")
+            .contains(&"heatmap_model_text_low_random.svg".to_owned())
+    );
+    let left = scratch.list("out/cells");
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.ends_with(".pass") || name.ends_with(".log")),
+        "{left:?}"
+    );
+}

@@ -134,6 +134,9 @@ const WITHOUT_LN2: [BiasTerm; 7] = [
 /// Far above any model: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
 
+/// No size is larger, so that what is computed of sizes is a number.
+const MOST: usize = 1 << 31;
+
 impl DecoderConfig {
     /// Reads the config of a model folder and checks that it can be computed here.
     ///
@@ -224,26 +227,35 @@ impl DecoderConfig {
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("word_embed_proj_dim", self.embedding_size),
-            ("number of layers", self.layers),
-            ("number of attention heads", self.heads),
+            ("num_hidden_layers", self.layers),
+            ("num_attention_heads", self.heads),
             ("num_key_value_heads", self.key_value_heads),
             ("head_dim", self.head_dim),
-            ("width of the feed-forward block", self.intermediate_size),
+            ("intermediate_size", self.intermediate_size),
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("the {name} is 0"));
         }
         if self.max_tokens < 2 {
-            return Err("the number of positions leaves no room for tokens".to_owned());
+            return Err(format!(
+                "max_position_embeddings leaves room for {} tokens",
+                self.max_tokens
+            ));
         }
         if !self.heads.is_multiple_of(self.key_value_heads) {
             return Err(format!(
-                "the {} attention heads cannot share {} key and value heads",
+                "{} attention heads (num_attention_heads) cannot share {} key and value heads (num_key_value_heads)",
                 self.heads, self.key_value_heads
             ));
         }
         if self.layers > MOST_LAYERS {
-            return Err(format!("the number of layers is {}", self.layers));
+            return Err(format!("num_hidden_layers is {}", self.layers));
+        }
+        let mut sizes = sizes
+            .into_iter()
+            .chain([("max_position_embeddings", self.max_tokens)]);
+        if let Some((name, size)) = sizes.find(|(_, size)| *size > MOST) {
+            return Err(format!("{name} is {size}, which no model has"));
         }
         if let Positions::Rotary(rotary) = &self.positions
             && (rotary.width > self.head_dim
@@ -251,13 +263,16 @@ impl DecoderConfig {
                 || !rotary.width.is_multiple_of(2))
         {
             return Err(format!(
-                "{} values of each head are rotated, of {}: the number must be even, more than 0 and no larger",
+                "{} values of each head are rotated, of {} (head_dim): the number must be even, more than 0 and no larger",
                 rotary.width, self.head_dim
             ));
         }
         let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
         if !(positive(self.epsilon) && positive(self.initializer_range)) {
-            return Err("the norms' epsilon and the initializer range must be positive".to_owned());
+            return Err(
+                "the norms' epsilon (layer_norm_eps) and initializer_range must be positive"
+                    .to_owned(),
+            );
         }
         let dropouts = [
             self.embedding_dropout,
@@ -266,7 +281,7 @@ impl DecoderConfig {
         ];
         if let Some(bad) = dropouts.iter().find(|p| !(0.0..1.0).contains(*p)) {
             return Err(format!(
-                "a dropout probability is {bad}; it must be in [0, 1)"
+                "a probability of dropout is {bad}; it must be in [0, 1)"
             ));
         }
         Ok(())

@@ -51,6 +51,9 @@ pub struct EncoderConfig {
 /// Far above any encoder: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
 
+/// No size is larger, so that what is computed of sizes is a number.
+const MOST: usize = 1 << 31;
+
 /// An input that a model cannot be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -266,7 +269,7 @@ impl EncoderConfig {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if !hidden.is_multiple_of(heads) {
             return Err(format!(
-                "the hidden size {hidden} is not a multiple of the {heads} attention heads"
+                "hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
             ));
         }
         if matches!(self.distances, Distances::Rotary(_)) && !(hidden / heads).is_multiple_of(2) {
@@ -276,10 +279,16 @@ impl EncoderConfig {
             ));
         }
         if self.num_hidden_layers > MOST_LAYERS {
-            return Err(format!(
-                "the number of layers (num_hidden_layers) is {}",
-                self.num_hidden_layers
-            ));
+            return Err(format!("num_hidden_layers is {}", self.num_hidden_layers));
+        }
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ];
+        if let Some((name, size)) = sizes.iter().find(|(_, size)| *size > MOST) {
+            return Err(format!("{name} is {size}, which no model has"));
         }
         Ok(())
     }

@@ -44,6 +44,28 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     }
 }
 
+/// How the names of temporary files and folders begin.
+const PREFIX: &str = ".beft-";
+
+/// Removes the temporary files and folders in a folder that processes left which were killed. `is_left` says of which this
+/// is known.
+pub(crate) fn remove_left(dir: &Path, is_left: impl Fn(&Path) -> bool) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let temporary = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes());
+        let path = entry.path();
+        if temporary && is_left(&path) {
+            // What cannot be removed harms nothing.
+            let _ = match path.is_dir() {
+                true => fs::remove_dir_all(path),
+                false => fs::remove_file(path),
+            };
+        }
+    }
+}
+
 /// Permissions of new files and folders, from which the process's umask takes some away.
 const FILE_MODE: u32 = 0o666;
 const DIR_MODE: u32 = 0o777;
@@ -56,7 +78,7 @@ fn parent_of(path: &Path) -> &Path {
 /// What makes temporary files and folders, hidden ones that others may read too.
 fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".beft-");
+    builder.prefix(PREFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -114,9 +136,17 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// A temporary folder, with a lock that others see, where folders can be locked.
+fn locked_folder(parent: &Path) -> io::Result<(tempfile::TempDir, Option<fs::File>)> {
+    let folder = temporary(DIR_MODE).tempdir_in(parent)?;
+    let lock = fs::File::open(folder.path()).ok();
+    let lock = lock.filter(|lock| lock.try_lock().is_ok());
+    Ok((folder, lock))
+}
+
 /// Writes a folder of files (name, content) as a whole: the files go to a temporary folder beside
 /// `dir`, which then takes its place. An existing `dir` is replaced if it holds nothing but files
-/// named in `owned`, and left as it was when anything fails.
+/// named in `owned`, and left as it was when anything fails. What processes left beside it that were killed is removed.
 ///
 /// # Errors
 ///
@@ -126,12 +156,17 @@ pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)], owned: &[&str]) -
     check_replaceable(dir, owned)?;
     let parent = parent_of(dir);
     fs::create_dir_all(parent)?;
-    let new = temporary(DIR_MODE).tempdir_in(parent)?;
+    let unlocked = |path: &Path| {
+        let folder = path.is_dir().then(|| fs::File::open(path));
+        folder.is_some_and(|folder| folder.is_ok_and(|folder| folder.try_lock().is_ok()))
+    };
+    remove_left(parent, unlocked);
+    let (new, _new_lock) = locked_folder(parent)?;
     for (file, content) in files {
         write_atomic(&new.path().join(file), content)?;
     }
     // The old folder is inside another one that goes away by itself.
-    let old = temporary(DIR_MODE).tempdir_in(parent)?;
+    let (old, _old_lock) = locked_folder(parent)?;
     let moved = old.path().join("old");
     if dir.is_dir() {
         fs::rename(dir, &moved)?;

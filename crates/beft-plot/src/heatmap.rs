@@ -1,5 +1,5 @@
 use beft_core::{BiasSite, BiasTerm};
-use beft_score::{Cell, Scores};
+use beft_score::{Cell, ScorerKind, Scores};
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, WHITE};
 
@@ -135,7 +135,7 @@ impl<'a> Figure<'a> {
     fn draw_row(&self, canvas: &Canvas, y: i32, term: BiasTerm, mean: Option<f64>) -> Drawn {
         let (left, middle) = (MARGIN + ROW_LABELS, y + self.cell.1 / 2);
         let mut label = Style::new(TEXT_SIZE + 1.0, INK).anchor(HPos::Right);
-        if self.scores.recommended() == Some(term) {
+        if recommended(self.scores) == Some(term) {
             label = label.bold().colour(ACCENT);
             canvas.pointer((MARGIN, middle))?;
         }
@@ -216,10 +216,16 @@ impl<'a> Figure<'a> {
     }
 }
 
+/// The recommended term; chance recommends none.
+fn recommended(scores: &Scores) -> Option<BiasTerm> {
+    let chance = scores.scorer() == ScorerKind::Random.name();
+    scores.recommended().filter(|_| !chance)
+}
+
 /// The recommendation, and the notes with their sites.
 fn footer(scores: &Scores) -> Vec<(String, RGBColor)> {
     let mut lines = Vec::new();
-    if let Some(term) = scores.recommended() {
+    if let Some(term) = recommended(scores) {
         let mean = scores.term_mean(term).map(short).unwrap_or_default();
         let text = format!("recommended: {term}, the highest mean of q, k and v ({mean})");
         lines.push((text, ACCENT));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use beft_core::Encoding;
+use sha2::{Digest, Sha256};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{
     Model, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
@@ -174,6 +175,15 @@ impl TextTokenizer {
     /// Notes for the user about the tokenizer's files.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// A short identity of what it makes of texts, apart from where it cuts them.
+    pub fn fingerprint(&self) -> String {
+        let mut plain = self.tokenizer.clone();
+        // Only settings of its own are refused.
+        let _ = plain.with_truncation(None);
+        let text = plain.to_string(false).unwrap_or_default();
+        format!("{:.32x}", Sha256::digest(text))
     }
 
     /// The least vocabulary size a model needs: the largest token id, plus 1.

@@ -7,6 +7,7 @@ use beft_compare::Shard;
 use beft_train::Evaluate;
 use clap::Args;
 
+use super::JsonArgs;
 use super::values::{learning_rate, objective};
 
 /// How the trainings of a comparison or a sweep are run.
@@ -110,6 +111,8 @@ pub(crate) struct CompareArgs {
     pub(crate) log_samples: bool,
     #[command(flatten)]
     pub(crate) trials: TrialArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets compare.md, compare.csv, compare.json, learning curves, heatmaps, lm-eval/ and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-compare")]
     pub(crate) out: PathBuf,
@@ -155,6 +158,8 @@ pub(crate) struct SweepArgs {
     pub(crate) evaluate: Evaluate,
     #[command(flatten)]
     pub(crate) trials: TrialArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets sweep.md, sweep.csv, sweep.json and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-sweep")]
     pub(crate) out: PathBuf,

@@ -8,6 +8,8 @@ use beft_nn::ForwardPrecision;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
+use super::JsonArgs;
+
 /// How `generate` prints texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TextFormat {
@@ -70,9 +72,10 @@ pub(crate) struct GenerateArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
-    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
-    pub(crate) precision: InferencePrecision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors). By default that of the
+    /// training, usually f32.
+    #[arg(long, value_name = "TYPE", alias = "dtype")]
+    pub(crate) precision: Option<InferencePrecision>,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +95,8 @@ pub(crate) struct PlanArgs {
     /// Number of these tokens that the model is trained to predict.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) predicted: u32,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Number type of the frozen weight matrices: f32, bf16 or f16.
     #[arg(long, value_name = "TYPE", default_value_t = Precision::F32, alias = "dtype")]
     pub(crate) precision: Precision,

@@ -15,7 +15,8 @@ const INTRODUCTION: &str = "# Commands and options
      `BLESS=1 cargo test --workspace --bin beft`. -->
 
 `beft --help` and `beft COMMAND --help` print the same texts. Results go to standard output, progress and messages to standard
-error. The exit code is 0 after success and 2 after an error. An option that is given twice has its last value, unless the
+error. The exit code is 0 after success, 1 when some trainings of a comparison failed, 2 after another error, and 130 when the
+command was interrupted. An option that is given twice has its last value, unless the
 text says that it can be given more than once.
 ";
 
@@ -33,6 +34,9 @@ fn page() -> String {
         let (name, about) = (command.get_name(), about(command));
         writeln!(text, "| [`{name}`](#beft-{name}) | {about} |").unwrap();
     }
+    text += "\n## Options of all commands\n";
+    let global = command.get_arguments().filter(|arg| arg.is_global_set());
+    table(&mut text, &global.collect::<Vec<_>>());
     for command in commands {
         section(&mut text, command);
     }
@@ -44,8 +48,12 @@ fn section(text: &mut String, command: &Command) {
     writeln!(text, "\n## beft {name}\n\n{}", about(command)).unwrap();
     let args: Vec<_> = command
         .get_arguments()
-        .filter(|arg| arg.get_id() != "help")
+        .filter(|arg| arg.get_id() != "help" && !arg.is_global_set())
         .collect();
+    table(text, &args);
+}
+
+fn table(text: &mut String, args: &[&Arg]) {
     if args.is_empty() {
         return;
     }

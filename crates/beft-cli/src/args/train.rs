@@ -10,6 +10,7 @@ use beft_tasks::{HeldOut, Regime, TaskChanges};
 use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
 
+use super::JsonArgs;
 use super::values::{
     Columns, MetricList, Scorers, columns, learning_rate, max_length, metrics, objective, savings,
     scorers, share,
@@ -197,6 +198,8 @@ pub(crate) struct RunArgs {
     /// Continue an interrupted run from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-run")]
     pub(crate) out: PathBuf,
@@ -221,6 +224,8 @@ pub(crate) struct RankArgs {
     pub(crate) terms: TermSet,
     #[command(flatten)]
     pub(crate) scorers: ScorerArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets ranking.json and heatmaps.
     #[arg(long, value_name = "DIR", default_value = "beft-rank")]
     pub(crate) out: PathBuf,
@@ -234,12 +239,12 @@ pub(crate) struct TuneArgs {
     /// Baselines: full, random, random-lines, lora-q, lora-v, lora-qv and so on; prefix for decoders.
     #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
     pub(crate) terms: Mode,
-    /// Rank of LoRA's update.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) lora_rank: u32,
-    /// Scale of LoRA's update: the update is multiplied by this number and divided by the rank.
-    #[arg(long, value_name = "X", default_value_t = 16.0)]
-    pub(crate) lora_alpha: f64,
+    /// Rank of LoRA's update [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lora_rank: Option<u32>,
+    /// Scale of LoRA's update: the update is multiplied by this number and divided by the rank [default: 16]
+    #[arg(long, value_name = "X")]
+    pub(crate) lora_alpha: Option<f64>,
     /// Number of matrix entries that the mode random trains [default: the paper's number for base and large models;
     /// otherwise the number of biases]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -260,6 +265,8 @@ pub(crate) struct TuneArgs {
     /// Continue an interrupted training from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets results.json and adapter/ in the layout of HF PEFT, or tuned-model/ for the modes full,
     /// random and random-lines.
     #[arg(long, value_name = "DIR", default_value = "beft-tune")]
@@ -293,6 +300,8 @@ pub(crate) struct SampleArgs {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Output folder. It gets model/, data/, report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,

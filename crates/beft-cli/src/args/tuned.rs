@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use beft::InferencePrecision;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::JsonArgs;
 use super::values::{Columns, columns, max_length};
 
 /// The model to use: an adapter on its base, or a tuned model.
@@ -32,9 +33,10 @@ pub(crate) struct TunedArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
-    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
-    pub(crate) precision: InferencePrecision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors). By default that of the
+    /// training, usually f32.
+    #[arg(long, value_name = "TYPE", alias = "dtype")]
+    pub(crate) precision: Option<InferencePrecision>,
 }
 
 impl TunedArgs {
@@ -107,9 +109,8 @@ pub(crate) struct EvalArgs {
     /// Also write the result to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
     /// Write the examples that were wrong to this file (.jsonl, .csv or .tsv): text, label, prediction, probability. Those
     /// come first of which the model was most certain.
     #[arg(long, value_name = "FILE")]
@@ -175,9 +176,10 @@ pub(crate) struct EmbedArgs {
     /// Device to compute on. `beft devices` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     pub(crate) device: String,
-    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors).
-    #[arg(long, value_name = "TYPE", default_value_t, alias = "dtype")]
-    pub(crate) precision: InferencePrecision,
+    /// Number type of the frozen weight matrices: f32, bf16, f16, or q8 (8 bits, on processors). By default that of the
+    /// training, usually f32.
+    #[arg(long, value_name = "TYPE", alias = "dtype")]
+    pub(crate) precision: Option<InferencePrecision>,
 }
 
 /// How embeddings are written.
@@ -207,9 +209,8 @@ pub(crate) struct InspectArgs {
     /// Adapter folder, written by `beft tune` or by HF PEFT, or the folder of a whole model.
     #[arg(value_name = "DIR")]
     pub(crate) adapter: PathBuf,
-    /// Print it as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Debug, Args)]

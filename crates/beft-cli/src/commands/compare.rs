@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -9,11 +10,11 @@ use beft_compare::{
 };
 use beft_plot::heatmap_svg;
 use beft_score::Scores;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::CompareArgs;
 use crate::commands::trials::finish;
-use crate::output::{print_document, say, write_file};
+use crate::output::{print_document, print_json, say, write_file};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     let (device, precision, limit) = args.trials.of_trials()?;
@@ -55,9 +56,7 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
 
 /// Everything that is written when all trials are finished.
 fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let mut pictures = Vec::new();
     let text = |name: &str, text: String| write_file(&args.out.join(name), text.as_bytes());
     let document = report(groups);
     let mut report = document.to_markdown();
@@ -70,8 +69,10 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             group.regime
         ));
         if let Some(svg) = group_curves(group) {
-            text(&format!("curves_{stem}.svg"), svg)?;
-            report.push_str(&format!("![learning curves](curves_{stem}.svg)\n"));
+            let name = format!("curves_{stem}.svg");
+            text(&name, svg)?;
+            report.push_str(&format!("![learning curves]({name})\n"));
+            pictures.push(name);
         }
         for scores in scores(group) {
             let title = format!(
@@ -84,6 +85,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             let name = format!("heatmap_{stem}_{}.svg", scores.scorer());
             text(&name, heatmap_svg(&scores, &title))?;
             report.push_str(&format!("![{} scores]({name})\n", scores.scorer()));
+            pictures.push(name);
         }
         for mode in &group.modes {
             let folder = args
@@ -93,26 +95,80 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
                 .join(file_name(&mode.mode));
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
-            let time = now.as_secs();
-            let value = harness_results(group, mode, now.as_secs_f64());
-            write_json(&folder.join(format!("results_{time}.json")), &value)?;
-            if args.log_samples {
-                let path = folder.join(format!("samples_{}_{time}.jsonl", group.task));
-                write_file(&path, sample_lines(group, mode)?.as_bytes())?;
-            }
+            let samples = || Ok(sample_lines(group, mode)?);
+            write_harness(
+                &folder,
+                &group.task,
+                |date| harness_results(group, mode, date),
+                args.log_samples.then_some(samples),
+            )?;
         }
     }
+    remove_others(&args.out, &pictures);
     text("compare.csv", csv(groups))?;
     text("compare.md", report)?;
     let record = json!({ "groups": groups.iter().map(record).collect::<Vec<_>>() });
     write_json(&args.out.join("compare.json"), &record)?;
+    if args.json.json {
+        print_json(&record);
+        return Ok(());
+    }
     print_document(&document);
     say!("Report: {}", args.out.join("compare.md").display());
     Ok(())
 }
 
+/// Writes a mode's results, and its samples, as lm-evaluation-harness names them: by the time. Those that are there already
+/// are not written again.
+fn write_harness(
+    folder: &Path,
+    task: &str,
+    results: impl Fn(f64) -> Value,
+    samples: Option<impl Fn() -> Result<String>>,
+) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let known = fs::read_dir(folder).into_iter().flatten().flatten();
+    let known = known.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let time = name
+            .strip_prefix("results_")?
+            .strip_suffix(".json")?
+            .to_owned();
+        let found: Value = serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?;
+        let date = found["date"].as_f64()?;
+        (results(date) == found).then_some(time)
+    });
+    let time = match known.max() {
+        Some(time) => time,
+        None => {
+            let time = now.as_secs().to_string();
+            let path = folder.join(format!("results_{time}.json"));
+            write_json(&path, &results(now.as_secs_f64()))?;
+            time
+        }
+    };
+    let path = folder.join(format!("samples_{task}_{time}.jsonl"));
+    match samples {
+        Some(samples) if !path.exists() => write_file(&path, samples()?.as_bytes()),
+        _ => Ok(()),
+    }
+}
+
+/// Removes pictures of an earlier comparison in the folder, of groups or scores that are no more.
+fn remove_others(out: &Path, pictures: &[String]) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = name.starts_with("curves_") || name.starts_with("heatmap_");
+        if ours && name.ends_with(".svg") && !pictures.contains(&name) {
+            // One that cannot be removed harms nothing: the report does not show it.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A group's numbers, for programs.
-fn record(group: &Group) -> serde_json::Value {
+fn record(group: &Group) -> Value {
     let modes: Vec<_> = group
         .modes
         .iter()

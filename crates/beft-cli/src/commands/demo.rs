@@ -37,6 +37,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     drop(output);
     let recipe = &args.recipe;
     run(&RunArgs {
+        json: args.json,
         train: TrainArgs {
             model: model.display().to_string(),
             source: SourceArgs {

@@ -1,10 +1,26 @@
 use beft::table::{Align, Table};
 use beft::{BACKENDS, Backend, supported_dtypes};
 
-use crate::output::{print_table, say};
+use serde_json::{Value, json};
+
+use crate::args::JsonArgs;
+use crate::output::{print_json, print_table, say};
+
+/// The devices that were found, for programs.
+fn found() -> Vec<Value> {
+    let backends = BACKENDS.iter().filter_map(Backend::devices);
+    let devices = backends.flatten();
+    let described = devices.map(|device| {
+        json!({"device": device.name, "numbers": supported_dtypes(&device.device), "about": device.about})
+    });
+    described.collect()
+}
 
 /// What this program can compute on, what each device supports, and what is missing for the rest.
-pub(crate) fn devices() {
+pub(crate) fn devices(args: JsonArgs) {
+    if args.json {
+        return print_json(&found());
+    }
     let left = |names: [&str; 3]| Table::new(names.map(|name| (name, Align::Left)));
     let mut found = left(["--device", "numbers", "what it is"]);
     let mut missing = left([""; 3]);

@@ -50,7 +50,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     }
     let mistakes = Mistakes::of(parts.iter().map(|part| (part.file.as_str(), &part.result)));
     if let Some(errors) = &errors {
-        mistakes.write(errors, args.json)?;
+        mistakes.write(errors, args.json.json)?;
     }
     let mut record = record(args, tuned, task, &parts);
     if errors.is_some() {
@@ -62,7 +62,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if let Some(dir) = &args.report {
         write_report(dir, tuned, task, &parts, &mistakes)?;
     }
-    if args.json {
+    if args.json.json {
         say!("{}", serde_json::to_string_pretty(&record)?);
         return Ok(());
     }

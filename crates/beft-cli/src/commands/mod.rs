@@ -16,6 +16,7 @@ pub(crate) mod rank;
 pub(crate) mod run;
 pub(crate) mod sample;
 pub(crate) mod serve;
+pub(crate) mod shell;
 mod split;
 pub(crate) mod sweep;
 pub(crate) mod tasks;

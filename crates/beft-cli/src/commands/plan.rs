@@ -3,7 +3,8 @@ use beft::table::{Align, Table};
 use beft::{PlanOptions, plan_memory};
 
 use crate::args::PlanArgs;
-use crate::output::{print_table, say};
+use crate::output::{print_json, print_table, say};
+use serde_json::json;
 
 use super::fetch_model;
 
@@ -18,6 +19,14 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         predicted: args.predicted as usize,
     };
     let plan = plan_memory(&args.model, &options)?;
+    if args.json.json {
+        print_json(&json!({
+            "parameters": plan.parameters, "trainable": plan.trainable, "weights": plan.weights,
+            "packed": plan.packed, "activations": plan.activations, "optimizer": plan.optimizer,
+            "program": plan.program, "total": plan.total(),
+        }));
+        return Ok(());
+    }
     say!(
         "{}: {} values, of which {} are trained ({})",
         args.model,

@@ -98,7 +98,7 @@ fn load_set(args: &PredictArgs) -> Result<AdapterSet> {
         }
     }
     let tuned = &args.tuned;
-    let precision = tuned.precision;
+    let precision = tuned.precision.unwrap_or_default();
     let set = open_set(tuned.model.as_deref(), adapters, &tuned.device, precision)?;
     for adapter in adapters {
         let member = set.load(&adapter.name, &adapter.dir)?;

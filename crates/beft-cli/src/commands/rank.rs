@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{prepare_output, scorers, setup};
 use crate::args::RankArgs;
-use crate::output::{print_table, say, tell};
+use crate::output::{complain, print_json, print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
@@ -31,7 +31,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let trained = train_for(scorers, train, &args.terms)?;
     if let Some(outcome) = &trained {
         if let Some(warning) = outcome.warning(&data.outputs) {
-            tell!("warning: {warning}");
+            complain!("warning: {warning}");
         }
         if outcome.failure.is_some() {
             outcome.save(base, &args.out)?;
@@ -52,6 +52,10 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let path = args.out.join("ranking.json");
     write_json(&path, &record)?;
 
+    if args.json.json {
+        print_json(&record);
+        return Ok(());
+    }
     match trained {
         Some(_) => say!(
             "\nMean score over layers, after training `{}`:\n",

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use anyhow::Result;
 use beft::{Ranking, RunEvent, RunOptions, RunResults, finished_run, modes_table, ranking_table};
 use beft_core::TermSet;
@@ -12,7 +10,7 @@ use super::{
 };
 use crate::args::RunArgs;
 use crate::interrupt;
-use crate::output::{print_table, say};
+use crate::output::{print_json, print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
@@ -45,7 +43,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         && let Some(results) = finished_run(&base, &data, &options, &args.out)?
     {
         progress.line(FINISHED);
-        print_results(&results, &results.to_ranking(), &args.out);
+        print_results(args, &results, &results.to_ranking());
         return Ok(());
     }
     let outcome = beft::run(&base, &data, &options, &args.out, |event| match event {
@@ -56,12 +54,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     progress.finish();
     write_split(&data, &args.out)?;
     remove_state(&state);
-    print_results(&outcome.results, &outcome.ranking, &args.out);
+    print_results(args, &outcome.results, &outcome.ranking);
     Ok(())
 }
 
 /// The ranking, the accuracies and where the rest is.
-fn print_results(results: &RunResults, ranking: &Ranking, out: &Path) {
+fn print_results(args: &RunArgs, results: &RunResults, ranking: &Ranking) {
+    if args.json.json {
+        return print_json(results);
+    }
+    let out = &args.out;
     say!("\nWhich bias to train (mean score over layers, after training all biases):\n");
     print_table(&ranking_table(ranking));
     say!("\nWhat each mode reached on the dev split (last epoch, best epoch):\n");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::args::SweepArgs;
 use crate::commands::trials::finish;
-use crate::output::{print_document, say, write_file};
+use crate::output::{print_document, print_json, say, write_file};
 
 const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
 
@@ -48,7 +48,12 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         write_file(&args.out.join(name), text.as_bytes())?;
     }
     let record: Vec<_> = sweeps.iter().map(record).collect();
-    write_json(&args.out.join(FILES[2]), &json!({ "sweeps": record }))?;
+    let record = json!({ "sweeps": record });
+    write_json(&args.out.join(FILES[2]), &record)?;
+    if args.json.json {
+        print_json(&record);
+        return Ok(());
+    }
     print_document(&report);
     say!("Report: {}", args.out.join(FILES[0]).display());
     Ok(())

@@ -2,14 +2,14 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
-use beft_modes::Makes;
+use beft_modes::{Makes, ModeSettings};
 use beft_train::{Checkpoint, Keep, Team, TrainSettings};
 
 use super::split::{SPLIT, write_split};
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
 use crate::args::{KeepChoice, TuneArgs};
 use crate::interrupt;
-use crate::output::{say, tell};
+use crate::output::{complain, print_json, say, tell};
 use crate::progress::{Progress, metrics, share};
 
 /// Trains, with the other processes of a `team` if there are any. The first one writes and tells.
@@ -31,11 +31,12 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
     let state = state_path(&args.out);
     warn_of_state(&state, args.resume, &progress);
     let mut training = setup.training.clone();
-    training.modes.lora_rank = Some(args.lora_rank as usize);
-    training.modes.lora_alpha = Some(args.lora_alpha);
+    training.modes.lora_rank = args.lora_rank.map(|n| n as usize);
+    training.modes.lora_alpha = args.lora_alpha;
     if let Some(entries) = args.random_entries {
         training.modes.random_entries = Some(entries as usize);
     }
+    check_options(args, &training.modes)?;
     training.keep = match args.keep {
         KeepChoice::Last => Keep::Last,
         KeepChoice::Best => Keep::Best,
@@ -61,7 +62,12 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
         }
         if let Some(results) = found {
             progress.line(FINISHED);
-            print_results(&results, &training, &saved_folder(&args.terms, &args.out));
+            print_results(
+                args,
+                &results,
+                &training,
+                &saved_folder(&args.terms, &args.out),
+            );
             return Ok(());
         }
     }
@@ -74,7 +80,7 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
         return Ok(());
     }
     if let Some(warning) = outcome.warning(&setup.data.outputs) {
-        tell!("warning: {warning}");
+        complain!("warning: {warning}");
     }
 
     if !training.forward.is_f32() {
@@ -97,15 +103,52 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
     write_json(&args.out.join("results.json"), &results)?;
     write_split(&setup.data, &args.out)?;
     remove_state(&state);
-    print_results(&results, &training, &saved);
+    print_results(args, &results, &training, &saved);
     if let Some(note) = outcome.beyond_peft() {
         tell!("{note}");
     }
     Ok(())
 }
 
+/// Refuses options that the mode has no use for.
+fn check_options(args: &TuneArgs, settings: &ModeSettings) -> Result<()> {
+    let used = args.terms.recorded(settings);
+    let lora = "LoRA, such as lora-v";
+    for (option, given, used, modes) in [
+        (
+            "--lora-rank",
+            args.lora_rank.is_some(),
+            used.lora_rank.is_some(),
+            lora,
+        ),
+        (
+            "--lora-alpha",
+            args.lora_alpha.is_some(),
+            used.lora_alpha.is_some(),
+            lora,
+        ),
+        (
+            "--random-entries",
+            args.random_entries.is_some(),
+            used.random_entries.is_some(),
+            "random",
+        ),
+    ] {
+        if given && !used {
+            bail!(
+                "{option} is for the mode {modes}, and does nothing for {}: leave it out, or give another --terms",
+                args.terms
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What was reached, and where it is.
-fn print_results(results: &TuneResults, training: &TrainSettings, saved: &Path) {
+fn print_results(args: &TuneArgs, results: &TuneResults, training: &TrainSettings, saved: &Path) {
+    if args.json.json {
+        return print_json(results);
+    }
     for mode in &results.modes {
         let of = mode.epochs.len();
         let stopped = of < training.epochs;

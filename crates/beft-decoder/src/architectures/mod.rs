@@ -117,7 +117,7 @@ fn divided(hidden: usize, heads: usize) -> Result<usize, String> {
     match heads > 0 && hidden.is_multiple_of(heads) {
         true => Ok(hidden / heads),
         false => Err(format!(
-            "the hidden size {hidden} is not a multiple of the {heads} attention heads"
+            "hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
         )),
     }
 }

@@ -298,6 +298,7 @@ impl ModelConfig {
         (head, seed): (Head, u64),
         device: &Device,
     ) -> Result<(Model, LoadReport), CheckpointError> {
+        tracing::debug!(file = %files.path().display(), %precision, ?head, "reading the weights");
         Ok(match (self, head) {
             (Self::Encoder(_), head) => {
                 let (model, report) = EncoderWithHead::load(dir, files, head, seed, device)?;

@@ -96,6 +96,7 @@ impl Base {
             });
         }
         let files = dir.tensors()?;
+        tracing::debug!(model = %dir.path().display(), max_length, "opened");
         Ok(Self {
             dir,
             files,

@@ -33,6 +33,7 @@ use resume::{identity, named_differences};
 
 use crate::data::prompt_facts;
 use crate::evaluate::{DevMetrics, DevPredictions};
+use crate::tuned::base_facts;
 use crate::tuned::check_finite;
 use crate::{Base, Error, Model, TaskData};
 
@@ -152,7 +153,7 @@ pub fn tune_together(
         };
         let of_kept = of_kept.filter(|_| trained.failure.is_none());
         let scores = of_kept.map(|index| all.swap_remove(index));
-        let mut outcome = outcome(base, job, &untrained, trained, record);
+        let mut outcome = outcome(base, job, &untrained, trained, record)?;
         outcome.dev_predictions = scores;
         if job.settings.tune_thresholds {
             outcome.choose_thresholds(base, job)?;
@@ -261,7 +262,7 @@ fn outcome(
     untrained: &Model,
     trained: Trained<Model>,
     record: TrainingRecord,
-) -> TuneOutcome {
+) -> Result<TuneOutcome, Error> {
     let model = trained.model;
     let facts = facts(&record, job.data);
     let (names, paths) = (model.names(), &trained.paths);
@@ -279,9 +280,12 @@ fn outcome(
         adapter.revision = revision.map(str::to_owned);
         adapter.facts = facts.clone();
         adapter.set_fingerprint(base.fingerprint());
-        adapter
+        let base_facts = base_facts(base)?.map(|(name, fact)| (name.to_owned(), fact));
+        adapter.facts.extend(base_facts);
+        Ok::<_, Error>(adapter)
     });
-    TuneOutcome {
+    let adapter = adapter.transpose()?;
+    Ok(TuneOutcome {
         mode: job.mode.clone(),
         before: snapshot(untrained),
         after: snapshot(&model),
@@ -299,7 +303,7 @@ fn outcome(
         record,
         facts,
         outputs: job.data.outputs.clone(),
-    }
+    })
 }
 
 /// What the sidecar keeps. Nothing that differs between two equal runs.

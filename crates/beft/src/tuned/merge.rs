@@ -7,7 +7,7 @@ use beft_core::{BiasSite, BiasTerm};
 use beft_nn::{BiasModel, read_params};
 use serde_json::{Map, Value};
 
-use super::{OpenOptions, open_tuned};
+use super::{InferencePrecision, OpenOptions, open_tuned};
 use crate::{Error, Model};
 
 /// Writes an adapter and its base into the folder `out` as one model, which `AutoModel…from_pretrained` loads with the
@@ -22,7 +22,11 @@ pub fn merge(options: &OpenOptions<'_>, out: &Path) -> Result<Vec<String>, Error
         return Err(Error::NothingToMerge);
     };
     check_model_target(out)?;
-    let tuned = open_tuned(options)?;
+    // The merged model is for any precision.
+    let tuned = open_tuned(&OpenOptions {
+        precision: Some(InferencePrecision::default()),
+        ..*options
+    })?;
     let model = &*tuned.model;
     let unmergeable = |what: String| Error::Unmergeable {
         adapter: adapter.to_owned(),

@@ -7,6 +7,7 @@ mod open;
 mod precision;
 mod predictor;
 mod prepared;
+mod same_base;
 mod sidecar;
 mod stream;
 mod tagged;
@@ -27,6 +28,7 @@ pub use precision::InferencePrecision;
 pub(crate) use predictor::task_of;
 pub use predictor::{Answer, Answers, Predictor};
 pub use prepared::Prepared;
+pub(crate) use same_base::facts as base_facts;
 pub(crate) use sidecar::Sidecar;
 pub use stream::{Pace, Streamed, stream_rows};
 pub use tagged::FoundEntity;
@@ -64,6 +66,8 @@ pub struct Tuned {
     pub facts: Map<String, Value>,
     /// What a decoder was asked in training, if the adapter says.
     pub prompt: Option<String>,
+    /// What the frozen weights were kept in while it was trained, where that is not the usual.
+    pub trained_in: Option<InferencePrecision>,
     /// What the user should hear about the files.
     pub notes: Vec<String>,
 }

@@ -10,7 +10,7 @@ use beft_nn::Packing;
 use beft_tasks::Task;
 use burn::tensor::Device;
 
-use super::{InferencePrecision, Sidecar};
+use super::{InferencePrecision, Sidecar, same_base};
 use crate::error::AdapterProblem;
 use crate::{Base, Error, Model, Tuned, find_model, find_task};
 
@@ -26,8 +26,8 @@ pub struct OpenOptions<'a> {
     pub task: Option<&'a str>,
     /// What to compute on, see [`parse_device`](crate::parse_device).
     pub device: Option<&'a Device>,
-    /// What the frozen weight matrices are kept and multiplied in.
-    pub precision: InferencePrecision,
+    /// What the frozen weight matrices are kept and multiplied in; by default as in training.
+    pub precision: Option<InferencePrecision>,
     /// What the model is to do, where it has no adapter; by default what its files say. Embeddings are made by any
     /// encoder.
     pub task_type: Option<TaskType>,
@@ -57,8 +57,9 @@ pub fn open_tuned(options: &OpenOptions<'_>) -> Result<Tuned, Error> {
         (Some(model), None) => open_model(model, device, options),
         (None, None) => Err(Error::NothingToOpen),
     }?;
-    options.precision.check(device)?;
-    match options.precision {
+    let precision = options.precision.or(tuned.trained_in).unwrap_or_default();
+    precision.check(device)?;
+    match precision {
         InferencePrecision::Float(_) => Ok(tuned),
         // Once everything that an adapter changes is in the matrices.
         InferencePrecision::Q8 => Ok(tuned.packed_by(|model| model.packed(Packing::Int8))),
@@ -89,12 +90,18 @@ fn open_adapter(
             })?
         }
     };
-    let base = base.with_precision(options.precision.read_in())?;
+    let base = in_precision(base, options, &facts)?;
     let base = match head_kind(&adapter) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,
     };
     on_base(adapter, facts, Arc::new(base), adapter_dir)
+}
+
+/// A base whose weights are kept in the precision that is asked for, or that it was tuned in.
+fn in_precision(base: Base, options: &OpenOptions<'_>, facts: &Sidecar) -> Result<Base, Error> {
+    let precision = options.precision.or(facts.precision());
+    base.with_precision(precision.unwrap_or_default().read_in())
 }
 
 /// Puts an adapter on a base with its kind of head.
@@ -145,6 +152,7 @@ pub(crate) fn on_base(
     };
     let mut notes = adapter.notes;
     notes.extend(other_tokenizer(adapter_dir, &base));
+    notes.extend(same_base::check(adapter_dir, &adapter.facts, &base)?);
     facts.tuned(base, model, outputs, &whose, notes)
 }
 
@@ -187,7 +195,7 @@ fn open_model(name: &str, device: &Device, options: &OpenOptions<'_>) -> Result<
     let dir = find_model(name, &mut |_| ())?;
     let facts = Sidecar::of_model(&dir)?;
     let base = Base::open(name, options.max_length.or(facts.max_length()), device)?;
-    let base = base.with_precision(options.precision.read_in())?;
+    let base = in_precision(base, options, &facts)?;
     let base = match options.task_type.or(said_by_task(name, options, &facts)) {
         Some(task_type) => base.with_task_type(task_type)?,
         None => base,

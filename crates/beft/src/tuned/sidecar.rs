@@ -6,10 +6,11 @@ use std::sync::Arc;
 use beft_checkpoint::{MULTI_LABEL, ModelDir, PROBLEM};
 use beft_core::{Outputs, TaskType};
 use beft_modes::Adapter;
+use beft_nn::Precision;
 use serde_json::{Map, Value};
 
 use super::open::{model_sidecar, sidecar_name};
-use crate::{Base, Error, Model, Tuned};
+use crate::{Base, Error, InferencePrecision, Model, Tuned};
 
 /// Three special tokens and one of each text of a pair.
 const SHORTEST_MAX_LENGTH: u64 = 5;
@@ -29,6 +30,7 @@ pub(crate) struct Sidecar {
     text_pairs: Option<bool>,
     terms: Option<String>,
     prompt: Option<String>,
+    precision: Option<InferencePrecision>,
     facts: Map<String, Value>,
 }
 
@@ -51,6 +53,11 @@ impl Sidecar {
     /// The definition of the task that it was trained on, where that is no built-in one.
     pub(super) fn task_definition(&self) -> Option<&Value> {
         self.task_definition.as_ref()
+    }
+
+    /// What the frozen weights were kept in, where that is not the usual.
+    pub(super) fn precision(&self) -> Option<InferencePrecision> {
+        self.precision
     }
 
     /// Number of labels, if it names them.
@@ -123,6 +130,11 @@ impl Sidecar {
                 ))
             })? as f32,
         };
+        let precision = text("precision").map(|name| {
+            let precision: Result<Precision, _> = name.parse();
+            let precision = precision.map(InferencePrecision::Float);
+            precision.map_err(|reason| wrong(format!("precision: {reason}")))
+        });
         Ok(Self {
             labels,
             several: facts.get(PROBLEM).and_then(Value::as_str) == Some(MULTI_LABEL),
@@ -135,6 +147,7 @@ impl Sidecar {
             text_pairs: facts.get("text_pairs").and_then(Value::as_bool),
             terms: text("terms"),
             prompt: text("prompt"),
+            precision: precision.transpose()?,
             facts: facts.clone(),
         })
     }
@@ -196,6 +209,7 @@ impl Sidecar {
             text_pairs: self.text_pairs,
             terms: self.terms,
             prompt: self.prompt,
+            trained_in: self.precision,
             facts: self.facts,
             notes,
         })
