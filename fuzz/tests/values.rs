@@ -13,20 +13,17 @@ fn hostile(value: &Value) -> Vec<Value> {
     match value {
         Value::Number(_) => [
             "0",
-            "1",
             "-1",
-            "3",
+            "1",
             "7",
-            "0.0",
-            "-0.5",
-            "1e-30",
+            "0.5",
             "1e30",
             "1000000007",
             "18446744073709551615",
         ]
         .map(|text| serde_json::from_str(text).unwrap())
         .into_iter()
-        .chain([json!("NaN"), json!(null), json!([]), json!({})])
+        .chain([json!("NaN"), json!(null)])
         .collect(),
         Value::Bool(own) => vec![json!(!own), json!(null), json!(2), json!("yes")],
         Value::String(_) => vec![

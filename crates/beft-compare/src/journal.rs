@@ -91,6 +91,8 @@ pub struct Planned {
 #[derive(Serialize, Deserialize)]
 struct Finished<'a> {
     record: Cow<'a, TrainingRecord>,
+    /// Of the result: a file that was changed or damaged is no result.
+    digest: Cow<'a, str>,
     #[serde(flatten)]
     result: Cow<'a, TrialResult>,
 }
@@ -264,7 +266,8 @@ impl Journal {
     pub fn find(&self, planned: &Planned) -> Option<TrialResult> {
         let text = fs::read(self.result_path(&planned.key)).ok()?;
         let found: Finished<'_> = serde_json::from_slice(&text).ok()?;
-        (*found.record == planned.record).then(|| TrialResult {
+        let whole = digest(&found.result) == found.digest;
+        (whole && *found.record == planned.record).then(|| TrialResult {
             trial: planned.trial.clone(),
             ..found.result.into_owned()
         })
@@ -283,6 +286,7 @@ impl Journal {
     pub fn finish(&self, planned: &Planned, result: &TrialResult) -> Result<(), CompareError> {
         let finished = Finished {
             record: Cow::Borrowed(&planned.record),
+            digest: Cow::Owned(digest(result)),
             result: Cow::Borrowed(result),
         };
         Ok(write_json(&self.result_path(&planned.key), &finished)?)
@@ -326,6 +330,13 @@ fn update(hash: &mut Sha256, path: &Path) -> Result<(), CompareError> {
         source,
     })?;
     Ok(())
+}
+
+/// A digest of a result, which is the same when it was written and read.
+fn digest(result: &TrialResult) -> String {
+    let mut hash = Sha256::new();
+    hash.update(serde_json::to_vec(result).unwrap_or_default());
+    hex(hash)
 }
 
 fn hex(hash: Sha256) -> String {

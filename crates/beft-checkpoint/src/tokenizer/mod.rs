@@ -125,6 +125,19 @@ impl TextTokenizer {
     ) -> Result<Self, CheckpointError> {
         self.spaced = OnceLock::new();
         self.tokenizer.with_padding(None);
+        let processor = self.tokenizer.get_post_processor();
+        let added = |pair| processor.map_or(0, |processor| processor.added_tokens(pair));
+        let (one, two) = (added(false), added(true));
+        // The library subtracts the one from the other.
+        if one > max_length || two > max_length {
+            return Err(CheckpointError::Tokenizer {
+                path: self.path,
+                reason: format!(
+                    "inputs cannot be cut to {max_length} tokens: {} special ones are added",
+                    one.max(two)
+                ),
+            });
+        }
         let cut = self.tokenizer.with_truncation(Some(TruncationParams {
             direction,
             max_length,
