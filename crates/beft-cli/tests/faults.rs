@@ -169,18 +169,22 @@ fn kills() -> usize {
     asked.and_then(|text| text.parse().ok()).unwrap_or(4)
 }
 
-/// Kills a command again and again, each time at another moment, until it ends by itself.
-fn kill_often(scratch: &Scratch, first: &[&str], again: &[&str], seed: u64) {
-    let mut draw = StdRng::seed_from_u64(seed);
-    let mut args = first;
-    for _ in 0..kills() {
+/// Kills a command again and again, each time at another moment of the time that it takes. When it ends by itself, it is
+/// begun anew.
+fn kill_often(scratch: &Scratch, first: &[&str], again: &[&str], out: &str, takes: Duration) {
+    let mut draw = StdRng::seed_from_u64(takes.as_nanos() as u64);
+    let (mut args, mut killed) = (first, 0);
+    while killed < kills() {
         let mut child = scratch.start(args);
-        std::thread::sleep(Duration::from_millis(draw.random_range(5..600)));
+        std::thread::sleep(takes.mul_f64(draw.random_range(0.01..1.0)));
         child.kill().unwrap();
         if child.wait().unwrap().success() {
-            break;
+            fs::remove_dir_all(scratch.path(out)).unwrap();
+            args = first;
+        } else {
+            killed += 1;
+            args = again;
         }
-        args = again;
     }
     common::run(scratch, again);
 }
@@ -259,18 +263,13 @@ fn kills_at_any_moment_change_no_byte() {
         (sweep("s"), sweep("sk"), sweep("sk")),
         (merge("m"), merge("mk"), merge("mk")),
     ] {
+        let began = Instant::now();
         common::run(&scratch, &whole);
-        let name = whole.last().unwrap();
-        let out = [
-            whole
-                .iter()
-                .position(|arg| *arg == "--out")
-                .map(|at| whole[at + 1]),
-            Some(name),
-        ];
-        let whole_out = out.into_iter().flatten().next().unwrap();
+        let takes = began.elapsed();
+        let place = whole.iter().position(|arg| *arg == "--out").unwrap();
+        let whole_out = whole[place + 1];
         let killed_out = format!("{whole_out}k");
-        kill_often(&scratch, &first, &again, whole.len() as u64);
+        kill_often(&scratch, &first, &again, &killed_out, takes);
         // Leases' and processes' files of those that were killed may stay beside the results.
         let skipped = [".beft.lock", "lm-eval", ".damaged"];
         let of = |out: &str| files(&scratch.path(out), &skipped);
