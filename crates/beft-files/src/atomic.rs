@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .open(path)?
             .write_all(bytes);
     }
-    let mut file = temporary(FILE_MODE).tempfile_in(parent)?;
+    let mut file = locked_file(parent)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(&path)?;
@@ -34,7 +34,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// Any I/O error of creating or writing.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
-    let mut file = temporary(FILE_MODE).tempfile_in(parent_of(path))?;
+    let mut file = locked_file(parent_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
@@ -47,16 +47,17 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 /// How the names of temporary files and folders begin.
 const PREFIX: &str = ".beft-";
 
-/// Removes the temporary files and folders in a folder that processes left which were killed. `is_left` says of which this
-/// is known.
-pub(crate) fn remove_left(dir: &Path, is_left: impl Fn(&Path) -> bool) {
+/// Removes the temporary files and folders in a folder that processes left which were killed: nobody holds a lock on them.
+/// Where there are no locks, they stay.
+pub(crate) fn remove_left(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let temporary = entry
             .file_name()
             .as_encoded_bytes()
             .starts_with(PREFIX.as_bytes());
         let path = entry.path();
-        if temporary && is_left(&path) {
+        let is_left = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if temporary && is_left() {
             // What cannot be removed harms nothing.
             let _ = match path.is_dir() {
                 true => fs::remove_dir_all(path),
@@ -136,10 +137,17 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A temporary folder, with a lock that others see, where folders can be locked.
-fn locked_folder(parent: &Path) -> io::Result<(tempfile::TempDir, Option<fs::File>)> {
+/// A temporary file, with a lock that others see, where files can be locked.
+fn locked_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let file = temporary(FILE_MODE).tempfile_in(parent)?;
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// The same for a folder.
+fn locked_folder(parent: &Path) -> io::Result<(tempfile::TempDir, Option<File>)> {
     let folder = temporary(DIR_MODE).tempdir_in(parent)?;
-    let lock = fs::File::open(folder.path()).ok();
+    let lock = File::open(folder.path()).ok();
     let lock = lock.filter(|lock| lock.try_lock().is_ok());
     Ok((folder, lock))
 }
@@ -156,11 +164,7 @@ pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)], owned: &[&str]) -
     check_replaceable(dir, owned)?;
     let parent = parent_of(dir);
     fs::create_dir_all(parent)?;
-    let unlocked = |path: &Path| {
-        let folder = path.is_dir().then(|| fs::File::open(path));
-        folder.is_some_and(|folder| folder.is_ok_and(|folder| folder.try_lock().is_ok()))
-    };
-    remove_left(parent, unlocked);
+    remove_left(parent);
     let (new, _new_lock) = locked_folder(parent)?;
     for (file, content) in files {
         write_atomic(&new.path().join(file), content)?;

@@ -7,7 +7,8 @@ use crate::atomic::remove_left;
 /// A folder that one process at a time writes to.
 ///
 /// The lock is the operating system's, on a file in the folder: it ends with the process, however that
-/// ends. Temporary files that a killed process left in the folder are removed. The lock's file is removed when the lock is given back; one that a killed process left is taken over.
+/// ends. The lock's file is removed when the lock is given back; one that a killed process left is taken over, and its
+/// temporary files are removed.
 #[derive(Debug)]
 #[must_use = "the folder is free again when this is dropped"]
 pub struct FolderLock {
@@ -81,8 +82,7 @@ impl FolderLock {
             }
             file.set_len(0).map_err(fail)?;
             write!(file, "{}", std::process::id()).map_err(fail)?;
-            // Nobody else writes here.
-            remove_left(dir, |_| true);
+            remove_left(dir);
             return Ok(Self {
                 path,
                 file: Some(file),

@@ -155,14 +155,15 @@ fn write_harness(
     }
 }
 
-/// Removes pictures of an earlier comparison in the folder, of groups or scores that are no more.
+/// Removes the pictures that the report of an earlier comparison in the folder shows, of groups or scores that are no more.
 fn remove_others(out: &Path, pictures: &[String]) {
-    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.starts_with("curves_") || name.starts_with("heatmap_");
-        if ours && name.ends_with(".svg") && !pictures.contains(&name) {
+    let before = fs::read_to_string(out.join("compare.md")).unwrap_or_default();
+    let shown = before.split("](").skip(1);
+    let shown = shown.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
+    for name in shown.filter(|name| name.ends_with(".svg") && !name.contains('/')) {
+        if !pictures.iter().any(|picture| picture == name) {
             // One that cannot be removed harms nothing: the report does not show it.
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(out.join(name));
         }
     }
 }
