@@ -107,6 +107,21 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// No size is larger, so that what is computed of sizes is a number.
+const MOST: usize = 1 << 31;
+
+/// Fails for a size that no model has; the sizes come with their keys.
+///
+/// # Errors
+///
+/// The first of them.
+pub fn check_sizes<'a>(sizes: impl IntoIterator<Item = (&'a str, usize)>) -> Result<(), String> {
+    match sizes.into_iter().find(|(_, size)| *size > MOST) {
+        Some((name, size)) => Err(format!("{name} is {size}, which no model has")),
+        None => Ok(()),
+    }
+}
+
 fn size(name: &str, value: &Value) -> Result<usize, String> {
     let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
     size.ok_or_else(|| wrong(name, value, "a whole number"))

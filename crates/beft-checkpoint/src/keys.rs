@@ -129,12 +129,14 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn same(value: &Value, json: &str) -> bool {
-    let Ok(other) = serde_json::from_str::<Value>(json) else {
-        return false;
-    };
-    match (value.as_f64(), other.as_f64()) {
+    serde_json::from_str(json).is_ok_and(|other| mean_the_same(value, &other))
+}
+
+/// Whether two values of a key mean the same: a number may be written in several ways.
+pub fn mean_the_same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,
-        _ => *value == other,
+        _ => a == b,
     }
 }
 

@@ -71,9 +71,7 @@ pub(crate) struct JsonArgs {
 
 /// The version, and what the program was built with.
 fn long_version() -> String {
-    let backends = BACKENDS
-        .iter()
-        .filter(|backend| backend.devices().is_some());
+    let backends = BACKENDS.iter().filter(|backend| backend.compiled);
     let backends: Vec<&str> = backends.map(|backend| backend.name).collect();
     let features = [
         ("mpi", cfg!(feature = "mpi")),

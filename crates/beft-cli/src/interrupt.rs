@@ -18,11 +18,12 @@ use crate::output::{abandon, tell};
 pub(crate) const CODE: u8 = 130;
 
 /// What a child process reads when it is to stop where it can be continued.
-pub(crate) const STOP: &[u8] = b"stop\n";
+pub(crate) const STOP: &str = "stop";
 
 static WISH: OnceLock<Stop> = OnceLock::new();
 /// Pieces of work under way that can be continued.
 static WORKING: AtomicUsize = AtomicUsize::new(0);
+/// Whether there was a signal of this process's own: the process that started it may have asked before.
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
 static CHILDREN: Mutex<BTreeMap<u32, ChildStdin>> = Mutex::new(BTreeMap::new());
 
@@ -75,7 +76,7 @@ fn children() -> MutexGuard<'static, BTreeMap<u32, ChildStdin>> {
 
 /// Asks a child to stop; one that is gone has stopped.
 fn ask(child: &mut ChildStdin) {
-    let _ = child.write_all(STOP).and_then(|()| child.flush());
+    let _ = writeln!(child, "{STOP}").and_then(|()| child.flush());
 }
 
 /// A child process that is asked to stop when this process is. It ends at once when this is dropped, because its standard

@@ -8,6 +8,7 @@ mod interrupt;
 mod memory;
 mod mistakes;
 mod output;
+mod panics;
 mod peers;
 mod progress;
 mod rows;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         }
         _ => memory::Remedy::Other,
     });
-    commands::device_server::hear_panics();
+    panics::hear();
     let membership = match peers::Membership::join(&command) {
         Ok(membership) => membership,
         Err(error) => return fail(&error),

@@ -7,7 +7,7 @@ mod common;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Scratch;
+use common::{Scratch, wait_until};
 
 const LONG: [&str; 10] = [
     "--model",
@@ -34,14 +34,6 @@ fn start(scratch: &Scratch, args: &[&str]) -> Child {
         .unwrap()
 }
 
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_there() {
-        assert!(begin.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 const TUNE: [&str; 5] = ["tune", "--task", "text", "--data", "data"];
 const COMPARE: [&str; 7] = [
     "compare",
@@ -60,7 +52,7 @@ fn one_process_at_a_time_writes_to_a_folder() {
     let lock = scratch.path("out/.beft.lock");
     for first in [&TUNE[..], &COMPARE] {
         let mut child = start(&scratch, first);
-        wait_for("no lock", || {
+        wait_until("no lock", || {
             std::fs::read_to_string(&lock).is_ok_and(|pid| pid == child.id().to_string())
         });
         for second in [
@@ -126,7 +118,7 @@ fn passes_end_with_the_comparison_that_started_them() {
     let args = [&COMPARE[..], &["--jobs", "2", "--together", "1"]].concat();
     let mut parent = start(&scratch, &args);
     let mut passes = Vec::new();
-    wait_for("no passes", || {
+    wait_until("no passes", || {
         passes = children(parent.id());
         let states = std::fs::read_dir(scratch.path("out/cells")).map(|files| {
             let names = files.filter_map(|f| f.ok()?.file_name().into_string().ok());

@@ -130,17 +130,11 @@ fn other_settings_are_refused_by_name() {
 
 /// Names and times of all files below a folder.
 fn files(scratch: &Scratch, folder: &str) -> Vec<(String, SystemTime)> {
-    let mut found = Vec::new();
-    for name in scratch.list(folder) {
-        let path = format!("{folder}/{name}");
-        if scratch.path(&path).is_dir() {
-            found.extend(files(scratch, &path));
-        } else {
-            let time = fs::metadata(scratch.path(&path)).unwrap();
-            found.push((path, time.modified().unwrap()));
-        }
-    }
-    found
+    let time = |path: String| {
+        let time = fs::metadata(scratch.path(&path)).unwrap().modified();
+        (path, time.unwrap())
+    };
+    scratch.files(folder).into_iter().map(time).collect()
 }
 
 #[test]

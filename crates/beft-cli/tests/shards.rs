@@ -46,18 +46,10 @@ fn output(scratch: &Scratch, args: &[&str], code: i32) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// What a comparison says, without the time at which it was written.
-fn tables(scratch: &Scratch, out: &str) -> Vec<String> {
-    let files = ["compare.md", "compare.csv", "compare.json"];
-    files
-        .map(|file| scratch.read(&format!("{out}/{file}")))
-        .into()
-}
-
 /// The tables of a comparison that one process made.
 fn alone(scratch: &Scratch) -> Vec<String> {
     output(scratch, &args("alone", &[]), 0);
-    tables(scratch, "alone")
+    scratch.tables("alone")
 }
 
 #[test]
@@ -87,11 +79,11 @@ fn parts_make_the_whole() {
     }
     let (_, told) = output(&scratch, &args("out", &["--summarise-only"]), 0);
     assert!(!told.contains("missing"), "{told}");
-    assert_eq!(tables(&scratch, "out"), expected);
+    assert_eq!(scratch.tables("out"), expected);
     // The same command without a part fills what is missing.
     let (_, told) = output(&scratch, &args("own", &[]), 0);
     assert!(told.contains("were finished before"), "{told}");
-    assert_eq!(tables(&scratch, "own"), expected);
+    assert_eq!(scratch.tables("own"), expected);
 }
 
 #[test]
@@ -122,7 +114,7 @@ fn eight_processes_and_kills_lose_and_double_nothing() {
     // Of the killed ones nothing is left.
     let left = scratch.list("out/cells");
     assert_eq!(left.len(), 15 + 1, "{left:?}");
-    assert_eq!(tables(&scratch, "out"), expected);
+    assert_eq!(scratch.tables("out"), expected);
 }
 
 /// A part that is finished does what a killed one left, and not what nobody began in its folder.
@@ -131,12 +123,9 @@ fn a_finished_part_helps_those_that_were_begun() {
     let scratch = Scratch::new();
     let expected = alone(&scratch);
     let mut second = scratch.start(&args("out", &["--shard", "2/3", "--jobs", "1"]));
-    let end = Instant::now() + Duration::from_secs(120);
-    let begun = |name: &String| name.ends_with(".state") || name.contains(".lease.");
-    while !scratch.path("out/cells").is_dir() || !scratch.list("out/cells").iter().any(begun) {
-        assert!(Instant::now() < end);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    scratch.wait_for_cell("out", |name| {
+        name.ends_with(".state") || name.contains(".lease.")
+    });
     second.kill().unwrap();
     second.wait().unwrap();
     let (said, told) = output(&scratch, &args("out", &["--shard", "1/3"]), 0);
@@ -151,7 +140,7 @@ fn a_finished_part_helps_those_that_were_begun() {
     let (_, told) = output(&scratch, &args("out", &["--shard", "3/3"]), 0);
     assert!(!told.contains("helping"), "{told}");
     output(&scratch, &args("out", &["--summarise-only"]), 0);
-    assert_eq!(tables(&scratch, "out"), expected);
+    assert_eq!(scratch.tables("out"), expected);
 }
 
 #[test]
@@ -207,7 +196,7 @@ fn a_damaged_result_is_trained_anew() {
         told.contains("13 of 15 trainings were finished before"),
         "{told}"
     );
-    assert_eq!(tables(&scratch, "alone"), expected);
+    assert_eq!(scratch.tables("alone"), expected);
     assert!(
         scratch
             .list("alone/cells")
@@ -255,7 +244,7 @@ fn parts_of_few_trainings_give_the_same_bytes() {
         }
     }
     output(&scratch, &of("out", &["--summarise-only"]), 0);
-    assert_eq!(tables(&scratch, "out"), tables(&scratch, "alone"));
+    assert_eq!(scratch.tables("out"), scratch.tables("alone"));
 }
 
 #[test]

@@ -6,10 +6,8 @@ mod common;
 
 use std::fs;
 
-use common::{Scratch, run};
+use common::{DATA, Scratch, run};
 use serde_json::Value;
-
-const DATA: [&str; 6] = ["--model", "model", "--task", "text", "--data", "data"];
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -92,7 +92,7 @@ pub struct Planned {
 struct Finished<'a> {
     record: Cow<'a, TrainingRecord>,
     /// Of the result: a file that was changed or damaged is no result.
-    digest: Cow<'a, str>,
+    digest: String,
     #[serde(flatten)]
     result: Cow<'a, TrialResult>,
 }
@@ -286,7 +286,7 @@ impl Journal {
     pub fn finish(&self, planned: &Planned, result: &TrialResult) -> Result<(), CompareError> {
         let finished = Finished {
             record: Cow::Borrowed(&planned.record),
-            digest: Cow::Owned(digest(result)),
+            digest: digest(result),
             result: Cow::Borrowed(result),
         };
         Ok(write_json(&self.result_path(&planned.key), &finished)?)

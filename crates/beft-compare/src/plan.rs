@@ -18,8 +18,6 @@ pub struct Plan {
     pub passes: Vec<JointTrials>,
     /// The groups of the other parts.
     pub others: Vec<(Shard, Vec<JointTrials>)>,
-    /// The number of all groups, those of other parts too.
-    pub all_passes: usize,
     /// How much of the whole work this part's are.
     pub share: f64,
 }
@@ -58,7 +56,6 @@ impl Plan {
         let mut found = Self {
             passes: Vec::new(),
             others: Vec::new(),
-            all_passes: joint.len(),
             share: 0.0,
             trials,
         };
@@ -77,6 +74,12 @@ impl Plan {
             }
         }
         Ok(found)
+    }
+
+    /// The number of all groups, those of other parts too.
+    pub fn all_passes(&self) -> usize {
+        let others = self.others.iter().map(|(_, passes)| passes.len());
+        self.passes.len() + others.sum::<usize>()
     }
 }
 

@@ -1,4 +1,4 @@
-use beft_checkpoint::{CheckpointError, ModelDir};
+use beft_checkpoint::{CheckpointError, ModelDir, check_sizes};
 use beft_core::{BiasTerm, Encoding, TaskType};
 use beft_nn::Norm;
 use burn::nn::Initializer;
@@ -134,9 +134,6 @@ const WITHOUT_LN2: [BiasTerm; 7] = [
 /// Far above any model: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
 
-/// No size is larger, so that what is computed of sizes is a number.
-const MOST: usize = 1 << 31;
-
 impl DecoderConfig {
     /// Reads the config of a model folder and checks that it can be computed here.
     ///
@@ -251,12 +248,8 @@ impl DecoderConfig {
         if self.layers > MOST_LAYERS {
             return Err(format!("num_hidden_layers is {}", self.layers));
         }
-        let mut sizes = sizes
-            .into_iter()
-            .chain([("max_position_embeddings", self.max_tokens)]);
-        if let Some((name, size)) = sizes.find(|(_, size)| *size > MOST) {
-            return Err(format!("{name} is {size}, which no model has"));
-        }
+        let positions = ("max_position_embeddings", self.max_tokens);
+        check_sizes(sizes.into_iter().chain([positions]))?;
         if let Positions::Rotary(rotary) = &self.positions
             && (rotary.width > self.head_dim
                 || rotary.width == 0

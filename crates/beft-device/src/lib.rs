@@ -35,6 +35,8 @@ pub struct Backend {
     pub name: &'static str,
     /// The Cargo feature of `beft` and `beft-cli` that compiles it in.
     pub feature: &'static str,
+    /// Whether it is compiled in. Unlike [`devices`](Self::devices), this looks for no device.
+    pub compiled: bool,
     /// What it is.
     pub about: &'static str,
     /// What a machine needs for it.
@@ -52,6 +54,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "flex",
         feature: "flex",
+        compiled: cfg!(feature = "flex"),
         about: "CPU, pure Rust",
         needs: "nothing",
         in_host_memory: true,
@@ -61,6 +64,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "ndarray",
         feature: "ndarray",
+        compiled: cfg!(feature = "ndarray"),
         about: "CPU, pure Rust (deprecated by burn)",
         needs: "nothing",
         in_host_memory: true,
@@ -70,6 +74,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "tch",
         feature: "tch",
+        compiled: cfg!(feature = "tch"),
         about: "libtorch, CPU and CUDA (deprecated by burn)",
         needs: "libtorch 2.9: `cargo xtask setup tch`; for tch:cuda an NVIDIA driver as well",
         in_host_memory: false,
@@ -79,6 +84,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "cuda",
         feature: "cuda",
+        compiled: cfg!(feature = "cuda"),
         about: "NVIDIA GPUs, kernels compiled when first used",
         needs: "an NVIDIA driver, and libnvrtc of CUDA 12 or 13; its build downloads LLVM",
         in_host_memory: false,
@@ -88,6 +94,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "vulkan",
         feature: "vulkan",
+        compiled: cfg!(feature = "vulkan"),
         about: "GPUs through Vulkan, kernels compiled when first used",
         needs: "a Vulkan driver: `cargo xtask setup vulkan`",
         in_host_memory: false,
@@ -97,6 +104,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "wgpu",
         feature: "wgpu",
+        compiled: cfg!(feature = "wgpu"),
         about: "GPUs through the machine's best graphics interface",
         needs: "a driver for Vulkan, Metal, DirectX 12 or OpenGL",
         in_host_memory: false,
@@ -106,6 +114,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: "cubecl-cpu",
         feature: "cpu",
+        compiled: cfg!(feature = "cpu"),
         about: "CPU, kernels compiled when first used",
         needs: "nothing to run; its build downloads LLVM",
         in_host_memory: false,
@@ -115,6 +124,7 @@ pub const BACKENDS: [Backend; 8] = [
     Backend {
         name: remote::NAME,
         feature: "remote",
+        compiled: cfg!(feature = "remote"),
         about: "a device of another machine, as remote:HOST:PORT",
         needs: "a device server there, and its token",
         in_host_memory: false,
@@ -324,6 +334,14 @@ mod tests {
     #[test]
     #[cfg(feature = "flex")]
     fn devices_of_this_build_are_found() {
+        for backend in BACKENDS {
+            assert_eq!(
+                backend.compiled,
+                backend.devices().is_some(),
+                "{}",
+                backend.name
+            );
+        }
         assert_eq!(parse_device(" Flex ").unwrap(), Device::flex());
         assert!(supported_dtypes(&Device::flex()).contains(&"f32"));
         let message = parse_device("flex:1").unwrap_err().to_string();

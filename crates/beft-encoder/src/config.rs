@@ -1,4 +1,4 @@
-use beft_checkpoint::{CheckpointError, Fields, ModelDir};
+use beft_checkpoint::{CheckpointError, Fields, ModelDir, check_sizes};
 use beft_core::{BiasSite, BiasTerm, Encoding, Pooling};
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
@@ -50,9 +50,6 @@ pub struct EncoderConfig {
 
 /// Far above any encoder: a config that asks for more is damaged.
 const MOST_LAYERS: usize = 1000;
-
-/// No size is larger, so that what is computed of sizes is a number.
-const MOST: usize = 1 << 31;
 
 /// An input that a model cannot be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -281,16 +278,12 @@ impl EncoderConfig {
         if self.num_hidden_layers > MOST_LAYERS {
             return Err(format!("num_hidden_layers is {}", self.num_hidden_layers));
         }
-        let sizes = [
+        check_sizes([
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
-        ];
-        if let Some((name, size)) = sizes.iter().find(|(_, size)| *size > MOST) {
-            return Err(format!("{name} is {size}, which no model has"));
-        }
-        Ok(())
+        ])
     }
 
     pub(super) fn weight_init(&self) -> Initializer {

@@ -9,7 +9,7 @@ use beft_compare::{
 };
 use beft_core::Stop;
 
-use super::{table, words, written};
+use super::{model_and_data, words};
 use crate::{Format, Sample, scratch};
 
 const PLAN: &str = r#"models = ["model"]
@@ -31,11 +31,7 @@ lr = 5e-4
 
 /// A model, data and a plan.
 fn folder() -> Sample {
-    Sample::default()
-        .nested("model", &written("bert"))
-        .with("data/train.tsv", table('\t', 4))
-        .with("data/dev.tsv", table('\t', 2))
-        .with("plan.toml", PLAN)
+    model_and_data().with("plan.toml", PLAN)
 }
 
 pub(super) fn plans() -> Vec<Sample> {

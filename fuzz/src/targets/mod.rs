@@ -7,7 +7,11 @@ mod models;
 mod requests;
 mod trainings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use beft::{Base, DataOptions, TaskData, protocol, tune};
+use beft_tasks::{LabelledTask, Task};
+use beft_train::{Event, TrainSettings};
 
 use crate::{Sample, Target};
 
@@ -131,4 +135,32 @@ fn table(separator: char, rows: usize) -> String {
         text.push_str(&format!("the movie was {word} {row}{separator}{label}\n"));
     }
     text
+}
+
+/// A model in `model/`, and a few labelled sentences in `data/`.
+fn model_and_data() -> Sample {
+    Sample::default()
+        .nested("model", &written("bert"))
+        .with("data/train.tsv", table('\t', 4))
+        .with("data/dev.tsv", table('\t', 2))
+}
+
+/// Trains a model on labelled sentences.
+fn tuned(
+    model: &Path,
+    data: &Path,
+    mode: &str,
+    change: impl FnOnce(&mut TrainSettings),
+    on_event: impl FnMut(Event<'_>),
+) -> Result<(), String> {
+    let device = beft_device::parse_device("flex").map_err(words)?;
+    let task = Task::from(LabelledTask::named("text").map_err(words)?);
+    let base = Base::open(&model.display().to_string(), None, &device);
+    let base = base.and_then(|base| base.for_task(&task)).map_err(words)?;
+    let data = TaskData::load(&task, data, &base, &DataOptions::default()).map_err(words)?;
+    let mode = mode.parse().map_err(words)?;
+    let mut settings = protocol(&task, &mode, &base, 0);
+    change(&mut settings);
+    let outcome = tune(&base, &data, &mode, &settings, on_event);
+    outcome.map(drop).map_err(words)
 }

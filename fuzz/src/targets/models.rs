@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use beft::{
-    Base, DataOptions, OpenOptions, Predictor, TaskData, TextGenerator, TextOptions, inspect,
-    protocol, tune,
-};
+use beft::{Base, OpenOptions, Predictor, TextGenerator, TextOptions, inspect};
+use beft_checkpoint::TensorFiles;
 use beft_decoder::Sampling;
-use beft_tasks::{LabelledTask, Task};
 
-use super::{table, words, written};
+use super::{interop, table, tuned, words, written};
 use crate::{Format, Sample};
 
 /// A model of each architecture.
@@ -48,11 +45,9 @@ pub(super) fn weights() -> Vec<Sample> {
 pub(super) fn indices() -> Vec<Sample> {
     let whole = written("bert");
     let weights = whole.content("model.safetensors").to_vec();
-    let header: BTreeMap<String, serde_json::Value> =
-        header(&weights).unwrap_or_default().into_iter().collect();
     let shard = "model-00001-of-00001.safetensors";
-    let names = header.keys().filter(|name| *name != "__metadata__");
-    let map: BTreeMap<&String, &str> = names.map(|name| (name, shard)).collect();
+    let tensors = TensorFiles::open(&interop("bert").join("model.safetensors")).expect("weights");
+    let map: BTreeMap<&str, &str> = tensors.names().map(|name| (name, shard)).collect();
     let index = serde_json::json!({"metadata": {"total_size": weights.len()}, "weight_map": map});
     let sample = whole
         .without("model.safetensors")
@@ -65,12 +60,6 @@ pub(super) fn indices() -> Vec<Sample> {
         sample.changing(shard, Format::Safetensors),
         written("stale-index").changing("model.safetensors.index.json", Format::Json),
     ]
-}
-
-/// What a file of tensors says of them.
-fn header(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
-    serde_json::from_slice(bytes.get(8..8 + length)?).ok()
 }
 
 pub(super) fn pickles() -> Vec<Sample> {
@@ -162,14 +151,6 @@ pub(super) fn read_and_train(given: &Path, out: &Path) -> Result<(), String> {
     };
     write("train.tsv", 4).map_err(words)?;
     write("dev.tsv", 2).map_err(words)?;
-    let device = beft_device::parse_device("flex").map_err(words)?;
-    let task = Task::from(LabelledTask::named("text").map_err(words)?);
-    let base = Base::open(&given.display().to_string(), None, &device);
-    let base = base.and_then(|base| base.for_task(&task)).map_err(words)?;
-    let loaded = TaskData::load(&task, &data, &base, &DataOptions::default()).map_err(words)?;
-    let mode = "all".parse().map_err(words)?;
-    let mut settings = protocol(&task, &mode, &base, 0);
-    settings.epochs = 1;
-    tune(&base, &loaded, &mode, &settings, |_| ()).map_err(words)?;
+    tuned(given, &data, "all", |settings| settings.epochs = 1, |_| ())?;
     read
 }

@@ -41,6 +41,8 @@ pub struct TextTokenizer {
     /// The same with a space in front of texts that are cut into bytes, where it does not add one itself; made when
     /// texts in words are read.
     spaced: OnceLock<Option<Tokenizer>>,
+    /// Its identity, made when it is asked for.
+    fingerprint: OnceLock<String>,
     path: PathBuf,
     own_max_length: Option<usize>,
     /// Number of tokens that the model has; ids must be below.
@@ -100,6 +102,7 @@ impl TextTokenizer {
         Self {
             tokenizer,
             spaced: OnceLock::new(),
+            fingerprint: OnceLock::new(),
             path: path.to_owned(),
             own_max_length: None,
             rows: usize::MAX,
@@ -191,12 +194,15 @@ impl TextTokenizer {
     }
 
     /// A short identity of what it makes of texts, apart from where it cuts them.
-    pub fn fingerprint(&self) -> String {
-        let mut plain = self.tokenizer.clone();
-        // Only settings of its own are refused.
-        let _ = plain.with_truncation(None);
-        let text = plain.to_string(false).unwrap_or_default();
-        format!("{:.32x}", Sha256::digest(text))
+    pub fn fingerprint(&self) -> &str {
+        // Each adapter of a base asks, and a large vocabulary takes a third of a second to write.
+        self.fingerprint.get_or_init(|| {
+            let mut plain = self.tokenizer.clone();
+            // Only settings of its own are refused.
+            let _ = plain.with_truncation(None);
+            let text = plain.to_string(false).unwrap_or_default();
+            format!("{:.32x}", Sha256::digest(text))
+        })
     }
 
     /// The least vocabulary size a model needs: the largest token id, plus 1.

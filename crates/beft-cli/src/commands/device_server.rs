@@ -1,7 +1,6 @@
 use anyhow::{Result, bail};
 use beft::parse_device;
-use beft_core::is_guarded;
-use beft_device::{borrowed, names_remote, serve_device};
+use beft_device::{names_remote, serve_device};
 
 use crate::args::DeviceServerArgs;
 use crate::output::{finish, say};
@@ -18,24 +17,4 @@ pub(crate) fn device_server(args: &DeviceServerArgs) -> Result<()> {
         let _ = finish();
     };
     Ok(serve_device(device, args.bind, &args.token_file, ready)?)
-}
-
-/// From now on a panic that is caught says nothing, and the process ends with a message when the connection to a remote
-/// device is lost: burn has no error for that, it panics.
-pub(crate) fn hear_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if is_guarded() {
-            return;
-        }
-        let Some(devices) = borrowed() else {
-            return usual(panic);
-        };
-        crate::output::abandon();
-        crate::output::tell!(
-            "error: the remote device {devices} does not answer any more: start its server again, and run the command again \
-             (tune and run: with --resume)"
-        );
-        std::process::exit(2);
-    }));
 }

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use super::open_predictor;
 use crate::args::EvalArgs;
 use crate::mistakes::{Mistakes, MistakesFile};
-use crate::output::{check_file, prepare_folder, print_document, say, tell, write_file};
+use crate::output::{
+    check_file, prepare_folder, print_document, print_json, say, tell, write_file,
+};
 use crate::progress::{Progress, metrics};
 
 /// The names of what `--report` writes.
@@ -63,7 +65,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         write_report(dir, tuned, task, &parts, &mistakes)?;
     }
     if args.json.json {
-        say!("{}", serde_json::to_string_pretty(&record)?);
+        print_json(&record);
         return Ok(());
     }
     for part in &parts {

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
 
-use crate::output::tell;
+use crate::output::{says_notes, tell};
 
 /// How often long work says where it is, without a terminal.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Whether somebody watches standard error.
+/// Whether somebody watches standard error, and wants to see more there than errors.
 pub(super) fn on_terminal() -> bool {
-    io::stderr().is_terminal()
+    says_notes() && io::stderr().is_terminal()
 }
 
 /// A bar of so many things, if that is known.

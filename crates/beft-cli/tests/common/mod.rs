@@ -101,6 +101,33 @@ impl Scratch {
         }
     }
 
+    /// What a comparison says, without the time at which it was written.
+    pub fn tables(&self, out: &str) -> Vec<String> {
+        let files = ["compare.md", "compare.csv", "compare.json"];
+        files.map(|file| self.read(&format!("{out}/{file}"))).into()
+    }
+
+    /// The paths of all files below a folder.
+    pub fn files(&self, folder: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for name in self.list(folder) {
+            let path = format!("{folder}/{name}");
+            match self.path(&path).is_dir() {
+                true => found.extend(self.files(&path)),
+                false => found.push(path),
+            }
+        }
+        found
+    }
+
+    /// Waits until there is a file in the folder of a comparison's trainings whose name is such.
+    pub fn wait_for_cell(&self, out: &str, is_such: impl Fn(&String) -> bool) {
+        let folder = format!("{out}/cells");
+        wait_until("no such file", || {
+            self.path(&folder).is_dir() && self.list(&folder).iter().any(&is_such)
+        });
+    }
+
     /// Files of finished trainings in the output folder of a comparison or sweep, sorted.
     pub fn cells(&self, out: &str) -> Vec<String> {
         let mut files = self.list(&format!("{out}/cells"));
@@ -120,6 +147,18 @@ impl Scratch {
             .args(["--data", "data", "--epochs", "2", "--out", "out"])
             .args(more);
         command
+    }
+}
+
+/// The model and the data of a [`Scratch`], as options.
+pub const DATA: [&str; 6] = ["--model", "model", "--task", "text", "--data", "data"];
+
+/// Waits up to two minutes until something is so.
+pub fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_there() {
+        assert!(begin.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

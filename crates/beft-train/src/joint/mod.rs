@@ -279,10 +279,7 @@ pub fn train_together<M: TaskModel, E: From<TrainError>>(
             });
         }
     }
-    let mut trained = training.finish();
-    for (trained, again) in trained.iter_mut().zip(again) {
-        trained.evaluated_again = again;
-    }
+    let mut trained = training.finish(&again);
     if let Some(plain) = plain {
         for trained in &mut trained {
             trained.model = trained.model.clone().with_weights_of(&plain);

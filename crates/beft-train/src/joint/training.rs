@@ -187,21 +187,23 @@ impl<M: TaskModel> JointTraining<M> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Vec<Trained<M>> {
+    /// What the trainings give; `again` says which were evaluated once more.
+    pub(super) fn finish(self, again: &[bool]) -> Vec<Trained<M>> {
         let kept: Vec<(usize, M)> = (0..self.runs.len()).map(|index| self.kept(index)).collect();
-        let trained = self
-            .runs
-            .into_iter()
-            .zip(kept)
-            .map(|(run, (kept, model))| Trained {
-                model,
-                paths: run.paths,
-                trainable: run.trainable,
-                epochs: run.state.epochs,
-                kept,
-                evaluated_again: false,
-                failure: run.state.failure,
-            });
+        let trained =
+            self.runs
+                .into_iter()
+                .zip(kept)
+                .zip(again)
+                .map(|((run, (kept, model)), again)| Trained {
+                    model,
+                    paths: run.paths,
+                    trainable: run.trainable,
+                    epochs: run.state.epochs,
+                    kept,
+                    evaluated_again: *again,
+                    failure: run.state.failure,
+                });
         trained.collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use beft_checkpoint::CheckpointError;
+use beft_checkpoint::{CheckpointError, mean_the_same};
 use serde_json::{Map, Value, json};
 
 use crate::{Base, Error};
@@ -56,7 +56,7 @@ pub(super) fn check(
         let found = config(base)?;
         let other = recorded.iter().find_map(|(key, recorded)| {
             let found = found.get(key)?;
-            (!same(found, recorded)).then_some((key, recorded, found))
+            (!mean_the_same(found, recorded)).then_some((key, recorded, found))
         });
         if let Some((key, recorded, found)) = other {
             let config = base.dir().config_path();
@@ -76,12 +76,4 @@ pub(super) fn check(
             base.dir().path().display()
         )
     }))
-}
-
-/// Whether two values mean the same: numbers may be written in several ways.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
-    }
 }

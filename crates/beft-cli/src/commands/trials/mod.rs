@@ -220,8 +220,8 @@ fn run(
     }
     tell_of_others(journal, &plan.trials);
     // By the whole plan, and not by what is open or this part's: how many threads a training has decides its last bits.
-    let threads = (cores / jobs.clamp(1, plan.all_passes.max(1))).max(1);
-    let jobs = jobs.clamp(1, plan.all_passes.max(1));
+    let jobs = jobs.clamp(1, plan.all_passes().max(1));
+    let threads = (cores / jobs).max(1);
     let leases = Leases::new(journal.dir(), PATIENCE);
     let queue = Queue::new(journal, &leases, plan.passes, plan.others);
     let _work = interrupt::Work::begin();

@@ -95,7 +95,7 @@ fn end_with_parent() -> Result<()> {
     let watch = || {
         // An error says as little as an end.
         for line in stdin().lines().map_while(Result::ok) {
-            if line.as_bytes() == interrupt::STOP.trim_ascii_end() {
+            if line == interrupt::STOP {
                 interrupt::wish().ask();
             }
         }
