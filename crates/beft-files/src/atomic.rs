@@ -1,6 +1,8 @@
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+
+use crate::lock::is_at;
 
 /// Writes `bytes` to `path` through a temporary file beside it and a rename, so that a reader (or
 /// a later run) sees the old file or the whole new one, never half of it.
@@ -34,12 +36,17 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// Any I/O error of creating or writing.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    create_new(path, bytes).map(|file| file.is_some())
+}
+
+/// As [`write_new`]; the file stays locked, where files can be locked, as long as what is returned is open.
+pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> io::Result<Option<File>> {
     let mut file = locked_file(parent_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
-        Ok(_) => Ok(true),
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(e.error),
     }
 }
@@ -56,8 +63,14 @@ pub(crate) fn remove_left(dir: &Path) {
             .as_encoded_bytes()
             .starts_with(PREFIX.as_bytes());
         let path = entry.path();
-        let is_left = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if temporary && is_left() {
+        if !temporary {
+            continue;
+        }
+        // It is ours until it is gone: who has made it this moment cannot lock it, or finds it gone, and makes another.
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        if file.try_lock().is_ok() && is_at(&file, &path) {
             // What cannot be removed harms nothing.
             let _ = match path.is_dir() {
                 true => fs::remove_dir_all(path),
@@ -139,17 +152,30 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
 
 /// A temporary file, with a lock that others see, where files can be locked.
 fn locked_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let file = temporary(FILE_MODE).tempfile_in(parent)?;
-    let _ = file.as_file().try_lock();
-    Ok(file)
+    loop {
+        let file = temporary(FILE_MODE).tempfile_in(parent)?;
+        if lock_new(file.as_file(), file.path()) {
+            return Ok(file);
+        }
+    }
 }
 
 /// The same for a folder.
 fn locked_folder(parent: &Path) -> io::Result<(tempfile::TempDir, Option<File>)> {
-    let folder = temporary(DIR_MODE).tempdir_in(parent)?;
-    let lock = File::open(folder.path()).ok();
-    let lock = lock.filter(|lock| lock.try_lock().is_ok());
-    Ok((folder, lock))
+    loop {
+        let folder = temporary(DIR_MODE).tempdir_in(parent)?;
+        // Not every system opens folders.
+        match File::open(folder.path()) {
+            Ok(lock) if !lock_new(&lock, folder.path()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            lock => return Ok((folder, lock.ok())),
+        }
+    }
+}
+
+/// Locks what was just made, where there are locks; false when somebody took it for left (see [`remove_left`]).
+fn lock_new(file: &File, path: &Path) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && is_at(file, path)
 }
 
 /// Writes a folder of files (name, content) as a whole: the files go to a temporary folder beside
@@ -202,6 +228,30 @@ mod tests {
             .collect();
         assert_eq!(names, ["file.txt"]);
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_being_written_is_never_taken_for_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        fs::write(path.join(".beft-left"), "of a killed process").unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        let name = format!("{writer}-{number}");
+                        write_atomic(&path.join(&name), b"x").unwrap();
+                        let files = [("a", b"1".to_vec())];
+                        write_dir_atomic(&path.join(format!("folder-{name}")), &files, &["a"])
+                            .unwrap();
+                    }
+                });
+            }
+            for _ in 0..500 {
+                remove_left(path);
+            }
+        });
+        assert_eq!(fs::read_dir(path).unwrap().count(), 400);
     }
 
     #[cfg(unix)]

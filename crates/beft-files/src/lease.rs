@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::atomic::{create_new, remove_left};
 use crate::lock::is_at;
 
 /// Leases on pieces of work in a folder that processes of several machines share.
@@ -46,8 +47,9 @@ pub struct Lease {
 
 impl Leases {
     /// Leases in `dir`. A holder on another machine that has not written for `patience` is taken for dead; a holder
-    /// writes six times in that time.
+    /// writes six times in that time. Temporary files of killed processes in `dir` are removed.
     pub fn new(dir: &Path, patience: Duration) -> Self {
+        remove_left(dir);
         Self {
             dir: dir.to_owned(),
             patience,
@@ -66,19 +68,20 @@ impl Leases {
         let mut generation = 0;
         loop {
             let path = path_of(&self.dir, name, generation);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(_)
-                    if generation > 0
-                        && !self.is_dead(&path_of(&self.dir, name, generation - 1)) =>
-                {
+            // With its first words and its lock, or not at all: whoever is killed meanwhile leaves no lease that says
+            // nothing of its holder.
+            let file = match path.exists() {
+                true => None,
+                false => create_new(&path, beat(0, &self.host).as_bytes())?,
+            };
+            if let Some(file) = file {
+                if generation > 0 && !self.is_dead(&path_of(&self.dir, name, generation - 1)) {
                     // The one before was given back and taken anew.
                     let _ = fs::remove_file(&path);
                     generation = 0;
                     continue;
                 }
-                Ok(file) => return self.hold(name, generation, file).map(Take::Mine),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e),
+                return self.hold(name, generation, file).map(Take::Mine);
             }
             let newer = path_of(&self.dir, name, generation + 1).exists();
             if newer || self.is_dead(&path) {
@@ -94,28 +97,18 @@ impl Leases {
     }
 
     fn hold(&self, name: &str, generation: u32, mut file: File) -> io::Result<Lease> {
-        // Where there are no locks, the beats alone tell. The lock comes before the first of them (see `is_dead`).
-        let _ = file.lock();
-        let host = self.host.clone();
-        let beat = move |file: &mut File, number: u64| {
-            let process = std::process::id();
-            // As long each time, so that it is written over.
-            file.rewind()?;
-            file.write_all(format!("{number:020} {process} {host}\n").as_bytes())?;
-            file.sync_data()
-        };
-        beat(&mut file, 0)?;
         let lost = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = mpsc::channel();
         let pause = self.patience / 6;
         let newer = path_of(&self.dir, name, generation + 1);
         let told = Arc::clone(&lost);
+        let host = self.host.clone();
         let beats = move || {
             let mut number = 0;
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 number += 1;
                 // A disk that is full for a moment is no reason to end; if it stays full, others take over.
-                let _ = beat(&mut file, number);
+                let _ = write_over(&mut file, &beat(number, &host));
                 told.fetch_or(newer.exists(), Ordering::Relaxed);
             }
             file
@@ -136,7 +129,7 @@ impl Leases {
         let Ok(mut file) = File::open(path) else {
             return false;
         };
-        // A holder locks before it writes, and removes the file before it unlocks.
+        // A holder locks before the file has its name, and removes the file before it unlocks.
         let unlocked = file.try_lock().is_ok();
         let mut text = String::new();
         if file.read_to_string(&mut text).is_err() || !is_at(&file, path) {
@@ -201,6 +194,17 @@ fn remove(dir: &Path, name: &str, last: u32) {
             break;
         }
     }
+}
+
+/// What a holder writes, as long each time.
+fn beat(number: u64, host: &str) -> String {
+    format!("{number:020} {} {host}\n", std::process::id())
+}
+
+fn write_over(file: &mut File, text: &str) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()
 }
 
 fn path_of(dir: &Path, name: &str, generation: u32) -> PathBuf {
