@@ -69,6 +69,14 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct ReportArgs {
+    /// Also write the report's tables for LaTeX (.tex, with booktabs).
+    #[arg(long)]
+    pub(crate) latex: bool,
+}
+
 /// The version, and what the program was built with.
 fn long_version() -> String {
     let backends = BACKENDS.iter().filter(|backend| backend.compiled);

@@ -115,6 +115,19 @@ pub(crate) fn painted(word: &str, colour: &str) -> String {
     }
 }
 
+/// The command that does what this process does, for a shell; without what continues an interrupted one.
+pub(crate) fn command() -> Option<String> {
+    let words = std::env::args_os()
+        .skip(1)
+        .map(|word| word.into_string().ok());
+    let words: Vec<String> = words.collect::<Option<_>>()?;
+    let words = words
+        .iter()
+        .map(String::as_str)
+        .filter(|word| *word != "--resume");
+    shlex::try_join(["beft"].into_iter().chain(words)).ok()
+}
+
 /// Prints a value as JSON, as it is written to files.
 pub(crate) fn print_json(value: &impl serde::Serialize) {
     say!(
@@ -258,6 +271,8 @@ pub(crate) fn print_document(document: &Document) {
         match block {
             Block::Heading(_, text) | Block::Paragraph(text) => say!("{text}"),
             Block::Table(table) => print_table(table),
+            // A terminal shows none.
+            Block::Picture(_) => continue,
             Block::List(items) => items.iter().for_each(|item| say!("- {item}")),
         }
         say!("");

@@ -105,7 +105,10 @@ fn a_list_text_and_columns_are_the_same_labels() {
     let found: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(found["metrics"], results["modes"][0]["threshold_metrics"]);
     assert_eq!(found["details"][0]["classes"][1]["label"], "long");
-    assert_eq!(scratch.list("r"), ["reliability.svg", "report.md"]);
+    assert_eq!(
+        scratch.list("r"),
+        ["reliability.svg", "report.html", "report.md"]
+    );
 
     scratch.write("new.txt", "the good film\n\n");
     let (rows, said) = run(

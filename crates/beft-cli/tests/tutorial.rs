@@ -79,7 +79,15 @@ fn every_command_of_the_tutorial_works() {
     );
     let mut files = scratch.list("report");
     files.sort();
-    assert_eq!(files, ["confusion.svg", "reliability.svg", "report.md"]);
+    assert_eq!(
+        files,
+        [
+            "confusion.svg",
+            "reliability.svg",
+            "report.html",
+            "report.md"
+        ]
+    );
     let sorted = scratch.read("sorted.csv");
     assert!(
         sorted.starts_with("index,ticket,label,probability,probability_account,"),

@@ -246,9 +246,13 @@ fn run_writes_the_report_and_everything_in_it() {
         [
             "adapter",
             "confusion.svg",
+            "curves.svg",
             "heatmap_beft.svg",
             "heatmap_magnitude.svg",
+            "modes.svg",
+            "ranking.svg",
             "reliability.svg",
+            "report.html",
             "report.md",
             "results.json"
         ]
@@ -280,7 +284,7 @@ fn run_writes_the_report_and_everything_in_it() {
         assert!(report.contains(text), "{text} in {report}");
     }
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.contains("report.md") && printed.contains(&format!("Picked {picked}")));
+    assert!(printed.contains("report.html") && printed.contains(&format!("Picked {picked}")));
 }
 
 #[test]

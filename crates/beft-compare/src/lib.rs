@@ -8,7 +8,7 @@
 //! * [`Journal`]: a file per finished trial, found again by everything its result follows from.
 //! * [`Plan`] deals the work out, to the [`Shard`]s of several machines too.
 //! * [`summarize`]: means over seeds, scorers' picks, significance; as Markdown and CSV, as
-//!   lm-evaluation-harness's `results_*.json`, as learning curves and heatmaps.
+//!   lm-evaluation-harness's `results_*.json`; [`add_pictures`].
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -21,12 +21,12 @@
 //! # }
 //! ```
 
-mod curves;
 mod error;
 mod harness;
 mod joint;
 mod journal;
 mod picks;
+mod pictures;
 mod plan;
 mod shard;
 mod spec;
@@ -37,12 +37,12 @@ mod tables;
 mod test;
 mod trial;
 
-pub use curves::group_curves;
 pub use error::CompareError;
 pub use harness::{harness_results, sample_lines};
 pub use joint::joint_trials;
 pub use journal::{JointTrials, Journal, Planned};
 pub use picks::ScorerPicks;
+pub use pictures::{add_pictures, file_name};
 pub use plan::Plan;
 pub use shard::{Shard, ShardError};
 pub use spec::{CompareSpec, Overrides, TaskSpec};

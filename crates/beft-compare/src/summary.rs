@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use beft_core::{BiasTerm, OutputKind};
-use beft_eval::{Bootstrap, Difference, Outcomes, difference, mcnemar, mean, standard_deviation};
+use beft_eval::{
+    Bootstrap, Difference, Outcomes, difference, interval, mcnemar, mean, standard_deviation,
+};
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
@@ -61,6 +63,8 @@ pub struct ModeSummary {
     pub last: BTreeMap<String, (f64, f64)>,
     /// Per metric, the mean over seeds of the best epoch.
     pub best: BTreeMap<String, f64>,
+    /// Per metric, the 95 % interval of the mean over seeds, over resamples of the examples.
+    pub intervals: BTreeMap<String, (f64, f64)>,
     /// Per metric, the standard error over examples (bootstrap of the mean over seeds).
     pub stderr: BTreeMap<String, f64>,
 }
@@ -184,6 +188,7 @@ fn summary(
         last: BTreeMap::new(),
         best: BTreeMap::new(),
         stderr: BTreeMap::new(),
+        intervals: BTreeMap::new(),
     };
     for ((metric, suffix), resampled) in metrics.iter().zip(resampled) {
         let name = format!("{metric}{suffix}");
@@ -203,6 +208,9 @@ fn summary(
         out.last
             .insert(name.clone(), (mean(&last), standard_deviation(&last)));
         out.best.insert(name.clone(), mean(&best));
+        if last.len() == trials.len() {
+            out.intervals.insert(name.clone(), interval(resampled));
+        }
         out.stderr.insert(name, standard_deviation(resampled));
     }
     out

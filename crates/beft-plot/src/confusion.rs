@@ -1,14 +1,15 @@
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, WHITE};
 
-use crate::paint::{CHAR_WIDTH, Canvas, Drawn, FAINT, INK, Style, colour, ink_on, wrap};
+use crate::paint::{
+    CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, Style, TEXT_SIZE, TITLE_SIZE, add_hints, colour,
+    cut, ink_on, wrap,
+};
 
 // Lengths in pixels.
 const MARGIN: i32 = 16;
 const CELL: (i32, i32) = (72, 30);
 const LINE: i32 = 20;
-const TITLE_SIZE: f64 = 16.0;
-const TEXT_SIZE: f64 = 12.0;
 /// Characters of a class's name beside a row, and above a column.
 const NAME: usize = 24;
 const SHORT: usize = 9;
@@ -40,6 +41,7 @@ pub fn confusion_svg(names: &[String], counts: &[Vec<usize>], title: &str) -> St
     // Fails for I/O alone, and this writes to a string.
     let _ = figure.draw(&canvas, (width, height));
     drop(canvas);
+    add_hints(&mut svg, &figure.hints());
     svg
 }
 
@@ -83,14 +85,19 @@ impl Figure<'_> {
         }
         canvas.finish()
     }
-}
 
-/// The beginning of a long name.
-fn cut(name: &str, most: usize) -> String {
-    let name = wrap(name, f64::MAX).concat();
-    match name.chars().count() > most {
-        true => name.chars().take(most - 1).chain(['\u{2026}']).collect(),
-        false => name,
+    fn hints(&self) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        for (row, (name, counts)) in (0..).zip(self.names.iter().zip(self.counts)) {
+            for (column, (said, count)) in (0..).zip(self.names.iter().zip(counts)) {
+                let (x, y) = (self.left + CELL.0 * column, self.top + CELL.1 * row);
+                hints.push(Hint {
+                    corners: [(x, y), (x + CELL.0, y + CELL.1)],
+                    text: format!("{count} of {name}, predicted {said}"),
+                });
+            }
+        }
+        hints
     }
 }
 
@@ -112,5 +119,7 @@ mod tests {
         ] {
             assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
         }
+        let hint = "<title>3 of no, predicted a very long name of a class &lt;&amp;&gt;</title>";
+        assert!(svg.contains(hint), "{svg}");
     }
 }

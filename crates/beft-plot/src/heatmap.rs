@@ -4,8 +4,8 @@ use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, WHITE};
 
 use crate::paint::{
-    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, INK, OUTLINE, Style, UNDEFINED, colour, ink_on,
-    short, wrap,
+    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, OUTLINE, Style, TEXT_SIZE, TITLE_SIZE,
+    UNDEFINED, add_hints, colour, ink_on, short, wrap,
 };
 
 // Lengths in pixels.
@@ -17,8 +17,6 @@ const BAR_WIDTH: i32 = 14;
 const BAR_LABELS: i32 = 52;
 const HEADER: i32 = 40;
 const LINE: i32 = 18;
-const TITLE_SIZE: f64 = 16.0;
-const TEXT_SIZE: f64 = 12.0;
 
 /// A heatmap of importance scores as a self-contained SVG: terms down the side, layers across, the
 /// mean of each term in a column of its own at the right.
@@ -26,7 +24,7 @@ const TEXT_SIZE: f64 = 12.0;
 /// Colours run from 0 (or the smallest score, if that is negative) to the largest score. Grey cells
 /// with a dash have no score, empty ones were not scored; an asterisk refers to the notes under the
 /// plot. The recommended term of q, k and v is marked. The same scores give the same text, and the
-/// white background is part of the picture.
+/// white background is part of the picture. A browser shows the exact value of the cell under the pointer.
 pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
     let figure = Figure::new(scores, title);
     let mut svg = String::new();
@@ -34,6 +32,7 @@ pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
     // Fails for I/O alone, and this writes to a string.
     let _ = figure.draw(&canvas);
     drop(canvas);
+    add_hints(&mut svg, &figure.hints());
     svg
 }
 
@@ -174,6 +173,30 @@ impl<'a> Figure<'a> {
             canvas.text("*", corner, Style::new(11.0, ink).anchor(HPos::Right))?;
         }
         Ok(())
+    }
+
+    /// The exact values.
+    fn hints(&self) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        for (row, (term, mean)) in (0..).zip(&self.terms) {
+            let y = self.top() + self.cell.1 * row;
+            let hint = |x: i32, text: String| Hint {
+                corners: [(x, y), (x + self.cell.0, y + self.cell.1)],
+                text,
+            };
+            for layer in 0..self.scores.layers() {
+                let x = MARGIN + ROW_LABELS + self.cell.0 * layer as i32;
+                let value = match self.scores.cells().get(&BiasSite::new(layer, *term)) {
+                    Some(Cell { value: Some(v), .. }) => v.to_string(),
+                    Some(_) => "no score".to_owned(),
+                    None => "not scored".to_owned(),
+                };
+                hints.push(hint(x, format!("{term}, layer {layer}: {value}")));
+            }
+            let mean = mean.map_or("no score".to_owned(), |mean| mean.to_string());
+            hints.push(hint(self.mean_x(), format!("{term}, mean: {mean}")));
+        }
+        hints
     }
 
     fn draw_colour_bar(&self, canvas: &Canvas) -> Drawn {

@@ -1,5 +1,5 @@
-//! Pictures of results as SVG: heatmaps of importance scores, learning curves, confusion matrices, reliability
-//! diagrams.
+//! Pictures of results as SVG: heatmaps of importance scores, bars with intervals, learning curves, confusion
+//! matrices, reliability diagrams.
 //!
 //! ```
 //! use beft_core::{BiasSite, BiasTerm};
@@ -10,13 +10,15 @@
 //! assert!(svg.starts_with("<svg"));
 //! ```
 
+mod bars;
 mod confusion;
 mod curves;
 mod heatmap;
 mod paint;
 mod reliability;
 
+pub use bars::{Bar, bars_svg};
 pub use confusion::confusion_svg;
-pub use curves::{Curve, curves_svg};
+pub use curves::{Curve, CurvePoint, curves_svg};
 pub use heatmap::heatmap_svg;
 pub use reliability::{ReliabilityStep, reliability_svg};

@@ -1,4 +1,4 @@
-//! What tables of colours are drawn with: colours, short numbers, text.
+//! What pictures are drawn with: colours, short numbers, text.
 
 use std::io;
 
@@ -55,6 +55,15 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
+/// The beginning of a long name.
+pub(crate) fn cut(name: &str, most: usize) -> String {
+    let name = wrap(name, f64::MAX).concat();
+    match name.chars().count() > most {
+        true => name.chars().take(most - 1).chain(['\u{2026}']).collect(),
+        false => name,
+    }
+}
+
 /// Breaks a text between words into lines of at most `length` characters; a longer word gets a line
 /// of its own. Characters that XML does not allow become spaces.
 pub(crate) fn wrap(text: &str, length: f64) -> Vec<String> {
@@ -91,8 +100,83 @@ pub(crate) fn ink_on(fill: RGBColor) -> RGBColor {
 
 pub(crate) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
-/// The drawing.
-pub(crate) struct Canvas<'a>(DrawingArea<SVGBackend<'a>, Shift>);
+/// A place in a picture, as its corners, and what a browser shows when the pointer is on it.
+pub(crate) struct Hint {
+    pub(crate) corners: [(i32, i32); 2],
+    pub(crate) text: String,
+}
+
+/// Adds hints to a finished picture: plotters knows none.
+pub(crate) fn add_hints(svg: &mut String, hints: &[Hint]) {
+    let Some(end) = svg.rfind("</svg>") else {
+        return;
+    };
+    svg.truncate(end);
+    *svg += "<g fill=\"transparent\">\n";
+    for Hint {
+        corners: [(x, y), (right, bottom)],
+        text,
+    } in hints
+    {
+        let (width, height) = (right - x, bottom - y);
+        let text = escaped(text);
+        *svg += &format!(
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"><title>{text}</title></rect>\n"
+        );
+    }
+    *svg += "</g>\n</svg>\n";
+}
+
+/// A text that XML allows.
+fn escaped(text: &str) -> String {
+    let text = wrap(text, f64::MAX).concat();
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// A part of a chart.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+pub(crate) const TITLE_SIZE: f64 = 16.0;
+pub(crate) const TEXT_SIZE: f64 = 12.0;
+const TITLE_LINE: u32 = 22;
+/// plotters takes a line height and writes a font size of 1/1.24 of it.
+const LINE_HEIGHT: f64 = 1.24;
+
+/// How a chart's words look.
+pub(crate) fn font(colour: &RGBColor) -> TextStyle<'_> {
+    TextStyle::from(("sans-serif", TEXT_SIZE * LINE_HEIGHT).into_font()).color(colour)
+}
+
+fn title_lines(title: &str, width: u32) -> Vec<String> {
+    let room = f64::from(width.saturating_sub(32));
+    wrap(title, room / (TITLE_SIZE * CHAR_WIDTH))
+}
+
+/// The height of a chart's title.
+pub(crate) fn title_height(title: &str, width: u32) -> u32 {
+    TITLE_LINE * title_lines(title, width).len() as u32 + 12
+}
+
+/// Draws a chart's title, and returns what is below it.
+pub(crate) fn draw_title<'a>(
+    root: &Area<'a>,
+    title: &str,
+) -> Result<Area<'a>, DrawingAreaErrorKind<io::Error>> {
+    let width = root.dim_in_pixel().0;
+    let (head, body) = root.split_vertically(title_height(title, width));
+    let font = ("sans-serif", TITLE_SIZE * LINE_HEIGHT).into_font();
+    let font = font.style(FontStyle::Bold);
+    for (row, line) in (0..).zip(title_lines(title, width)) {
+        let at = (16, 10 + TITLE_LINE as i32 * row);
+        head.draw(&Text::new(line, at, font.color(&INK)))?;
+    }
+    Ok(body)
+}
+
+/// The drawing of a table of colours.
+pub(crate) struct Canvas<'a>(Area<'a>);
 
 /// How a text looks, and which end of it lies on its point; always centred in height.
 #[derive(Clone, Copy)]
@@ -138,8 +222,7 @@ impl<'a> Canvas<'a> {
     }
 
     pub(crate) fn text(&self, text: &str, at: (i32, i32), style: Style) -> Drawn {
-        // plotters takes a line height and writes a font size of 1/1.24 of it.
-        let font = ("sans-serif", style.size * 1.24).into_font();
+        let font = ("sans-serif", style.size * LINE_HEIGHT).into_font();
         let font = if style.bold {
             font.style(FontStyle::Bold)
         } else {
@@ -157,6 +240,11 @@ impl<'a> Canvas<'a> {
         style: impl Into<ShapeStyle>,
     ) -> Drawn {
         self.0.draw(&Rectangle::new(corners, style))
+    }
+
+    /// A dot.
+    pub(crate) fn dot(&self, at: (i32, i32), style: impl Into<ShapeStyle>) -> Drawn {
+        self.0.draw(&Circle::new(at, 3, style))
     }
 
     /// A small arrow head that points right, its left edge at `x`, centred on `y`.

@@ -1,8 +1,9 @@
 use plotters::prelude::*;
 
-const SIZE: (u32, u32) = (440, 440);
+use crate::paint::{FAINT, INK, OUTLINE, draw_title, font};
+
+const SIZE: (u32, u32) = (440, 470);
 const BARS: RGBColor = RGBColor(0x51, 0x94, 0xe7);
-const IDEAL: RGBColor = RGBColor(0x6b, 0x72, 0x7c);
 
 /// A step of probability: number of predictions, their mean probability, and the share of them that is right.
 pub type ReliabilityStep = (usize, f64, f64);
@@ -22,8 +23,8 @@ fn draw(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption(title, ("sans-serif", 16))
+    let body = draw_title(&root, title)?;
+    let mut chart = ChartBuilder::on(&body)
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(50)
@@ -32,6 +33,10 @@ fn draw(
         .configure_mesh()
         .x_desc("probability of the prediction")
         .y_desc("share that is right")
+        .axis_desc_style(font(&FAINT))
+        .label_style(font(&INK))
+        .axis_style(OUTLINE)
+        .bold_line_style(OUTLINE.mix(0.5))
         .light_line_style(TRANSPARENT)
         .draw()?;
     let width = 1.0 / steps.len().max(1) as f64;
@@ -48,10 +53,10 @@ fn draw(
     }))?;
     chart.draw_series(bars.map(|(step, (count, _, right))| {
         let at = (step as f64 * width + 0.01, right.max(0.04));
-        Text::new(count.to_string(), at, ("sans-serif", 11))
+        Text::new(count.to_string(), at, font(&INK))
     }))?;
     let diagonal = [(0.0, 0.0), (1.0, 1.0)];
-    chart.draw_series(LineSeries::new(diagonal, IDEAL.stroke_width(1)))?;
+    chart.draw_series(LineSeries::new(diagonal, FAINT.stroke_width(1)))?;
     root.present()?;
     Ok(())
 }

@@ -41,6 +41,8 @@ fn main() -> Result<(), Error> {
         candidates: BiasTerm::QKV.to_vec(),
         data: data.clone(),
         device: "flex".to_owned(),
+        command: None,
+        latex: false,
     };
     let start = Instant::now();
     let outcome = run(

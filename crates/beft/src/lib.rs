@@ -31,7 +31,12 @@ mod data;
 mod error;
 mod evaluate;
 mod generate;
+mod latex;
 mod memory;
+#[cfg(feature = "report")]
+mod page;
+#[cfg(feature = "report")]
+mod pictures;
 #[cfg(feature = "report")]
 mod report;
 mod run;
@@ -55,8 +60,6 @@ pub use evaluate::{
     Baseline, ClassDetails, Details, Evaluation, Judged, PromptOptions, evaluate, evaluate_prompts,
     metric_suffix, task_metrics,
 };
-#[cfg(feature = "report")]
-pub use evaluate::{Picture, pictures};
 pub use generate::{
     Prompt, TextDelta, TextGenerator, TextLogprobs, TextOptions, TextStream, TextToken,
 };
@@ -65,13 +68,17 @@ pub use memory::{
     plan_memory,
 };
 #[cfg(feature = "report")]
+pub use page::{About, page, rows_of, save_report};
+#[cfg(feature = "report")]
+pub use pictures::{bars_picture, curves_picture, heatmap_picture, heatmaps, pictures};
+#[cfg(feature = "report")]
 pub use report::{modes_table, ranking_table, report};
 pub use run::{
     ModeResult, Ranking, RunResults, Settings, TuneResults, pick, rank, ranked_scores, settings,
     train_for, write_json,
 };
 #[cfg(feature = "report")]
-pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_heatmaps};
+pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_run_report};
 pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,

@@ -1,11 +1,15 @@
 //! `report.md`: what a run found, for people.
 
+use beft_plot::{Bar, Curve, CurvePoint};
 use beft_tasks::Split;
 
-use crate::table::{Align, Cell, Document, Table};
-use crate::{Details, ModeResult, Ranking, RunResults, metric_suffix, pictures};
+use crate::table::{Align, Cell, Document, Picture, Table};
+use crate::{
+    Details, ModeResult, Ranking, RunResults, bars_picture, curves_picture, heatmaps,
+    metric_suffix, pictures,
+};
 
-/// The report of a run. Heatmaps are expected beside it as `heatmap_<scorer>.svg`.
+/// The report of a run, with its pictures.
 pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     let settings = &results.settings;
     let mut out = Document::default();
@@ -34,10 +38,13 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     ));
     out.heading(2, "Which bias to train");
     out.table(ranking_table(ranking));
+    let picture = ranking_picture(ranking, &results.picked, &settings.model);
+    out.pictures(picture);
     out.paragraph("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.");
     out.list(&results.notes);
     out.heading(2, "What each mode reached");
     out.table(modes_table(&results.modes, &results.picked));
+    out.pictures(modes_picture(results));
     // A decoder has no head, and so no mode that trains it alone.
     let what = match results.modes.iter().any(|mode| mode.mode == "frozen") {
         true => {
@@ -50,6 +57,7 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     out.paragraph(format!(
         "Metrics on the dev split after the last epoch; `best` is the best epoch's. {what}"
     ));
+    out.pictures(curves(results));
     for (details, suffix) in split_details(results) {
         let title = format!(
             "What `{}` says of {} dev examples",
@@ -57,9 +65,7 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
         );
         out.heading(2, title);
         details.describe(&mut out);
-        for picture in pictures(details, &settings.task, suffix) {
-            out.paragraph(picture.link());
-        }
+        out.pictures(pictures(details, &settings.task, suffix));
     }
     if !results.class_weights.is_empty() {
         let weights = settings.labels.iter().zip(&results.class_weights);
@@ -70,9 +76,7 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
         ));
     }
     out.heading(2, "Scores by layer");
-    for scores in &ranking.scores {
-        out.paragraph(format!("![{0} scores](heatmap_{0}.svg)", scores.scorer()));
-    }
+    out.pictures(heatmaps(ranking, &settings.model));
     out
 }
 
@@ -95,6 +99,58 @@ pub fn ranking_table(ranking: &Ranking) -> Table {
         table.rows.push([name].into_iter().chain(cells).collect());
     }
     table
+}
+
+/// The terms by the score that picks.
+fn ranking_picture(ranking: &Ranking, picked: &str, model: &str) -> Option<Picture> {
+    let scores = ranking.primary();
+    let bars = scores.to_ranking().into_iter().map(|row| Bar {
+        marked: row.term.name() == picked,
+        name: row.term.to_string(),
+        value: row.mean.unwrap_or(f64::NAN),
+        ..Bar::default()
+    });
+    let bars: Vec<Bar> = bars.collect();
+    let title = format!("{} score of each bias, {model}", scores.scorer());
+    bars_picture(&title, "mean over layers", &bars, "ranking.svg".to_owned())
+}
+
+/// What each mode reached, with its interval.
+fn modes_picture(results: &RunResults) -> Option<Picture> {
+    let metric = &results.metric;
+    let bars = results.modes.iter().map(|mode| Bar {
+        name: mode.mode.clone(),
+        value: mode.metrics.get(metric).copied().unwrap_or(f64::NAN),
+        interval: mode.intervals.get(metric).copied(),
+        points: Vec::new(),
+        marked: mode.mode == results.picked,
+    });
+    let bars: Vec<Bar> = bars.collect();
+    let title = match bars.iter().any(|bar| bar.interval.is_some()) {
+        true => format!("{metric} of each mode, with 95 % intervals over dev examples"),
+        false => format!("{metric} of each mode"),
+    };
+    bars_picture(&title, metric, &bars, "modes.svg".to_owned())
+}
+
+fn curves(results: &RunResults) -> Option<Picture> {
+    let curves = results.modes.iter().map(|mode| {
+        let value = |epoch: &beft_train::EpochRecord| {
+            Some(CurvePoint {
+                epoch: epoch.epoch as f64,
+                value: *epoch.metrics.get(&results.metric)?,
+                deviation: 0.0,
+            })
+        };
+        Curve {
+            name: mode.mode.clone(),
+            points: mode.epochs.iter().filter_map(value).collect(),
+        }
+    });
+    let curves: Vec<Curve> = curves.collect();
+    let settings = &results.settings;
+    let title = format!("{} on {}", settings.model, settings.task);
+    curves_picture(&title, &results.metric, &curves, "curves.svg".to_owned())
 }
 
 /// Three decimals, as the paper prints them; smaller ones by their exponent.

@@ -35,6 +35,11 @@ fn escaped(text: &str) -> String {
         .join(" ")
 }
 
+/// A text that ends no label of a picture.
+fn label(text: &str) -> String {
+    escaped(text).replace('[', "\\[").replace(']', "\\]")
+}
+
 impl Cell {
     /// Adds a text as it is.
     pub fn text(self, text: impl Display) -> Self {
@@ -64,6 +69,11 @@ impl Cell {
     /// The text alone.
     pub fn to_plain(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// Each text with the Markdown in front of it.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(mark, text)| (*mark, text.as_str()))
     }
 
     fn to_markdown(&self) -> String {
@@ -113,6 +123,19 @@ impl Table {
     }
 }
 
+/// A picture of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The name of its file, which lies beside the document's.
+    pub file: String,
+    /// What it shows, in words.
+    pub shows: String,
+    /// Its content.
+    pub svg: String,
+    /// The numbers in it, where no table of the document has them.
+    pub numbers: Option<Table>,
+}
+
 /// A part of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
@@ -124,6 +147,8 @@ pub enum Block {
     Table(Table),
     /// Items in Markdown.
     List(Vec<String>),
+    /// A picture.
+    Picture(Picture),
 }
 
 /// A text with tables.
@@ -149,6 +174,11 @@ impl Document {
         self.blocks.push(Block::Table(table));
     }
 
+    /// Adds pictures.
+    pub fn pictures(&mut self, pictures: impl IntoIterator<Item = Picture>) {
+        self.blocks.extend(pictures.into_iter().map(Block::Picture));
+    }
+
     /// Adds a list, if there is anything to list.
     pub fn list<T: Into<String>>(&mut self, items: impl IntoIterator<Item = T>) {
         let items: Vec<String> = items.into_iter().map(Into::into).collect();
@@ -166,6 +196,9 @@ impl Document {
                 Block::Paragraph(text) => out += &format!("{text}\n"),
                 Block::Table(table) => out += &table.to_markdown(),
                 Block::List(items) => items.iter().for_each(|item| out += &format!("- {item}\n")),
+                Block::Picture(picture) => {
+                    out += &format!("![{}]({})\n", label(&picture.shows), picture.file);
+                }
             }
             if index + 1 < self.blocks.len() || !matches!(block, Block::List(_)) {
                 out.push('\n');

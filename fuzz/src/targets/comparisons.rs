@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use beft_compare::{
-    CompareSpec, Journal, Plan, Planned, Shard, Trial, csv, group_curves, report, run_trials,
+    CompareSpec, Journal, Plan, Planned, Shard, Trial, add_pictures, csv, report, run_trials,
     summarize,
 };
 use beft_core::Stop;
@@ -116,7 +116,9 @@ pub(super) fn read_cell(given: &Path, _: &Path) -> Result<(), String> {
     let results = planned.iter().filter_map(|planned| journal.find(planned));
     let groups = summarize(results.collect()).map_err(words)?;
     csv(&groups);
-    report(&groups).to_markdown();
-    groups.iter().for_each(|group| drop(group_curves(group)));
+    let mut document = report(&groups);
+    add_pictures(&mut document, &groups);
+    beft::page(&document, &beft::About::default());
+    document.to_latex();
     Ok(())
 }

@@ -7,8 +7,8 @@ use beft_compare::Shard;
 use beft_train::Evaluate;
 use clap::Args;
 
-use super::JsonArgs;
 use super::values::{learning_rate, objective};
+use super::{JsonArgs, ReportArgs};
 
 /// How the trainings of a comparison or a sweep are run.
 #[derive(Debug, Args)]
@@ -113,7 +113,9 @@ pub(crate) struct CompareArgs {
     pub(crate) trials: TrialArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
-    /// Output folder. It gets compare.md, compare.csv, compare.json, learning curves, heatmaps, lm-eval/ and cells/.
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    /// Output folder. It gets compare.html, compare.md, compare.csv, compare.json, pictures, lm-eval/ and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-compare")]
     pub(crate) out: PathBuf,
 }
@@ -160,7 +162,9 @@ pub(crate) struct SweepArgs {
     pub(crate) trials: TrialArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
-    /// Output folder. It gets sweep.md, sweep.csv, sweep.json and cells/.
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    /// Output folder. It gets sweep.html, sweep.md, sweep.csv, sweep.json and cells/.
     #[arg(long, value_name = "DIR", default_value = "beft-sweep")]
     pub(crate) out: PathBuf,
 }

@@ -10,11 +10,11 @@ use beft_tasks::{HeldOut, Regime, TaskChanges};
 use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
 
-use super::JsonArgs;
 use super::values::{
     Columns, MetricList, Scorers, columns, learning_rate, max_length, metrics, objective, savings,
     scorers, share,
 };
+use super::{JsonArgs, ReportArgs};
 
 /// The model, the data and the training recipe.
 #[derive(Debug, Args)]
@@ -200,7 +200,9 @@ pub(crate) struct RunArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
-    /// Output folder. It gets report.md, results.json, pictures and adapter/.
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    /// Output folder. It gets report.html, report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-run")]
     pub(crate) out: PathBuf,
 }
@@ -302,7 +304,7 @@ pub(crate) struct DemoArgs {
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
-    /// Output folder. It gets model/, data/, report.md, results.json, pictures and adapter/.
+    /// Output folder. It gets model/, data/, report.html, report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,
     /// Only write made-up support tickets to this file, for the tutorial (docs/tutorial.md).

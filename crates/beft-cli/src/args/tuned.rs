@@ -115,9 +115,12 @@ pub(crate) struct EvalArgs {
     /// come first of which the model was most certain.
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
-    /// Write report.md to this folder, with pictures of the confusion matrix and the calibration.
+    /// Write report.html and report.md to this folder, with pictures of the confusion matrix and the calibration.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+    /// Also write the report's tables for LaTeX (.tex, with booktabs).
+    #[arg(long, requires = "report")]
+    pub(crate) latex: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,23 +3,22 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use beft::{ranked_scores, write_json};
+use beft::table::{Block, Document};
+use beft::{About, rows_of, save_report, write_json};
 use beft_compare::{
-    CompareSpec, Group, TaskSpec, csv, group_curves, harness_results, report, sample_lines,
-    summarize,
+    CompareSpec, Group, TaskSpec, add_pictures, csv, file_name, harness_results, report,
+    sample_lines, summarize,
 };
-use beft_plot::heatmap_svg;
-use beft_score::Scores;
 use serde_json::{Value, json};
 
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, ReportArgs};
 use crate::commands::trials::finish;
-use crate::output::{print_document, print_json, say, write_file};
+use crate::output::{command, print_document, print_json, say, write_file};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
     let (device, precision, limit) = args.trials.of_trials()?;
     let trials = || Ok(spec(args)?.trials(&device, &precision, limit)?);
-    let files = ["compare.md", "compare.csv"];
+    let files = ["compare.md", "compare.html", "compare.csv"];
     match finish(trials, &args.out, &files, &args.trials)? {
         Some((results, _output)) => write_summary(args, &summarize(results)?),
         None => Ok(()),
@@ -56,43 +55,13 @@ fn spec(args: &CompareArgs) -> Result<CompareSpec> {
 
 /// Everything that is written when all trials are finished.
 fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
-    let mut pictures = Vec::new();
-    let text = |name: &str, text: String| write_file(&args.out.join(name), text.as_bytes());
     let document = report(groups);
-    let mut report = document.to_markdown();
-    report.push_str("\n## Pictures\n\n");
+    let mut whole = document.clone();
+    add_pictures(&mut whole, groups);
     for group in groups {
-        let stem = file_name(&format!(
-            "{}_{}_{}",
-            short(&group.model),
-            group.task,
-            group.regime
-        ));
-        if let Some(svg) = group_curves(group) {
-            let name = format!("curves_{stem}.svg");
-            text(&name, svg)?;
-            report.push_str(&format!("![learning curves]({name})\n"));
-            pictures.push(name);
-        }
-        for scores in scores(group) {
-            let title = format!(
-                "{} by layer, {} on {}, {}",
-                scores.scorer(),
-                short(&group.model),
-                group.task,
-                group.regime
-            );
-            let name = format!("heatmap_{stem}_{}.svg", scores.scorer());
-            text(&name, heatmap_svg(&scores, &title))?;
-            report.push_str(&format!("![{} scores]({name})\n", scores.scorer()));
-            pictures.push(name);
-        }
         for mode in &group.modes {
-            let folder = args
-                .out
-                .join("lm-eval")
-                .join(&stem)
-                .join(file_name(&mode.mode));
+            let folder = args.out.join("lm-eval").join(group.stem());
+            let folder = folder.join(file_name(&mode.mode));
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
             let samples = || Ok(sample_lines(group, mode)?);
@@ -104,9 +73,14 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             )?;
         }
     }
-    remove_others(&args.out, &pictures);
-    text("compare.csv", csv(groups))?;
-    text("compare.md", report)?;
+    remove_others(&args.out, &whole);
+    write_file(&args.out.join("compare.csv"), csv(groups).as_bytes())?;
+    save_report(
+        &args.out,
+        "compare",
+        &whole,
+        &about("Comparison", groups, &args.report),
+    )?;
     let record = json!({ "groups": groups.iter().map(record).collect::<Vec<_>>() });
     write_json(&args.out.join("compare.json"), &record)?;
     if args.json.json {
@@ -114,8 +88,28 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
         return Ok(());
     }
     print_document(&document);
-    say!("Report: {}", args.out.join("compare.md").display());
+    say!("Report: {}", args.out.join("compare.html").display());
     Ok(())
+}
+
+/// What the page of a comparison or sweep says of how it was made: all values that its trials have of each setting.
+pub(crate) fn about(title: &str, groups: &[Group], args: &ReportArgs) -> About {
+    let trials = groups.iter().flat_map(|group| &group.results);
+    let mut configuration: Vec<(String, Vec<String>)> = Vec::new();
+    for (key, value) in trials.flat_map(|result| rows_of(&result.trial)) {
+        match configuration.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) if values.contains(&value) => {}
+            Some((_, values)) => values.push(value),
+            None => configuration.push((key, vec![value])),
+        }
+    }
+    let rows = configuration.into_iter();
+    About {
+        title: title.to_owned(),
+        configuration: rows.map(|(key, values)| (key, values.join(", "))).collect(),
+        command: command(),
+        latex: args.latex,
+    }
 }
 
 /// Writes a mode's results, and its samples, as lm-evaluation-harness names them: by the time. Those that are there already
@@ -156,12 +150,16 @@ fn write_harness(
 }
 
 /// Removes the pictures that the report of an earlier comparison in the folder shows, of groups or scores that are no more.
-fn remove_others(out: &Path, pictures: &[String]) {
+fn remove_others(out: &Path, document: &Document) {
     let before = fs::read_to_string(out.join("compare.md")).unwrap_or_default();
     let shown = before.split("](").skip(1);
     let shown = shown.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
     for name in shown.filter(|name| name.ends_with(".svg") && !name.contains('/')) {
-        if !pictures.iter().any(|picture| picture == name) {
+        let kept = document.blocks.iter().any(|block| match block {
+            Block::Picture(picture) => picture.file == name,
+            _ => false,
+        });
+        if !kept {
             // One that cannot be removed harms nothing: the report does not show it.
             let _ = fs::remove_file(out.join(name));
         }
@@ -175,7 +173,8 @@ fn record(group: &Group) -> Value {
         .iter()
         .map(|m| {
             json!({"mode": m.mode, "trained": m.trainable, "parameters": m.parameters,
-                "diverged": m.diverged, "mean_and_std": m.last, "best": m.best, "stderr": m.stderr})
+                "diverged": m.diverged, "mean_and_std": m.last, "best": m.best, "stderr": m.stderr,
+                "intervals": m.intervals})
         })
         .collect();
     let pairs: Vec<_> = group
@@ -207,25 +206,4 @@ fn record(group: &Group) -> Value {
         "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
         "modes": modes, "pairs": pairs, "picks": picks, "tied": tied, "ranking": group.rankings,
     })
-}
-
-/// The mean scores of a group as the heatmap takes them.
-fn scores(group: &Group) -> Vec<Scores> {
-    let rankings = group.rankings.iter();
-    let scores = rankings.map(|(scorer, rows)| ranked_scores(scorer, rows));
-    scores.collect()
-}
-
-/// The last part of a model's path or name.
-fn short(model: &str) -> &str {
-    let model = model.trim_end_matches('/');
-    model.rsplit('/').next().unwrap_or(model)
-}
-
-/// Letters, digits, `-` and `_` only.
-fn file_name(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    text.chars()
-        .map(|c| if plain(c) { c } else { '-' })
-        .collect()
 }

@@ -5,7 +5,8 @@ use beft_score::ScorerKind;
 
 use super::run::run;
 use crate::args::{
-    ChangeArgs, DemoArgs, RecipeArgs, RunArgs, ScorerArgs, Scorers, SourceArgs, TrainArgs,
+    ChangeArgs, DemoArgs, RecipeArgs, ReportArgs, RunArgs, ScorerArgs, Scorers, SourceArgs,
+    TrainArgs,
 };
 use crate::output::{check_file, lock_folder, say, write_file};
 
@@ -38,6 +39,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     let recipe = &args.recipe;
     run(&RunArgs {
         json: args.json,
+        report: ReportArgs::default(),
         train: TrainArgs {
             model: model.display().to_string(),
             source: SourceArgs {

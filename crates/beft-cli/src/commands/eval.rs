@@ -3,8 +3,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::table::Document;
 use beft::{
-    Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, file_digest, left_out_note,
-    metric_suffix, pictures, write_json,
+    About, Details, Evaluation, PromptOptions, Tuned, evaluate_prompts, file_digest, left_out_note,
+    metric_suffix, pictures, rows_of, save_report, write_json,
 };
 use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
@@ -14,13 +14,11 @@ use serde_json::{Value, json};
 use super::open_predictor;
 use crate::args::EvalArgs;
 use crate::mistakes::{Mistakes, MistakesFile};
-use crate::output::{
-    check_file, prepare_folder, print_document, print_json, say, tell, write_file,
-};
+use crate::output::{check_file, command, prepare_folder, print_document, print_json, say, tell};
 use crate::progress::{Progress, metrics};
 
-/// The names of what `--report` writes.
-const REPORT: &str = "report.md";
+/// What the files of `--report` are called.
+const REPORT: &str = "report";
 /// Examples that were wrong in a report.
 const REPORTED: usize = 20;
 
@@ -38,7 +36,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         made.push(check_file(file, &inputs)?);
     }
     if let Some(dir) = &args.report {
-        made.push(prepare_folder(dir, &[REPORT])?);
+        made.push(prepare_folder(dir, &["report.html", "report.md"])?);
     }
     let errors = args.errors.as_deref().map(MistakesFile::new).transpose()?;
     let predictor = open_predictor(&args.tuned)?;
@@ -62,7 +60,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         write_json(out, &record)?;
     }
     if let Some(dir) = &args.report {
-        write_report(dir, tuned, task, &parts, &mistakes)?;
+        let (document, about) = report(args, tuned, task, &parts, &mistakes);
+        save_report(dir, REPORT, &document, &about)?;
     }
     if args.json.json {
         print_json(&record);
@@ -220,14 +219,14 @@ fn record(args: &EvalArgs, tuned: &Tuned, task: &Task, parts: &[Part]) -> Value 
     })
 }
 
-/// Writes `report.md` and its pictures.
-fn write_report(
-    dir: &Path,
+/// What `--report` writes.
+fn report(
+    args: &EvalArgs,
     tuned: &Tuned,
     task: &Task,
     parts: &[Part],
     mistakes: &Mistakes,
-) -> Result<()> {
+) -> (Document, About) {
     let mut document = Document::default();
     document.heading(1, format!("{} on {}", tuned.base.name(), task.name));
     if let Some(terms) = &tuned.terms {
@@ -237,10 +236,7 @@ fn write_report(
         let details = &part.result.details;
         document.heading(2, format!("{} examples of {}", details.examples, part.file));
         details.describe(&mut document);
-        for picture in pictures(details, &task.name, part.suffix) {
-            write_file(&dir.join(&picture.file), picture.svg.as_bytes())?;
-            document.paragraph(picture.link());
-        }
+        document.pictures(pictures(details, &task.name, part.suffix));
     }
     if let Some(table) = mistakes.table(REPORTED) {
         document.heading(2, "What was wrong");
@@ -251,5 +247,17 @@ fn write_report(
         ));
         document.table(table);
     }
-    write_file(&dir.join(REPORT), document.to_markdown().as_bytes())
+    let mut decided = record(args, tuned, task, parts);
+    if let Some(decided) = decided.as_object_mut() {
+        for result in ["metrics", "details"] {
+            decided.remove(result);
+        }
+    }
+    let about = About {
+        configuration: rows_of(&decided),
+        command: command(),
+        latex: args.latex,
+        ..About::default()
+    };
+    (document, about)
 }

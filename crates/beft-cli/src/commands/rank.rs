@@ -1,12 +1,12 @@
 use anyhow::{Result, bail};
-use beft::{ranking_table, save_heatmaps, train_for, write_json};
+use beft::{heatmaps, ranking_table, train_for, write_json};
 use beft_modes::Mode;
 use beft_train::{Evaluate, TrainSettings};
 use serde_json::json;
 
 use super::{prepare_output, scorers, setup};
 use crate::args::RankArgs;
-use crate::output::{complain, print_json, print_table, say};
+use crate::output::{complain, print_json, print_table, say, write_file};
 use crate::progress::Progress;
 
 pub(crate) fn rank(args: &RankArgs) -> Result<()> {
@@ -48,7 +48,9 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
         "recommended": ranking.recommended(),
         "notes": ranking.notes(),
     });
-    save_heatmaps(&ranking, base.name(), &args.out)?;
+    for picture in heatmaps(&ranking, base.name()) {
+        write_file(&args.out.join(picture.file), picture.svg.as_bytes())?;
+    }
     let path = args.out.join("ranking.json");
     write_json(&path, &record)?;
 

@@ -1,5 +1,8 @@
 use anyhow::Result;
-use beft::{Ranking, RunEvent, RunOptions, RunResults, finished_run, modes_table, ranking_table};
+use beft::{
+    Ranking, RunEvent, RunOptions, RunResults, finished_run, modes_table, ranking_table,
+    save_run_report,
+};
 use beft_core::TermSet;
 use beft_modes::Mode;
 use beft_train::Checkpoint;
@@ -10,12 +13,15 @@ use super::{
 };
 use crate::args::RunArgs;
 use crate::interrupt;
-use crate::output::{print_json, print_table, say};
+use crate::output::{command, print_json, print_table, say};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // First of all: another process that writes there is told of before any work.
-    let _output = prepare_output(&args.out, &["results.json", "report.md", SPLIT])?;
+    let _output = prepare_output(
+        &args.out,
+        &["results.json", "report.md", "report.html", SPLIT],
+    )?;
     let mut progress = Progress::new();
     let Setup {
         base,
@@ -37,12 +43,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         candidates: args.terms.clone(),
         data: folder.display().to_string(),
         device: args.train.recipe.device.clone(),
+        command: command(),
+        latex: args.report.latex,
     };
     if args.resume
         && !state.exists()
         && let Some(results) = finished_run(&base, &data, &options, &args.out)?
     {
         progress.line(FINISHED);
+        if args.report.latex || !args.out.join("report.html").exists() {
+            save_run_report(&results, &results.to_ranking(), &options, &args.out)?;
+        }
         print_results(args, &results, &results.to_ranking());
         return Ok(());
     }
@@ -72,6 +83,6 @@ fn print_results(args: &RunArgs, results: &RunResults, ranking: &Ranking) {
         say!("note: {note}");
     }
     say!("\n{}", results.verdict());
-    say!("Report: {}", out.join("report.md").display());
+    say!("Report: {}", out.join("report.html").display());
     say!("Adapter: {}", out.join("adapter").display());
 }

@@ -1,15 +1,16 @@
 use anyhow::Result;
-use beft::write_json;
+use beft::{save_report, write_json};
 use beft_compare::{
     CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_report, sweep_trials,
 };
 use serde_json::json;
 
+use super::compare::about;
 use crate::args::SweepArgs;
 use crate::commands::trials::finish;
 use crate::output::{print_document, print_json, say, write_file};
 
-const FILES: [&str; 3] = ["sweep.md", "sweep.csv", "sweep.json"];
+const FILES: [&str; 4] = ["sweep.html", "sweep.csv", "sweep.json", "sweep.md"];
 
 pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     let (task, data) = args.task.clone();
@@ -44,9 +45,13 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     let report = sweep_report(&sweeps);
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);
     let groups: Vec<_> = rates.map(|(_, group)| group.clone()).collect();
-    for (name, text) in [(FILES[0], report.to_markdown()), (FILES[1], csv(&groups))] {
-        write_file(&args.out.join(name), text.as_bytes())?;
-    }
+    write_file(&args.out.join(FILES[1]), csv(&groups).as_bytes())?;
+    save_report(
+        &args.out,
+        "sweep",
+        &report,
+        &about("Sweep", &groups, &args.report),
+    )?;
     let record: Vec<_> = sweeps.iter().map(record).collect();
     let record = json!({ "sweeps": record });
     write_json(&args.out.join(FILES[2]), &record)?;

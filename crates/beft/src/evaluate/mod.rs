@@ -3,8 +3,6 @@
 mod compared;
 mod details;
 mod dev;
-#[cfg(feature = "report")]
-mod pictures;
 mod prompts;
 mod spans;
 mod tables;
@@ -17,8 +15,6 @@ use beft_train::Metrics;
 pub use details::{Baseline, ClassDetails, Details, Judged};
 pub(crate) use details::{Said, spoken};
 pub(crate) use dev::{DevMetrics, DevPredictions};
-#[cfg(feature = "report")]
-pub use pictures::{Picture, pictures};
 pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
 

@@ -18,7 +18,7 @@ pub use finished::finished_run;
 pub use rank::{Ranking, pick, rank, train_for};
 pub use results::{ModeResult, RunResults, Settings, TuneResults, ranked_scores};
 #[cfg(feature = "report")]
-pub use whole::{RunEvent, RunOptions, RunOutcome, run, save_heatmaps};
+pub use whole::{RunEvent, RunOptions, RunOutcome, run, save_run_report};
 
 use beft_train::TrainSettings;
 

@@ -107,6 +107,9 @@ pub struct ModeResult {
     pub share: f64,
     /// Metrics after the last epoch, or after the best where that was kept.
     pub metrics: Metrics,
+    /// The 95 % interval of each metric over resamples of the dev examples.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, (f64, f64)>,
     /// Every epoch.
     pub epochs: Vec<EpochRecord>,
     /// Where they were chosen on the dev split, the probability from which each label holds.
@@ -168,6 +171,7 @@ impl ModeResult {
             trainable: outcome.trainable,
             share: outcome.trainable as f64 / outcome.parameters as f64,
             metrics: outcome.metrics(),
+            intervals: BTreeMap::new(),
             epochs: outcome.epochs.clone(),
             kept: outcome.kept,
             thresholds: outcome.thresholds.clone(),

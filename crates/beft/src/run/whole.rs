@@ -4,15 +4,13 @@ use std::path::Path;
 
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
-use beft_plot::heatmap_svg;
 use beft_score::ScorerKind;
 use beft_train::{Event, TrainSettings};
 
-use super::{names, write};
-use crate::report::split_details;
+use super::names;
 use crate::{
-    Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, pictures, rank, report,
-    settings, tune, write_json,
+    About, Base, Details, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank,
+    report, rows_of, save_report, settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -28,6 +26,10 @@ pub struct RunOptions {
     pub data: String,
     /// See `data`.
     pub device: String,
+    /// The command that does the same again, for the report.
+    pub command: Option<String>,
+    /// Whether the report's tables are also written for LaTeX.
+    pub latex: bool,
 }
 
 /// Progress of a run.
@@ -114,6 +116,16 @@ pub fn run(
     let details = of_pick
         .map(|outcome| outcome.details(data))
         .unwrap_or_default();
+    let mode_result = |outcome: &TuneOutcome| {
+        let splits = outcome.details(data);
+        let intervals = splits
+            .into_iter()
+            .flat_map(|Details { intervals, .. }| intervals);
+        ModeResult {
+            intervals: intervals.collect(),
+            ..ModeResult::of(outcome)
+        }
+    };
     let results = RunResults {
         details,
         class_weights: data.train.class_weights.clone(),
@@ -129,7 +141,7 @@ pub fn run(
             .map_or("", |metric| metric.name())
             .to_owned(),
         picked: pick.to_string(),
-        modes: others.iter().chain([all]).map(ModeResult::of).collect(),
+        modes: others.iter().chain([all]).map(mode_result).collect(),
         scorers: names(scorers),
         trainings: outcomes.iter().map(|o| o.record.clone()).collect(),
     };
@@ -138,16 +150,7 @@ pub fn run(
         .find(|outcome| outcome.mode == picked_mode)
         .ok_or(Error::NothingRanked)?;
     picked.save(base, out)?;
-    save_heatmaps(&ranking, base.name(), out)?;
-    for (details, suffix) in split_details(&results) {
-        for picture in pictures(details, &results.settings.task, suffix) {
-            write(&out.join(picture.file), picture.svg)?;
-        }
-    }
-    write(
-        &out.join("report.md"),
-        report(&results, &ranking).to_markdown(),
-    )?;
+    save_run_report(&results, &ranking, options, out)?;
     write_json(&out.join("results.json"), &results)?;
     Ok(RunOutcome {
         results,
@@ -166,16 +169,22 @@ pub(super) fn modes(base: &Base, options: &RunOptions) -> Vec<Mode> {
     sets.into_iter().map(Mode::Biases).collect()
 }
 
-/// Writes `heatmap_<scorer>.svg` for every scorer of a ranking.
+/// Writes the report of a run into `out`: `report.md`, `report.html`, its pictures, and `report.tex` where that is asked for.
 ///
 /// # Errors
 ///
 /// When a file cannot be written.
-pub fn save_heatmaps(ranking: &Ranking, model: &str, dir: &Path) -> Result<(), Error> {
-    for scores in &ranking.scores {
-        let title = format!("{} score by layer, {model}", scores.scorer());
-        let file = format!("heatmap_{}.svg", scores.scorer());
-        write(&dir.join(file), heatmap_svg(scores, &title))?;
-    }
-    Ok(())
+pub fn save_run_report(
+    results: &RunResults,
+    ranking: &Ranking,
+    options: &RunOptions,
+    out: &Path,
+) -> Result<(), Error> {
+    let about = About {
+        title: String::new(),
+        configuration: rows_of(&results.settings),
+        command: options.command.clone(),
+        latex: options.latex,
+    };
+    save_report(out, "report", &report(results, ranking), &about)
 }
