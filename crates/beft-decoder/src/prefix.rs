@@ -31,15 +31,21 @@ impl DecoderForCausalLM {
         for layer in &mut self.decoder.layers {
             layer.prefix = None;
         }
-        let model = self.valid();
-        let device = model.decoder.tokens.val().device();
-        let [vocab, _] = model.decoder.tokens.dims();
+        let [vocab, _] = self.decoder.tokens.dims();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let ids: Vec<u32> = (0..tokens)
             .map(|_| rng.random_range(0..vocab as u32))
             .collect();
+        self.with_prompt(&ids)
+    }
+
+    /// The same model for inputs that all begin with these tokens and are given without them: the keys and values of the
+    /// tokens are computed once, and are part of the prefix.
+    pub fn with_prompt(mut self, ids: &[u32]) -> Self {
+        let model = self.valid();
+        let device = model.decoder.tokens.val().device();
         let batch = Batch::new(
-            [&Encoding::with_branches(&ids, [])],
+            [&Encoding::with_branches(ids, [])],
             Padding::Packed,
             &device,
         );

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use beft_checkpoint::ModelDir;
+use beft_core::Encoding;
 use beft_decoder::{
     DecoderForCausalLM, Finish, GenerateOptions, Generating, NewToken, Request, RequestError,
     RowId, Sampling,
 };
-use beft_nn::{BiasModel, BiasSet, ParamPath, Precision, param_shapes, stack_biases};
+use beft_nn::{
+    Batch, BiasModel, BiasSet, Padding, ParamPath, Precision, param_shapes, stack_biases,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -165,6 +168,33 @@ fn a_prefix_is_in_front_of_every_text() {
     }
     for (row, request) in rows.iter().zip(&requests) {
         assert_eq!(texts[row], alone(&model, request), "{row:?}");
+    }
+}
+
+/// The keys and values of a shared beginning are those that each input would compute.
+#[test]
+fn a_prompt_that_all_share_is_read_once() {
+    for name in MODELS.into_iter().chain(["llama-yarn-tiny", "qwen2-tiny"]) {
+        let model = load(name).with_prefix(2, 5);
+        let shared = [3u32, 14, 15, 9, 2, 6];
+        let (rest, branches) = ([5u32, 3], [&[8u32, 9, 7][..], &[9, 3]]);
+        let candidates = || branches.iter().map(|ids| (*ids, ids.len()));
+        let scores = |model: &DecoderForCausalLM, prompt: &[u32], from: usize| {
+            let encoding = Encoding::with_branches(prompt, candidates());
+            let batch = Batch::new([&encoding], Padding::Packed, &Device::flex());
+            let scores = model.forward_all(&batch);
+            let vocab = scores.dims()[1];
+            let values: Vec<f32> = scores.into_data().to_vec().unwrap();
+            values[from * vocab..].to_vec()
+        };
+        let whole = scores(&model, &[&shared[..], &rest].concat(), shared.len());
+        let with_prompt = model.with_prompt(&shared);
+        assert_eq!(with_prompt.prefix_len(), 2 + shared.len());
+        let apart = scores(&with_prompt, &rest, 0);
+        assert_eq!(whole.len(), apart.len(), "{name}");
+        let largest = whole.iter().zip(&apart).map(|(a, b)| (a - b).abs());
+        let largest = largest.fold(0.0f32, f32::max);
+        assert!(largest < 1e-5, "{name}: {largest}");
     }
 }
 

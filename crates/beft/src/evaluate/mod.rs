@@ -15,8 +15,8 @@ use beft_train::Metrics;
 pub use details::{Baseline, ClassDetails, Details, Judged};
 pub(crate) use details::{Said, spoken};
 pub(crate) use dev::{DevMetrics, DevPredictions};
-pub(crate) use prompts::check_asked;
 pub use prompts::{PromptOptions, evaluate_prompts};
+pub(crate) use prompts::{after_shots, check_asked};
 
 use compared::evaluate_compared;
 use spans::evaluate_spans;

@@ -4,10 +4,10 @@ use beft_modes::Asked;
 use beft_nn::Savings;
 use beft_tasks::{PromptExample, PromptTask, training_subset};
 
-use crate::data::{Prompter, dev_sample, prompt_facts};
+use crate::data::{DevInputs, Prompter, dev_sample, prompt_facts};
 use crate::evaluate::Said;
 use crate::tuned::check_finite;
-use crate::{Error, Evaluation, Tuned};
+use crate::{Error, Evaluation, Model, Tuned};
 
 /// How a decoder is evaluated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,8 +50,10 @@ pub fn evaluate_prompts(
         .map_or(0, |model| model.prefix_len());
     check_asked(tuned, task)?;
     let prompter = Prompter::new(&tuned.base, task, &shots, reserved);
-    let dev = prompter.dev_set(&examples, asked.calibrated)?;
-    let said = dev.predict(&tuned.base, &tuned.model, Savings::default(), on_done)?;
+    let mut dev = prompter.dev_set(&examples, asked.calibrated)?;
+    let after_shots = after_shots(&tuned.model, asked, &mut dev.inputs);
+    let model = after_shots.as_ref().unwrap_or(&*tuned.model);
+    let said = dev.predict(&tuned.base, model, Savings::default(), on_done)?;
     check_finite(&tuned.base, &said)?;
     let names = task.label_names();
     let said = Said {
@@ -74,6 +76,14 @@ pub fn evaluate_prompts(
         judged: said.judge(choices),
         examples: dev.examples.clone(),
     })
+}
+
+/// The model after the worked examples that are in front of each question, which it reads once, and the questions without
+/// them; `None` where there are none.
+pub(crate) fn after_shots(model: &Model, asked: Asked, questions: &mut DevInputs) -> Option<Model> {
+    let model = model.generator().filter(|_| asked.shots > 0)?;
+    let shared = questions.take_shared_prompt();
+    (!shared.is_empty()).then(|| Model::Decoder(model.clone().with_prompt(&shared)))
 }
 
 /// Fails if what is asked is not what was learned.

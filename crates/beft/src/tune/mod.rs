@@ -32,7 +32,7 @@ pub(crate) use resume::{Finished, find_finished};
 use resume::{identity, named_differences};
 
 use crate::data::prompt_facts;
-use crate::evaluate::{DevMetrics, DevPredictions};
+use crate::evaluate::{DevMetrics, DevPredictions, after_shots};
 use crate::tuned::base_facts;
 use crate::tuned::check_finite;
 use crate::{Base, Error, Model, TaskData};
@@ -128,7 +128,16 @@ pub fn tune_together(
     if let [job] = jobs
         && matches!(job.mode.makes(), Makes::Nothing)
     {
-        let (metrics, found) = devs[0].of(base, &untrained[0])?;
+        let (metrics, found) = match (job.mode.asked(), job.data.dev.as_slice()) {
+            (Some(asked), [dev]) => {
+                let mut dev = dev.clone();
+                let model = after_shots(&untrained[0], asked, &mut dev.inputs);
+                let model = model.as_ref().unwrap_or(&untrained[0]);
+                let (metrics, dev) = (&job.data.task.metrics, [dev]);
+                DevMetrics::new(metrics, &dev, &job.settings, 0).of(base, model)?
+            }
+            _ => devs[0].of(base, &untrained[0])?,
+        };
         found.iter().try_for_each(|said| check_finite(base, said))?;
         let (model, record) = (untrained.remove(0), records[0].clone());
         return Ok(vec![asked(job, model, metrics, found, record)]);
