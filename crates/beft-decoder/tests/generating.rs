@@ -184,7 +184,7 @@ fn a_prompt_that_all_share_is_read_once() {
             let batch = Batch::new([&encoding], Padding::Packed, &Device::flex());
             let scores = model.forward_all(&batch);
             let vocab = scores.dims()[1];
-            let values: Vec<f32> = scores.into_data().to_vec().unwrap();
+            let values: Vec<f32> = scores.into_data().try_to_vec::<f32>().unwrap();
             values[from * vocab..].to_vec()
         };
         let whole = scores(&model, &[&shared[..], &rest].concat(), shared.len());
