@@ -1,124 +1,140 @@
-//! The page of a report: whole, by itself, and as a browser shows it.
+//! The page at `/`, in a browser: `cargo test --workspace --test page -- --ignored`.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::fs;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
-use common::Scratch;
+use common::browser::Browser;
+use common::server::Server;
+use common::{Scratch, run};
+use serde_json::{Value, json};
 
-/// A comparison's page.
-fn page(scratch: &Scratch) -> String {
-    let args = [
-        "compare",
-        "--model",
-        "model",
-        "--task",
-        "text=data",
-        "--mode",
-        "q",
-        "--mode",
-        "v",
-        "--mode",
-        "all",
-        "--seeds",
-        "0,1",
-        "--epochs",
-        "2",
-        "--lr",
-        "0.01",
-        "--latex",
-        "--out",
-        "out",
-    ];
-    let output = scratch.beft(&args).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    fs::read_to_string(scratch.path("out/compare.html")).unwrap()
+const TEXT: &str = "the bad film number 3";
+
+/// What is between two texts, for each place where the first stands.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
+    let parts = text.split(begin).skip(1);
+    parts.map(|part| part.split(end).next().unwrap()).collect()
 }
 
-#[test]
-fn a_page_has_everything_and_needs_nothing() {
-    let scratch = Scratch::new();
-    let page = page(&scratch);
-    // Bars, curves and seven heatmaps, with names for who cannot see them.
-    assert_eq!(page.matches("<svg role=\"img\" aria-label=\"").count(), 9);
-    assert_eq!(page.matches("<svg ").count(), 9);
-    for part in [
-        "<h1>Comparison</h1>",
-        "accuracy of each mode, model on text, low, with 95 % intervals",
-        "<title>q, layer 0: ",
-        "<summary>The numbers: beft score by layer",
-        "beft compare --model model --task 'text=data' --mode q",
-        "<td><code>learning_rate</code></td><td>0.01</td>",
-        "<td><code>seed</code></td><td>0, 1</td>",
-        "<td><code>backends</code></td>",
-    ] {
-        assert!(page.contains(part), "{part}");
-    }
-    let links = page.replace("http://www.w3.org/2000/svg", "");
-    for outside in ["http:", "https:", "//", "<script", "url(", "@import"] {
-        assert!(!links.contains(outside), "{outside}");
-    }
-    let latex = fs::read_to_string(scratch.path("out/compare.tex")).unwrap();
-    let tables = latex.matches("\\begin{tabular}").count();
-    assert_eq!(
-        tables,
-        page.split("<h2>Pictures</h2>")
-            .next()
-            .unwrap()
-            .matches("<table>")
-            .count()
-    );
-}
+/// A label on a card, the width of its bar, and its share in figures.
+type Row = (String, String, String);
 
-/// With a browser (`BEFT_BROWSER=chromium`): nothing is wider than the screen of a telephone or of a desk, and dark is dark.
-#[test]
-fn a_browser_shows_it() {
-    let Some(browser) = std::env::var_os("BEFT_BROWSER") else {
-        eprintln!("not tried: BEFT_BROWSER names no browser");
-        return;
+/// The cards on the page: an adapter with its rows.
+fn cards(dom: &str) -> Vec<(String, Vec<Row>)> {
+    let card = |card: &str| {
+        let name = between(card, "<h2>", "</h2>")[0].to_owned();
+        let labels = between(card, "<span class=\"name\"", "</span>");
+        let labels = labels
+            .iter()
+            .map(|label| label.split('>').nth(1).unwrap().to_owned());
+        let widths = between(card, "style=\"width: ", ";");
+        let shares = between(card, "<span class=\"share\">", "</span>");
+        let rows = labels.zip(widths).zip(shares);
+        let rows = rows.map(|((label, width), share)| (label, width.to_owned(), share.to_owned()));
+        (name, rows.collect())
     };
+    between(dom, "<article>", "</article>")
+        .into_iter()
+        .map(card)
+        .collect()
+}
+
+/// The bytes of a picture.
+fn bytes(file: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(file).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"), "{}", file.display());
+    bytes
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_shows_what_every_adapter_says() {
     let scratch = Scratch::new();
-    let page = page(&scratch);
-    let source = page.replace('&', "&amp;").replace('"', "&quot;");
-    for (width, dark) in [(320, false), (320, true), (1280, false), (1280, true)] {
-        // The page in a frame of that width, and a script around it that measures.
-        let around = format!(
-            "<!DOCTYPE html><iframe id=\"f\" style=\"width:{width}px;height:800px;border:0\" srcdoc=\"{source}\"></iframe>\
-             <pre id=\"said\"></pre><script>f.onload=()=>{{const d=f.contentDocument,w=f.contentWindow;\
-             const small=[...d.querySelectorAll('svg')].filter(s=>s.getBoundingClientRect().width<200).length;\
-             const back=w.getComputedStyle(d.body).backgroundColor;\
-             said.textContent='wide '+d.documentElement.scrollWidth+' small '+small+' back '+back+' heads '+\
-             d.querySelectorAll('h1,h2').length;}};</script>"
-        );
-        let file = scratch.path("around.html");
-        fs::write(&file, around).unwrap();
-        let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
-        let output = Command::new(&browser)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--hide-scrollbars",
-                "--virtual-time-budget=5000",
-            ])
-            .args([scheme.as_str(), "--window-size=1400,900", "--dump-dom"])
-            .arg(format!("file://{}", file.display()))
-            .output()
-            .unwrap();
-        let dom = String::from_utf8(output.stdout).unwrap();
-        let said = dom.rsplit_once("<pre id=\"said\">").unwrap().1;
-        let said = said.split_once("</pre>").unwrap().0;
-        let back = match dark {
-            true => "rgb(20, 23, 27)",
-            false => "rgb(255, 255, 255)",
-        };
-        assert_eq!(
-            said,
-            format!("wide {width} small 0 back {back} heads 8"),
-            "{width} {dark}"
-        );
+    for (out, terms) in [("mood", "v"), ("other", "all")] {
+        let common = [
+            "tune", "--model", "model", "--task", "text", "--data", "data",
+        ];
+        let more = [
+            "--epochs", "2", "--lr", "0.01", "--terms", terms, "--out", out,
+        ];
+        run(&scratch, &[&common[..], &more].concat());
+    }
+    let server = Server::start(
+        &scratch,
+        &[
+            "--adapter",
+            "mood=mood/adapter",
+            "--adapter",
+            "other=other/adapter",
+        ],
+    );
+    let body = json!({"model": ["model", "mood", "other"], "input": TEXT});
+    let known = server.post("/classify", &body).expect(200).json();
+    let address = format!(
+        "http://{}/?text={}",
+        server.address,
+        TEXT.replace(' ', "%20")
+    );
+    let browser = Browser::new();
+    let dom = browser.dom(1280, false, &address);
+    let found = cards(&dom);
+    // The base has a head too.
+    let expected: Vec<&Value> = known["data"].as_array().unwrap().iter().collect();
+    assert_eq!(found.len(), expected.len(), "{dom}");
+    for ((name, rows), known) in found.iter().zip(expected) {
+        assert_eq!(known["model"], name.as_str());
+        let labels = known["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|label| label.as_str().unwrap());
+        let shares = known["probs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|share| share.as_f64().unwrap());
+        let mut pairs: Vec<(&str, f64)> = labels.zip(shares).collect();
+        pairs.sort_by(|a, b| b.1.total_cmp(&a.1));
+        assert_eq!(rows.len(), pairs.len(), "{dom}");
+        for ((label, width, share), (known, number)) in rows.iter().zip(pairs) {
+            assert_eq!(label, known);
+            // What is shown has one decimal.
+            for shown in [width.trim_end_matches('%'), share.trim_end_matches(" %")] {
+                let shown: f64 = shown.parse().unwrap();
+                assert!(
+                    (shown - 100.0 * number).abs() < 0.051,
+                    "{shown} is not {number}"
+                );
+            }
+        }
+    }
+    // Without a text there is nothing to show, and no error.
+    let empty = browser.dom(1280, false, &format!("http://{}/", server.address));
+    assert!(cards(&empty).is_empty());
+    assert!(!empty.contains("class=\"note bad\""), "{empty}");
+
+    let docs = format!("http://{}/docs", server.address);
+    let described = browser.dom(390, false, &docs);
+    for part in [
+        "<h2>POST /classify</h2>",
+        "<h2>GET /health</h2>",
+        "<h3 id=\"ErrorBody\">",
+    ] {
+        assert!(described.contains(part), "{part}");
+    }
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (page, address) in [("page", &address), ("docs", &docs)] {
+        for width in [1280, 390] {
+            let [light, dark] = ["light", "dark"].map(|scheme| {
+                let file = folder.join(format!("{page}-{width}-{scheme}.png"));
+                browser.screenshot(width, scheme == "dark", address, &file);
+                bytes(&file)
+            });
+            assert_ne!(light, dark, "{page} has one look");
+        }
     }
 }

@@ -3,6 +3,7 @@
 // Not every test uses all of it.
 #![allow(dead_code)]
 
+pub mod browser;
 pub mod decoder;
 pub mod server;
 
