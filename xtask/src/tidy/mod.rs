@@ -5,6 +5,7 @@
 
 mod crates;
 mod docs;
+mod publishing;
 mod rust_source;
 mod words;
 
@@ -64,6 +65,7 @@ fn check(root: &Path) -> Result<Vec<Finding>> {
     }
     findings.extend(words::check(&sources));
     findings.extend(docs::check(root)?);
+    findings.extend(publishing::check(root)?);
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok(findings)
 }
