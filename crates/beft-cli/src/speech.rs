@@ -9,7 +9,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{Command, SpeechArgs};
+use crate::args::{Command, LogChoice, SpeechArgs};
 use crate::output::{complain, leave_notes_out, set_colours};
 
 /// Does what the options say, for the rest of the process.
@@ -26,14 +26,15 @@ pub(crate) fn begin(args: SpeechArgs, command: &Command) {
         }
     };
     set_colours(colours);
-    // A server has its own log, in its own format.
-    if !matches!(command, Command::Serve(_)) {
-        log(args, colours);
-    }
+    log(args, command, colours);
 }
 
-/// Starts the log, where anybody wants one.
-fn log(args: SpeechArgs, colours: bool) {
+/// Starts the log, where anybody wants one. A server always has one: what it did is nowhere else.
+fn log(args: SpeechArgs, command: &Command, colours: bool) {
+    let server = match command {
+        Command::Serve(serve) => Some(serve.log_format),
+        _ => None,
+    };
     let asked = env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.trim().is_empty());
@@ -47,17 +48,26 @@ fn log(args: SpeechArgs, colours: bool) {
                 return;
             }
         },
-        (None, 0) => return,
-        (None, 1) => Targets::new().with_target("beft", LevelFilter::DEBUG),
+        (None, 0) if server.is_none() => return,
+        (None, 0) if args.quiet => Targets::new().with_default(LevelFilter::WARN),
+        (None, 0) => Targets::new().with_default(LevelFilter::INFO),
+        (None, 1) => Targets::new()
+            .with_target("beft", LevelFilter::DEBUG)
+            .with_default(server.map_or(LevelFilter::OFF, |_| LevelFilter::INFO)),
         (None, _) => Targets::new()
             .with_target("beft", LevelFilter::TRACE)
             .with_default(LevelFilter::DEBUG),
     };
     let lines = tracing_subscriber::fmt::layer()
+        .with_target(server.is_none())
         .with_ansi(colours)
         .with_writer(stderr);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(targets)
-        .init();
+    let registry = tracing_subscriber::registry().with(targets);
+    match server {
+        Some(LogChoice::Json) => {
+            let json = lines.json().flatten_event(true).with_current_span(false);
+            registry.with(json).init();
+        }
+        Some(LogChoice::Text) | None => registry.with(lines).init(),
+    }
 }

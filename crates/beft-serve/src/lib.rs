@@ -20,7 +20,6 @@ mod gate;
 mod inputs;
 mod key;
 mod listen;
-mod logs;
 mod options;
 mod routes;
 mod threads;
@@ -28,5 +27,4 @@ mod writer;
 
 pub use error::ServeError;
 pub use listen::serve;
-pub use logs::LogFormat;
 pub use options::{Limits, NamedFolder, ServeOptions};

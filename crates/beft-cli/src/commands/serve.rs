@@ -1,16 +1,11 @@
 use anyhow::Result;
-use beft_serve::{Limits, LogFormat, NamedFolder, ServeOptions};
+use beft_serve::{Limits, NamedFolder, ServeOptions};
 
 use super::open_set;
-use crate::args::{LogChoice, ServeArgs};
+use crate::args::ServeArgs;
 use crate::output::{finish, say};
 
 pub(crate) fn serve(args: &ServeArgs) -> Result<()> {
-    let log = match args.log_format {
-        LogChoice::Text => LogFormat::Text,
-        LogChoice::Json => LogFormat::Json,
-    };
-    log.start();
     let set = open_set(
         args.model.as_deref(),
         &args.adapter,
