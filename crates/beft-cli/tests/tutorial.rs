@@ -67,7 +67,7 @@ fn every_command_of_the_tutorial_works() {
     for part in [
         "117 examples",
         "macro average",
-        "always `billing`",
+        "always billing",
         "Calibration error",
     ] {
         assert!(evaluated.contains(part), "{part}: {evaluated}");

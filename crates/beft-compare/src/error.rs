@@ -5,6 +5,9 @@ use beft_nn::PrecisionError;
 use beft_score::UnknownScorer;
 use beft_tasks::UnknownRegime;
 
+/// Passes over the training examples at most.
+pub(crate) const MOST_EPOCHS: usize = 1_000_000;
+
 /// Anything that can go wrong in a comparison.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +62,17 @@ pub enum CompareError {
     DamagedPlan {
         /// The file.
         path: PathBuf,
+    },
+    /// More passes than anybody waits for.
+    #[error("epochs is {0}: give at most {MOST_EPOCHS}")]
+    Epochs(usize),
+    /// Two data folders of one task, which the tables could not tell apart.
+    #[error("the task {task} is there twice, with {} and {}: compare each of them in a folder of its own", .data.0.display(), .data.1.display())]
+    TaskTwice {
+        /// The task's name.
+        task: String,
+        /// The two folders.
+        data: Box<(PathBuf, PathBuf)>,
     },
     /// A sweep without learning rates.
     #[error("there are no learning rates to try")]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use beft_files::write_atomic;
 use beft_modes::Mode;
 use beft_tasks::{Split, Task};
+use beft_train::is_whole_state;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -243,7 +244,7 @@ impl Journal {
     }
 
     /// Sets the results aside that are no results of these trials: damaged files, and those that another trial's result
-    /// was copied over. Returns what they are called now.
+    /// was copied over; and damaged training states. Returns what they are called now.
     ///
     /// # Errors
     ///
@@ -254,6 +255,15 @@ impl Journal {
             if self.is_done(&planned.key) && self.find(planned).is_none() {
                 let path = self.result_path(&planned.key);
                 let new = path.with_extension("damaged");
+                fs::rename(&path, &new).map_err(|source| Error::Write { path, source })?;
+                aside.push(new);
+            }
+        }
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_state = path.extension().is_some_and(|found| found == "state");
+            if is_state && fs::read(&path).is_ok_and(|file| !is_whole_state(&file)) {
+                let new = path.with_extension("state.damaged");
                 fs::rename(&path, &new).map_err(|source| Error::Write { path, source })?;
                 aside.push(new);
             }

@@ -95,22 +95,17 @@ fn curves(group: &Group) -> Vec<Curve> {
 impl Group {
     /// `minilm on sst2, low`
     pub fn title(&self) -> String {
-        format!("{} on {}, {}", short(&self.model), self.task, self.regime)
+        format!("{} on {}, {}", self.label, self.task, self.regime)
     }
 
     /// What its files are named after: `minilm_sst2_low`.
     pub fn stem(&self) -> String {
-        file_name(&format!(
-            "{}_{}_{}",
-            short(&self.model),
-            self.task,
-            self.regime
-        ))
+        file_name(&format!("{}_{}_{}", self.label, self.task, self.regime))
     }
 }
 
 /// The last part of a model's path or name.
-fn short(model: &str) -> &str {
+pub(crate) fn short(model: &str) -> &str {
     let model = model.trim_end_matches('/');
     model.rsplit('/').next().unwrap_or(model)
 }

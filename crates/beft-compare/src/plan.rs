@@ -239,7 +239,7 @@ impl Journal {
             (None, Makes::Model) => (1.0, 4.8),
             (None, Makes::Nothing) => (0.0, 0.0),
         };
-        let steps = (trial.epochs * train) as f64 * step;
+        let steps = trial.epochs as f64 * train as f64 * step;
         // What the layers below make of the dev examples is computed once.
         let evaluations =
             { 1..=trial.epochs }.filter(|epoch| trial.evaluate.after(*epoch, trial.epochs));

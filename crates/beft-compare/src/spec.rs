@@ -8,6 +8,7 @@ use beft_train::Evaluate;
 use burn::tensor::Device;
 use serde::Deserialize;
 
+use crate::error::MOST_EPOCHS;
 use crate::{CompareError, Trial};
 use beft::{Base, Error, Objective, TaskForm, check_mode, find_data, find_task, protocol};
 
@@ -187,6 +188,7 @@ impl CompareSpec {
         }
 
         let mut trials = Vec::new();
+        let mut names: BTreeMap<(&String, String), PathBuf> = BTreeMap::new();
         for model in &self.models {
             // The device decides nothing here: only config and tokenizer are read.
             let opened = || Base::open(model, None, &Device::default());
@@ -197,6 +199,15 @@ impl CompareSpec {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
                 };
+                let known = names
+                    .entry((model, task.name.clone()))
+                    .or_insert_with(|| data.clone());
+                if *known != data {
+                    return Err(CompareError::TaskTwice {
+                        task: task.name.clone(),
+                        data: Box::new((known.clone(), data)),
+                    });
+                }
                 for regime in &regimes {
                     let train_size = match spec.train_size {
                         Some(size) => Some(size),
@@ -236,6 +247,9 @@ impl CompareSpec {
                                 head: self.head,
                                 evaluate: self.evaluate,
                             };
+                            if trial.epochs > MOST_EPOCHS {
+                                return Err(CompareError::Epochs(trial.epochs));
+                            }
                             // Written twice, it is still one training, with one place in the journal.
                             if !trials.contains(&trial) {
                                 trials.push(trial);

@@ -8,6 +8,7 @@ use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
 use crate::picks::{ScorerPicks, picks, tied};
+use crate::pictures::short;
 use crate::{CompareError, Sample, TrialResult, distinct};
 
 /// Resamples behind intervals, p values and standard errors.
@@ -18,6 +19,8 @@ const RESAMPLES: usize = 1000;
 pub struct Group {
     /// Model.
     pub model: String,
+    /// The last part of the model's path or name, or all of it where another model has the same.
+    pub label: String,
     /// Task's name.
     pub task: String,
     /// Regime.
@@ -103,7 +106,17 @@ pub fn summarize(results: Vec<TrialResult>) -> Result<Vec<Group>, CompareError> 
             None => groups.push(vec![result]),
         }
     }
-    groups.into_iter().map(group).collect()
+    let mut groups: Vec<Group> = groups.into_iter().map(group).collect::<Result<_, _>>()?;
+    let models: Vec<String> = groups.iter().map(|group| group.model.clone()).collect();
+    for group in &mut groups {
+        let same = |model: &String| *model != group.model && short(model) == short(&group.model);
+        let label = match models.iter().any(same) {
+            true => &group.model,
+            false => short(&group.model),
+        };
+        group.label = label.to_owned();
+    }
+    Ok(groups)
 }
 
 fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
@@ -155,6 +168,7 @@ fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
     let notes: BTreeSet<String> = results.iter().flat_map(|r| r.notes.clone()).collect();
     Ok(Group {
         model: first.trial.model.clone(),
+        label: String::new(),
         task: first.task_name.clone(),
         regime: first.trial.regime.clone(),
         sizes: (first.train_size, samples),

@@ -248,9 +248,10 @@ pub fn csv(groups: &[Group]) -> String {
     for group in groups {
         for result in &group.results {
             for metric in &group.metrics {
-                let Some(last) = result.metrics.get(metric) else {
+                let last = result.metrics.get(metric);
+                if last.is_none() && result.failure.is_none() {
                     continue;
-                };
+                }
                 let epochs = result.epochs.iter().filter_map(|e| e.metrics.get(metric));
                 let best = epochs.fold(f64::NEG_INFINITY, |best, v| best.max(*v));
                 let mut tied = group.tied.get(&result.trial.seed).into_iter().flatten();
@@ -265,8 +266,12 @@ pub fn csv(groups: &[Group]) -> String {
                     &result.trial.seed.to_string(),
                     &result.trainable.to_string(),
                     metric,
-                    &last.to_string(),
-                    &best.to_string(),
+                    &last.map_or(String::new(), f64::to_string),
+                    &if best.is_finite() {
+                        best.to_string()
+                    } else {
+                        String::new()
+                    },
                     &result.failure.is_some().to_string(),
                     &tied.to_string(),
                 ]);

@@ -24,7 +24,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .write_all(bytes);
     }
     let mut file = locked_file(parent)?;
-    file.write_all(bytes)?;
+    file.write_all(bytes).map_err(plain)?;
     file.as_file().sync_all()?;
     file.persist(&path)?;
     Ok(())
@@ -42,12 +42,22 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 /// As [`write_new`]; the file stays locked, where files can be locked, as long as what is returned is open.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> io::Result<Option<File>> {
     let mut file = locked_file(parent_of(path))?;
-    file.write_all(bytes)?;
+    file.write_all(bytes).map_err(plain)?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
         Ok(file) => Ok(Some(file)),
         Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(e.error),
+    }
+}
+
+/// An error without the temporary file's name, which says nothing to a user.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
     }
 }
 
@@ -153,7 +163,7 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
 /// A temporary file, with a lock that others see, where files can be locked.
 fn locked_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
     loop {
-        let file = temporary(FILE_MODE).tempfile_in(parent)?;
+        let file = temporary(FILE_MODE).tempfile_in(parent).map_err(plain)?;
         if lock_new(file.as_file(), file.path()) {
             return Ok(file);
         }
@@ -163,7 +173,7 @@ fn locked_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// The same for a folder.
 fn locked_folder(parent: &Path) -> io::Result<(tempfile::TempDir, Option<File>)> {
     loop {
-        let folder = temporary(DIR_MODE).tempdir_in(parent)?;
+        let folder = temporary(DIR_MODE).tempdir_in(parent).map_err(plain)?;
         // Not every system opens folders.
         match File::open(folder.path()) {
             Ok(lock) if !lock_new(&lock, folder.path()) => {}

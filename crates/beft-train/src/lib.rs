@@ -40,7 +40,7 @@ pub use error::{Failure, TrainError};
 pub use evaluate::{Evaluate, EvaluateError};
 pub use gradient_scores::{fisher, gradient_norm};
 pub use gradients::gradients_by_path;
-pub use joint::{Job, NOT_PACKED, packs_layers, train, train_together};
+pub use joint::{Job, NOT_PACKED, is_whole_state, packs_layers, train, train_together};
 pub use run::{EpochRecord, Event, Metrics, Trained, epoch_order, training_step};
 pub use select::{GradMasks, Prepared, prepare, trainable_count, unchanged_layers, with_trainable};
 pub use settings::{Checkpoint, Keep, TrainSettings};

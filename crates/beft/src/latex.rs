@@ -7,11 +7,11 @@ impl Document {
     /// `booktabs`.
     pub fn to_latex(&self) -> String {
         let mut out = String::from("% Needs \\usepackage{booktabs}.\n");
-        let mut caption = "";
+        let mut caption = String::new();
         for block in &self.blocks {
             match block {
-                Block::Heading(_, text) => caption = text,
-                Block::Table(table) => out += &format!("\n{}", table.to_latex(caption)),
+                Block::Heading(_, text) => caption = text.replace('`', ""),
+                Block::Table(table) => out += &format!("\n{}", table.to_latex(&caption)),
                 Block::Paragraph(_) | Block::List(_) | Block::Picture(_) => {}
             }
         }

@@ -44,14 +44,31 @@ pub fn save_report(
         let path = dir.join(file);
         write_atomic(&path, text.as_bytes()).map_err(|source| Error::Write { path, source })
     };
+    remove_others(dir, stem, document);
     for picture in pictures(document) {
         write(picture.file.clone(), &picture.svg)?;
     }
     write(format!("{stem}.md"), &document.to_markdown())?;
-    if about.latex {
-        write(format!("{stem}.tex"), &document.to_latex())?;
+    let latex = format!("{stem}.tex");
+    match about.latex {
+        true => write(latex, &document.to_latex())?,
+        // One of an earlier report would be of other numbers. What cannot be removed harms nothing.
+        false => drop(fs::remove_file(dir.join(latex))),
     }
     write(format!("{stem}.html"), &page(document, about))
+}
+
+/// Removes the pictures that an earlier report of that name shows and this one does not.
+fn remove_others(dir: &Path, stem: &str, document: &Document) {
+    let before = fs::read_to_string(dir.join(format!("{stem}.md"))).unwrap_or_default();
+    let shown = before.split("](").skip(1);
+    let shown = shown.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
+    for name in shown.filter(|name| name.ends_with(".svg") && !name.contains('/')) {
+        if !pictures(document).any(|picture| picture.file == name) {
+            // One that cannot be removed harms nothing: the report does not show it.
+            let _ = fs::remove_file(dir.join(name));
+        }
+    }
 }
 
 /// The keys and values of a record, as a page shows them.
@@ -119,15 +136,24 @@ fn body(document: &Document) -> String {
     let mut events = Vec::new();
     // While a picture's words are read, which stand in its label.
     let mut within = false;
+    // Whether the link that is open leads out of the folder: then it is words alone.
+    let mut outside = false;
     for event in parser {
         match event {
             Event::Start(Tag::Image { dest_url, .. }) => {
-                within = true;
                 let mut all = pictures(document);
                 if let Some(picture) = all.find(|picture| picture.file == *dest_url) {
+                    within = true;
                     events.push(raw(figure(picture)));
                 }
             }
+            Event::Start(Tag::Link { ref dest_url, .. }) => {
+                outside = dest_url.contains(':') || dest_url.starts_with('/');
+                if !outside {
+                    events.push(event);
+                }
+            }
+            Event::End(TagEnd::Link) if outside => outside = false,
             Event::End(TagEnd::Image) => within = false,
             _ if within => {}
             // A table that is wider than the screen moves by itself, by keys too.
@@ -226,6 +252,10 @@ mod tests {
         document.paragraph("<img src=x onerror=y> and **bold** `code`");
         let mut table = Table::new([("<b>", Align::Left)]);
         table.rows.push(vec!["a | b <i>".into()]);
+        table.rows.push(vec![
+            "[x](javascript:alert(1)) ![i](http://a/b.png) *star* `c`".into(),
+        ]);
+        document.heading(2, "[out](http://a) and [in](adapter/)");
         document.pictures([Picture {
             file: "map.svg".to_owned(),
             shows: "scores [of] \"q\" <&>".to_owned(),
@@ -246,6 +276,8 @@ mod tests {
         for part in [
             "<svg role=\"img\" aria-label=\"scores [of] &quot;q&quot; &lt;&amp;&gt;\" style=\"min-width:min(30rem,1px)\" width=\"1\"><rect/></svg>",
             "<strong>bold</strong> <code>code</code>",
+            "<td>[x](javascript:alert(1)) ![i](http://a/b.png) *star* `c`</td>",
+            "<h2>out and <a href=\"adapter/\">in</a></h2>",
             "<td>a | b &lt;i&gt;</td>",
             "<code>beft run --out '&lt;x&gt;'\n</code>",
             "<td>5e-4 &lt;/table&gt;</td>",

@@ -5,8 +5,7 @@ use beft_tasks::Split;
 
 use crate::table::{Align, Cell, Document, Picture, Table};
 use crate::{
-    Details, ModeResult, Ranking, RunResults, bars_picture, curves_picture, heatmaps,
-    metric_suffix, pictures,
+    Details, Ranking, RunResults, bars_picture, curves_picture, heatmaps, metric_suffix, pictures,
 };
 
 /// The report of a run, with its pictures.
@@ -15,10 +14,11 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     let mut out = Document::default();
     out.heading(1, format!("{} on {}", settings.model, settings.task));
     out.paragraph(format!(
-        "{} training examples, {} dev examples, {} epochs of batches of {}, learning rate {:e}, seed {}, device {}, {}.",
+        "{} training examples, {} dev examples, {} epoch{} of batches of {}, learning rate {:e}, seed {}, device {}, {}.",
         settings.train_size,
         settings.dev_size,
         settings.epochs,
+        if settings.epochs == 1 { "" } else { "s" },
         settings.batch_size,
         settings.learning_rate,
         settings.seed,
@@ -43,7 +43,7 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
     out.paragraph("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.");
     out.list(&results.notes);
     out.heading(2, "What each mode reached");
-    out.table(modes_table(&results.modes, &results.picked));
+    out.table(modes_table(results));
     out.pictures(modes_picture(results));
     // A decoder has no head, and so no mode that trains it alone.
     let what = match results.modes.iter().any(|mode| mode.mode == "frozen") {
@@ -163,17 +163,20 @@ fn score(value: f64) -> String {
 }
 
 /// One row per mode: trained values, and each metric after the last and in the best epoch.
-pub fn modes_table(modes: &[ModeResult], picked: &str) -> Table {
-    let metrics: Vec<&String> = modes
+pub fn modes_table(results: &RunResults) -> Table {
+    let (modes, picked) = (&results.modes, &results.picked);
+    let mut metrics: Vec<&String> = modes
         .first()
         .map(|m| m.metrics.keys().collect())
         .unwrap_or_default();
+    // The one that decides comes first.
+    metrics.sort_by_key(|name| **name != results.metric);
     let head = [("mode", Align::Left), ("trained values", Align::Right)];
     let rest = metrics.iter().flat_map(|m| [m.as_str(), "best"]);
     let rest = rest.map(|name| (name, Align::Right));
     let mut table = Table::new(head.into_iter().chain(rest));
     for mode in modes {
-        let name = match mode.mode == picked {
+        let name = match mode.mode == *picked {
             true => Cell::default().bold_code(&mode.mode).text(" (picked)"),
             false => Cell::default().code(&mode.mode),
         };

@@ -23,21 +23,40 @@ impl<T: Display> From<T> for Cell {
     }
 }
 
-/// A text that ends no cell and begins no tag.
-fn escaped(text: &str) -> String {
-    let text = text
-        .replace('\\', "\\\\")
-        .replace('|', "\\|")
-        .replace('<', "&lt;");
+/// A text in one line that ends no cell.
+fn in_cell(text: &str) -> String {
+    let text = text.replace('|', "\\|");
     text.split(['\n', '\r'])
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
 }
 
-/// A text that ends no label of a picture.
-fn label(text: &str) -> String {
-    escaped(text).replace('[', "\\[").replace(']', "\\]")
+/// A text in which nothing is Markdown. What is within a word marks nothing, and stays as it is.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut before = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied().unwrap_or(' ');
+        match c {
+            '<' => out += "&lt;",
+            '&' => out += "&amp;",
+            '\\' | '`' | '*' | '[' | ']' => out.extend(['\\', c]),
+            '_' if !(before.is_alphanumeric() && next.is_alphanumeric()) => out += "\\_",
+            c => out.push(c),
+        }
+        before = c;
+    }
+    in_cell(&out)
+}
+
+/// What a user could type, between as many marks as it takes.
+fn code(text: &str) -> String {
+    match text.contains('`') {
+        true => format!("`` {} ``", in_cell(text)),
+        false => format!("`{}`", in_cell(text)),
+    }
 }
 
 impl Cell {
@@ -77,9 +96,11 @@ impl Cell {
     }
 
     fn to_markdown(&self) -> String {
-        let closing = |mark: &str| mark.chars().rev().collect::<String>();
-        let parts = self.0.iter();
-        let parts = parts.map(|(mark, text)| format!("{mark}{}{}", escaped(text), closing(mark)));
+        let parts = self.0.iter().map(|(mark, text)| match *mark {
+            "`" => code(text),
+            "**`" => format!("**{}**", code(text)),
+            mark => format!("{mark}{}{mark}", escaped(text)),
+        });
         parts.collect()
     }
 }
@@ -197,7 +218,7 @@ impl Document {
                 Block::Table(table) => out += &table.to_markdown(),
                 Block::List(items) => items.iter().for_each(|item| out += &format!("- {item}\n")),
                 Block::Picture(picture) => {
-                    out += &format!("![{}]({})\n", label(&picture.shows), picture.file);
+                    out += &format!("![{}]({})\n", escaped(&picture.shows), picture.file);
                 }
             }
             if index + 1 < self.blocks.len() || !matches!(block, Block::List(_)) {

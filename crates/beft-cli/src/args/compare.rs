@@ -17,7 +17,7 @@ pub(crate) struct TrialArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
     /// Number of processes at the same time [default: one per core on a CPU, one on a GPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), conflicts_with = "summarise_only")]
     pub(crate) jobs: Option<u32>,
     /// Largest number of bias trainings that share one pass over one frozen model [default: 4 on a CPU, 32 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -87,7 +87,7 @@ pub(crate) struct CompareArgs {
     )]
     pub(crate) scorer: String,
     /// Number of training examples [default: the regime's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["file", "regime"])]
     pub(crate) train_size: Option<u32>,
     /// Number of passes over the training examples [default: the tasks']
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "file")]
@@ -147,7 +147,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "NAME", default_value = "low")]
     pub(crate) regime: String,
     /// Number of training examples [default: the regime's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "regime")]
     pub(crate) train_size: Option<u32>,
     /// Number of passes over the training examples [default: the task's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

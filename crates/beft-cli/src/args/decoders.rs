@@ -55,7 +55,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "N", requires = "temperature")]
     pub(crate) top_k: Option<usize>,
     /// Seed of what is drawn. A prompt's second continuation has the next seed, and so on.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "temperature")]
     pub(crate) seed: u64,
     /// End the text before the first place where it says this (repeatable).
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]

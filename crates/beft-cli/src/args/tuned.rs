@@ -104,7 +104,7 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) calibrate: bool,
     /// Seed that draws the solved examples.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "shots")]
     pub(crate) seed: u32,
     /// Also write the result to this file, as JSON.
     #[arg(long, value_name = "FILE")]

@@ -3,7 +3,6 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use beft::table::{Block, Document};
 use beft::{About, rows_of, save_report, write_json};
 use beft_compare::{
     CompareSpec, Group, TaskSpec, add_pictures, csv, file_name, harness_results, report,
@@ -73,7 +72,6 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             )?;
         }
     }
-    remove_others(&args.out, &whole);
     write_file(&args.out.join("compare.csv"), csv(groups).as_bytes())?;
     save_report(
         &args.out,
@@ -129,11 +127,20 @@ fn write_harness(
             .strip_prefix("results_")?
             .strip_suffix(".json")?
             .to_owned();
-        let found: Value = serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?;
-        let date = found["date"].as_f64()?;
-        (results(date) == found).then_some(time)
+        Some((time, entry.path()))
     });
-    let time = match known.max() {
+    // An older one that has the same would not be what programs take for the last.
+    let newest = known.max().filter(|(_, path)| {
+        let found: Option<Value> = fs::read(path)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok());
+        found.is_some_and(|found| {
+            found["date"]
+                .as_f64()
+                .is_some_and(|date| results(date) == found)
+        })
+    });
+    let time = match newest.map(|(time, _)| time) {
         Some(time) => time,
         None => {
             let time = now.as_secs().to_string();
@@ -146,23 +153,6 @@ fn write_harness(
     match samples {
         Some(samples) if !path.exists() => write_file(&path, samples()?.as_bytes()),
         _ => Ok(()),
-    }
-}
-
-/// Removes the pictures that the report of an earlier comparison in the folder shows, of groups or scores that are no more.
-fn remove_others(out: &Path, document: &Document) {
-    let before = fs::read_to_string(out.join("compare.md")).unwrap_or_default();
-    let shown = before.split("](").skip(1);
-    let shown = shown.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
-    for name in shown.filter(|name| name.ends_with(".svg") && !name.contains('/')) {
-        let kept = document.blocks.iter().any(|block| match block {
-            Block::Picture(picture) => picture.file == name,
-            _ => false,
-        });
-        if !kept {
-            // One that cannot be removed harms nothing: the report does not show it.
-            let _ = fs::remove_file(out.join(name));
-        }
     }
 }
 

@@ -78,7 +78,7 @@ fn print_results(args: &RunArgs, results: &RunResults, ranking: &Ranking) {
     say!("\nWhich bias to train (mean score over layers, after training all biases):\n");
     print_table(&ranking_table(ranking));
     say!("\nWhat each mode reached on the dev split (last epoch, best epoch):\n");
-    print_table(&modes_table(&results.modes, &results.picked));
+    print_table(&modes_table(results));
     for note in &results.notes {
         say!("note: {note}");
     }

@@ -7,6 +7,7 @@ use beft_core::EncodedSet;
 use beft_modes::Mode;
 use beft_nn::{Padding, TaskModel};
 
+pub use self::state::is_whole_state;
 use self::state::{Begun, State};
 use self::training::JointTraining;
 use crate::run::{EpochRecord, Event, Metrics, Trained, check, dropout_seed, epoch_order};

@@ -16,6 +16,17 @@ use serde::{Deserialize, Serialize};
 use crate::select::Sets;
 use crate::{Checkpoint, EpochRecord, Failure, Team, TrainError};
 
+/// Whether a file is a whole training state, of whatever training.
+pub fn is_whole_state(file: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(file)
+        .ok()
+        .and_then(|(_, metadata)| {
+            let header = metadata.metadata().as_ref()?.get(HEADER)?;
+            serde_json::from_str::<Header>(header).ok()
+        });
+    header.is_some() && SafeTensors::deserialize(file).is_ok()
+}
+
 /// What a training has come to after some epochs.
 #[derive(Debug)]
 pub(crate) struct State {

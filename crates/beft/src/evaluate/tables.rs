@@ -42,7 +42,7 @@ impl Details {
             ("95 % interval".to_owned(), Align::Numbers),
         ];
         if let Some(baseline) = &self.baseline {
-            columns.push((format!("always `{}`", baseline.label), Align::Right));
+            columns.push((format!("always {}", baseline.label), Align::Right));
         }
         let mut table = Table::new(columns);
         for (name, value) in &self.metrics {
