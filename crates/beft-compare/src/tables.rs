@@ -179,6 +179,14 @@ pub(super) fn or_zero(value: f64) -> String {
     }
 }
 
+/// A probability; one that is not zero is never shown as zero.
+fn p_value(p: f64) -> String {
+    match p < 0.0005 {
+        true => "<0.001".to_owned(),
+        false => format!("{p:.3}"),
+    }
+}
+
 /// The same with a sign.
 fn signed(value: f64) -> String {
     match value == 0.0 {
@@ -218,7 +226,7 @@ fn pairs_table(group: &Group) -> Table {
     ]);
     for pair in &group.pairs {
         let found = &pair.bootstrap;
-        let mcnemar: Vec<String> = pair.mcnemar.iter().map(|p| format!("{p:.3}")).collect();
+        let mcnemar: Vec<String> = pair.mcnemar.iter().map(|p| p_value(*p)).collect();
         table.rows.push(vec![
             Cell::default().code(&pair.a).text(" - ").code(&pair.b),
             match found.value == 0.0 {
@@ -226,7 +234,7 @@ fn pairs_table(group: &Group) -> Table {
                 false => signed(found.value).into(),
             },
             format!("{} to {}", signed(found.low), signed(found.high)).into(),
-            format!("{:.3}", found.p).into(),
+            p_value(found.p).into(),
             match mcnemar.is_empty() {
                 true => "-".into(),
                 false => mcnemar.join(" ").into(),

@@ -180,7 +180,15 @@ impl Chart<'_> {
 
 /// Colour and dashes of a line.
 fn look(index: usize) -> (RGBColor, (u32, u32)) {
-    (COLOURS[index % COLOURS.len()], DASHES[index % DASHES.len()])
+    // When the colours begin again, they come with the next dashes and marks.
+    (
+        COLOURS[index % COLOURS.len()],
+        DASHES[kind(index) % DASHES.len()],
+    )
+}
+
+fn kind(index: usize) -> usize {
+    index + index / COLOURS.len()
 }
 
 /// What marks the points of a line: filled and hollow circles, triangles and crosses.
@@ -189,7 +197,7 @@ where
     C: Clone + 'static,
 {
     let colour = COLOURS[index % COLOURS.len()];
-    match index % 4 {
+    match kind(index) % 4 {
         0 => Circle::new(at, 3, colour.filled()).into_dyn(),
         1 => TriangleMarker::new(at, 5, colour.filled()).into_dyn(),
         2 => Circle::new(at, 4, colour.stroke_width(2)).into_dyn(),
@@ -229,6 +237,16 @@ mod tests {
             assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
         }
         assert!(!svg.contains("\n1.5\n") && !svg.contains("\n1.2\n"));
+    }
+
+    #[test]
+    fn thirty_two_lines_look_different() {
+        let looks: Vec<_> = (0..32)
+            .map(|index| (look(index).0, kind(index) % 4))
+            .collect();
+        for (index, one) in looks.iter().enumerate() {
+            assert!(!looks[..index].contains(one), "{index}");
+        }
     }
 
     #[test]
