@@ -7,10 +7,10 @@ use beft::table::{Align, Cell, Table};
 use beft::{Evaluation, Judged};
 use serde_json::{Map, Value, json};
 
-use crate::output::{say, write_file};
+use crate::output::{beginning, say, write_file};
 use crate::rows::{RowFormat, write_table};
 
-/// Characters of a text in a table.
+/// Characters of a text in a table; the file of `--errors` has all of it.
 const LONGEST: usize = 200;
 
 /// Collects the examples that were wrong: those first of which the model was most certain, or of values those that are
@@ -122,7 +122,7 @@ impl Mistakes {
         let mut table = Table::new(columns.map(|name| (name, Align::Left)));
         for (_, row) in self.rows.iter().take(most) {
             let cell = |name: &str| match &row[name] {
-                Value::String(text) => Cell::from(beginning(text)),
+                Value::String(text) => Cell::from(beginning(text, LONGEST)),
                 Value::Number(number) => match number.as_f64() {
                     Some(number) if number.fract() != 0.0 => Cell::from(format!("{number:.3}")),
                     _ => Cell::from(number),
@@ -133,14 +133,6 @@ impl Mistakes {
             table.rows.push(columns.map(cell).to_vec());
         }
         (!table.rows.is_empty()).then_some(table)
-    }
-}
-
-/// The beginning of a long text, for a table; the file of `--errors` has all of it.
-fn beginning(text: &str) -> String {
-    match text.chars().count() > LONGEST {
-        true => text.chars().take(LONGEST).chain(['\u{2026}']).collect(),
-        false => text.to_owned(),
     }
 }
 

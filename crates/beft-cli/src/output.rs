@@ -128,6 +128,14 @@ pub(crate) fn command() -> Option<String> {
     shlex::try_join(["beft"].into_iter().chain(words)).ok()
 }
 
+/// The beginning of a long text, at most so many characters.
+pub(crate) fn beginning(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['\u{2026}']).collect(),
+        false => text.to_owned(),
+    }
+}
+
 /// Prints a value as JSON, as it is written to files.
 pub(crate) fn print_json(value: &impl serde::Serialize) {
     say!(

@@ -136,6 +136,12 @@ fn a_signal_stops_a_comparison_with_all_its_processes() {
     );
     common::run(&scratch, &compare("out"));
     assert_eq!(scratch.tables("out"), scratch.tables("whole"));
+    // What was whole was used.
+    let cells = scratch.list("out/cells");
+    assert!(
+        !cells.iter().any(|name| name.ends_with(".damaged")),
+        "{cells:?}"
+    );
 }
 
 /// Work that cannot be continued ends at once, and leaves nothing.
@@ -154,23 +160,10 @@ fn a_signal_ends_what_cannot_be_continued() {
 
 /// Files that are longer than so many blocks of 512 bytes cannot be written, as on a disk that is full after them.
 fn with_limit(scratch: &Scratch, blocks: u32, args: &[&str]) -> Output {
-    let process = scratch.process(args);
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$@\""])
-        .arg(blocks.to_string())
-        .arg(process.get_program())
-        .args(process.get_args());
-    if let Some(dir) = process.get_current_dir() {
-        limited.current_dir(dir);
-    }
-    for (name, value) in process.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    limited.output().unwrap()
+    scratch.shell(&format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec beft {}",
+        args.join(" ")
+    ))
 }
 
 #[test]

@@ -6,7 +6,6 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use common::{Scratch, decoder};
 
@@ -92,8 +91,6 @@ fn folder(model: &str) -> Scratch {
 
 #[test]
 fn every_command_of_the_guide_works() {
-    let program = Path::new(env!("CARGO_BIN_EXE_beft")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut tried = 0;
     for (title, lines) in sections() {
         let model = match title.as_str() {
@@ -109,13 +106,7 @@ fn every_command_of_the_guide_works() {
             // One seed, and what the tiny model takes.
             let short = line.replace("--seeds 0,1,2", "--seeds 0");
             let short = short.replace("--length 512", "--length 48");
-            let output = Command::new("sh")
-                .args(["-c", &short])
-                .current_dir(scratch.path("."))
-                .env("PATH", &path)
-                .env("HF_HUB_OFFLINE", "1")
-                .output()
-                .unwrap();
+            let output = scratch.shell(&short);
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{title}: {line}\n{said}");
         };

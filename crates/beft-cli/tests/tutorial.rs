@@ -5,7 +5,6 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
 use common::Scratch;
 
@@ -27,17 +26,9 @@ fn every_command_of_the_tutorial_works() {
     let scratch = Scratch::new();
     // In the place of MiniLM: it learns little, and fast.
     beft_fixtures::copy_model("bert-tiny", &scratch.path("models/minilm")).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_beft")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut outputs = Vec::new();
     for line in commands() {
-        let output = Command::new("sh")
-            .args(["-c", &line])
-            .current_dir(scratch.path("."))
-            .env("PATH", &path)
-            .env("HF_HUB_OFFLINE", "1")
-            .output()
-            .unwrap();
+        let output = scratch.shell(&line);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{line}\n{said}");
         outputs.push((line, String::from_utf8(output.stdout).unwrap() + &said));
@@ -118,12 +109,7 @@ fn every_command_of_the_tutorial_works() {
         "elsewhere/new.csv",
         "body,subject,id\nWhere is it?,parcel,9\n",
     );
-    let output = Command::new("sh")
-        .args(["-c", "beft predict --adapter adapter --data new.csv"])
-        .current_dir(elsewhere)
-        .env("PATH", &path)
-        .output()
-        .unwrap();
+    let output = scratch.shell("cd elsewhere && beft predict --adapter adapter --data new.csv");
     let row = String::from_utf8(output.stdout).unwrap();
     assert!(
         row.contains("\"id\":\"9\"") && row.contains("\"probability\""),

@@ -250,22 +250,23 @@ impl Journal {
     ///
     /// When a file cannot be renamed.
     pub fn set_damaged_aside(&self, trials: &[Planned]) -> Result<Vec<PathBuf>, CompareError> {
-        let mut aside = Vec::new();
-        for planned in trials {
-            if self.is_done(&planned.key) && self.find(planned).is_none() {
-                let path = self.result_path(&planned.key);
-                let new = path.with_extension("damaged");
-                fs::rename(&path, &new).map_err(|source| Error::Write { path, source })?;
-                aside.push(new);
-            }
-        }
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let path = entry.path();
+        let results = trials.iter().filter_map(|planned| {
+            let other = self.is_done(&planned.key) && self.find(planned).is_none();
+            other.then(|| (self.result_path(&planned.key), "damaged"))
+        });
+        let files = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let states = files.map(|entry| entry.path()).filter(|path| {
             let is_state = path.extension().is_some_and(|found| found == "state");
-            if is_state && fs::read(&path).is_ok_and(|file| !is_whole_state(&file)) {
-                let new = path.with_extension("state.damaged");
-                fs::rename(&path, &new).map_err(|source| Error::Write { path, source })?;
-                aside.push(new);
+            is_state && fs::read(path).is_ok_and(|file| !is_whole_state(&file))
+        });
+        let mut aside = Vec::new();
+        for (path, extension) in results.chain(states.map(|path| (path, "state.damaged"))) {
+            let new = path.with_extension(extension);
+            match fs::rename(&path, &new) {
+                Ok(()) => aside.push(new),
+                // Another process of the comparison was faster.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::Write { path, source }.into()),
             }
         }
         Ok(aside)

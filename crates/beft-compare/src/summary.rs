@@ -106,20 +106,22 @@ pub fn summarize(results: Vec<TrialResult>) -> Result<Vec<Group>, CompareError> 
             None => groups.push(vec![result]),
         }
     }
-    let mut groups: Vec<Group> = groups.into_iter().map(group).collect::<Result<_, _>>()?;
-    let models: Vec<String> = groups.iter().map(|group| group.model.clone()).collect();
-    for group in &mut groups {
-        let same = |model: &String| *model != group.model && short(model) == short(&group.model);
-        let label = match models.iter().any(same) {
-            true => &group.model,
-            false => short(&group.model),
-        };
-        group.label = label.to_owned();
-    }
-    Ok(groups)
+    let models: Vec<String> = groups.iter().map(|g| g[0].trial.model.clone()).collect();
+    let label = |model: &str| {
+        let same = |other: &String| other != model && short(other) == short(model);
+        match models.iter().any(same) {
+            true => model.to_owned(),
+            false => short(model).to_owned(),
+        }
+    };
+    let groups = groups.into_iter().map(|results| {
+        let label = label(&results[0].trial.model);
+        group(results, label)
+    });
+    groups.collect()
 }
 
-fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
+fn group(results: Vec<TrialResult>, label: String) -> Result<Group, CompareError> {
     let first = &results[0];
     let task = first.trial.find_task()?;
     let modes = distinct(results.iter().map(|r| r.trial.mode.clone()));
@@ -168,7 +170,7 @@ fn group(results: Vec<TrialResult>) -> Result<Group, CompareError> {
     let notes: BTreeSet<String> = results.iter().flat_map(|r| r.notes.clone()).collect();
     Ok(Group {
         model: first.trial.model.clone(),
-        label: String::new(),
+        label,
         task: first.task_name.clone(),
         regime: first.trial.regime.clone(),
         sizes: (first.train_size, samples),

@@ -256,12 +256,13 @@ pub fn csv(groups: &[Group]) -> String {
     for group in groups {
         for result in &group.results {
             for metric in &group.metrics {
-                let last = result.metrics.get(metric);
+                let last = result.metrics.get(metric).copied();
                 if last.is_none() && result.failure.is_none() {
                     continue;
                 }
                 let epochs = result.epochs.iter().filter_map(|e| e.metrics.get(metric));
-                let best = epochs.fold(f64::NEG_INFINITY, |best, v| best.max(*v));
+                let best = epochs.copied().reduce(f64::max);
+                let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
                 let mut tied = group.tied.get(&result.trial.seed).into_iter().flatten();
                 let tied = *metric == group.metric
                     && tied.any(|term| term.to_string() == result.trial.mode);
@@ -274,12 +275,8 @@ pub fn csv(groups: &[Group]) -> String {
                     &result.trial.seed.to_string(),
                     &result.trainable.to_string(),
                     metric,
-                    &last.map_or(String::new(), f64::to_string),
-                    &if best.is_finite() {
-                        best.to_string()
-                    } else {
-                        String::new()
-                    },
+                    &number(last),
+                    &number(best),
                     &result.failure.is_some().to_string(),
                     &tied.to_string(),
                 ]);

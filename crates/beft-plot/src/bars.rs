@@ -2,17 +2,15 @@ use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, WHITE};
 
 use crate::paint::{
-    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, OUTLINE, Style, TEXT_SIZE, TITLE_SIZE,
-    add_hints, cut, short, wrap,
+    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE,
+    TITLE_ROW, add_hints, cut, short, title_lines,
 };
 
 // Lengths in pixels.
-const MARGIN: i32 = 16;
 const ROW: i32 = 28;
 const THICK: i32 = 16;
 const PLOT: i32 = 420;
 const VALUES: i32 = 64;
-const LINE: i32 = 18;
 const AXIS: i32 = 40;
 /// Characters of a name.
 const NAME: usize = 28;
@@ -43,21 +41,19 @@ pub fn bars_svg(title: &str, axis: &str, bars: &[Bar]) -> Option<String> {
     let longest = bars.iter().map(|bar| cut(&bar.name, NAME).chars().count());
     let labels = (longest.max().unwrap_or(0) as f64 * TEXT_SIZE * CHAR_WIDTH) as i32 + 16;
     let width = 2 * MARGIN + labels + PLOT + VALUES;
-    let title = wrap(
-        title,
-        f64::from(width - 2 * MARGIN) / (TITLE_SIZE * CHAR_WIDTH),
-    );
+    let title = title_lines(title, width);
     let ends = bars
         .iter()
         .flat_map(|bar| ends(bar))
         .filter(|x| x.is_finite());
     let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
     let step = step(high - low);
+    let low = (low / step).floor() * step;
     let figure = Figure {
         left: MARGIN + labels,
-        top: MARGIN + LINE * title.len() as i32 + 8,
-        low: (low / step).floor() * step,
-        high: ((high / step).ceil() * step).max(step + (low / step).floor() * step),
+        top: MARGIN + TITLE_ROW * title.len() as i32 + 8,
+        low,
+        high: ((high / step).ceil() * step).max(low + step),
         step,
         bars,
         title,
@@ -118,11 +114,7 @@ impl Figure<'_> {
     }
 
     fn draw(&self, canvas: &Canvas, size: (i32, i32)) -> Drawn {
-        canvas.rectangle([(0, 0), size], WHITE.filled())?;
-        for (row, line) in (0..).zip(&self.title) {
-            let at = (MARGIN, MARGIN + 6 + LINE * row);
-            canvas.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
-        }
+        canvas.title(&self.title, size)?;
         self.draw_axis(canvas)?;
         for (row, bar) in (0..).zip(&self.bars) {
             self.draw_bar(canvas, bar, self.top + ROW * row + ROW / 2)?;
@@ -155,7 +147,7 @@ impl Figure<'_> {
             name = name.bold();
         }
         canvas.text(&cut(&bar.name, NAME), (self.left - 8, y), name)?;
-        let (from, to) = (self.x(0.0f64.clamp(self.low, self.high)), self.x(bar.value));
+        let (from, to) = (self.x(0.0), self.x(bar.value));
         let corners = [(from.min(to), y - THICK / 2), (from.max(to), y + THICK / 2)];
         canvas.rectangle(corners, fill.filled())?;
         if let Some((low, high)) = bar.interval {
@@ -172,10 +164,9 @@ impl Figure<'_> {
                 canvas.dot(at, INK.stroke_width(1))?;
             }
         }
-        let number = format!("{:.3}", bar.value);
         let number = match bar.value.abs() < 0.0005 {
             true => short(bar.value),
-            false => number,
+            false => format!("{:.3}", bar.value),
         };
         let at = (self.left + PLOT + 10, y);
         canvas.text(&number, at, Style::new(TEXT_SIZE, ink))

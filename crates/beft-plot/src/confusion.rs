@@ -1,13 +1,12 @@
+use plotters::style::Color;
 use plotters::style::text_anchor::HPos;
-use plotters::style::{Color, WHITE};
 
 use crate::paint::{
-    CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, Style, TEXT_SIZE, TITLE_SIZE, add_hints, colour,
-    cut, ink_on, wrap,
+    CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, Style, TEXT_SIZE, TITLE_ROW, add_hints,
+    colour, cut, ink_on, title_lines,
 };
 
 // Lengths in pixels.
-const MARGIN: i32 = 16;
 const CELL: (i32, i32) = (72, 30);
 const LINE: i32 = 20;
 /// Characters of a class's name beside a row, and above a column.
@@ -25,15 +24,12 @@ pub fn confusion_svg(names: &[String], counts: &[Vec<usize>], title: &str) -> St
     let labels = (longest.unwrap_or(0) as f64 * TEXT_SIZE * CHAR_WIDTH) as i32 + 12;
     let width = 2 * MARGIN + labels + CELL.0 * names.len() as i32;
     let width = width.max(320);
-    let title = wrap(
-        title,
-        f64::from(width - 2 * MARGIN) / (TITLE_SIZE * CHAR_WIDTH),
-    );
+    let title = title_lines(title, width);
     let figure = Figure {
         names,
         counts,
         left: MARGIN + labels,
-        top: MARGIN + LINE * title.len() as i32 + 2 * LINE,
+        top: MARGIN + TITLE_ROW * title.len() as i32 + 2 * LINE,
         title,
     };
     let height = figure.top + CELL.1 * names.len() as i32 + MARGIN;
@@ -55,11 +51,7 @@ struct Figure<'a> {
 
 impl Figure<'_> {
     fn draw(&self, canvas: &Canvas, size: (i32, i32)) -> Drawn {
-        canvas.rectangle([(0, 0), size], WHITE.filled())?;
-        for (row, line) in (0..).zip(&self.title) {
-            let at = (MARGIN, MARGIN + 6 + LINE * row);
-            canvas.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
-        }
+        canvas.title(&self.title, size)?;
         let faint = Style::new(TEXT_SIZE, FAINT);
         canvas.text("predicted", (self.left, self.top - 28), faint)?;
         canvas.text("true", (MARGIN, self.top - 10), faint)?;

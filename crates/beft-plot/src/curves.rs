@@ -159,7 +159,7 @@ impl Chart<'_> {
             let y = 24 + LEGEND_LINE * index as i32;
             let (colour, (dash, gap)) = look(index);
             let style = colour.stroke_width(2);
-            let step = (dash + gap).max(1) as usize;
+            let step = (dash + gap) as usize;
             let dashes = match gap {
                 0 => vec![(0, SAMPLE)],
                 _ => (0..SAMPLE)

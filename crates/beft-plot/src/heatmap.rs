@@ -1,15 +1,14 @@
 use beft_core::{BiasSite, BiasTerm};
 use beft_score::{Cell, ScorerKind, Scores};
 use plotters::style::text_anchor::HPos;
-use plotters::style::{Color, RGBColor, WHITE};
+use plotters::style::{Color, RGBColor};
 
 use crate::paint::{
-    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, OUTLINE, Style, TEXT_SIZE, TITLE_SIZE,
-    UNDEFINED, add_hints, colour, ink_on, short, wrap,
+    ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE,
+    TITLE_ROW, UNDEFINED, add_hints, colour, ink_on, short, title_lines, wrap,
 };
 
 // Lengths in pixels.
-const MARGIN: i32 = 16;
 const ROW_LABELS: i32 = 44;
 const MEAN_GAP: i32 = 10;
 const BAR_GAP: i32 = 24;
@@ -65,7 +64,7 @@ impl<'a> Figure<'a> {
             footer: Vec::new(),
         };
         let width = f64::from(figure.size().0 - 2 * MARGIN);
-        figure.title = wrap(title, width / (TITLE_SIZE * CHAR_WIDTH));
+        figure.title = title_lines(title, figure.size().0);
         for (text, colour) in footer(scores) {
             let lines = wrap(&text, width / (TEXT_SIZE * CHAR_WIDTH));
             figure
@@ -92,7 +91,7 @@ impl<'a> Figure<'a> {
 
     /// The upper edge of the cells.
     fn top(&self) -> i32 {
-        MARGIN + (LINE + 2) * self.title.len() as i32 + HEADER
+        MARGIN + TITLE_ROW * self.title.len() as i32 + HEADER
     }
 
     fn bottom(&self) -> i32 {
@@ -100,11 +99,7 @@ impl<'a> Figure<'a> {
     }
 
     fn draw(&self, canvas: &Canvas) -> Drawn {
-        canvas.rectangle([(0, 0), self.size()], WHITE.filled())?;
-        for (row, line) in (0..).zip(&self.title) {
-            let at = (MARGIN, MARGIN + 6 + (LINE + 2) * row);
-            canvas.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
-        }
+        canvas.title(&self.title, self.size())?;
         self.draw_columns(canvas)?;
         for (row, (term, mean)) in (0..).zip(&self.terms) {
             self.draw_row(canvas, self.top() + self.cell.1 * row, *term, *mean)?;

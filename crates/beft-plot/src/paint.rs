@@ -138,8 +138,13 @@ fn escaped(text: &str) -> String {
 /// A part of a chart.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-pub(crate) const TITLE_SIZE: f64 = 16.0;
+/// Around a picture, in pixels.
+pub(crate) const MARGIN: i32 = 16;
+/// A line of a title on a [`Canvas`], in pixels.
+pub(crate) const TITLE_ROW: i32 = 20;
+const TITLE_SIZE: f64 = 16.0;
 pub(crate) const TEXT_SIZE: f64 = 12.0;
+/// A line of a chart's title, in pixels.
 const TITLE_LINE: u32 = 22;
 /// plotters takes a line height and writes a font size of 1/1.24 of it.
 const LINE_HEIGHT: f64 = 1.24;
@@ -149,14 +154,15 @@ pub(crate) fn font(colour: &RGBColor) -> TextStyle<'_> {
     TextStyle::from(("sans-serif", TEXT_SIZE * LINE_HEIGHT).into_font()).color(colour)
 }
 
-fn title_lines(title: &str, width: u32) -> Vec<String> {
-    let room = f64::from(width.saturating_sub(32));
+/// A title in lines that fit a picture of that width.
+pub(crate) fn title_lines(title: &str, width: i32) -> Vec<String> {
+    let room = f64::from(width - 2 * MARGIN);
     wrap(title, room / (TITLE_SIZE * CHAR_WIDTH))
 }
 
 /// The height of a chart's title.
 pub(crate) fn title_height(title: &str, width: u32) -> u32 {
-    TITLE_LINE * title_lines(title, width).len() as u32 + 12
+    TITLE_LINE * title_lines(title, width as i32).len() as u32 + 12
 }
 
 /// Draws a chart's title, and returns what is below it.
@@ -168,8 +174,8 @@ pub(crate) fn draw_title<'a>(
     let (head, body) = root.split_vertically(title_height(title, width));
     let font = ("sans-serif", TITLE_SIZE * LINE_HEIGHT).into_font();
     let font = font.style(FontStyle::Bold);
-    for (row, line) in (0..).zip(title_lines(title, width)) {
-        let at = (16, 10 + TITLE_LINE as i32 * row);
+    for (row, line) in (0..).zip(title_lines(title, width as i32)) {
+        let at = (MARGIN, 10 + TITLE_LINE as i32 * row);
         head.draw(&Text::new(line, at, font.color(&INK)))?;
     }
     Ok(body)
@@ -219,6 +225,16 @@ impl<'a> Canvas<'a> {
 
     pub(crate) fn finish(&self) -> Drawn {
         self.0.present()
+    }
+
+    /// White ground with a title.
+    pub(crate) fn title(&self, lines: &[String], size: (i32, i32)) -> Drawn {
+        self.rectangle([(0, 0), size], WHITE.filled())?;
+        for (row, line) in (0..).zip(lines) {
+            let at = (MARGIN, MARGIN + 6 + TITLE_ROW * row);
+            self.text(line, at, Style::new(TITLE_SIZE, INK).bold())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn text(&self, text: &str, at: (i32, i32), style: Style) -> Drawn {

@@ -9,7 +9,7 @@ use beft::{
 use beft_modes::Asked;
 use beft_tasks::{Dataset, LabelledTask, PromptTask, Split, Task, TaskInfo};
 use beft_train::Metrics;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::open_predictor;
 use crate::args::EvalArgs;
@@ -60,7 +60,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         write_json(out, &record)?;
     }
     if let Some(dir) = &args.report {
-        let (document, about) = report(args, tuned, task, &parts, &mistakes);
+        let (document, about) = report(args, tuned, task, &parts, &mistakes, &record);
         save_report(dir, REPORT, &document, &about)?;
     }
     if args.json.json {
@@ -226,6 +226,7 @@ fn report(
     task: &Task,
     parts: &[Part],
     mistakes: &Mistakes,
+    record: &Value,
 ) -> (Document, About) {
     let mut document = Document::default();
     document.heading(1, format!("{} on {}", tuned.base.name(), task.name));
@@ -247,12 +248,12 @@ fn report(
         ));
         document.table(table);
     }
-    let mut decided = record(args, tuned, task, parts);
-    if let Some(decided) = decided.as_object_mut() {
-        for result in ["metrics", "details"] {
-            decided.remove(result);
-        }
-    }
+    let results = ["metrics", "details", "errors"];
+    let fields = record.as_object().into_iter().flatten();
+    let decided: Map<String, Value> = fields
+        .filter(|(key, _)| !results.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     let about = About {
         configuration: rows_of(&decided),
         command: command(),

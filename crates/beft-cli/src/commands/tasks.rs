@@ -3,7 +3,7 @@ use beft::table::{Align, Table};
 use beft_tasks::{LabelledTask, PromptTask, Task, TaskInfo};
 
 use crate::args::{TasksAction, TasksArgs};
-use crate::output::{print_table, say, write_now};
+use crate::output::{beginning, print_table, say, write_now};
 
 /// Lists the built-in tasks, or prints one as a task file.
 pub(crate) fn tasks(args: &TasksArgs) -> Result<()> {
@@ -79,10 +79,5 @@ fn first(names: &[String]) -> String {
 
 /// The beginning of a prompt, on one line.
 fn short(prompt: &str) -> String {
-    const MOST: usize = 40;
-    let line = prompt.replace('\n', " ");
-    match line.chars().count() > MOST {
-        true => line.chars().take(MOST - 1).chain(['\u{2026}']).collect(),
-        false => line,
-    }
+    beginning(&prompt.replace('\n', " "), 40)
 }

@@ -8,8 +8,8 @@ pub mod decoder;
 pub mod server;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command as Process, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
@@ -85,6 +85,19 @@ impl Scratch {
             .env("HF_HUB_OFFLINE", "1")
             .env("HF_HOME", self.path("hf"));
         process
+    }
+
+    /// A line of a shell in the scratch folder, in which `beft` is the program.
+    pub fn shell(&self, line: &str) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_beft")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let mut shell = Process::new("sh");
+        shell.args(["-c", line]).current_dir(self.dir.path());
+        shell
+            .env("PATH", path)
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", self.path("hf"));
+        shell.output().unwrap()
     }
 
     /// The same, started, without anybody who reads what it says.

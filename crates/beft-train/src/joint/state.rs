@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 
 use beft_core::guarded;
 use beft_files::write_atomic;
@@ -9,7 +10,7 @@ use beft_nn::{BiasModel, NewParam, ParamData, ParamPath, map_views, view_params}
 use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, TensorData};
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +19,14 @@ use crate::{Checkpoint, EpochRecord, Failure, Team, TrainError};
 
 /// Whether a file is a whole training state, of whatever training.
 pub fn is_whole_state(file: &[u8]) -> bool {
-    let header = SafeTensors::read_metadata(file)
-        .ok()
-        .and_then(|(_, metadata)| {
-            let header = metadata.metadata().as_ref()?.get(HEADER)?;
-            serde_json::from_str::<Header>(header).ok()
-        });
-    header.is_some() && SafeTensors::deserialize(file).is_ok()
+    // This compares the length with what the header says, too.
+    let metadata = SafeTensors::read_metadata(file);
+    metadata.is_ok_and(|(_, metadata)| header_of(&metadata).is_some())
+}
+
+fn header_of(metadata: &Metadata) -> Option<Header> {
+    let header = metadata.metadata().as_ref()?.get(HEADER)?;
+    serde_json::from_str(header).ok()
 }
 
 /// What a training has come to after some epochs.
@@ -152,7 +154,7 @@ impl State {
         let file = match team.leads().then(|| fs::read(&checkpoint.path)) {
             Some(Ok(file)) => Some(file),
             None => None,
-            Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
             Some(Err(e)) => return Err(checkpoint.failed(format!("cannot read it: {e}"))),
         };
         let file = team.from_first(file)?;
@@ -168,10 +170,8 @@ impl State {
             ))
         };
         let (_, metadata) = SafeTensors::read_metadata(file).map_err(|e| damaged(e.to_string()))?;
-        let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
-        let header: Header = header
-            .and_then(|header| serde_json::from_str(header).ok())
-            .ok_or_else(|| damaged("no record of epochs".to_owned()))?;
+        let header =
+            header_of(&metadata).ok_or_else(|| damaged("no record of epochs".to_owned()))?;
         if header.identity != identity {
             return Err(TrainError::OtherTraining {
                 path: checkpoint.path.clone(),
@@ -258,5 +258,36 @@ impl State {
             None if left > 0 => Err("it is of another model".to_owned()),
             None => Ok(model),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_whole_or_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint {
+            path: dir.path().join("state"),
+            resume: true,
+        };
+        let state = State {
+            runs: vec![RunState::default()],
+            begun: None,
+            values: BTreeMap::new(),
+            best: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            optimizer: vec![1, 2, 3],
+        };
+        state.save(&checkpoint, "this training").unwrap();
+        let file = fs::read(&checkpoint.path).unwrap();
+        assert!(is_whole_state(&file));
+        for length in [0, 7, 8, 50, file.len() - 1] {
+            assert!(!is_whole_state(&file[..length]), "{length}");
+        }
+        assert!(!is_whole_state(&[&file[..], b"x"].concat()));
+        let other = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).unwrap();
+        assert!(!is_whole_state(&other));
     }
 }

@@ -52,23 +52,17 @@ impl DevInputs {
 
     /// Takes the tokens away that all prompts begin with, and returns them. At least one stays of each prompt.
     pub(crate) fn take_shared_prompt(&mut self) -> Vec<u32> {
-        let mut prompts: Vec<(&mut Vec<u32>, usize)> = match self {
+        // Each with the length of what is in front of candidates.
+        let mut prompts: Vec<(usize, &mut Vec<u32>)> = match self {
             Self::Choices(choices, calibration) => {
                 let free = calibration.iter_mut().flat_map(|free| &mut free.encodings);
                 let all = choices.set.encodings.iter_mut().chain(free);
-                all.map(|encoding| {
-                    let len = encoding.prompt_len();
-                    (&mut encoding.ids, len)
-                })
-                .collect()
+                all.map(|encoding| (encoding.prompt_len(), &mut encoding.ids))
+                    .collect()
             }
             Self::Questions(questions) => {
                 let all = questions.prompts.iter_mut();
-                all.map(|ids| {
-                    let len = ids.len();
-                    (ids, len)
-                })
-                .collect()
+                all.map(|ids| (ids.len(), ids)).collect()
             }
             Self::Labelled(_)
             | Self::Tagged(_)
@@ -76,16 +70,16 @@ impl DevInputs {
             | Self::Spans(_)
             | Self::Compared(_) => Vec::new(),
         };
-        let Some((first, _)) = prompts.first() else {
+        let Some((_, first)) = prompts.first() else {
             return Vec::new();
         };
         let first = (**first).clone();
-        let shared = prompts.iter().map(|(ids, len)| {
+        let shared = prompts.iter().map(|(len, ids)| {
             let same = ids.iter().zip(&first).take_while(|(a, b)| a == b).count();
             same.min(len.saturating_sub(1))
         });
         let shared = shared.min().unwrap_or(0);
-        for (ids, _) in &mut prompts {
+        for (_, ids) in &mut prompts {
             ids.drain(..shared);
         }
         first[..shared].to_vec()

@@ -9,8 +9,8 @@ use beft_train::{Event, TrainSettings};
 
 use super::names;
 use crate::{
-    About, Base, Details, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank,
-    report, rows_of, save_report, settings, tune, write_json,
+    About, Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report,
+    rows_of, save_report, settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -112,20 +112,20 @@ pub fn run(
     let pick = pick.ok_or(Error::NothingRanked)?;
 
     let picked_mode = Mode::Biases(TermSet::of([pick]));
-    let of_pick = outcomes.iter().find(|outcome| outcome.mode == picked_mode);
-    let details = of_pick
-        .map(|outcome| outcome.details(data))
-        .unwrap_or_default();
-    let mode_result = |outcome: &TuneOutcome| {
+    let mut details = Vec::new();
+    let results = others.iter().chain([all]).map(|outcome| {
         let splits = outcome.details(data);
-        let intervals = splits
-            .into_iter()
-            .flat_map(|Details { intervals, .. }| intervals);
+        let intervals = splits.iter().flat_map(|split| split.intervals.clone());
+        let intervals = intervals.collect();
+        if outcome.mode == picked_mode {
+            details = splits;
+        }
         ModeResult {
-            intervals: intervals.collect(),
+            intervals,
             ..ModeResult::of(outcome)
         }
-    };
+    });
+    let modes = results.collect();
     let results = RunResults {
         details,
         class_weights: data.train.class_weights.clone(),
@@ -141,7 +141,7 @@ pub fn run(
             .map_or("", |metric| metric.name())
             .to_owned(),
         picked: pick.to_string(),
-        modes: others.iter().chain([all]).map(mode_result).collect(),
+        modes,
         scorers: names(scorers),
         trainings: outcomes.iter().map(|o| o.record.clone()).collect(),
     };

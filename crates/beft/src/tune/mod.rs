@@ -11,7 +11,7 @@ mod thresholds;
 use beft_checkpoint::{MULTI_LABEL, PROBLEM};
 use beft_core::Outputs;
 use beft_device::backend_of;
-use beft_modes::{Adapter, Makes, Mode};
+use beft_modes::{Adapter, Asked, Mode};
 use beft_nn::{TaskModel, snapshot};
 use beft_tasks::Task;
 use beft_train::{
@@ -100,6 +100,12 @@ pub fn tune_together(
     let records: Vec<TrainingRecord> = records.collect();
     let identity = identity(&records);
     let packs = { jobs.iter() }.all(|job| packs_layers(&job.mode, &job.settings).is_ok());
+    if let [job] = jobs
+        && let Some(how) = job.mode.asked()
+    {
+        let model = untrained_model(base, job, packs)?;
+        return Ok(vec![asked(base, job, how, model, records[0].clone())?]);
+    }
     let (mut untrained, mut trainings) = (Vec::new(), Vec::new());
     // Jobs that leave the same layers as they are share what those make of the dev examples.
     let mut devs: Vec<DevMetrics<'_>> = Vec::new();
@@ -125,23 +131,6 @@ pub fn tune_together(
         untrained.push(model);
     }
     let mut scores: Vec<Vec<DevPredictions>> = vec![Vec::new(); jobs.len()];
-    if let [job] = jobs
-        && matches!(job.mode.makes(), Makes::Nothing)
-    {
-        let (metrics, found) = match (job.mode.asked(), job.data.dev.as_slice()) {
-            (Some(asked), [dev]) => {
-                let mut dev = dev.clone();
-                let model = after_shots(&untrained[0], asked, &mut dev.inputs);
-                let model = model.as_ref().unwrap_or(&untrained[0]);
-                let (metrics, dev) = (&job.data.task.metrics, [dev]);
-                DevMetrics::new(metrics, &dev, &job.settings, 0).of(base, model)?
-            }
-            _ => devs[0].of(base, &untrained[0])?,
-        };
-        found.iter().try_for_each(|said| check_finite(base, said))?;
-        let (model, record) = (untrained.remove(0), records[0].clone());
-        return Ok(vec![asked(job, model, metrics, found, record)]);
-    }
     let evaluate = |job: usize, model: &_| {
         let (metrics, found) = devs[dev_of[job]].of(base, model)?;
         scores[job].push(found);
@@ -202,20 +191,28 @@ fn untrained_model(base: &Base, job: &TuneJob<'_>, packs: bool) -> Result<Model,
     })
 }
 
-/// The outcome of a job that trains nothing.
+/// The outcome of a job that trains nothing, but asks the model so.
 fn asked(
+    base: &Base,
     job: &TuneJob<'_>,
+    how: Asked,
     model: Model,
-    metrics: Metrics,
-    said: DevPredictions,
     record: TrainingRecord,
-) -> TuneOutcome {
+) -> Result<TuneOutcome, Error> {
+    let mut dev = job.data.dev.clone();
+    let after_shots = match dev.as_mut_slice() {
+        [dev] => after_shots(&model, how, &mut dev.inputs),
+        _ => None,
+    };
+    let mut metrics = DevMetrics::new(&job.data.task.metrics, &dev, &job.settings, 0);
+    let (metrics, said) = metrics.of(base, after_shots.as_ref().unwrap_or(&model))?;
+    said.iter().try_for_each(|said| check_finite(base, said))?;
     let epoch = EpochRecord {
         epoch: 0,
         train_loss: 0.0,
         metrics,
     };
-    TuneOutcome {
+    Ok(TuneOutcome {
         mode: job.mode.clone(),
         before: snapshot(&model),
         after: snapshot(&model),
@@ -233,7 +230,7 @@ fn asked(
         record,
         facts: Map::new(),
         outputs: job.data.outputs.clone(),
-    }
+    })
 }
 
 impl TuneJob<'_> {
