@@ -10,7 +10,7 @@ use beft_core::{BiasSite, BiasSnapshot, BiasTerm, EncodedSet, Encoding, Targets,
 use beft_encoder::{EncoderConfig, EncoderWithHead};
 use beft_nn::{Batch, Padding, Rows, Savings, TaskModel, gelu};
 use beft_score::{Beft, Magnitude, Scorer};
-use beft_train::{GradMasks, TrainConfig, fisher, training_step, with_trainable};
+use beft_train::{GradMasks, TrainConfig, gradient_moments, training_step, with_trainable};
 use burn::module::Module;
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -142,8 +142,10 @@ fn passes(c: &mut Criterion) {
     group.bench_function("frozen forward", |b| {
         b.iter(|| model.forward(&batch).into_data())
     });
-    group.bench_function("fisher", |b| {
-        b.iter(|| fisher(model.clone(), &data, 8, 1.0, Padding::Packed, || ()).expect("scores"));
+    group.bench_function("gradient moments", |b| {
+        b.iter(|| {
+            gradient_moments(model.clone(), &data, 8, 1.0, Padding::Packed, || ()).expect("scores")
+        });
     });
     group.finish();
     black_box(model.num_params());

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &TogetherArgs) -> Result<()> {
         regimes: vec!["low".to_owned()],
         modes: args.modes.clone(),
         seeds: (0..args.seeds).map(|i| source.seed + i).collect(),
-        scorers: "beft".to_owned(),
+        scorers: None,
         epochs: Some(args.epochs),
         lr: None,
         batch_size: None,

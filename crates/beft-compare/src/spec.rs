@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use beft_core::{TaskType, TermSet};
 use beft_modes::Mode;
 use beft_score::ScorerKind;
 use beft_tasks::Regime;
@@ -9,8 +10,11 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use crate::error::MOST_EPOCHS;
+use crate::mode_list::ModeList;
 use crate::{CompareError, Trial};
-use beft::{Base, Error, Objective, TaskForm, check_mode, find_data, find_task, protocol};
+use beft::{
+    Base, Error, ModelConfig, Objective, TaskForm, check_mode, find_data, find_task, protocol,
+};
 
 /// What to compare, as written in TOML:
 ///
@@ -45,14 +49,13 @@ pub struct CompareSpec {
     /// Sizes of the training subset.
     #[serde(default = "low")]
     pub regimes: Vec<String>,
-    /// What is trained.
+    /// What is trained: modes; `terms` for each bias term alone, `sites` for each bias term of each layer alone.
     pub modes: Vec<String>,
     /// Seeds.
     #[serde(default = "first_seed")]
     pub seeds: Vec<u32>,
-    /// Scores to compute where all biases are trained.
-    #[serde(default = "all_scorers")]
-    pub scorers: String,
+    /// Scores to compute where all biases are trained; without it all of them.
+    pub scorers: Option<String>,
     /// Passes over the training examples, instead of the tasks' own.
     pub epochs: Option<usize>,
     /// Learning rate, instead of the tasks' own.
@@ -107,10 +110,6 @@ fn first_seed() -> Vec<u32> {
     vec![0]
 }
 
-fn all_scorers() -> String {
-    "all".to_owned()
-}
-
 impl CompareSpec {
     /// Reads a TOML file; paths in it are relative to its folder.
     ///
@@ -154,22 +153,26 @@ impl CompareSpec {
         precision: &str,
         limit: Option<usize>,
     ) -> Result<Vec<Trial>, CompareError> {
-        let modes = self
+        let lists = self
             .modes
             .iter()
-            .map(|mode| mode.parse::<Mode>())
+            .map(|mode| mode.parse::<ModeList>())
             .collect::<Result<Vec<_>, _>>()?;
-        let scorers = ScorerKind::parse_list(&self.scorers)?;
+        let scorers = ScorerKind::parse_list(self.scorers.as_deref().unwrap_or("all"))?;
+        let scored = |list: &ModeList| matches!(list, ModeList::One(mode) if trains_all(mode));
+        if self.scorers.is_some() && !lists.iter().any(scored) {
+            return Err(CompareError::NothingScored);
+        }
         let mut settings = BTreeMap::new();
         for (name, overrides) in &self.mode {
-            let mode: Mode = name.parse().map_err(|source| CompareError::ModeSettings {
+            let list: ModeList = name.parse().map_err(|source| CompareError::ModeSettings {
                 name: name.clone(),
                 source,
             })?;
-            if !modes.contains(&mode) {
+            if !lists.contains(&list) {
                 return Err(CompareError::OtherMode(name.clone()));
             }
-            settings.insert(mode.to_string(), *overrides);
+            settings.insert(list.to_string(), *overrides);
         }
         let regimes = self
             .regimes
@@ -180,13 +183,15 @@ impl CompareSpec {
             ("models", self.models.is_empty()),
             ("tasks", self.tasks.is_empty()),
             ("regimes", regimes.is_empty()),
-            ("modes", modes.is_empty()),
+            ("modes", lists.is_empty()),
             ("seeds", self.seeds.is_empty()),
         ];
         if let Some((what, _)) = empty.iter().find(|(_, empty)| *empty) {
             return Err(CompareError::Nothing(what));
         }
 
+        // Whether there is a decoder, and one that is asked prompts.
+        let (mut decodes, mut prompted) = (false, false);
         let mut trials = Vec::new();
         let mut names: BTreeMap<(&String, String), PathBuf> = BTreeMap::new();
         for model in &self.models {
@@ -195,6 +200,13 @@ impl CompareSpec {
             for spec in &self.tasks {
                 let task = find_task(model, &spec.task, self.head.then_some(TaskForm::Texts))?;
                 let base = opened()?.for_task(&task)?;
+                decodes |= matches!(base.config(), ModelConfig::Decoder(_));
+                prompted |= base.task_type() == TaskType::CausalLm;
+                let modes = lists.iter().flat_map(|list| {
+                    let named = |mode| (list.to_string(), mode);
+                    list.modes(&base).into_iter().map(named)
+                });
+                let modes: Vec<(String, Mode)> = modes.collect();
                 let data = match &spec.data {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
@@ -215,10 +227,10 @@ impl CompareSpec {
                         None => Some(task.regime_size(*regime).map_err(Error::from)?),
                     };
                     for seed in &self.seeds {
-                        for mode in &modes {
+                        for (list, mode) in &modes {
                             check_mode(&base, &task, mode)?;
                             let defaults = protocol(&task, mode, &base, *seed);
-                            let own = settings.get(&mode.to_string()).copied().unwrap_or_default();
+                            let own = settings.get(list).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.
                             let lr = match mode.learning_rate() {
                                 Some(_) => None,
@@ -239,7 +251,11 @@ impl CompareSpec {
                                     .unwrap_or(defaults.epochs),
                                 learning_rate: own.lr.or(lr).unwrap_or(defaults.learning_rate),
                                 batch_size: self.batch_size.unwrap_or(defaults.batch_size),
-                                scorers: scorers.iter().map(ToString::to_string).collect(),
+                                scorers: match trains_all(mode) {
+                                    true => scorers.iter().map(ToString::to_string).collect(),
+                                    // Nothing is scored there.
+                                    false => Vec::new(),
+                                },
                                 device: device.to_owned(),
                                 precision: precision.to_owned(),
                                 limit,
@@ -259,6 +275,17 @@ impl CompareSpec {
                 }
             }
         }
+        if self.head && !decodes {
+            return Err(CompareError::HeadOfEncoders);
+        }
+        if self.objective != Objective::default() && !prompted {
+            return Err(CompareError::NoPrompts);
+        }
         Ok(trials)
     }
+}
+
+/// Whether a mode trains all biases: what scorers compare.
+fn trains_all(mode: &Mode) -> bool {
+    mode.terms().is_some_and(TermSet::is_all)
 }

@@ -7,12 +7,10 @@ use beft_eval::{
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
+use crate::agreement::{Agreement, RESAMPLES, agreements};
 use crate::picks::{ScorerPicks, picks, tied};
 use crate::pictures::short;
 use crate::{CompareError, Sample, TrialResult, distinct};
-
-/// Resamples behind intervals, p values and standard errors.
-const RESAMPLES: usize = 1000;
 
 /// The modes of one model, task and regime, over all seeds.
 #[derive(Clone, Debug)]
@@ -39,6 +37,8 @@ pub struct Group {
     pub pairs: Vec<Pair>,
     /// Whether the scorers picked the best of q, k and v.
     pub picks: Vec<ScorerPicks>,
+    /// Whether the scores tell what training a bias alone brings.
+    pub agreements: Vec<Agreement>,
     /// Per seed in which several of q, k and v share the highest main metric, these terms. Such a seed
     /// says nothing of a pick.
     pub tied: BTreeMap<u32, Vec<BiasTerm>>,
@@ -142,14 +142,21 @@ fn group(results: Vec<TrialResult>, label: String) -> Result<Group, CompareError
 
     let mut summaries = Vec::new();
     let mut distributions = Vec::new();
+    // The main metric of each mode and seed.
+    let mut by_seed = BTreeMap::new();
     for mode in &modes {
         let trials = of(mode);
-        let resampled = metrics
-            .iter()
-            .map(|(metric, suffix)| resample(&trials, task.output(), *metric, suffix));
-        let resampled: Vec<Vec<f64>> = resampled.collect();
+        let mut resampled = Vec::new();
+        for (metric, suffix) in &metrics {
+            let each = resample(&trials, task.output(), *metric, suffix);
+            resampled.push(means(&each));
+            // The main metric is the first.
+            if resampled.len() == 1 {
+                let seeds = trials.iter().map(|trial| (mode.clone(), trial.trial.seed));
+                by_seed.extend({ seeds.zip(each) }.filter_map(|(key, of)| Some((key, of?))));
+            }
+        }
         summaries.push(summary(mode, &trials, &metrics, &resampled));
-        // The main metric is the first.
         distributions.push(resampled.into_iter().next().unwrap_or_default());
     }
     let mut pairs = Vec::new();
@@ -183,6 +190,7 @@ fn group(results: Vec<TrialResult>, label: String) -> Result<Group, CompareError
         modes: summaries,
         pairs,
         picks: picks(&results, &main_name),
+        agreements: agreements(&results, &main_name, &by_seed),
         tied: tied(&results, &main_name),
         rankings: mean_rankings(&results),
         notes: notes.into_iter().collect(),
@@ -232,28 +240,34 @@ fn summary(
     out
 }
 
-/// The metric's mean over seeds, for every resample of the examples of one split.
-fn resample(trials: &[&TrialResult], kind: OutputKind, metric: Metric, suffix: &str) -> Vec<f64> {
-    let columns: Vec<Outcomes> = trials
-        .iter()
-        .filter_map(|c| Some(outcomes(c.samples.get(suffix)?, kind)))
-        .collect();
-    let examples = columns.first().map_or(0, Outcomes::len);
-    if examples == 0 {
-        return vec![0.0; RESAMPLES];
-    }
-    // The same seed for every mode: that is what makes the comparison a paired one.
-    Bootstrap::new(examples, RESAMPLES, 0).distribution(|chosen| {
-        let values: Vec<f64> = columns
-            .iter()
-            .map(|column| {
-                column
-                    .measure_some(metric, chosen.iter().copied())
-                    .unwrap_or(0.0)
-            })
-            .collect();
-        Some(mean(&values))
-    })
+/// The metric of each trial, for every resample of the examples of one split; `None` if the trial has no samples of it.
+fn resample(
+    trials: &[&TrialResult],
+    kind: OutputKind,
+    metric: Metric,
+    suffix: &str,
+) -> Vec<Option<Vec<f64>>> {
+    let of = |trial: &&TrialResult| {
+        let column = outcomes(trial.samples.get(suffix)?, kind);
+        // The same seed for every trial: that is what makes the comparison a paired one.
+        let bootstrap = Bootstrap::new(column.len(), RESAMPLES, 0);
+        (!column.is_empty()).then(|| {
+            bootstrap.distribution(|chosen| column.measure_some(metric, chosen.iter().copied()))
+        })
+    };
+    trials.iter().map(of).collect()
+}
+
+/// The mean over trials of every resample; zeros if no trial has samples.
+fn means(trials: &[Option<Vec<f64>>]) -> Vec<f64> {
+    let resample = |r: usize| {
+        let values: Vec<f64> = trials.iter().flatten().map(|trial| trial[r]).collect();
+        match values.is_empty() {
+            true => 0.0,
+            false => mean(&values),
+        }
+    };
+    (0..RESAMPLES).map(resample).collect()
 }
 
 /// The outcomes that samples record.

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
-use beft_modes::Mode;
 
+use crate::mode_list::ModeList;
 use crate::tables::{or_zero, over_seeds};
 use crate::{
     CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, distinct,
@@ -32,7 +32,7 @@ pub fn sweep_trials(
         let mut spec = spec.clone();
         for mode in &spec.modes {
             // A mode is what it means: `v` and `V` may both be written.
-            let mode: Mode = mode.parse()?;
+            let mode: ModeList = mode.parse()?;
             let own = spec.mode.entry(mode.to_string()).or_default();
             *own = Overrides {
                 lr: Some(*rate),

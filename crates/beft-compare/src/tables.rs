@@ -3,6 +3,7 @@ use std::fmt::Write;
 use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
 
+use crate::agreement_tables::agreement_tables;
 use crate::{Group, ModeSummary, distinct};
 
 /// The comparison as people read it: per model and regime one table of modes and tasks as the paper lays
@@ -19,6 +20,7 @@ pub fn report(groups: &[Group]) -> Document {
     }
     out.heading(2, "Did the scores pick the best of q, k, v?");
     picks(&mut out, groups);
+    agreement_tables(&mut out, groups);
     for group in groups.iter().filter(|group| !group.pairs.is_empty()) {
         out.heading(
             2,

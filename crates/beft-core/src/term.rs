@@ -104,6 +104,50 @@ impl BiasSite {
     }
 }
 
+/// A bias in one layer, or one head's part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BiasPart {
+    /// The bias.
+    pub site: BiasSite,
+    /// The head, from 0; `None` for the whole bias.
+    pub head: Option<usize>,
+}
+
+impl From<BiasSite> for BiasPart {
+    fn from(site: BiasSite) -> Self {
+        Self { site, head: None }
+    }
+}
+
+/// Numbers of attention heads of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadCounts {
+    /// Those of queries.
+    pub query: usize,
+    /// Those of keys and values, which may be fewer.
+    pub key_value: usize,
+}
+
+impl HeadCounts {
+    /// Number of heads that the bias of a term is divided among; 1 if it is not.
+    pub const fn of(self, term: BiasTerm) -> usize {
+        match term {
+            BiasTerm::Q => self.query,
+            BiasTerm::K | BiasTerm::V => self.key_value,
+            BiasTerm::M1 | BiasTerm::Ln1 | BiasTerm::M2 | BiasTerm::M3 | BiasTerm::Ln2 => 1,
+        }
+    }
+}
+
+impl fmt::Display for BiasPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.head {
+            None => self.site.fmt(f),
+            Some(head) => write!(f, "{}.h{head}", self.site),
+        }
+    }
+}
+
 impl fmt::Display for BiasSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.term, self.layer)

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{BiasSite, BiasTerm, UnknownTerm};
+use crate::{BiasPart, BiasSite, BiasTerm, UnknownTerm};
 
 /// Which bias terms to train, as a user writes it.
 ///
@@ -12,6 +12,7 @@ use crate::{BiasSite, BiasTerm, UnknownTerm};
 /// | `q,k,v` | three terms, every layer |
 /// | `v@6-11`, `v@3` | the value bias of layers 6 to 11, of layer 3 (layers count from 0) |
 /// | `q,v@0-2` | the query bias of every layer, the value bias of layers 0 to 2 |
+/// | `v@3.h5`, `v.h0-3` | the value bias of head 5 of layer 3, of heads 0 to 3 of every layer (of q, k and v; heads count from 0) |
 /// | `all` | every bias of the model (BitFit), those outside the layers included |
 /// | `frozen` | no bias: the head alone |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +24,44 @@ pub struct TermSet {
 enum Selection {
     All,
     /// Empty: frozen.
-    Entries(BTreeSet<(BiasTerm, Layers)>),
+    Entries(BTreeSet<Entry>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Layers {
+struct Entry {
+    term: BiasTerm,
+    layers: Span,
+    heads: Span,
+}
+
+/// Layers or heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Span {
     Every,
-    /// First and last layer, both included.
+    /// First and last one, both included.
     Range(usize, usize),
+}
+
+impl Span {
+    const fn one(index: usize) -> Self {
+        Self::Range(index, index)
+    }
+
+    /// Those of so many.
+    fn of(self, count: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::Every => 0..count,
+            Self::Range(first, last) => first..(last + 1).min(count),
+        }
+    }
+
+    /// The last one, if it is not among so many.
+    fn beyond(self, count: usize) -> Option<usize> {
+        match self {
+            Self::Range(_, last) if last >= count => Some(last),
+            _ => None,
+        }
+    }
 }
 
 /// A term set that cannot be read, or that does not fit the model.
@@ -40,6 +71,24 @@ pub enum TermSetError {
     /// A name that is no bias term.
     #[error(transparent)]
     UnknownTerm(#[from] UnknownTerm),
+    /// The part after `.` is not a head or a range of heads.
+    #[error(
+        "cannot read the heads in `{0}`: write `v@3.h5` for one head or `v@3.h0-3` for a range"
+    )]
+    BadHeads(String),
+    /// A term whose bias is not divided among heads.
+    #[error("`{0}` names heads, and only the biases q, k and v are divided among heads")]
+    NoHeads(String),
+    /// A head the model does not have.
+    #[error("`{entry}` names head {head}, but the model has {heads} heads of {} (0 to {})", .entry.split(['@', '.']).next().unwrap_or_default(), .heads.saturating_sub(1))]
+    NoSuchHead {
+        /// The entry as written.
+        entry: String,
+        /// The missing head.
+        head: usize,
+        /// Number of heads of that term.
+        heads: usize,
+    },
     /// The part after `@` is not a layer or a range of layers.
     #[error("cannot read the layers in `{0}`: write `v@3` for one layer or `v@6-11` for a range")]
     BadLayers(String),
@@ -80,9 +129,25 @@ impl TermSet {
 
     /// The given terms in every layer.
     pub fn of(terms: impl IntoIterator<Item = BiasTerm>) -> Self {
-        let entries = terms.into_iter().map(|t| (t, Layers::Every)).collect();
+        let entry = |term| Entry {
+            term,
+            layers: Span::Every,
+            heads: Span::Every,
+        };
         Self {
-            selection: Selection::Entries(entries),
+            selection: Selection::Entries(terms.into_iter().map(entry).collect()),
+        }
+    }
+
+    /// The given parts of biases.
+    pub fn at(parts: impl IntoIterator<Item = BiasPart>) -> Self {
+        let entry = |part: BiasPart| Entry {
+            term: part.site.term,
+            layers: Span::one(part.site.layer),
+            heads: part.head.map_or(Span::Every, Span::one),
+        };
+        Self {
+            selection: Selection::Entries(parts.into_iter().map(entry).collect()),
         }
     }
 
@@ -106,33 +171,67 @@ impl TermSet {
             return Ok(BiasSite::all(layers).collect());
         };
         let mut sites = BTreeSet::new();
-        for &(term, span) in entries {
-            let (first, last) = match span {
-                Layers::Every => (0, layers.saturating_sub(1)),
-                Layers::Range(first, last) => (first, last),
-            };
-            if span != Layers::Every && last >= layers {
+        for entry in entries {
+            if let Some(layer) = entry.layers.beyond(layers) {
                 return Err(TermSetError::NoSuchLayer {
-                    entry: entry_name(term, span),
-                    layer: last,
+                    entry: entry.to_string(),
+                    layer,
                     layers,
                 });
             }
-            sites.extend(
-                (first..=last)
-                    .filter(|l| *l < layers)
-                    .map(|l| BiasSite::new(l, term)),
-            );
+            let of = entry.layers.of(layers);
+            sites.extend(of.map(|layer| BiasSite::new(layer, entry.term)));
         }
         Ok(sites)
     }
+
+    /// The heads of a site that the set names; `None` if it names the whole site, or nothing of it. `heads` is the number of
+    /// heads of its term.
+    ///
+    /// # Errors
+    ///
+    /// [`TermSetError::NoSuchHead`] when a range reaches past the last head.
+    pub fn heads(
+        &self,
+        site: BiasSite,
+        heads: usize,
+    ) -> Result<Option<BTreeSet<usize>>, TermSetError> {
+        let Selection::Entries(entries) = &self.selection else {
+            return Ok(None);
+        };
+        let mut named = BTreeSet::new();
+        let mine = entries.iter().filter(|entry| {
+            let layer = entry.layers.of(site.layer + 1).contains(&site.layer);
+            entry.term == site.term && layer
+        });
+        for entry in mine {
+            if let Some(head) = entry.heads.beyond(heads) {
+                return Err(TermSetError::NoSuchHead {
+                    entry: entry.to_string(),
+                    head,
+                    heads,
+                });
+            }
+            if entry.heads == Span::Every {
+                return Ok(None);
+            }
+            named.extend(entry.heads.of(heads));
+        }
+        Ok((!named.is_empty()).then_some(named))
+    }
 }
 
-fn entry_name(term: BiasTerm, layers: Layers) -> String {
-    match layers {
-        Layers::Every => term.to_string(),
-        Layers::Range(a, b) if a == b => format!("{term}@{a}"),
-        Layers::Range(a, b) => format!("{term}@{a}-{b}"),
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.term)?;
+        for (mark, span) in [("@", self.layers), (".h", self.heads)] {
+            match span {
+                Span::Every => {}
+                Span::Range(a, b) if a == b => write!(f, "{mark}{a}")?,
+                Span::Range(a, b) => write!(f, "{mark}{a}-{b}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,7 +242,7 @@ impl fmt::Display for TermSet {
             Selection::All => f.pad("all"),
             Selection::Entries(entries) if entries.is_empty() => f.pad("frozen"),
             Selection::Entries(entries) => {
-                let names: Vec<_> = entries.iter().map(|(t, l)| entry_name(*t, *l)).collect();
+                let names: Vec<_> = entries.iter().map(Entry::to_string).collect();
                 f.pad(&names.join(","))
             }
         }
@@ -169,11 +268,30 @@ impl FromStr for TermSet {
             {
                 return Err(TermSetError::BadSet(s.to_owned()));
             }
-            let (term, layers) = match part.split_once('@') {
-                None => (part, Layers::Every),
-                Some((term, span)) => (term, parse_layers(part, span)?),
+            let (site, heads) = match part.split_once('.') {
+                None => (part, Span::Every),
+                Some((site, heads)) => {
+                    let bad = || TermSetError::BadHeads(part.to_owned());
+                    let span = heads.trim().strip_prefix(['h', 'H']).ok_or_else(bad)?;
+                    (site, parse_span(span).ok_or_else(bad)?)
+                }
             };
-            entries.insert((term.parse::<BiasTerm>()?, layers));
+            let (term, layers) = match site.split_once('@') {
+                None => (site, Span::Every),
+                Some((term, span)) => {
+                    let bad = || TermSetError::BadLayers(part.to_owned());
+                    (term, parse_span(span).ok_or_else(bad)?)
+                }
+            };
+            let term: BiasTerm = term.parse()?;
+            if heads != Span::Every && !BiasTerm::QKV.contains(&term) {
+                return Err(TermSetError::NoHeads(part.to_owned()));
+            }
+            entries.insert(Entry {
+                term,
+                layers,
+                heads,
+            });
         }
         Ok(Self {
             selection: Selection::Entries(entries),
@@ -181,17 +299,15 @@ impl FromStr for TermSet {
     }
 }
 
-fn parse_layers(part: &str, span: &str) -> Result<Layers, TermSetError> {
-    let bad = || TermSetError::BadLayers(part.to_owned());
-    let number = |s: &str| s.trim().parse::<usize>().map_err(|_| bad());
+/// `3`, `6-11`
+fn parse_span(span: &str) -> Option<Span> {
+    // No model has so many that one more would overflow.
+    let number = |s: &str| s.trim().parse::<u32>().ok().map(|n| n as usize);
     let (first, last) = match span.split_once('-') {
         None => (number(span)?, number(span)?),
         Some((first, last)) => (number(first)?, number(last)?),
     };
-    if first > last {
-        return Err(bad());
-    }
-    Ok(Layers::Range(first, last))
+    (first <= last).then_some(Span::Range(first, last))
 }
 
 #[cfg(test)]
@@ -213,6 +329,7 @@ mod tests {
             ("none", "frozen"),
             ("v@6-11", "v@6-11"),
             ("LN2@3-3,q", "q,ln2@3"),
+            ("V@3.H5,v.h0-2, k@1-2.h1", "k@1-2.h1,v.h0-2,v@3.h5"),
         ] {
             let set = parse(written).unwrap();
             assert_eq!(set.to_string(), canonical);
@@ -235,7 +352,32 @@ mod tests {
     }
 
     #[test]
+    fn heads_are_parts_of_a_site() {
+        let set = parse("v@1.h5,v.h0-1,k@1,k@1.h2").unwrap();
+        let heads = |layer, term| set.heads(BiasSite::new(layer, term), 6).unwrap();
+        assert_eq!(heads(1, V), Some([0, 1, 5].into()));
+        assert_eq!(heads(0, V), Some([0, 1].into()));
+        // Named whole too, and not at all.
+        assert_eq!((heads(1, K), heads(0, K), heads(0, Q)), (None, None, None));
+        assert_eq!(set.sites(2).unwrap().len(), 3);
+        let error = set.heads(BiasSite::new(1, V), 4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`v@1.h5` names head 5, but the model has 4 heads of v (0 to 3)"
+        );
+        let part = BiasPart {
+            site: BiasSite::new(3, V),
+            head: Some(5),
+        };
+        assert_eq!(TermSet::at([part]), parse("v@3.h5").unwrap());
+        assert_eq!(part.to_string(), "v@3.h5");
+    }
+
+    #[test]
     fn refuses_what_it_cannot_mean() {
+        assert!(matches!(parse("v@3.5"), Err(TermSetError::BadHeads(_))));
+        assert!(matches!(parse("v@3.h"), Err(TermSetError::BadHeads(_))));
+        assert!(matches!(parse("m3@3.h1"), Err(TermSetError::NoHeads(_))));
         assert!(matches!(parse("w"), Err(TermSetError::UnknownTerm(_))));
         assert!(matches!(parse(""), Err(TermSetError::BadSet(_))));
         assert!(matches!(parse("q,,v"), Err(TermSetError::BadSet(_))));

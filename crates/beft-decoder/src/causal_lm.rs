@@ -3,7 +3,7 @@ use std::ops::Range;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
-use beft_core::{BiasTerm, Head};
+use beft_core::{BiasTerm, Head, HeadCounts};
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Packing, ParamPath, Precision, Rows, Scored, TaskModel, Weight,
     bias_of_rows, multiply, pack_weights,
@@ -229,6 +229,10 @@ fn tied_scores(hidden: Tensor<2>, tokens: Tensor<2>) -> Tensor<2> {
 impl BiasModel for DecoderForCausalLM {
     fn num_layers(&self) -> usize {
         self.decoder.layers.len()
+    }
+
+    fn head_counts(&self) -> HeadCounts {
+        self.decoder.head_counts()
     }
 
     fn bias_layout(&self) -> BiasLayout {

@@ -1,5 +1,5 @@
 use beft_checkpoint::{CheckpointError, ModelDir, check_sizes};
-use beft_core::{BiasTerm, Encoding, TaskType};
+use beft_core::{BiasTerm, Encoding, HeadCounts, TaskType};
 use beft_nn::Norm;
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
@@ -209,6 +209,14 @@ impl DecoderConfig {
             encoding.ids.push(self.start().unwrap_or(0));
         }
         encoding.type_ids.clear();
+    }
+
+    /// Numbers of attention heads of a layer.
+    pub fn head_counts(&self) -> HeadCounts {
+        HeadCounts {
+            query: self.heads,
+            key_value: self.key_value_heads,
+        }
     }
 
     /// The bias terms that its layers have: GPT-J's have one norm.

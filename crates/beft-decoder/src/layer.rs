@@ -1,4 +1,5 @@
 use beft_core::BiasTerm::{K, Ln1, Ln2, M1, M2, M3, Q, V};
+use beft_core::HeadCounts;
 use beft_nn::{DropoutSite, Group, LayerBiases, Norm, Rows, Weight, gelu};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -118,6 +119,13 @@ impl DecoderLayer {
             &mut self.output,
         ];
         always.into_iter().chain(&mut self.gate)
+    }
+
+    pub(crate) fn head_counts(&self) -> HeadCounts {
+        HeadCounts {
+            query: self.shape.heads,
+            key_value: self.shape.key_value_heads,
+        }
     }
 
     pub(crate) fn key_value_heads(&self) -> usize {

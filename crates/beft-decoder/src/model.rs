@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use beft_core::HeadCounts;
 use beft_nn::{Batch, DropoutSite, Norm, ParamPath, RotaryConfig, Rows, Weight, multiply};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -78,6 +79,18 @@ impl DecoderModel {
     /// The weight matrices of its layers.
     pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
         self.layers.iter_mut().flat_map(DecoderLayer::weights_mut)
+    }
+
+    /// Numbers of attention heads of a layer.
+    pub(crate) fn head_counts(&self) -> HeadCounts {
+        let first = self.layers.first();
+        first.map_or(
+            HeadCounts {
+                query: 0,
+                key_value: 0,
+            },
+            DecoderLayer::head_counts,
+        )
     }
 
     /// Number of heads of keys and values.

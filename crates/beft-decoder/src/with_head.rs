@@ -3,7 +3,7 @@ use std::ops::Range;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, draw_missing, load_module_as,
 };
-use beft_core::{BiasTerm, Head};
+use beft_core::{BiasTerm, Head, HeadCounts};
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Dense, DropoutSite, Packing, ParamPath, Precision, Rows,
     TaskModel, pack_weights,
@@ -144,6 +144,10 @@ const HEAD: [&str; 2] = ["classifier.weight", "classifier.bias"];
 impl BiasModel for DecoderWithHead {
     fn num_layers(&self) -> usize {
         self.decoder.layers.len()
+    }
+
+    fn head_counts(&self) -> HeadCounts {
+        self.decoder.head_counts()
     }
 
     fn bias_layout(&self) -> BiasLayout {

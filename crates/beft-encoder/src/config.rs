@@ -1,5 +1,5 @@
 use beft_checkpoint::{CheckpointError, Fields, ModelDir, check_sizes};
-use beft_core::{BiasSite, BiasTerm, Encoding, Pooling};
+use beft_core::{BiasSite, BiasTerm, Encoding, HeadCounts, Pooling};
 use burn::nn::Initializer;
 use serde_json::{Map, Value};
 
@@ -229,6 +229,14 @@ impl EncoderConfig {
     pub fn max_tokens(&self) -> usize {
         self.max_position_embeddings
             .saturating_sub(self.first_position())
+    }
+
+    /// Numbers of attention heads of a layer.
+    pub fn head_counts(&self) -> HeadCounts {
+        HeadCounts {
+            query: self.num_attention_heads,
+            key_value: self.num_attention_heads,
+        }
     }
 
     /// Whether the model tells the two texts of a pair apart.

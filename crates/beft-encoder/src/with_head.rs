@@ -4,7 +4,7 @@ use std::sync::Arc;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, draw_missing, load_module,
 };
-use beft_core::{BiasSite, Head, Pooling};
+use beft_core::{BiasSite, Head, HeadCounts, Pooling};
 use beft_nn::{
     Batch, BiasLayout, BiasModel, Dense, DropoutSite, ForwardPrecision, Packing, ParamPath,
     Recorded, Rows, TaskModel, gelu, outer_norm, pack_weights, zeros_if,
@@ -215,6 +215,10 @@ fn check_biases(
 impl BiasModel for EncoderWithHead {
     fn num_layers(&self) -> usize {
         self.encoder.layers.len()
+    }
+
+    fn head_counts(&self) -> HeadCounts {
+        self.config.head_counts()
     }
 
     fn bias_layout(&self) -> BiasLayout {

@@ -219,7 +219,7 @@ fn standardised(x: &[f64]) -> Option<Vec<f64>> {
 }
 
 /// Ranks from 1, equal values sharing the mean of theirs; `None` with a NaN.
-fn ranks(x: &[f64]) -> Option<Vec<f64>> {
+pub fn ranks(x: &[f64]) -> Option<Vec<f64>> {
     if x.iter().any(|v| v.is_nan()) {
         return None;
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use beft_checkpoint::{HeadTensor, KeyTable, NameTable};
 use beft_core::{BiasTerm, TaskType, TermSet, TermSetError};
-use beft_nn::{BiasModel, ParamPath, Savings};
+use beft_nn::{BiasModel, ParamPath, Savings, count_values, param_shapes};
 use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
@@ -44,6 +44,9 @@ impl TrainingMode for TermSet {
             }));
         }
         let sites = self.sites(model.layers)?;
+        for site in &sites {
+            self.heads(*site, model.heads.of(site.term))?;
+        }
         match sites.iter().find(|site| !model.terms.contains(&site.term)) {
             Some(site) if !self.is_all() => Err(TermSetError::NoSuchTerm(site.term).into()),
             _ => Ok(()),
@@ -52,12 +55,61 @@ impl TrainingMode for TermSet {
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = model.trainable_paths(self)?;
-        Ok(Touched::whole(model, paths))
+        let entries = head_entries(&model, self)?;
+        let unused: usize = entries.values().map(|(_, unused)| *unused).sum();
+        let whole = Touched::whole(model, paths);
+        Ok(Touched {
+            trainable: whole.trainable - unused,
+            entries: entries.into_iter().map(|(path, of)| (path, of.0)).collect(),
+            ..whole
+        })
     }
 
     fn terms(&self) -> Option<&TermSet> {
         Some(self)
     }
+}
+
+/// Of each bias of which heads learn alone: the entries of these heads, and how many other entries it has.
+fn head_entries<M: BiasModel>(
+    model: &M,
+    terms: &TermSet,
+) -> Result<BTreeMap<ParamPath, (Vec<usize>, usize)>, TermSetError> {
+    let counts = model.head_counts();
+    let mut named = BTreeMap::new();
+    for site in model.sites(terms)? {
+        let count = counts.of(site.term);
+        if let Some(heads) = terms.heads(site, count)? {
+            named.insert(model.site_path(site), (heads, count));
+        }
+    }
+    if named.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let shapes = param_shapes(model).into_iter();
+    let found = shapes.filter_map(|(path, shape)| {
+        let (heads, count) = named.remove(&path)?;
+        let values: usize = shape.iter().product();
+        let width = values / count;
+        let entries = heads
+            .iter()
+            .flat_map(|head| head * width..(head + 1) * width);
+        let entries: Vec<usize> = entries.collect();
+        let unused = values - entries.len();
+        Some((path, (entries, unused)))
+    });
+    Ok(found.collect())
+}
+
+/// Returns how many values are trained for `terms`, the head's included.
+///
+/// # Errors
+///
+/// If the set names a layer, a term or a head that the model does not have.
+pub fn trainable_values<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
+    let unused = head_entries(model, terms)?;
+    let unused: usize = unused.values().map(|(_, unused)| unused).sum();
+    Ok(count_values(model, &model.trainable_paths(terms)?) - unused)
 }
 
 /// Returns the parameters of `terms` whose gradient is not zero. If only key biases are trained, there are

@@ -36,7 +36,7 @@ mod random_lines;
 
 pub use adapter::{Adapter, AdapterTensor, TrainedParams};
 pub use asked::Asked;
-pub use biases::{BiasDeltas, NO_HEAD, moving_paths};
+pub use biases::{BiasDeltas, NO_HEAD, moving_paths, trainable_values};
 pub use full::Full;
 pub use lora::{Lora, LoraUpdates};
 pub use lora_factors::LoraFactors;

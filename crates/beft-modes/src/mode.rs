@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use beft_core::{BiasTerm, TaskType, TermSet, TermSetError};
+use beft_core::{BiasTerm, HeadCounts, TaskType, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, count_values};
 
 use crate::{Adapter, Asked, ModeSettings, TrainedParams};
@@ -99,6 +99,8 @@ pub struct ModelTraits {
     pub generates: bool,
     /// Number of layers.
     pub layers: usize,
+    /// Numbers of attention heads of a layer.
+    pub heads: HeadCounts,
     /// The bias terms that its layers have.
     pub terms: &'static [BiasTerm],
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, TermSet, TermSetError};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, HeadCounts, TermSet, TermSetError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -37,6 +37,9 @@ pub trait BiasModel: Module {
     fn terms(&self) -> &'static [BiasTerm] {
         &BiasTerm::ALL
     }
+
+    /// Numbers of attention heads of a layer.
+    fn head_counts(&self) -> HeadCounts;
 
     /// Number of key and value heads of a layer, or 0 if the model takes no keys and values before the
     /// inputs.

@@ -10,8 +10,8 @@ use beft_nn::{
     Batch, BiasModel, ForwardPrecision, Padding, ParamPath, TaskModel, map_params, read_params,
     snapshot,
 };
-use beft_score::{Beft, Magnitude, ScoreError, Scorer};
-use beft_train::{TrainError, batch_loss, fisher, with_trainable};
+use beft_score::{Beft, Magnitude, ScoreError, Scorer, fisher};
+use beft_train::{TrainError, batch_loss, gradient_moments, with_trainable};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -190,11 +190,11 @@ impl Run<'_> {
         }
         let size = self.batches[0].len();
         let model = self.model.clone();
-        let found = fisher(model, &all, size, 1.0, Padding::Packed, || ())?;
+        let found = gradient_moments(model, &all, size, 1.0, Padding::Packed, || ())?;
         let values: Vec<f32> = found
             .into_iter()
             .filter(|(site, _)| site.term != BiasTerm::K)
-            .map(|(_, value)| value as f32)
+            .map(|(_, gradients)| fisher(&gradients) as f32)
             .collect();
         self.found
             .compare("scores.fisher".to_owned(), "fisher", &values)

@@ -81,7 +81,7 @@ fn ends(bar: &Bar) -> Vec<f64> {
 }
 
 /// A round distance of which about five make `range`.
-fn step(range: f64) -> f64 {
+pub(crate) fn step(range: f64) -> f64 {
     if range <= 0.0 {
         return 1.0;
     }

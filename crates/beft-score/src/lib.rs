@@ -8,8 +8,7 @@
 //! * [`Note`]: what a reader must know about a number, such as an undefined angle.
 //! * [`RankedTerm`]: the form in which a ranking is written to JSON.
 //!
-//! Scores that need gradients (Fisher, gradient norm) are computed elsewhere and stored in a [`Scores`]
-//! through [`Scores::from_values`].
+//! Scores that need gradients are functions of [`GradientMoments`](beft_core::GradientMoments), which training computes.
 //!
 //! ```
 //! use beft_core::{BiasSite, BiasSnapshot, BiasTerm::{K, Q, V}};

@@ -502,6 +502,9 @@ pub enum Error {
         /// How many the model takes.
         most: usize,
     },
+    /// A number of predicted tokens of a model that predicts none.
+    #[error("an encoder predicts no tokens")]
+    PlanPredicted,
     /// A scorer that compares before and after, without a training.
     #[error("the scorer {0} needs a trained run")]
     NeedsTraining(&'static str),

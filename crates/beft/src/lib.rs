@@ -70,7 +70,9 @@ pub use memory::{
 #[cfg(feature = "report")]
 pub use page::{About, page, rows_of, save_report};
 #[cfg(feature = "report")]
-pub use pictures::{bars_picture, curves_picture, heatmap_picture, heatmaps, pictures};
+pub use pictures::{
+    bars_picture, curves_picture, heatmap_picture, heatmaps, pictures, scatter_picture,
+};
 #[cfg(feature = "report")]
 pub use report::{modes_table, ranking_table, report};
 pub use run::{

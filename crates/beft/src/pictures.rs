@@ -1,7 +1,8 @@
 //! Pictures of reports, each with its numbers.
 
 use beft_plot::{
-    Bar, Curve, ReliabilityStep, bars_svg, confusion_svg, curves_svg, heatmap_svg, reliability_svg,
+    Bar, Curve, ReliabilityStep, ScatterPanel, bars_svg, confusion_svg, curves_svg, heatmap_svg,
+    reliability_svg, scatter_svg,
 };
 use beft_score::Scores;
 
@@ -80,6 +81,34 @@ pub fn bars_picture(title: &str, axis: &str, bars: &[Bar], file: String) -> Opti
         svg: bars_svg(title, axis, bars)?,
         shows: title.to_owned(),
         numbers: None,
+    })
+}
+
+/// Panels of points, where there are any: `up` by `across`.
+pub fn scatter_picture(
+    title: &str,
+    across: &str,
+    up: &str,
+    panels: &[ScatterPanel],
+    file: String,
+) -> Option<Picture> {
+    let columns = [("panel", Align::Left), ("point", Align::Left)];
+    let mut numbers = Table::new(columns);
+    let across_and_up = [across, up].map(|name| (name.to_owned(), Align::Right));
+    numbers.columns.extend(across_and_up);
+    for panel in panels {
+        let rows = panel.points.iter().map(|point| {
+            let name = Cell::default().code(&point.name);
+            let y = format!("{:.4}", point.y);
+            vec![Cell::from(&panel.title), name, point.x.into(), y.into()]
+        });
+        numbers.rows.extend(rows);
+    }
+    Some(Picture {
+        file,
+        svg: scatter_svg(title, across, up, panels)?,
+        shows: title.to_owned(),
+        numbers: Some(numbers),
     })
 }
 

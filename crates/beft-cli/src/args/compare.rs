@@ -66,7 +66,8 @@ pub(crate) struct CompareArgs {
         conflicts_with = "file"
     )]
     pub(crate) regime: Vec<String>,
-    /// What to train, as in tune --terms. Can be given more than once.
+    /// What to train, as in tune --terms. terms trains each bias term alone, sites each bias term of each layer alone. Can be
+    /// given more than once.
     #[arg(long, value_name = "MODE", default_values = ["frozen", "q", "k", "v", "all"])]
     pub(crate) mode: Vec<String>,
     /// Seeds, separated by commas.
@@ -78,14 +79,9 @@ pub(crate) struct CompareArgs {
         conflicts_with = "file"
     )]
     pub(crate) seeds: Vec<u32>,
-    /// Scores to compute in the mode all, as in rank.
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        default_value = "all",
-        conflicts_with = "file"
-    )]
-    pub(crate) scorer: String,
+    /// Scores to compute in the mode all, as in rank [default: all]
+    #[arg(long, value_name = "NAME,...", conflicts_with = "file")]
+    pub(crate) scorer: Option<String>,
     /// Number of training examples [default: the regime's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["file", "regime"])]
     pub(crate) train_size: Option<u32>,

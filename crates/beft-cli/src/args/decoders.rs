@@ -92,9 +92,9 @@ pub(crate) struct PlanArgs {
     /// Number of tokens per example [default: 128, or the limit of the model if it is lower]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
-    /// Number of these tokens that the model is trained to predict.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) predicted: u32,
+    /// Number of these tokens that a decoder is trained to predict [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) predicted: Option<u32>,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
     /// Number type of the frozen weight matrices: f32, bf16 or f16.

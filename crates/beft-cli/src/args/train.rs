@@ -210,7 +210,7 @@ pub(crate) struct RunArgs {
 /// How biases are scored.
 #[derive(Debug, Args)]
 pub(crate) struct ScorerArgs {
-    /// Scores to compute: all, or some of beft, magnitude, angle, l2, fisher, gradnorm, random. The first four train all
+    /// Scores to compute: all, or some of beft, magnitude, angle, l2, fisher, gradnorm, snr, slope, random. The first four train all
     /// biases first. beft makes the pick if it is in the list and tells q, k and v apart; otherwise fisher, gradnorm or
     /// the first of the others does. fisher is added for models that have no biases of their own.
     #[arg(long, value_name = "NAME,...", default_value = "beft,magnitude", value_parser = scorers)]
@@ -308,6 +308,6 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "beft-demo")]
     pub(crate) out: PathBuf,
     /// Only write made-up support tickets to this file, for the tutorial (docs/tutorial.md).
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_name = "FILE.csv", exclusive = true)]
     pub(crate) tickets: Option<PathBuf>,
 }

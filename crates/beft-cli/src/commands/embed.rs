@@ -69,14 +69,24 @@ fn format(args: &EmbedArgs) -> Result<VectorFormat> {
 
 /// The texts: one column of a file, or lines.
 fn rows(args: &EmbedArgs) -> Result<Inputs> {
+    let format = args.input_format.map(InputFormat::from);
+    let standard = args.data.as_os_str() == STANDARD;
+    let usual = || match standard {
+        true => Some(InputFormat::Lines),
+        false => InputFormat::of_path(&args.data),
+    };
+    if args.text.is_some() && matches!(format.or_else(usual), Some(InputFormat::Lines)) {
+        bail!(
+            "--text names columns, and lines of text have none: leave it out, or give --input-format"
+        );
+    }
     let mut task = LabelledTask::named("text")?;
     if let Some(columns) = &args.text {
         task.text_columns = TextColumns::of(columns.0.clone());
     }
     task.pair_columns = TextColumns::First(Vec::new());
     let task = Task::from(task);
-    let format = args.input_format.map(InputFormat::from);
-    if args.data.as_os_str() == STANDARD {
+    if standard {
         let reader = BufReader::with_capacity(1 << 16, stdin());
         let format = format.unwrap_or(InputFormat::Lines);
         return Ok(task.inputs(Path::new("standard input"), reader, format)?);

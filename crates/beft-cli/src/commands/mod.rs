@@ -138,6 +138,14 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let data = TaskData::load(&task, &folder, &base, &data_options.for_mode(mode))?;
     data.notes.iter().for_each(|note| progress.line(note));
     let mut training = settings_of(&task, mode, &base, &args.recipe);
+    if let Some(micro) = training.micro_batch
+        && micro > training.batch_size
+    {
+        bail!(
+            "--micro-batch {micro} is more than the {} examples of a step: give less, or leave it out",
+            training.batch_size
+        );
+    }
     training.team.more_devices = devices.collect();
     if let Some(note) = check_training_memory(&base, &data, mode, &training)? {
         progress.line(&format!(

@@ -16,7 +16,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         forward: args.forward,
         batch_size: args.batch_size.map(|n| n as usize),
         length: args.length.map(|n| n as usize),
-        predicted: args.predicted as usize,
+        predicted: args.predicted.map(|n| n as usize),
     };
     let plan = plan_memory(&args.model, &options)?;
     if args.json.json {

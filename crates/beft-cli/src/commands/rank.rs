@@ -1,11 +1,12 @@
 use anyhow::{Result, bail};
 use beft::{heatmaps, ranking_table, train_for, write_json};
 use beft_modes::Mode;
+use beft_score::ScorerKind;
 use beft_train::{Evaluate, TrainSettings};
 use serde_json::json;
 
 use super::{prepare_output, scorers, setup};
-use crate::args::RankArgs;
+use crate::args::{RankArgs, RecipeArgs};
 use crate::output::{complain, print_json, print_table, say, write_file};
 use crate::progress::Progress;
 
@@ -20,6 +21,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.config().num_layers())?;
     let scorers = &scorers(&setup.base, &args.scorers);
+    check_options(&args.train.recipe, scorers)?;
     // The trained values alone are compared with those before.
     let training = &TrainSettings {
         evaluate: Evaluate::Never,
@@ -78,4 +80,21 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     }
     say!("Scores by layer: {}", path.display());
     Ok(())
+}
+
+/// Refuses the settings of a training where none is needed.
+fn check_options(recipe: &RecipeArgs, scorers: &[ScorerKind]) -> Result<()> {
+    let given = [
+        ("--epochs", recipe.epochs.is_some()),
+        ("--lr", recipe.lr.is_some()),
+        ("--micro-batch", recipe.micro_batch.is_some()),
+        ("--gradient-checkpointing", recipe.gradient_checkpointing),
+    ];
+    let given = given.into_iter().find(|(_, given)| *given);
+    match given {
+        Some((option, _)) if !scorers.iter().any(|kind| kind.needs_training()) => bail!(
+            "{option} is for a training, and these scorers need none: leave it out, or add a scorer such as beft"
+        ),
+        _ => Ok(()),
+    }
 }

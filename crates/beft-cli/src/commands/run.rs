@@ -1,4 +1,4 @@
-use anyhow::Result;
+use anyhow::{Result, bail};
 use beft::{
     Ranking, RunEvent, RunOptions, RunResults, finished_run, modes_table, ranking_table,
     save_run_report,
@@ -22,6 +22,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         &args.out,
         &["results.json", "report.md", "report.html", SPLIT],
     )?;
+    let mut named = args.terms.iter().enumerate();
+    if let Some((_, term)) = named.find(|(place, term)| args.terms[..*place].contains(term)) {
+        bail!("--terms names {term} twice: leave one out");
+    }
     let mut progress = Progress::new();
     let Setup {
         base,

@@ -14,6 +14,9 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
             .map_err(|_| unknown)?
             .into(),
     };
+    if args.source.changes.balanced || args.source.changes.metric.is_some() {
+        bail!("--balanced and --metric do not change which rows are drawn: leave them out");
+    }
     let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
     let (path, available) = match &task {

@@ -26,7 +26,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
         regimes: vec![args.regime.clone()],
         modes: args.mode.clone(),
         seeds: args.seeds.clone(),
-        scorers: "all".to_owned(),
+        scorers: None,
         epochs: args.epochs.map(|n| n as usize),
         lr: None,
         batch_size: args.batch_size.map(|n| n as usize),

@@ -5,18 +5,20 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use beft_core::BiasSite;
+use beft_core::{BiasSite, GradientMoments};
 
 use crate::{Scorer, Scores};
 
 mod angle;
 mod beft;
+mod gradients;
 mod l2;
 mod magnitude;
 mod random;
 
 pub use angle::Angle;
 pub use beft::Beft;
+pub use gradients::{fisher, gradient_norm, signal_to_noise, slope};
 pub use l2::L2;
 pub use magnitude::Magnitude;
 pub use random::random;
@@ -26,19 +28,20 @@ pub use random::random;
 pub enum Needs {
     /// The biases before and after all of them were trained.
     TrainedRun(&'static dyn Scorer),
-    /// Gradients of the model before training, which are computed elsewhere.
-    Gradients(GradientScore),
+    /// Gradients of the model before training, over these mini-batches.
+    Gradients(Batches, fn(&GradientMoments) -> f64),
     /// Nothing but the sites and a seed.
     Nothing(fn(&BTreeSet<BiasSite>, u64) -> Scores),
 }
 
-/// A score that is computed from gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GradientScore {
-    /// Mean squared gradient over the training examples.
-    Fisher,
-    /// Length of the first step's gradient.
-    Norm,
+/// The mini-batches whose gradients a score is computed from. Dropout is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Batches {
+    /// All training examples in mini-batches of 8, whose gradients over all biases and the head are clipped to the norm 1
+    /// (protocol, section 2).
+    Every,
+    /// The first step of training, not clipped.
+    First,
 }
 
 /// Makes [`ScorerKind`]: of each score its name and what it needs.
@@ -52,8 +55,10 @@ macro_rules! scorers {
         /// | `magnitude` | [`Magnitude`](crate::Magnitude), mean absolute change | a trained run |
         /// | `angle` | [`Angle`](crate::Angle), degrees | a trained run |
         /// | `l2` | [`L2`](crate::L2), length of the change | a trained run |
-        /// | `fisher` | mean squared gradient over the training examples | gradients |
-        /// | `gradnorm` | length of the first step's gradient | gradients |
+        /// | `fisher` | [`fisher`], mean squared gradient over the training examples | gradients |
+        /// | `gradnorm` | [`gradient_norm`], length of the first step's gradient | gradients |
+        /// | `snr` | [`signal_to_noise`] of the gradient over mini-batches | gradients |
+        /// | `slope` | [`slope`] of the loss, sum of absolute mean gradients | gradients |
         /// | `random` | [`random`](crate::random()) numbers | nothing |
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum ScorerKind {
@@ -91,9 +96,13 @@ scorers! {
     /// Length of the change.
     L2 = "l2", Needs::TrainedRun(&L2);
     /// Empirical Fisher information before training.
-    Fisher = "fisher", Needs::Gradients(GradientScore::Fisher);
+    Fisher = "fisher", Needs::Gradients(Batches::Every, fisher);
     /// Gradient norm at the first step.
-    GradNorm = "gradnorm", Needs::Gradients(GradientScore::Norm);
+    GradNorm = "gradnorm", Needs::Gradients(Batches::First, gradient_norm);
+    /// Signal-to-noise ratio of the gradient over mini-batches, before training.
+    Snr = "snr", Needs::Gradients(Batches::Every, signal_to_noise);
+    /// How fast the loss falls at first.
+    Slope = "slope", Needs::Gradients(Batches::Every, slope);
     /// Random numbers.
     Random = "random", Needs::Nothing(|sites, seed| random(sites.iter().copied(), seed));
 }
@@ -113,7 +122,7 @@ impl ScorerKind {
     pub fn needs_training(self) -> bool {
         match self.needs() {
             Needs::TrainedRun(_) => true,
-            Needs::Gradients(_) | Needs::Nothing(_) => false,
+            Needs::Gradients(..) | Needs::Nothing(_) => false,
         }
     }
 
@@ -163,7 +172,7 @@ mod tests {
         let list = |text| ScorerKind::parse_list(text);
         let expected = vec![ScorerKind::Beft, ScorerKind::Fisher];
         assert_eq!(list("fisher, BEFT,beft"), Ok(expected));
-        assert_eq!(list("all").unwrap().len(), 7);
+        assert_eq!(list("all").unwrap().len(), 9);
         let error = list("beft,taylor").unwrap_err().to_string();
         assert!(
             error.contains("`taylor`") && error.contains("gradnorm"),

@@ -6,8 +6,8 @@ mod sets;
 use std::collections::{BTreeMap, HashMap};
 
 use beft_core::{TermSet, TermSetError};
-use beft_modes::{Mode, Touched, moving_paths};
-use beft_nn::{BiasModel, ParamPath, Savings, TaskModel, count_values, param_shapes, view_params};
+use beft_modes::{Entries, Mode, Touched, moving_paths, trainable_values};
+use beft_nn::{BiasModel, ParamPath, Savings, TaskModel, param_shapes, view_params};
 use burn::module::{Module, ParamGroup};
 
 pub use mask::GradMasks;
@@ -54,7 +54,7 @@ fn with_gradients<M: BiasModel>(model: M, paths: Vec<ParamPath>) -> M {
 ///
 /// If the set names a layer the model does not have.
 pub fn trainable_count<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
-    Ok(count_values(model, &model.trainable_paths(terms)?))
+    trainable_values(model, terms)
 }
 
 /// Makes a model ready for `config.mode`. The head learns in every mode.
@@ -124,6 +124,7 @@ pub(crate) fn prepare_together<M: BiasModel>(
         });
     }
     let (mut each, mut of_each) = (Vec::new(), Vec::new());
+    let mut in_part: Vec<Entries> = Vec::new();
     for (model, config) in models.iter().zip(configs) {
         if !config.mode.trains_together() {
             return Err(TrainError::Config(
@@ -137,6 +138,7 @@ pub(crate) fn prepare_together<M: BiasModel>(
         )?;
         of_each.push(moving(&touched, config)?);
         each.push((touched.paths, touched.trainable));
+        in_part.push(touched.entries);
     }
     let sets = Sets {
         count: models.len(),
@@ -156,13 +158,22 @@ pub(crate) fn prepare_together<M: BiasModel>(
         .into_iter()
         .map(|(path, shape)| (path, shape.iter().product()))
         .collect();
-    // A parameter that some of them train is masked for the others.
+    // A parameter that some of them train is masked for the others, and what some train in part for the rest of it.
     let entries = by_path
         .iter()
-        .filter(|(_, of)| of.len() < sets.count)
+        .filter(|(path, of)| {
+            of.len() < sets.count || in_part.iter().any(|entries| entries.contains_key(**path))
+        })
         .map(|(path, of)| {
             let each = lengths[*path] / sets.count;
-            let entries = of.iter().flat_map(|set| set * each..(set + 1) * each);
+            let entries = of.iter().flat_map(|set| {
+                let start = set * each;
+                let part: Vec<usize> = match in_part[*set].get(*path) {
+                    Some(part) => part.iter().map(|entry| start + entry).collect(),
+                    None => (start..start + each).collect(),
+                };
+                part
+            });
             ((*path).clone(), entries.collect())
         })
         .collect();

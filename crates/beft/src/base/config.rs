@@ -1,7 +1,7 @@
 //! What kind of model a folder holds. This is the one place above the model crates that asks.
 
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
-use beft_core::{BiasTerm, Encoding, Head, TaskType};
+use beft_core::{BiasTerm, Encoding, Head, HeadCounts, TaskType};
 use beft_decoder::{
     DecoderConfig, DecoderForCausalLM, DecoderWithHead, GenerationSettings, Positions,
 };
@@ -188,6 +188,14 @@ impl ModelConfig {
         }
     }
 
+    /// Numbers of attention heads of a layer.
+    pub fn head_counts(&self) -> HeadCounts {
+        match self {
+            Self::Encoder(config) => config.head_counts(),
+            Self::Decoder(config) => config.head_counts(),
+        }
+    }
+
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
     pub(super) fn mode_traits(
         &self,
@@ -202,6 +210,7 @@ impl ModelConfig {
             },
             generates,
             layers: self.num_layers(),
+            heads: self.head_counts(),
             terms: self.terms(),
         }
     }

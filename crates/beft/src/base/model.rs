@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use beft_checkpoint::{LoadReport, NameTable};
-use beft_core::{BiasTerm, Head};
+use beft_core::{BiasTerm, Head, HeadCounts};
 use beft_decoder::{DecoderForCausalLM, DecoderWithHead};
 use beft_encoder::EncoderWithHead;
 use beft_nn::{
@@ -202,6 +202,10 @@ impl Module for Model {
 impl BiasModel for Model {
     fn num_layers(&self) -> usize {
         either!(self, model => model.num_layers())
+    }
+
+    fn head_counts(&self) -> HeadCounts {
+        either!(self, model => model.head_counts())
     }
 
     fn bias_layout(&self) -> BiasLayout {

@@ -13,7 +13,7 @@ pub use plan::{MemoryPlan, PlanOptions, plan_memory};
 
 use beft_train::TrainSettings;
 
-use crate::{Base, Error, TaskData};
+use crate::{Base, Error, ModelConfig, TaskData};
 
 /// What memory is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,10 @@ fn check_fit(
             forward: settings.forward,
             batch_size: Some(at_once.min(data.train.len())),
             length: Some(longest.min(base.max_length())),
-            predicted: 1,
+            predicted: match base.config() {
+                ModelConfig::Encoder(_) => None,
+                ModelConfig::Decoder(_) => Some(1),
+            },
         },
     )?;
     Ok((plan.total() > available).then(|| MemoryWarning {
@@ -328,7 +331,7 @@ mod tests {
             forward: Default::default(),
             batch_size: Some(batch_size),
             length: Some(length),
-            predicted: 1,
+            predicted: None,
         };
         let model = dir.path().display().to_string();
         let plan = |length, batch_size| plan_memory(&model, &options(length, batch_size)).unwrap();

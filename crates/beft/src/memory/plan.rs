@@ -24,8 +24,8 @@ pub struct PlanOptions {
     pub batch_size: Option<usize>,
     /// Tokens of each; `None` for 128, or as many as the model takes.
     pub length: Option<usize>,
-    /// Of those, how many a decoder predicts.
-    pub predicted: usize,
+    /// Of those, how many a decoder predicts; `None` for 2, and of an encoder.
+    pub predicted: Option<usize>,
 }
 
 /// Memory in bytes, on a CPU the process's.
@@ -63,6 +63,8 @@ const DECODER_BATCH: usize = 8;
 
 /// Tokens of an input where nothing is said.
 const USUAL_LENGTH: usize = 128;
+/// Tokens that a decoder predicts, where nothing else is said.
+const PREDICTED: usize = 2;
 
 /// What a training will take, of an encoder with two classes or a language model: from `config.json`, nothing is
 /// loaded. On a CPU in one process; a GPU takes its own libraries' share instead of the program's.
@@ -79,10 +81,15 @@ pub fn plan_memory(model: &str, options: &PlanOptions) -> Result<MemoryPlan, Err
 pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<MemoryPlan, Error> {
     let most = config.longest_input();
     let length = options.length.unwrap_or(USUAL_LENGTH.min(most));
-    if length > most || options.predicted >= length {
+    let predicted = match (config, options.predicted) {
+        (ModelConfig::Encoder(_), Some(_)) => return Err(Error::PlanPredicted),
+        (ModelConfig::Encoder(_), None) => 0,
+        (ModelConfig::Decoder(_), given) => given.unwrap_or(PREDICTED),
+    };
+    if length > most || predicted >= length {
         return Err(Error::PlanLength {
             length,
-            predicted: options.predicted,
+            predicted,
             most,
         });
     }
@@ -123,7 +130,7 @@ pub(super) fn plan(config: &ModelConfig, options: &PlanOptions) -> Result<Memory
         ModelConfig::Decoder(config) => {
             check_forward(options)?;
             let model = DecoderForCausalLM::init(config, &device);
-            let sizes = Sizes::of_decoder(config, options.predicted);
+            let sizes = Sizes::of_decoder(config, predicted);
             let batch_size = options.batch_size.unwrap_or(DECODER_BATCH);
             plan_of(&model, &sizes, options, batch_size, length)
         }

@@ -1,9 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, TermSet};
+use beft_core::{BiasSite, BiasSnapshot, BiasTerm, GradientMoments, TermSet};
 use beft_modes::Mode;
-use beft_score::{GradientScore, Needs, Scorer, ScorerKind, Scores};
-use beft_train::{TrainSettings, fisher, gradient_norm};
+use beft_score::{Batches, Needs, Scorer, ScorerKind, Scores};
+use beft_train::{TrainSettings, first_gradient, gradient_moments};
 
 use crate::{Base, Error, TaskData, TuneOutcome};
 
@@ -14,10 +15,10 @@ pub struct Ranking {
     pub scores: Vec<Scores>,
 }
 
-/// Fisher's mini-batches (protocol, section 2).
-const FISHER_BATCH: usize = 8;
-/// Fisher's gradients are clipped to this norm.
-const FISHER_NORM: f32 = 1.0;
+/// The mini-batches of scores from all training examples (protocol, section 2).
+const BATCH: usize = 8;
+/// Their gradients are clipped to this norm.
+const NORM: f32 = 1.0;
 
 /// Scores the biases of `terms`. `trained` is the outcome of training them, needed by the scorers
 /// that compare before and after; the others compute what they need. `on_batch` hears of each batch
@@ -47,29 +48,27 @@ pub fn rank(
         );
         Ok(scorer.score(&before, &after)?)
     };
+    let mut gradients = |batches| -> Result<BTreeMap<BiasSite, GradientMoments>, Error> {
+        let (model, _) = base.model(data.outputs.count(), seed)?;
+        let (train, savings) = (&data.train, settings.savings);
+        Ok(match batches {
+            Batches::Every => gradient_moments(model, train, BATCH, NORM, savings, &mut on_batch)?,
+            Batches::First => first_gradient(model, train, settings.batch_size, seed, savings)?,
+        })
+    };
+    let mut known = BTreeMap::new();
     let mut scores = Vec::new();
     for kind in scorers {
         scores.push(match kind.needs() {
             Needs::TrainedRun(scorer) => change(scorer)?,
             Needs::Nothing(draw) => draw(&wanted, seed),
-            Needs::Gradients(score) => {
-                let (model, _) = base.model(data.outputs.count(), seed)?;
-                let savings = settings.savings;
-                let found = match score {
-                    GradientScore::Fisher => fisher(
-                        model,
-                        &data.train,
-                        FISHER_BATCH,
-                        FISHER_NORM,
-                        savings,
-                        &mut on_batch,
-                    )?,
-                    GradientScore::Norm => {
-                        gradient_norm(model, &data.train, settings.batch_size, seed, savings)?
-                    }
+            Needs::Gradients(batches, score) => {
+                let found = match known.entry(batches) {
+                    Entry::Occupied(found) => found.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(gradients(batches)?),
                 };
-                let wanted = found.into_iter().filter(|(site, _)| wanted.contains(site));
-                Scores::from_values(kind.name(), wanted)
+                let wanted = found.iter().filter(|(site, _)| wanted.contains(site));
+                Scores::from_values(kind.name(), wanted.map(|(site, of)| (*site, score(of))))
             }
         });
     }

@@ -1,0 +1,67 @@
+use std::fmt;
+use std::str::FromStr;
+
+use beft::Base;
+use beft_core::{BiasSite, TermSet};
+use beft_modes::{Mode, ModeError};
+
+/// What a comparison trains, as a user writes it: a mode, or a list of modes that depends on the model.
+///
+/// | written | modes |
+/// |---|---|
+/// | `terms` | every bias term of the model alone: `q`, `k`, `v`, `m1`, ... |
+/// | `sites` | every bias term of every layer alone: `q@0`, `k@0`, ... |
+/// | anything else | a [`Mode`] |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ModeList {
+    /// Each term alone.
+    Terms,
+    /// Each term of each layer alone.
+    Sites,
+    /// One mode.
+    One(Mode),
+}
+
+impl ModeList {
+    /// The modes for a model.
+    pub(crate) fn modes(&self, base: &Base) -> Vec<Mode> {
+        let config = base.config();
+        let terms = config.terms();
+        match self {
+            Self::One(mode) => vec![mode.clone()],
+            Self::Terms => {
+                let alone = terms.iter().map(|term| TermSet::of([*term]));
+                alone.map(Mode::from).collect()
+            }
+            Self::Sites => {
+                let sites = BiasSite::all(config.num_layers());
+                let sites = sites.filter(|site| terms.contains(&site.term));
+                sites
+                    .map(|site| Mode::from(TermSet::at([site.into()])))
+                    .collect()
+            }
+        }
+    }
+}
+
+impl FromStr for ModeList {
+    type Err = ModeError;
+
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "terms" => Ok(Self::Terms),
+            "sites" => Ok(Self::Sites),
+            _ => text.parse().map(Self::One),
+        }
+    }
+}
+
+impl fmt::Display for ModeList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Terms => f.pad("terms"),
+            Self::Sites => f.pad("sites"),
+            Self::One(mode) => mode.fmt(f),
+        }
+    }
+}
