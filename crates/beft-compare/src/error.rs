@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use beft_modes::ModeError;
 use beft_nn::PrecisionError;
-use beft_score::UnknownScorer;
+use beft_score::{BudgetError, UnknownScorer};
 use beft_tasks::UnknownRegime;
 
 /// Passes over the training examples at most.
@@ -18,6 +18,9 @@ pub enum CompareError {
     /// Unknown mode.
     #[error(transparent)]
     Mode(#[from] ModeError),
+    /// Something that is meant to be a budget.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// Unknown precision.
     #[error(transparent)]
     Precision(#[from] PrecisionError),
@@ -41,7 +44,7 @@ pub enum CompareError {
         /// The mode as written.
         name: String,
         /// Why.
-        source: ModeError,
+        source: Box<CompareError>,
     },
     /// Settings of a mode that is not compared.
     #[error("mode.{0}: `{0}` is not among the modes")]

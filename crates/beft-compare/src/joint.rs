@@ -1,10 +1,9 @@
 use std::collections::HashMap;
 
 use beft_core::BiasTerm;
-use beft_modes::Mode;
 use burn::tensor::Device;
 
-use crate::{CompareError, Trial};
+use crate::{CompareError, Trial, TrialMode};
 use beft::{Base, Error};
 
 /// Groups trials that train together over one backbone ([`tune_together`](beft::tune_together)), at most `most`
@@ -21,7 +20,7 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
     let mut groups: Vec<((Trial, usize), Vec<usize>)> = Vec::new();
     let mut alone = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
-        let mode: Mode = trial.mode.parse()?;
+        let mode: TrialMode = trial.mode.parse()?;
         let Some(terms) = mode.terms() else {
             alone.push(vec![index]);
             continue;

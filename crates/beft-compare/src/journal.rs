@@ -6,14 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use beft_files::write_atomic;
-use beft_modes::Mode;
 use beft_tasks::{Split, Task};
 use beft_train::is_whole_state;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{CompareError, Trial, TrialResult};
+use crate::{CompareError, Trial, TrialMode, TrialResult};
 use beft::{Base, Error, Inputs, TrainingRecord, model_digest, write_json};
 
 /// The folder of finished trials. A trial's file is named by a hash of its [`TrainingRecord`] and its
@@ -145,7 +144,7 @@ impl Journal {
     /// When its model or data cannot be read.
     pub fn plan(&mut self, trial: Trial) -> Result<Planned, CompareError> {
         let source = self.source(&trial)?;
-        let mode: Mode = trial.mode.parse()?;
+        let mode: TrialMode = trial.mode.parse()?;
         let device = trial.device.trim().to_ascii_lowercase();
         let inputs = Inputs {
             base: &source.base,
@@ -157,8 +156,12 @@ impl Journal {
             device: device.split(':').next().unwrap_or_default().to_owned(),
             precision: trial.precision.clone(),
         };
-        let settings = trial.settings(&source.task, &mode, &source.base);
-        let record = TrainingRecord::new(inputs, &mode, &settings);
+        let of = mode.settings();
+        let settings = trial.settings(&source.task, &of, &source.base);
+        let record = TrainingRecord {
+            terms: mode.to_string(),
+            ..TrainingRecord::new(inputs, &of, &settings)
+        };
         // Beside the training, what is computed from it. Paths and names are left out: a moved folder
         // with the same content is the same.
         // There is nothing in them that JSON cannot hold.

@@ -39,6 +39,7 @@ mod tables;
 #[cfg(test)]
 mod test;
 mod trial;
+mod trial_mode;
 
 pub use agreement::{Agreement, Items, Point};
 pub use error::CompareError;
@@ -54,6 +55,7 @@ pub use summary::{Group, ModeSummary, Pair, summarize};
 pub use sweep::{Sweep, summarize_sweep, sweep_report, sweep_trials};
 pub use tables::{csv, report};
 pub use trial::{Sample, Trial, TrialResult, run_trials};
+pub use trial_mode::TrialMode;
 
 /// Each item once, in the order of their first appearance.
 fn distinct<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {

@@ -3,7 +3,9 @@ use std::str::FromStr;
 
 use beft::Base;
 use beft_core::{BiasSite, TermSet};
-use beft_modes::{Mode, ModeError};
+use beft_modes::Mode;
+
+use crate::{CompareError, TrialMode};
 
 /// What a comparison trains, as a user writes it: a mode, or a list of modes that depends on the model.
 ///
@@ -11,7 +13,7 @@ use beft_modes::{Mode, ModeError};
 /// |---|---|
 /// | `terms` | every bias term of the model alone: `q`, `k`, `v`, `m1`, ... |
 /// | `sites` | every bias term of every layer alone: `q@0`, `k@0`, ... |
-/// | anything else | a [`Mode`] |
+/// | anything else | a [`TrialMode`] |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ModeList {
     /// Each term alone.
@@ -19,25 +21,26 @@ pub(crate) enum ModeList {
     /// Each term of each layer alone.
     Sites,
     /// One mode.
-    One(Mode),
+    One(TrialMode),
 }
 
 impl ModeList {
     /// The modes for a model.
-    pub(crate) fn modes(&self, base: &Base) -> Vec<Mode> {
+    pub(crate) fn modes(&self, base: &Base) -> Vec<TrialMode> {
         let config = base.config();
         let terms = config.terms();
         match self {
             Self::One(mode) => vec![mode.clone()],
             Self::Terms => {
                 let alone = terms.iter().map(|term| TermSet::of([*term]));
-                alone.map(Mode::from).collect()
+                alone.map(|terms| Mode::from(terms).into()).collect()
             }
             Self::Sites => {
                 let sites = BiasSite::all(config.num_layers());
                 let sites = sites.filter(|site| terms.contains(&site.term));
                 sites
                     .map(|site| Mode::from(TermSet::at([site.into()])))
+                    .map(TrialMode::Of)
                     .collect()
             }
         }
@@ -45,9 +48,9 @@ impl ModeList {
 }
 
 impl FromStr for ModeList {
-    type Err = ModeError;
+    type Err = CompareError;
 
-    fn from_str(text: &str) -> Result<Self, ModeError> {
+    fn from_str(text: &str) -> Result<Self, CompareError> {
         match text.trim().to_ascii_lowercase().as_str() {
             "terms" => Ok(Self::Terms),
             "sites" => Ok(Self::Sites),

@@ -2,10 +2,10 @@ use std::path::{Path, PathBuf};
 
 use beft_core::BiasTerm;
 use beft_files::{write_atomic, write_new};
-use beft_modes::{Makes, Mode};
+use beft_modes::Makes;
 use serde::{Deserialize, Serialize};
 
-use crate::{CompareError, JointTrials, Journal, Planned, Shard, joint_trials};
+use crate::{CompareError, JointTrials, Journal, Planned, Shard, TrialMode, joint_trials};
 use beft::{Error, differences};
 
 /// A comparison as it is computed: trials that train together, and the part of them that is this process's.
@@ -220,7 +220,7 @@ impl Journal {
     /// When its model or data cannot be read.
     pub fn cost(&mut self, planned: &Planned) -> Result<f64, CompareError> {
         let trial = &planned.trial;
-        let mode: Mode = trial.mode.parse()?;
+        let mode: TrialMode = trial.mode.parse()?;
         let (base, train, dev) = self.sizes(trial)?;
         let config = base.config();
         let layers = config.num_layers();

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_core::{TaskType, TermSet};
-use beft_modes::Mode;
+use beft_core::TaskType;
 use beft_score::ScorerKind;
 use beft_tasks::Regime;
 use beft_train::Evaluate;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 
 use crate::error::MOST_EPOCHS;
 use crate::mode_list::ModeList;
-use crate::{CompareError, Trial};
+use crate::{CompareError, Trial, TrialMode};
 use beft::{
     Base, Error, ModelConfig, Objective, TaskForm, check_mode, find_data, find_task, protocol,
 };
@@ -159,7 +158,7 @@ impl CompareSpec {
             .map(|mode| mode.parse::<ModeList>())
             .collect::<Result<Vec<_>, _>>()?;
         let scorers = ScorerKind::parse_list(self.scorers.as_deref().unwrap_or("all"))?;
-        let scored = |list: &ModeList| matches!(list, ModeList::One(mode) if trains_all(mode));
+        let scored = |list: &ModeList| matches!(list, ModeList::One(mode) if mode.trains_all());
         if self.scorers.is_some() && !lists.iter().any(scored) {
             return Err(CompareError::NothingScored);
         }
@@ -167,7 +166,7 @@ impl CompareSpec {
         for (name, overrides) in &self.mode {
             let list: ModeList = name.parse().map_err(|source| CompareError::ModeSettings {
                 name: name.clone(),
-                source,
+                source: Box::new(source),
             })?;
             if !lists.contains(&list) {
                 return Err(CompareError::OtherMode(name.clone()));
@@ -206,7 +205,7 @@ impl CompareSpec {
                     let named = |mode| (list.to_string(), mode);
                     list.modes(&base).into_iter().map(named)
                 });
-                let modes: Vec<(String, Mode)> = modes.collect();
+                let modes: Vec<(String, TrialMode)> = modes.collect();
                 let data = match &spec.data {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
@@ -228,11 +227,11 @@ impl CompareSpec {
                     };
                     for seed in &self.seeds {
                         for (list, mode) in &modes {
-                            check_mode(&base, &task, mode)?;
-                            let defaults = protocol(&task, mode, &base, *seed);
+                            check_mode(&base, &task, &mode.settings())?;
+                            let defaults = protocol(&task, &mode.settings(), &base, *seed);
                             let own = settings.get(list).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.
-                            let lr = match mode.learning_rate() {
+                            let lr = match mode.settings().learning_rate() {
                                 Some(_) => None,
                                 None => spec.lr.or(self.lr),
                             };
@@ -251,7 +250,7 @@ impl CompareSpec {
                                     .unwrap_or(defaults.epochs),
                                 learning_rate: own.lr.or(lr).unwrap_or(defaults.learning_rate),
                                 batch_size: self.batch_size.unwrap_or(defaults.batch_size),
-                                scorers: match trains_all(mode) {
+                                scorers: match mode.trains_all() {
                                     true => scorers.iter().map(ToString::to_string).collect(),
                                     // Nothing is scored there.
                                     false => Vec::new(),
@@ -283,9 +282,4 @@ impl CompareSpec {
         }
         Ok(trials)
     }
-}
-
-/// Whether a mode trains all biases: what scorers compare.
-fn trains_all(mode: &Mode) -> bool {
-    mode.terms().is_some_and(TermSet::is_all)
 }

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use beft_core::{OutputKind, Stop, TermSet, Truth};
 use beft_modes::{Asked, Mode};
-use beft_score::{RankedTerm, ScorerKind};
+use beft_score::{Budget, RankedTerm, ScorerKind, Spent};
 use beft_tasks::Task;
 use beft_train::{Checkpoint, EpochRecord, Evaluate, Event, Metrics, TrainSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::CompareError;
+use crate::{CompareError, TrialMode};
 use beft::{
-    Base, DataOptions, Error, Objective, TaskData, TaskForm, TuneJob, TuneOutcome, find_task,
-    metric_suffix, parse_device, protocol, rank, tune_together,
+    Base, DataOptions, Error, Objective, Ranker, TaskData, TaskForm, TuneJob, TuneOutcome,
+    find_task, metric_suffix, parse_device, protocol, rank, train_for, tune, tune_together,
 };
 
 /// One training of a comparison: everything that decides its result but the files' contents.
@@ -169,7 +169,7 @@ pub fn run_trials(
     trials: &[Trial],
     state: &Path,
     stop: &Stop,
-    on_event: impl FnMut(usize, Event<'_>),
+    mut on_event: impl FnMut(usize, Event<'_>),
 ) -> Result<Vec<TrialResult>, CompareError> {
     let Some(first) = trials.first() else {
         return Ok(Vec::new());
@@ -179,8 +179,9 @@ pub fn run_trials(
     let precision = first.precision.parse()?;
     let base = Base::open(&first.model, task.defaults.max_length, &device)?;
     let base = base.with_precision(precision)?.for_task(&task)?;
-    let modes = trials.iter().map(|trial| trial.mode.parse());
-    let modes: Vec<Mode> = modes.collect::<Result<_, _>>()?;
+    let asked = trials.iter().map(|trial| trial.mode.parse());
+    let asked: Vec<TrialMode> = asked.collect::<Result<_, _>>()?;
+    let modes: Vec<Mode> = asked.iter().map(TrialMode::settings).collect();
     // The seed chooses the training subset; what has no prompt or prefix of its own shares it.
     let of = |trial: &Trial, mode: &Mode| {
         DataOptions {
@@ -215,11 +216,43 @@ pub fn run_trials(
             settings,
         });
     }
+    let mut notes = vec![None; trials.len()];
+    for (job, (asked, note)) in jobs.iter_mut().zip(asked.iter().zip(&mut notes)) {
+        if let TrialMode::Budget(budget) = asked {
+            let spent = spend(&base, job, *budget, &mut on_event)?;
+            let (seed, terms, values) = (job.settings.seed, spent.terms(), spent.values());
+            *note = Some(format!("{budget}, seed {seed}: {values} values, `{terms}`"));
+            job.mode = Mode::Biases(terms);
+        }
+    }
     let outcomes = tune_together(&base, &jobs, on_event)?;
-    let outcomes = trials.iter().zip(&jobs).zip(&outcomes);
+    let outcomes = trials.iter().zip(&jobs).zip(outcomes.iter().zip(notes));
     outcomes
-        .map(|((trial, job), outcome)| result(trial, &base, job, outcome))
+        .map(|((trial, job), (outcome, note))| {
+            let mut result = result(trial, &base, job, outcome)?;
+            result.notes.extend(note);
+            Ok(result)
+        })
         .collect()
+}
+
+/// What a budget is spent on. Where its scorer needs a training of all biases, that comes first; it is not kept.
+fn spend(
+    base: &Base,
+    job: &TuneJob<'_>,
+    budget: Budget,
+    on_event: &mut impl FnMut(usize, Event<'_>),
+) -> Result<Spent, Error> {
+    let all = TermSet::all();
+    let settings = TrainSettings {
+        checkpoint: None,
+        evaluate: Evaluate::Never,
+        ..job.settings.clone()
+    };
+    let train = |mode: &Mode| tune(base, job.data, mode, &settings, |event| on_event(0, event));
+    let trained = train_for(&[budget.scorer], train, &all)?;
+    let mut ranker = Ranker::new(base, job.data, &all, trained.as_ref(), &job.settings)?;
+    ranker.spend(budget, || ())
 }
 
 /// Collects what a training gave: the predictions for its dev examples, and every scorer's ranking if all biases were

@@ -108,6 +108,7 @@ fn each_training_is_its_own_single_run() {
         ("all", 2, 2e-3),
         ("q,k@1", 1, 1e-3),
         ("v@2", 3, 1e-3),
+        ("v@1.h1,q.h0", 1, 1e-3),
     ];
     for name in ENCODERS {
         for dropout in [false, true] {

@@ -31,6 +31,10 @@ fn trainable_counts_of_bert_base() {
     }
     assert_eq!(count("frozen"), 1_538);
     assert_eq!(count("v@6-11"), 1_538 + 768 + 6 * 768);
+    assert_eq!(
+        count("v@3.h5,q.h0-1,m3@0"),
+        1_538 + 768 + 64 + 12 * 128 + 768
+    );
 }
 
 /// RoBERTa's head has a dense layer of its own, trained always.
@@ -78,6 +82,28 @@ fn only_the_chosen_parameters_change() {
             }
             assert_eq!(moved, trainable, "{name} {written}");
         }
+    }
+}
+
+/// Of a bias of which one head learns, the other heads' values stay, bit for bit.
+#[test]
+fn a_head_learns_alone() {
+    for name in beft_fixtures::ENCODERS {
+        let (before, after, _, trainable) = trained(name, "v@1.h1");
+        let (_, _, _, whole) = trained(name, "v@1");
+        let path = before.keys().find(|path| {
+            (path.layer(), path.term()) == (Some(1), Some(BiasTerm::V))
+                && path.as_str().contains("biases")
+        });
+        let path = path.unwrap();
+        let (before, after) = (&before[path].values, &after[path].values);
+        let moved: Vec<bool> = { before.iter().zip(after) }
+            .map(|(a, b)| a.to_bits() != b.to_bits())
+            .collect();
+        let width = before.len() - (whole - trainable);
+        assert!(width < before.len(), "{name}");
+        let wanted = (0..before.len()).map(|entry| (width..2 * width).contains(&entry));
+        assert!(moved.into_iter().eq(wanted), "{name}");
     }
 }
 

@@ -25,7 +25,43 @@ const LINE: i32 = 18;
 /// plot. The recommended term of q, k and v is marked. The same scores give the same text, and the
 /// white background is part of the picture. A browser shows the exact value of the cell under the pointer.
 pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
-    let figure = Figure::new(scores, title);
+    let rows = scores.means().into_iter().map(|(term, mean)| Row {
+        name: term.to_string(),
+        mean,
+        cells: cells(scores, term),
+        marked: recommended(scores) == Some(term),
+    });
+    draw(Figure::new(scores, rows.collect(), title, footer(scores)))
+}
+
+/// The same of the parts of one term's biases that attention heads have: heads down the side. `heads` has the scores of each
+/// head; heads of which nothing was scored are left out.
+pub fn heads_heatmap_svg(heads: &[Scores], term: BiasTerm, title: &str) -> String {
+    let scored = heads.iter().enumerate().filter(|(_, scores)| {
+        let mut sites = scores.cells().keys();
+        sites.any(|site| site.term == term)
+    });
+    let rows = scored.map(|(head, scores)| Row {
+        name: format!("{term} h{head}"),
+        mean: scores.term_mean(term),
+        cells: cells(scores, term),
+        marked: false,
+    });
+    let empty = Scores::from_values("", []);
+    let first = heads.first().unwrap_or(&empty);
+    draw(Figure::new(first, rows.collect(), title, Vec::new()))
+}
+
+/// The score of each layer; `None` where it was not scored.
+fn cells(scores: &Scores, term: BiasTerm) -> Vec<Option<Cell>> {
+    let layers = 0..scores.layers();
+    let sites = layers.map(|layer| BiasSite::new(layer, term));
+    sites
+        .map(|site| scores.cells().get(&site).copied())
+        .collect()
+}
+
+fn draw(figure: Figure<'_>) -> String {
     let mut svg = String::new();
     let canvas = Canvas::new(&mut svg, figure.size());
     // Fails for I/O alone, and this writes to a string.
@@ -35,10 +71,20 @@ pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
     svg
 }
 
+/// A row of cells.
+struct Row {
+    name: String,
+    mean: Option<f64>,
+    /// By layer.
+    cells: Vec<Option<Cell>>,
+    marked: bool,
+}
+
 /// What to draw, and where.
 struct Figure<'a> {
-    scores: &'a Scores,
-    terms: Vec<(BiasTerm, Option<f64>)>,
+    scorer: &'a str,
+    layers: usize,
+    rows: Vec<Row>,
     range: (f64, f64),
     cell: (i32, i32),
     title: Vec<String>,
@@ -47,8 +93,14 @@ struct Figure<'a> {
 }
 
 impl<'a> Figure<'a> {
-    fn new(scores: &'a Scores, title: &str) -> Self {
-        let values = scores.cells().values().filter_map(|cell| cell.value);
+    fn new(
+        scores: &'a Scores,
+        rows: Vec<Row>,
+        title: &str,
+        footer: Vec<(String, RGBColor)>,
+    ) -> Self {
+        let cells = rows.iter().flat_map(|row| &row.cells).flatten();
+        let values = cells.filter_map(|cell| cell.value);
         let range = values.fold((0.0, 0.0), |(lo, hi): (f64, f64), x| (lo.min(x), hi.max(x)));
         let cell = match scores.layers() {
             0..=12 => (48, 32),
@@ -56,8 +108,9 @@ impl<'a> Figure<'a> {
             _ => (34, 28),
         };
         let mut figure = Self {
-            scores,
-            terms: scores.means(),
+            scorer: scores.scorer(),
+            layers: scores.layers(),
+            rows,
             range,
             cell,
             title: Vec::new(),
@@ -65,7 +118,7 @@ impl<'a> Figure<'a> {
         };
         let width = f64::from(figure.size().0 - 2 * MARGIN);
         figure.title = title_lines(title, figure.size().0);
-        for (text, colour) in footer(scores) {
+        for (text, colour) in footer {
             let lines = wrap(&text, width / (TEXT_SIZE * CHAR_WIDTH));
             figure
                 .footer
@@ -82,7 +135,7 @@ impl<'a> Figure<'a> {
     }
 
     fn layers_end(&self) -> i32 {
-        MARGIN + ROW_LABELS + self.cell.0 * self.scores.layers() as i32
+        MARGIN + ROW_LABELS + self.cell.0 * self.layers as i32
     }
 
     fn mean_x(&self) -> i32 {
@@ -95,14 +148,14 @@ impl<'a> Figure<'a> {
     }
 
     fn bottom(&self) -> i32 {
-        self.top() + self.cell.1 * self.terms.len() as i32
+        self.top() + self.cell.1 * self.rows.len() as i32
     }
 
     fn draw(&self, canvas: &Canvas) -> Drawn {
         canvas.title(&self.title, self.size())?;
         self.draw_columns(canvas)?;
-        for (row, (term, mean)) in (0..).zip(&self.terms) {
-            self.draw_row(canvas, self.top() + self.cell.1 * row, *term, *mean)?;
+        for (place, row) in (0..).zip(&self.rows) {
+            self.draw_row(canvas, self.top() + self.cell.1 * place, row)?;
         }
         self.draw_colour_bar(canvas)?;
         for (row, (line, colour)) in (0..).zip(&self.footer) {
@@ -115,7 +168,7 @@ impl<'a> Figure<'a> {
     fn draw_columns(&self, canvas: &Canvas) -> Drawn {
         let (left, y) = (MARGIN + ROW_LABELS, self.top() - 10);
         let label = Style::new(TEXT_SIZE, INK).anchor(HPos::Center);
-        for layer in 0..self.scores.layers() {
+        for layer in 0..self.layers {
             let x = left + self.cell.0 * layer as i32 + self.cell.0 / 2;
             canvas.text(&layer.to_string(), (x, y), label)?;
         }
@@ -126,21 +179,19 @@ impl<'a> Figure<'a> {
         canvas.text("mean", mean, label.bold())
     }
 
-    fn draw_row(&self, canvas: &Canvas, y: i32, term: BiasTerm, mean: Option<f64>) -> Drawn {
+    fn draw_row(&self, canvas: &Canvas, y: i32, row: &Row) -> Drawn {
         let (left, middle) = (MARGIN + ROW_LABELS, y + self.cell.1 / 2);
         let mut label = Style::new(TEXT_SIZE + 1.0, INK).anchor(HPos::Right);
-        if recommended(self.scores) == Some(term) {
+        if row.marked {
             label = label.bold().colour(ACCENT);
             canvas.pointer((MARGIN, middle))?;
         }
-        canvas.text(term.name(), (left - 8, middle), label)?;
-        for layer in 0..self.scores.layers() {
-            let x = left + self.cell.0 * layer as i32;
-            let cell = self.scores.cells().get(&BiasSite::new(layer, term));
-            self.draw_cell(canvas, (x, y), cell.copied())?;
+        canvas.text(&row.name, (left - 8, middle), label)?;
+        for (layer, cell) in (0..).zip(&row.cells) {
+            self.draw_cell(canvas, (left + self.cell.0 * layer, y), *cell)?;
         }
         let mean = Cell {
-            value: mean,
+            value: row.mean,
             note: None,
         };
         self.draw_cell(canvas, (self.mean_x(), y), Some(mean))
@@ -173,23 +224,26 @@ impl<'a> Figure<'a> {
     /// The exact values.
     fn hints(&self) -> Vec<Hint> {
         let mut hints = Vec::new();
-        for (row, (term, mean)) in (0..).zip(&self.terms) {
-            let y = self.top() + self.cell.1 * row;
+        for (place, row) in (0..).zip(&self.rows) {
+            let y = self.top() + self.cell.1 * place;
             let hint = |x: i32, text: String| Hint {
                 corners: [(x, y), (x + self.cell.0, y + self.cell.1)],
                 text,
             };
-            for layer in 0..self.scores.layers() {
-                let x = MARGIN + ROW_LABELS + self.cell.0 * layer as i32;
-                let value = match self.scores.cells().get(&BiasSite::new(layer, *term)) {
+            let name = &row.name;
+            for (layer, cell) in (0..).zip(&row.cells) {
+                let x = MARGIN + ROW_LABELS + self.cell.0 * layer;
+                let value = match cell {
                     Some(Cell { value: Some(v), .. }) => v.to_string(),
                     Some(_) => "no score".to_owned(),
                     None => "not scored".to_owned(),
                 };
-                hints.push(hint(x, format!("{term}, layer {layer}: {value}")));
+                hints.push(hint(x, format!("{name}, layer {layer}: {value}")));
             }
-            let mean = mean.map_or("no score".to_owned(), |mean| mean.to_string());
-            hints.push(hint(self.mean_x(), format!("{term}, mean: {mean}")));
+            let mean = row
+                .mean
+                .map_or("no score".to_owned(), |mean| mean.to_string());
+            hints.push(hint(self.mean_x(), format!("{name}, mean: {mean}")));
         }
         hints
     }
@@ -199,7 +253,7 @@ impl<'a> Figure<'a> {
         let x = self.mean_x() + self.cell.0 + BAR_GAP;
         let (top, bottom) = (self.top(), self.bottom() - 1);
         let name = Style::new(TEXT_SIZE, FAINT);
-        canvas.text(self.scores.scorer(), (x, top - 10 - LINE), name)?;
+        canvas.text(self.scorer, (x, top - 10 - LINE), name)?;
         for y in top..bottom {
             let share = f64::from(bottom - y) / f64::from(bottom - top);
             // Down to the end, under the following ones: no seams when the picture is scaled.

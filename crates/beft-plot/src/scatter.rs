@@ -42,7 +42,7 @@ pub struct ScatterPanel {
 }
 
 /// Draws panels of points as SVG, three beside each other, all with the same heights. `None` when there is no point.
-pub fn scatter_svg(title: &str, across: &str, up: &str, panels: &[ScatterPanel]) -> Option<String> {
+pub fn scatter_svg(title: &str, across: &str, panels: &[ScatterPanel]) -> Option<String> {
     let points = || panels.iter().flat_map(|panel| &panel.points);
     let range = |of: fn(&ScatterPoint) -> f64| {
         let values = points().map(of).filter(|value| value.is_finite());
@@ -67,7 +67,6 @@ pub fn scatter_svg(title: &str, across: &str, up: &str, panels: &[ScatterPanel])
         step,
         top: MARGIN + TITLE_ROW * title.len() as i32,
         across,
-        up,
     };
     let rows = panels.len().div_ceil(COLUMNS) as i32;
     let size = (width, figure.top + rows * (HEAD + PLOT.1 + FOOT));
@@ -89,7 +88,6 @@ struct Figure<'a> {
     step: f64,
     top: i32,
     across: &'a str,
-    up: &'a str,
 }
 
 impl Figure<'_> {
@@ -135,18 +133,18 @@ impl Figure<'_> {
             canvas.text(&short(value), (left - 6, y), label.anchor(HPos::Right))?;
         }
         let below = (middle, top + PLOT.1 + 14);
-        let words = format!("{} / {}", self.across, self.up);
-        canvas.text(&words, below, label.anchor(HPos::Center))?;
+        canvas.text(self.across, below, label.anchor(HPos::Center))?;
         for point in panel.points.iter().filter(|point| is_drawn(point)) {
             let (x, y) = self.at(corner, point.x, point.y);
             canvas.dot((x, y), FILL.mix(0.75).filled())?;
             if panel.points.len() <= NAMED {
-                let (x, anchor) = match x > left + PLOT.0 - 40 {
-                    true => (x - 6, HPos::Right),
-                    false => (x + 6, HPos::Left),
+                // At the right edge below the point, where no neighbour's name is.
+                let (at, anchor) = match x > left + PLOT.0 - 40 {
+                    true => ((x + 4, y + 11), HPos::Right),
+                    false => ((x + 6, y - 7), HPos::Left),
                 };
                 let style = Style::new(TEXT_SIZE, INK).anchor(anchor);
-                canvas.text(&cut(&point.name, 8), (x, y - 7), style)?;
+                canvas.text(&cut(&point.name, 8), at, style)?;
             }
         }
         Ok(())
@@ -194,7 +192,7 @@ mod tests {
         let few = panel("beft", vec![point("v<", 1.0, 0.7), point("q", 2.0, 0.5)]);
         let many = (0..20).map(|i| point(&format!("v@{i}"), f64::from(i), 0.6));
         let panels = [few, panel("fisher", many.collect())];
-        let svg = scatter_svg("Scores", "rank", "accuracy", &panels).unwrap();
+        let svg = scatter_svg("Scores", "rank", &panels).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert_eq!(svg.matches("<circle").count(), 22);
         assert!(svg.contains("<title>v&lt;: 0.7</title>") && svg.contains("\nq\n"));
@@ -208,9 +206,9 @@ mod tests {
             title: String::new(),
             points,
         };
-        assert!(scatter_svg("", "", "", &[]).is_none());
-        assert!(scatter_svg("", "", "", &[panel(vec![point("a", f64::NAN, 1.0)])]).is_none());
-        let one = scatter_svg("", "", "", &[panel(vec![point("a", 3.0, 0.5)])]).unwrap();
+        assert!(scatter_svg("", "", &[]).is_none());
+        assert!(scatter_svg("", "", &[panel(vec![point("a", f64::NAN, 1.0)])]).is_none());
+        let one = scatter_svg("", "", &[panel(vec![point("a", 3.0, 0.5)])]).unwrap();
         assert_eq!(one.matches("<circle").count(), 1);
     }
 }

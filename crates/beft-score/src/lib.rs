@@ -5,6 +5,7 @@
 //! * [`ScorerKind`]: all scores by name, with what each needs.
 //! * [`Scores`]: those numbers, the mean of each term over the layers, the ranking and the
 //!   recommended term, the best of q, k and v.
+//! * [`spend`]: the parts of the biases that a [`Budget`] of so many values is spent on.
 //! * [`Note`]: what a reader must know about a number, such as an undefined angle.
 //! * [`RankedTerm`]: the form in which a ranking is written to JSON.
 //!
@@ -33,11 +34,13 @@
 //! # }
 //! ```
 
+mod budget;
 mod note;
 mod scorer;
 mod scorers;
 mod scores;
 
+pub use budget::{Budget, BudgetError, Candidate, Parts, Spent, spend};
 pub use note::Note;
 pub use scorer::{ScoreError, Scorer};
 pub use scorers::*;

@@ -508,6 +508,16 @@ pub enum Error {
     /// A scorer that compares before and after, without a training.
     #[error("the scorer {0} needs a trained run")]
     NeedsTraining(&'static str),
+    /// A budget that nothing fits into.
+    #[error(
+        "a budget of {values} values is too small: the smallest part that can be trained has {smallest}"
+    )]
+    Budget {
+        /// The budget.
+        values: usize,
+        /// The smallest part; 0 if nothing has a score.
+        smallest: usize,
+    },
     /// Candidates that cannot be ranked.
     #[error("none of the candidate terms has a score: every bias is zero")]
     NothingRanked,

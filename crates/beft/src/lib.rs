@@ -71,16 +71,20 @@ pub use memory::{
 pub use page::{About, page, rows_of, save_report};
 #[cfg(feature = "report")]
 pub use pictures::{
-    bars_picture, curves_picture, heatmap_picture, heatmaps, pictures, scatter_picture,
+    bars_picture, curves_picture, heads_pictures, heatmap_picture, heatmaps, pictures,
+    scatter_picture,
 };
 #[cfg(feature = "report")]
 pub use report::{modes_table, ranking_table, report};
 pub use run::{
-    ModeResult, Ranking, RunResults, Settings, TuneResults, pick, rank, ranked_scores, settings,
-    train_for, write_json,
+    HeadScores, ModeResult, Ranker, Ranking, RunResults, Settings, TuneResults, pick, rank,
+    ranked_scores, settings, train_for, write_json,
 };
 #[cfg(feature = "report")]
-pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_run_report};
+pub use run::{
+    RunEvent, RunOptions, RunOutcome, budget_record, budget_table, finished_run, run,
+    save_run_report,
+};
 pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,

@@ -1,13 +1,14 @@
 //! Pictures of reports, each with its numbers.
 
+use beft_core::BiasTerm;
 use beft_plot::{
-    Bar, Curve, ReliabilityStep, ScatterPanel, bars_svg, confusion_svg, curves_svg, heatmap_svg,
-    reliability_svg, scatter_svg,
+    Bar, Curve, ReliabilityStep, ScatterPanel, bars_svg, confusion_svg, curves_svg,
+    heads_heatmap_svg, heatmap_svg, reliability_svg, scatter_svg,
 };
 use beft_score::Scores;
 
 use crate::table::{Align, Cell, Picture, Table};
-use crate::{Details, Ranking};
+use crate::{Details, HeadScores, Ranking};
 
 /// The scores by layer of each scorer, as `heatmap_<scorer>.svg`.
 pub fn heatmaps(ranking: &Ranking, model: &str) -> Vec<Picture> {
@@ -39,6 +40,21 @@ pub fn heatmap_picture(scores: &Scores, of: &str, file: String) -> Picture {
         shows: title,
         numbers: Some(numbers),
     }
+}
+
+/// The scores of single heads, a picture for each of q, k and v, as `heads_<scorer>_<term>.svg`.
+pub fn heads_pictures(scores: &HeadScores, of: &str) -> Vec<Picture> {
+    let scorer = scores.scorer;
+    let pictures = BiasTerm::QKV.iter().map(|term| {
+        let title = format!("{scorer} score of each head's part of {term} by layer, {of}");
+        Picture {
+            file: format!("heads_{scorer}_{term}.svg"),
+            svg: heads_heatmap_svg(&scores.heads, *term, &title),
+            shows: title,
+            numbers: None,
+        }
+    });
+    pictures.collect()
 }
 
 /// Learning curves, where there is anything to draw.
@@ -106,7 +122,7 @@ pub fn scatter_picture(
     }
     Some(Picture {
         file,
-        svg: scatter_svg(title, across, up, panels)?,
+        svg: scatter_svg(title, across, panels)?,
         shows: title.to_owned(),
         numbers: Some(numbers),
     })

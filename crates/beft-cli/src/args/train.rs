@@ -226,6 +226,13 @@ pub(crate) struct RankArgs {
     pub(crate) terms: TermSet,
     #[command(flatten)]
     pub(crate) scorers: ScorerArgs,
+    /// Also score the part of q, k and v that each attention head has. With --budget, choose among these parts.
+    #[arg(long)]
+    pub(crate) heads: bool,
+    /// Say which biases to spend N trained values on, those of the head not counted: those with the highest score for each
+    /// value, by the scorer that makes the recommendation.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) budget: Option<u32>,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
     /// Output folder. It gets ranking.json and heatmaps.

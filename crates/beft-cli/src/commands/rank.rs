@@ -1,9 +1,12 @@
 use anyhow::{Result, bail};
-use beft::{heatmaps, ranking_table, train_for, write_json};
+use beft::{
+    HeadScores, Ranker, budget_record, budget_table, heads_pictures, heatmaps, ranking_table,
+    train_for, write_json,
+};
 use beft_modes::Mode;
-use beft_score::ScorerKind;
+use beft_score::{Budget, Parts, ScorerKind};
 use beft_train::{Evaluate, TrainSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{prepare_output, scorers, setup};
 use crate::args::{RankArgs, RecipeArgs};
@@ -40,17 +43,46 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
         }
     }
     let trained = trained.as_ref();
-    let ranking = beft::rank(base, data, &args.terms, scorers, trained, training, || {
-        progress.pulse("gradients of batch")
-    })?;
+    let mut ranker = Ranker::new(base, data, &args.terms, trained, training)?;
+    let mut on_batch = || progress.pulse("gradients of batch");
+    let ranking = ranker.ranking(scorers, &mut on_batch)?;
+    let heads = scorers.iter().filter(|_| args.heads);
+    let heads = heads.map(|kind| ranker.heads(*kind, &mut on_batch));
+    let heads: Vec<HeadScores> = heads.collect::<Result<_, _>>()?;
+    let spent = match args.budget {
+        Some(values) => {
+            let budget = Budget {
+                values: values as usize,
+                scorer: ranking.primary().scorer().parse()?,
+                parts: match args.heads {
+                    true => Parts::Heads,
+                    false => Parts::Sites,
+                },
+            };
+            Some((budget, ranker.spend(budget, &mut on_batch)?))
+        }
+        None => None,
+    };
     progress.finish();
-    let record = json!({
+    let mut record = json!({
         "settings": setup.settings(&args.train),
         "ranking": ranking.by_scorer(),
         "recommended": ranking.recommended(),
         "notes": ranking.notes(),
     });
-    for picture in heatmaps(&ranking, base.name()) {
+    if args.heads {
+        let by_scorer = heads
+            .iter()
+            .map(|of| (of.scorer.name().to_owned(), of.by_term()));
+        record["heads"] = Value::Object(by_scorer.collect());
+    }
+    if let Some((budget, spent)) = &spent {
+        record["budget"] = budget_record(budget, spent);
+    }
+    let pictures = heads
+        .iter()
+        .flat_map(|heads| heads_pictures(heads, base.name()));
+    for picture in heatmaps(&ranking, base.name()).into_iter().chain(pictures) {
         write_file(&args.out.join(picture.file), picture.svg.as_bytes())?;
     }
     let path = args.out.join("ranking.json");
@@ -77,6 +109,22 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
         None => say!(
             "\nNone of q, k and v is recommended: they were not trained, or two of them have the same score."
         ),
+    }
+    if let Some((budget, spent)) = &spent {
+        say!(
+            "\nThe {} values of {} to train:\n",
+            spent.values(),
+            budget.values
+        );
+        print_table(&budget_table(budget, spent));
+        if let Some(passed) = spent.passed_over {
+            say!(
+                "\n{} was passed over: its {} values did not fit.",
+                passed.part,
+                passed.values
+            );
+        }
+        say!("\nTrain them: beft tune --terms {}", spent.terms());
     }
     say!("Scores by layer: {}", path.display());
     Ok(())

@@ -34,6 +34,17 @@ pub enum Needs {
     Nothing(fn(&BTreeSet<BiasSite>, u64) -> Scores),
 }
 
+/// How the score of a bias grows with the number of its values, if all of them are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Not at all: it is a mean, or the share or angle by which the bias changed.
+    Mean,
+    /// As the number does.
+    Sum,
+    /// As its square root does.
+    Norm,
+}
+
 /// The mini-batches whose gradients a score is computed from. Dropout is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Batches {
@@ -46,7 +57,7 @@ pub enum Batches {
 
 /// Makes [`ScorerKind`]: of each score its name and what it needs.
 macro_rules! scorers {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal, $needs:expr;)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $extent:ident, $needs:expr;)*) => {
         /// Every importance score there is, by name.
         ///
         /// | name | score of a bias | needs |
@@ -76,6 +87,13 @@ macro_rules! scorers {
                 }
             }
 
+            /// How the score of a bias grows with the number of its values.
+            pub const fn extent(self) -> Extent {
+                match self {
+                    $(Self::$kind => Extent::$extent,)*
+                }
+            }
+
             /// The input of the score.
             pub const fn needs(self) -> Needs {
                 match self {
@@ -88,23 +106,23 @@ macro_rules! scorers {
 
 scorers! {
     /// The paper's score.
-    Beft = "beft", Needs::TrainedRun(&Beft);
+    Beft = "beft", Mean, Needs::TrainedRun(&Beft);
     /// Mean absolute change.
-    Magnitude = "magnitude", Needs::TrainedRun(&Magnitude);
+    Magnitude = "magnitude", Mean, Needs::TrainedRun(&Magnitude);
     /// Angle of the change.
-    Angle = "angle", Needs::TrainedRun(&Angle);
+    Angle = "angle", Mean, Needs::TrainedRun(&Angle);
     /// Length of the change.
-    L2 = "l2", Needs::TrainedRun(&L2);
+    L2 = "l2", Norm, Needs::TrainedRun(&L2);
     /// Empirical Fisher information before training.
-    Fisher = "fisher", Needs::Gradients(Batches::Every, fisher);
+    Fisher = "fisher", Mean, Needs::Gradients(Batches::Every, fisher);
     /// Gradient norm at the first step.
-    GradNorm = "gradnorm", Needs::Gradients(Batches::First, gradient_norm);
+    GradNorm = "gradnorm", Norm, Needs::Gradients(Batches::First, gradient_norm);
     /// Signal-to-noise ratio of the gradient over mini-batches, before training.
-    Snr = "snr", Needs::Gradients(Batches::Every, signal_to_noise);
+    Snr = "snr", Mean, Needs::Gradients(Batches::Every, signal_to_noise);
     /// How fast the loss falls at first.
-    Slope = "slope", Needs::Gradients(Batches::Every, slope);
+    Slope = "slope", Sum, Needs::Gradients(Batches::Every, slope);
     /// Random numbers.
-    Random = "random", Needs::Nothing(|sites, seed| random(sites.iter().copied(), seed));
+    Random = "random", Mean, Needs::Nothing(|sites, seed| random(sites.iter().copied(), seed));
 }
 
 /// The name is not the name of a scorer.
@@ -118,6 +136,15 @@ fn known() -> String {
 }
 
 impl ScorerKind {
+    /// The score of a bias of so many values, for each of them.
+    pub fn per_value(self, score: f64, values: usize) -> f64 {
+        match self.extent() {
+            Extent::Mean => score,
+            Extent::Sum => score / values as f64,
+            Extent::Norm => score / (values as f64).sqrt(),
+        }
+    }
+
     /// Whether it needs a trained run.
     pub fn needs_training(self) -> bool {
         match self.needs() {

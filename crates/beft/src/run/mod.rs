@@ -1,8 +1,11 @@
 //! The whole job, the ranking in it, and what results hold.
 
 #[cfg(feature = "report")]
+mod budget;
+#[cfg(feature = "report")]
 mod finished;
 mod rank;
+mod ranker;
 mod results;
 #[cfg(feature = "report")]
 mod whole;
@@ -14,8 +17,11 @@ use beft_files::write_atomic;
 use beft_score::ScorerKind;
 
 #[cfg(feature = "report")]
+pub use budget::{budget_record, budget_table};
+#[cfg(feature = "report")]
 pub use finished::finished_run;
 pub use rank::{Ranking, pick, rank, train_for};
+pub use ranker::{HeadScores, Ranker};
 pub use results::{ModeResult, RunResults, Settings, TuneResults, ranked_scores};
 #[cfg(feature = "report")]
 pub use whole::{RunEvent, RunOptions, RunOutcome, run, save_run_report};

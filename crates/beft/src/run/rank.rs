@@ -1,11 +1,9 @@
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, GradientMoments, TermSet};
+use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
-use beft_score::{Batches, Needs, Scorer, ScorerKind, Scores};
-use beft_train::{TrainSettings, first_gradient, gradient_moments};
+use beft_score::{ScorerKind, Scores};
+use beft_train::TrainSettings;
 
+use super::Ranker;
 use crate::{Base, Error, TaskData, TuneOutcome};
 
 /// Importance scores of biases, by several scorers.
@@ -14,11 +12,6 @@ pub struct Ranking {
     /// In the order asked for; never empty.
     pub scores: Vec<Scores>,
 }
-
-/// The mini-batches of scores from all training examples (protocol, section 2).
-const BATCH: usize = 8;
-/// Their gradients are clipped to this norm.
-const NORM: f32 = 1.0;
 
 /// Scores the biases of `terms`. `trained` is the outcome of training them, needed by the scorers
 /// that compare before and after; the others compute what they need. `on_batch` hears of each batch
@@ -35,44 +28,9 @@ pub fn rank(
     scorers: &[ScorerKind],
     trained: Option<&TuneOutcome>,
     settings: &TrainSettings,
-    mut on_batch: impl FnMut(),
+    on_batch: impl FnMut(),
 ) -> Result<Ranking, Error> {
-    let mut wanted = terms.sites(base.config().num_layers())?;
-    wanted.retain(|site| base.config().terms().contains(&site.term));
-    let seed = u64::from(settings.seed);
-    let change = |scorer: &dyn Scorer| -> Result<Scores, Error> {
-        let trained = trained.ok_or(Error::NeedsTraining(scorer.name()))?;
-        let (before, after) = (
-            only(&trained.before, &wanted),
-            only(&trained.after, &wanted),
-        );
-        Ok(scorer.score(&before, &after)?)
-    };
-    let mut gradients = |batches| -> Result<BTreeMap<BiasSite, GradientMoments>, Error> {
-        let (model, _) = base.model(data.outputs.count(), seed)?;
-        let (train, savings) = (&data.train, settings.savings);
-        Ok(match batches {
-            Batches::Every => gradient_moments(model, train, BATCH, NORM, savings, &mut on_batch)?,
-            Batches::First => first_gradient(model, train, settings.batch_size, seed, savings)?,
-        })
-    };
-    let mut known = BTreeMap::new();
-    let mut scores = Vec::new();
-    for kind in scorers {
-        scores.push(match kind.needs() {
-            Needs::TrainedRun(scorer) => change(scorer)?,
-            Needs::Nothing(draw) => draw(&wanted, seed),
-            Needs::Gradients(batches, score) => {
-                let found = match known.entry(batches) {
-                    Entry::Occupied(found) => found.into_mut(),
-                    Entry::Vacant(entry) => entry.insert(gradients(batches)?),
-                };
-                let wanted = found.iter().filter(|(site, _)| wanted.contains(site));
-                Scores::from_values(kind.name(), wanted.map(|(site, of)| (*site, score(of))))
-            }
-        });
-    }
-    Ok(Ranking { scores })
+    Ranker::new(base, data, terms, trained, settings)?.ranking(scorers, on_batch)
 }
 
 /// Trains the biases of `terms` if one of the scorers needs that.
@@ -89,14 +47,6 @@ pub fn train_for(
     needed
         .then(|| tune(&Mode::Biases(terms.clone())))
         .transpose()
-}
-
-fn only(snapshot: &BiasSnapshot, sites: &BTreeSet<BiasSite>) -> BiasSnapshot {
-    snapshot
-        .iter()
-        .filter(|(site, _)| sites.contains(site))
-        .map(|(site, values)| (site, values.to_vec()))
-        .collect()
 }
 
 impl Ranking {

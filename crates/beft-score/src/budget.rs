@@ -1,0 +1,210 @@
+use std::fmt;
+use std::str::FromStr;
+
+use beft_core::{BiasPart, TermSet};
+
+use crate::ScorerKind;
+
+/// What a budget is spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parts {
+    /// Whole biases of single layers.
+    #[default]
+    Sites,
+    /// Single heads of q, k and v, and whole biases of the other terms.
+    Heads,
+}
+
+impl Parts {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Sites, Self::Heads];
+
+    /// How it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sites => "sites",
+            Self::Heads => "heads",
+        }
+    }
+}
+
+/// A number of values to train, and who says which: `budget:2304:fisher`, `budget:2304:fisher:heads`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Values to train at most, those of the head not counted.
+    pub values: usize,
+    /// Whose scores decide.
+    pub scorer: ScorerKind,
+    /// What it is spent on.
+    pub parts: Parts,
+}
+
+/// The word before a budget.
+const BUDGET: &str = "budget";
+
+/// A text that is no budget.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no budget: write budget:NUMBER:SCORER, such as budget:2304:fisher, with :heads behind it to choose single heads"
+)]
+pub struct BudgetError(String);
+
+impl Budget {
+    /// Whether a text is meant to be one.
+    pub fn is_meant(text: &str) -> bool {
+        let (word, _) = text.trim().split_once(':').unwrap_or((text.trim(), ""));
+        word.eq_ignore_ascii_case(BUDGET)
+    }
+}
+
+impl FromStr for Budget {
+    type Err = BudgetError;
+
+    fn from_str(text: &str) -> Result<Self, BudgetError> {
+        let bad = || BudgetError(text.trim().to_owned());
+        let words: Vec<&str> = text.split(':').map(str::trim).collect();
+        let (values, scorer, parts) = match words[..] {
+            [_, values, scorer] => (values, scorer, Parts::default()),
+            [_, values, scorer, parts] => {
+                let mut all = Parts::ALL.into_iter();
+                let found = all.find(|known| known.name().eq_ignore_ascii_case(parts));
+                (values, scorer, found.ok_or_else(bad)?)
+            }
+            _ => return Err(bad()),
+        };
+        match Self::is_meant(text) {
+            true => Ok(Self {
+                values: values.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?,
+                scorer: scorer.parse().map_err(|_| bad())?,
+                parts,
+            }),
+            false => Err(bad()),
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BUDGET}:{}:{}", self.values, self.scorer)?;
+        match self.parts {
+            Parts::Sites => Ok(()),
+            Parts::Heads => write!(f, ":{}", self.parts.name()),
+        }
+    }
+}
+
+/// A part of the biases that a budget can be spent on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// The part.
+    pub part: BiasPart,
+    /// Number of its values.
+    pub values: usize,
+    /// Its score for each value.
+    pub per_value: f64,
+}
+
+/// What a budget was spent on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// The parts, the one with the highest score for each value first.
+    pub chosen: Vec<Candidate>,
+    /// The part with the highest score for each value that was passed over, because it has more values than were left.
+    pub passed_over: Option<Candidate>,
+}
+
+impl Spent {
+    /// Number of values.
+    pub fn values(&self) -> usize {
+        self.chosen.iter().map(|candidate| candidate.values).sum()
+    }
+
+    /// The parts as a term set.
+    pub fn terms(&self) -> TermSet {
+        TermSet::at(self.chosen.iter().map(|candidate| candidate.part))
+    }
+}
+
+/// Spends `values` on candidates: takes the one with the highest score for each value that still fits, until none does. Of equal
+/// ones the first in the order of layers and terms. Candidates without a score, or with one of 0 or less, are not taken.
+pub fn spend(candidates: impl IntoIterator<Item = Candidate>, values: usize) -> Spent {
+    let useful = candidates.into_iter();
+    let mut useful: Vec<Candidate> = useful
+        .filter(|candidate| candidate.per_value > 0.0)
+        .collect();
+    useful.sort_by(|a, b| {
+        let order = b.per_value.total_cmp(&a.per_value);
+        order.then(a.part.cmp(&b.part))
+    });
+    let mut left = values;
+    let mut spent = Spent {
+        chosen: Vec::new(),
+        passed_over: None,
+    };
+    for candidate in useful {
+        if candidate.values <= left {
+            left -= candidate.values;
+            spent.chosen.push(candidate);
+        } else if left > 0 && spent.passed_over.is_none() {
+            spent.passed_over = Some(candidate);
+        }
+    }
+    spent
+}
+
+#[cfg(test)]
+mod tests {
+    use beft_core::BiasSite;
+    use beft_core::BiasTerm::{K, M2, Q, V};
+
+    use super::*;
+
+    fn candidate(part: BiasPart, values: usize, per_value: f64) -> Candidate {
+        Candidate {
+            part,
+            values,
+            per_value,
+        }
+    }
+
+    #[test]
+    fn the_best_that_fits_is_taken() {
+        let site = |layer, term| BiasPart::from(BiasSite::new(layer, term));
+        let candidates = [
+            candidate(site(0, Q), 4, 0.2),
+            candidate(site(0, K), 4, 0.0),
+            candidate(site(1, M2), 16, 0.9),
+            candidate(site(1, V), 4, 0.5),
+            candidate(site(0, V), 4, 0.5),
+        ];
+        let spent = spend(candidates, 13);
+        assert_eq!(spent.terms().to_string(), "q@0,v@0,v@1");
+        assert_eq!(spent.values(), 12);
+        assert_eq!(spent.chosen[0].part, site(0, V));
+        assert_eq!(spent.passed_over.map(|c| c.part), Some(site(1, M2)));
+        // A bias that cannot learn is never taken.
+        assert_eq!(spend(candidates, 1000).values(), 28);
+        assert!(spend(candidates, 3).chosen.is_empty());
+    }
+
+    #[test]
+    fn budgets_are_read_as_they_are_written() {
+        for text in ["budget:2304:fisher", "budget:32:snr:heads"] {
+            assert_eq!(text.parse::<Budget>().unwrap().to_string(), text);
+        }
+        let spelled: Budget = " Budget: 8 :Fisher:sites".parse().unwrap();
+        assert_eq!(spelled.to_string(), "budget:8:fisher");
+        for text in [
+            "budget",
+            "budget:0:fisher",
+            "budget:8:best",
+            "budget:8",
+            "v:8:fisher",
+            "budget:8:fisher:x",
+        ] {
+            let error = text.parse::<Budget>().unwrap_err().to_string();
+            assert!(error.contains("budget:2304:fisher"), "{text}: {error}");
+        }
+        assert!(Budget::is_meant("budget:x") && !Budget::is_meant("v"));
+    }
+}

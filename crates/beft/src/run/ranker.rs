@@ -1,0 +1,276 @@
+//! Computes scores of biases, and of parts of them.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use beft_core::{BiasPart, BiasSite, BiasSnapshot, BiasTerm, GradientMoments, HeadCounts, TermSet};
+use beft_nn::snapshot;
+use beft_score::{
+    Batches, Budget, Candidate, Needs, Parts, Scorer, ScorerKind, Scores, Spent, spend,
+};
+use beft_train::{TrainSettings, first_gradient, gradient_moments};
+use serde_json::{Value, json};
+
+use crate::{Base, Error, Ranking, TaskData, TuneOutcome};
+
+/// The mini-batches of scores from all training examples (protocol, section 2).
+const BATCH: usize = 8;
+/// Their gradients are clipped to this norm.
+const NORM: f32 = 1.0;
+
+/// Computes scores of biases. What several scores are computed from is computed once.
+#[derive(Debug)]
+pub struct Ranker<'a> {
+    base: &'a Base,
+    data: &'a TaskData,
+    settings: &'a TrainSettings,
+    trained: Option<&'a TuneOutcome>,
+    /// The biases that are scored.
+    wanted: BTreeSet<BiasSite>,
+    heads: HeadCounts,
+    /// Numbers of values.
+    lengths: BTreeMap<BiasSite, usize>,
+    gradients: BTreeMap<Batches, BTreeMap<BiasSite, GradientMoments>>,
+}
+
+/// The scores of single heads: one for each head, of q, k and v in each layer.
+#[derive(Clone, Debug)]
+pub struct HeadScores {
+    /// The scorer.
+    pub scorer: ScorerKind,
+    /// By head. Keys and values can have fewer heads than queries.
+    pub heads: Vec<Scores>,
+}
+
+impl HeadScores {
+    /// The scores for programs: of each term the heads, of each head the layers; null where there is no score.
+    pub fn by_term(&self) -> Value {
+        let terms = BiasTerm::QKV.into_iter().map(|term| {
+            let of = self.heads.iter().filter(|scores| {
+                let mut sites = scores.cells().keys();
+                sites.any(|site| site.term == term)
+            });
+            let heads = of.map(|scores| {
+                let layers = 0..scores.layers();
+                let values = layers.map(|layer| scores.value(BiasSite::new(layer, term)));
+                json!(values.collect::<Vec<_>>())
+            });
+            (term.to_string(), Value::Array(heads.collect()))
+        });
+        Value::Object(terms.collect())
+    }
+}
+
+impl<'a> Ranker<'a> {
+    /// Makes what scores the biases of `terms`. `trained` is the outcome of training them, which some scorers need.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not have these terms, or cannot be loaded.
+    pub fn new(
+        base: &'a Base,
+        data: &'a TaskData,
+        terms: &TermSet,
+        trained: Option<&'a TuneOutcome>,
+        settings: &'a TrainSettings,
+    ) -> Result<Self, Error> {
+        let mut wanted = terms.sites(base.config().num_layers())?;
+        wanted.retain(|site| base.config().terms().contains(&site.term));
+        let lengths = |biases: &BiasSnapshot| -> BTreeMap<BiasSite, usize> {
+            biases
+                .iter()
+                .map(|(site, values)| (site, values.len()))
+                .collect()
+        };
+        Ok(Self {
+            // After a training the model may be packed, and would be read again.
+            lengths: match trained {
+                Some(trained) => lengths(&trained.before),
+                None => {
+                    let seed = u64::from(settings.seed);
+                    let (model, _) = base.model(data.outputs.count(), seed)?;
+                    lengths(&snapshot(&model))
+                }
+            },
+            heads: base.config().head_counts(),
+            gradients: BTreeMap::new(),
+            base,
+            data,
+            settings,
+            trained,
+            wanted,
+        })
+    }
+
+    /// The scores of whole biases, by several scorers. `on_batch` hears of each batch of gradients.
+    ///
+    /// # Errors
+    ///
+    /// When a scorer needs a trained run and there is none, or values are not finite.
+    pub fn ranking(
+        &mut self,
+        scorers: &[ScorerKind],
+        mut on_batch: impl FnMut(),
+    ) -> Result<Ranking, Error> {
+        let scores = scorers.iter().map(|kind| self.scores(*kind, &mut on_batch));
+        Ok(Ranking {
+            scores: scores.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The scores of whole biases.
+    fn scores(&mut self, kind: ScorerKind, on_batch: impl FnMut()) -> Result<Scores, Error> {
+        self.of_parts(kind, 0, |_, length| Some(0..length), on_batch)
+    }
+
+    /// The scores of single heads of q, k and v.
+    ///
+    /// # Errors
+    ///
+    /// As [`ranking`](Self::ranking).
+    pub fn heads(
+        &mut self,
+        kind: ScorerKind,
+        mut on_batch: impl FnMut(),
+    ) -> Result<HeadScores, Error> {
+        let counts = self.heads;
+        let all = (0..counts.query.max(counts.key_value)).map(|head| {
+            let part = |site: BiasSite, length: usize| {
+                let heads = counts.of(site.term);
+                let width = length / heads;
+                let named = BiasTerm::QKV.contains(&site.term) && head < heads;
+                named.then(|| head * width..(head + 1) * width)
+            };
+            self.of_parts(kind, head, part, &mut on_batch)
+        });
+        Ok(HeadScores {
+            scorer: kind,
+            heads: all.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Spends a budget.
+    ///
+    /// # Errors
+    ///
+    /// As [`ranking`](Self::ranking), and when the budget is too small for anything that has a score.
+    pub fn spend(&mut self, budget: Budget, mut on_batch: impl FnMut()) -> Result<Spent, Error> {
+        let whole = self.scores(budget.scorer, &mut on_batch)?;
+        let mut found = Vec::new();
+        let of = |part: BiasPart, values: usize, score: Option<f64>| {
+            Some(Candidate {
+                part,
+                values,
+                per_value: budget.scorer.per_value(score?, values),
+            })
+        };
+        let divided =
+            |site: &BiasSite| budget.parts == Parts::Heads && BiasTerm::QKV.contains(&site.term);
+        for site in self.wanted.iter().filter(|site| !divided(site)) {
+            found.extend(of((*site).into(), self.lengths[site], whole.value(*site)));
+        }
+        if budget.parts == Parts::Heads {
+            let heads = self.heads(budget.scorer, &mut on_batch)?;
+            for (head, scores) in heads.heads.iter().enumerate() {
+                for site in scores.cells().keys() {
+                    let values = self.lengths[site] / self.heads.of(site.term);
+                    let part = BiasPart {
+                        site: *site,
+                        head: Some(head),
+                    };
+                    found.extend(of(part, values, scores.value(*site)));
+                }
+            }
+        }
+        if self.base.config().ignores_key_bias() {
+            // Whatever a score says of it, it does not learn.
+            found.retain(|candidate| candidate.part.site.term != BiasTerm::K);
+        }
+        let smallest = found.iter().map(|candidate| candidate.values).min();
+        let spent = spend(found, budget.values);
+        match spent.chosen.is_empty() {
+            true => Err(Error::Budget {
+                values: budget.values,
+                smallest: smallest.unwrap_or(0),
+            }),
+            false => Ok(spent),
+        }
+    }
+
+    /// Scores of these parts of the biases; `part` gets the site and its number of values. `draw` tells random scores apart.
+    fn of_parts(
+        &mut self,
+        kind: ScorerKind,
+        draw: usize,
+        part: impl Fn(BiasSite, usize) -> Option<Range<usize>>,
+        on_batch: impl FnMut(),
+    ) -> Result<Scores, Error> {
+        let wanted = self.wanted.iter();
+        let parts: BTreeMap<BiasSite, Range<usize>> = wanted
+            .filter_map(|site| Some((*site, part(*site, *self.lengths.get(site)?)?)))
+            .collect();
+        Ok(match kind.needs() {
+            Needs::TrainedRun(scorer) => self.change(scorer, &parts)?,
+            Needs::Nothing(random) => {
+                let seed = u64::from(self.settings.seed);
+                random(&parts.into_keys().collect(), seed + ((draw as u64) << 32))
+            }
+            Needs::Gradients(batches, score) => {
+                let found = self.gradients(batches, on_batch)?;
+                let scores = parts.into_iter().filter_map(|(site, part)| {
+                    let of = found.get(&site)?;
+                    Some((
+                        site,
+                        match part.len() == of.mean.len() {
+                            true => score(of),
+                            false => score(&of.part(part)),
+                        },
+                    ))
+                });
+                Scores::from_values(kind.name(), scores)
+            }
+        })
+    }
+
+    fn change(
+        &self,
+        scorer: &dyn Scorer,
+        parts: &BTreeMap<BiasSite, Range<usize>>,
+    ) -> Result<Scores, Error> {
+        let trained = self.trained.ok_or(Error::NeedsTraining(scorer.name()))?;
+        let of = |snapshot: &BiasSnapshot| -> BiasSnapshot {
+            let sites = snapshot.iter();
+            let cut = sites.filter_map(|(site, values)| {
+                let part = parts.get(&site)?;
+                Some((site, values[part.clone()].to_vec()))
+            });
+            cut.collect()
+        };
+        Ok(scorer.score(&of(&trained.before), &of(&trained.after))?)
+    }
+
+    fn gradients(
+        &mut self,
+        batches: Batches,
+        on_batch: impl FnMut(),
+    ) -> Result<&BTreeMap<BiasSite, GradientMoments>, Error> {
+        let (settings, train) = (self.settings, &self.data.train);
+        Ok(match self.gradients.entry(batches) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(entry) => {
+                let seed = u64::from(settings.seed);
+                let (model, _) = self.base.model(self.data.outputs.count(), seed)?;
+                let savings = settings.savings;
+                entry.insert(match batches {
+                    Batches::Every => {
+                        gradient_moments(model, train, BATCH, NORM, savings, on_batch)?
+                    }
+                    Batches::First => {
+                        first_gradient(model, train, settings.batch_size, seed, savings)?
+                    }
+                })
+            }
+        })
+    }
+}
