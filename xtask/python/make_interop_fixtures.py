@@ -175,6 +175,10 @@ def adapters_on_bert() -> None:
     try_("beft-regular-expression", peft.BeftConfig(task_type="SEQ_CLS", target_modules=r".*layer\.\d+.*value"))
     try_("beft-matches-nothing", peft.BeftConfig(task_type="SEQ_CLS", target_modules=["value", "v_proj"]))
 
+    try_("layer-norms", peft.LNTuningConfig(task_type="SEQ_CLS", target_modules=["LayerNorm"]))
+    some = peft.LNTuningConfig(task_type="SEQ_CLS", target_modules=["LayerNorm"], exclude_modules=["embeddings.LayerNorm"])
+    try_("layer-norms-excluded", some)
+
     def refused(name: str, config: peft.PeftConfig, part: str, **save: Any) -> None:
         adapter(name, base, config, class_, **save)
         case(name, ["predict", "--model", "@bert", "--adapter", f"@{name}"], "good film\n", refuses=part)
@@ -182,7 +186,6 @@ def adapters_on_bert() -> None:
     refused("lora-pissa", peft.LoraConfig(**usual, init_lora_weights="pissa"), "init_lora_weights")
     refused("lora-saved-embeddings", peft.LoraConfig(**usual), "word_embeddings", save_embedding_layers=True)
     refused("ia3", peft.IA3Config(task_type="SEQ_CLS", target_modules=["value"], feedforward_modules=[]), "IA3")
-    refused("layer-norms", peft.LNTuningConfig(task_type="SEQ_CLS", target_modules=["LayerNorm"]), "LN_TUNING")
     vera = peft.VeraConfig(task_type="SEQ_CLS", target_modules=["value"], r=2)
     refused("vera", vera, "VERA")
 

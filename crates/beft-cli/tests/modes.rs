@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
+use common::{DATA, Scratch};
 use serde_json::Value;
 
 /// Every mode is trained, saved, and evaluated from what was saved with the result of training.
@@ -17,6 +17,7 @@ fn every_mode_can_be_used_again() {
         "full",
         "random",
         "random-lines",
+        "ln",
         "lora-v",
         "lora-qkv",
         "v@1",
@@ -164,6 +165,8 @@ fn every_scorer_ranks() {
         "l2",
         "fisher",
         "gradnorm",
+        "snr",
+        "slope",
         "random",
     ] {
         assert_eq!(
@@ -186,11 +189,8 @@ fn every_scorer_ranks() {
     assert!(mean("k") < 1e-9 * mean("v"), "{fisher:?}");
 
     // What needs no training trains nothing.
-    let args = [
-        &args[..9],
-        &["--scorer", "fisher,random", "--out", "before"],
-    ]
-    .concat();
+    let args = ["--scorer", "fisher,random", "--out", "before"];
+    let args = [&["rank"], &DATA[..], &args].concat();
     let output = scratch.beft(&args).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -115,6 +115,11 @@ impl Item {
     }
 }
 
+/// Whether a mode trains a term in one layer alone.
+pub(crate) fn is_site(mode: &str) -> bool {
+    matches!(Item::of(mode), Some(Item::Site(_)))
+}
+
 /// What an item has for each seed.
 struct Column {
     name: String,
@@ -355,6 +360,7 @@ mod tests {
         let found = agreements(&results, "accuracy", &resampled);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].items, Items::Sites);
+        assert!(is_site("v@1") && !is_site("v") && !is_site("v@1-2") && !is_site("v@1.h0"));
         let score = |name: &str| {
             found[0]
                 .points

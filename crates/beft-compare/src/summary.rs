@@ -7,7 +7,7 @@ use beft_eval::{
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
-use crate::agreement::{Agreement, RESAMPLES, agreements};
+use crate::agreement::{Agreement, RESAMPLES, agreements, is_site};
 use crate::picks::{ScorerPicks, picks, tied};
 use crate::pictures::short;
 use crate::{CompareError, Sample, TrialResult, distinct};
@@ -33,7 +33,7 @@ pub struct Group {
     pub seeds: Vec<u32>,
     /// One per mode, in the order given.
     pub modes: Vec<ModeSummary>,
-    /// Every two modes compared on the same examples.
+    /// Every two modes compared on the same examples, but those that each train a term in one layer.
     pub pairs: Vec<Pair>,
     /// Whether the scorers picked the best of q, k and v.
     pub picks: Vec<ScorerPicks>,
@@ -162,6 +162,10 @@ fn group(results: Vec<TrialResult>, label: String) -> Result<Group, CompareError
     let mut pairs = Vec::new();
     for (i, a) in modes.iter().enumerate() {
         for (j, b) in modes.iter().enumerate().skip(i + 1) {
+            // There can be thousands of these, and nobody asks which of two single layers is better.
+            if is_site(a) && is_site(b) {
+                continue;
+            }
             let mean = |k: usize| summaries[k].last.get(&main_name).map(|(mean, _)| *mean);
             if let (Some(mean_a), Some(mean_b)) = (mean(i), mean(j)) {
                 pairs.push(Pair {

@@ -153,7 +153,9 @@ impl Adapter {
             adapter.head.insert(name, tensor);
         }
         let tuned = adapter.kind.layout().modules().into_iter().collect();
-        let suffixes = target_modules(&linear_modules(trained, table), &tuned);
+        let mut modules = linear_modules(trained, table);
+        modules.extend(norms(trained, table));
+        let suffixes = target_modules(&modules, &tuned);
         let task_type = trained.head().task_type();
         adapter.task_type = Some(task_type);
         adapter.targets = Targets {
@@ -245,7 +247,17 @@ pub(crate) fn linear_modules<M: BiasModel>(module: &M, table: &NameTable) -> Vec
         .collect()
 }
 
-/// For each tuned module the shortest suffix of its name that no untuned linear module shares.
+/// Lists the norms of a model.
+pub(crate) fn norms<M: BiasModel>(module: &M, table: &NameTable) -> Vec<String> {
+    let params = param_shapes(module).into_iter().map(|(path, _)| path);
+    let norms = params.filter(|path| path.is_norm() && path.term().is_none());
+    norms
+        .filter_map(|path| table.by_path(&path))
+        .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
+        .collect()
+}
+
+/// For each tuned module the shortest suffix of its name that no untuned module shares.
 fn target_modules(all: &[String], tuned: &BTreeSet<&String>) -> Vec<String> {
     let mut suffixes = BTreeSet::new();
     for name in tuned {

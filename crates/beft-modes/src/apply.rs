@@ -8,8 +8,8 @@ use burn::tensor::TensorData;
 use serde_json::Value;
 
 use crate::Adapter;
-use crate::adapter::linear_modules;
-use crate::peft::is_part;
+use crate::adapter::{linear_modules, norms};
+use crate::peft::{TargetKind, is_part};
 
 impl Adapter {
     /// Applies the adapter to the base model `module`. `path` is for messages.
@@ -42,9 +42,15 @@ impl Adapter {
     /// Fails where the modules that the config targets, and those with values, do not agree.
     fn check_targets<M: BiasModel>(&self, module: &M, table: &NameTable) -> Result<(), String> {
         let include = &self.targets;
-        let linear: BTreeSet<String> = linear_modules(module, table).into_iter().collect();
+        let kind = self.kind.peft_type().targets;
+        let targets = match kind {
+            TargetKind::None | TargetKind::Linear => linear_modules(module, table),
+            TargetKind::Norms => norms(module, table),
+        };
+        let targets: BTreeSet<String> = targets.into_iter().collect();
         let tuned = self.kind.layout().modules();
-        let untargeted = tuned.iter().find(|n| !self.targets.contains(n, true));
+        let linear = kind != TargetKind::Norms;
+        let untargeted = tuned.iter().find(|n| !self.targets.contains(n, linear));
         if let Some(name) = untargeted {
             return Err(format!(
                 "target_modules {include} leaves out `{name}`, which the weights file has values for"
@@ -66,11 +72,11 @@ impl Adapter {
                 ));
             }
         }
-        let missing = linear
+        let missing = targets
             .iter()
-            .find(|name| self.targets.contains(name, true) && !tuned.contains(name));
+            .find(|name| self.targets.contains(name, linear) && !tuned.contains(name));
         match missing {
-            Some(name) if self.kind.peft_type().has_targets => Err(format!(
+            Some(name) if kind != TargetKind::None => Err(format!(
                 "the values for `{name}`, which target_modules {include} names, are missing in the weights file"
             )),
             _ => Ok(()),
@@ -204,7 +210,12 @@ impl<'a> NewValues<'a> {
     }
 
     /// Sets parameters to what a tensor of the adapter holds, which lies as in a checkpoint.
-    fn set(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<(), String> {
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: &[f32],
+    ) -> Result<(), String> {
         let places = places(self.table, name)?;
         let count = places.len();
         for (row, path) in places {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
 use crate::peft::{
-    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, check_vector,
+    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS,
+    check_vector,
 };
 use crate::{
     Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touched, Touching,
@@ -190,7 +191,7 @@ impl PeftLayout for BiasDeltas {
             only: &[],
         },
         mergeable: true,
-        has_targets: true,
+        targets: TargetKind::Linear,
         has_terms: true,
         unwrapped: &[],
         owns: |name| name.ends_with(DELTA),

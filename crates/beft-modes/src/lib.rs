@@ -29,6 +29,7 @@ mod table;
 mod asked;
 mod biases;
 mod full;
+mod ln;
 mod lora;
 mod prefix;
 mod random;
@@ -38,6 +39,7 @@ pub use adapter::{Adapter, AdapterTensor, TrainedParams};
 pub use asked::Asked;
 pub use biases::{BiasDeltas, NO_HEAD, moving_paths, trainable_values};
 pub use full::Full;
+pub use ln::{Ln, NormValues};
 pub use lora::{Lora, LoraUpdates};
 pub use lora_factors::LoraFactors;
 pub use mode::{

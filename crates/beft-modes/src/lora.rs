@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::apply::NewValues;
 use crate::mode::head_paths;
 use crate::peft::{
-    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, WRAPPERS, as_size,
+    FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS, as_size,
     check_vector, pattern_value,
 };
 use crate::{
@@ -186,7 +186,7 @@ impl PeftLayout for LoraUpdates {
             ],
         },
         mergeable: true,
-        has_targets: true,
+        targets: TargetKind::Linear,
         has_terms: false,
         unwrapped: &[],
         owns: |name| {

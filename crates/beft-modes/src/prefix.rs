@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::NewValues;
 use crate::mode::only_causal_lm;
-use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader};
+use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind};
 use crate::{
     Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching,
     TrainedParams, TrainingMode,
@@ -90,7 +90,7 @@ impl PeftLayout for PrefixValues {
             ],
         },
         mergeable: false,
-        has_targets: false,
+        targets: TargetKind::None,
         has_terms: false,
         unwrapped: &[PROMPT],
         owns: |name| name == PROMPT,

@@ -10,8 +10,8 @@ use beft_nn::BiasModel;
 
 use crate::peft::{Layout, PeftLayout, PeftType};
 use crate::{
-    Asked, BiasDeltas, Full, Lora, LoraUpdates, ModeError, ModeSettings, Prefix, Random,
-    RandomLines, Touching, TrainingMode, Written,
+    Asked, BiasDeltas, Full, Ln, Lora, LoraUpdates, ModeError, ModeSettings, NormValues, Prefix,
+    Random, RandomLines, Touching, TrainingMode, Written,
 };
 
 /// Makes [`Mode`] of what implements [`TrainingMode`]: unit structs, and types that say more. A text is read by
@@ -30,6 +30,7 @@ macro_rules! modes {
         /// | `random` | as many entries as there are biases, drawn over all parameters |
         /// | `random-lines` | one row or column, drawn at random, of each weight matrix of the layers |
         /// | `lora-v`, `lora-qv` | a low-rank update (LoRA) of the query, key or value weights |
+        /// | `ln` | the weights and biases of all norms (LN tuning) |
         /// | `prefix` | keys and values in front of every input (prefix tuning), of a decoder |
         /// | `zero-shot`, `icl`, `icl-8` | nothing: a decoder is asked, with 32, 8 or no examples in front |
         /// | `zero-shot-sfc`, `icl-sfc` | the same, calibrated against a prompt without content |
@@ -99,6 +100,8 @@ modes! {
         Random = "random",
         /// A random row or column of each weight matrix.
         RandomLines = "random-lines",
+        /// The weights and biases of all norms.
+        Ln = "ln",
         /// Prefix tuning.
         Prefix = "prefix",
     }
@@ -152,6 +155,8 @@ kinds! {
     Biases(BiasDeltas),
     /// LoRA's updates of weights.
     Lora(LoraUpdates),
+    /// Norms after training.
+    Norms(NormValues),
     /// Keys and values of prefix tuning.
     Prefix(PrefixValues),
 }
@@ -171,6 +176,7 @@ mod tests {
             "full",
             "random",
             "random-lines",
+            "ln",
             "lora-v",
             "lora-qkv",
             "prefix",

@@ -66,6 +66,7 @@ fn only_the_chosen_parameters_change() {
             "m2,m3,ln2",
             "v@1",
             "all",
+            "ln",
             "full",
         ] {
             let (before, after, trained, trainable) = trained(name, written);

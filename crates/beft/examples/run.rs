@@ -39,6 +39,7 @@ fn main() -> Result<(), Error> {
         tune,
         scorers: vec![ScorerKind::Beft, ScorerKind::Magnitude],
         candidates: BiasTerm::QKV.to_vec(),
+        budget: None,
         data: data.clone(),
         device: "flex".to_owned(),
         command: None,

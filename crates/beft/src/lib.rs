@@ -77,14 +77,11 @@ pub use pictures::{
 #[cfg(feature = "report")]
 pub use report::{modes_table, ranking_table, report};
 pub use run::{
-    HeadScores, ModeResult, Ranker, Ranking, RunResults, Settings, TuneResults, pick, rank,
-    ranked_scores, settings, train_for, write_json,
+    BudgetPart, BudgetResult, HeadScores, ModeResult, Ranker, Ranking, RunResults, Settings,
+    TuneResults, pick, rank, ranked_scores, settings, train_for, write_json,
 };
 #[cfg(feature = "report")]
-pub use run::{
-    RunEvent, RunOptions, RunOutcome, budget_record, budget_table, finished_run, run,
-    save_run_report,
-};
+pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_run_report};
 pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,

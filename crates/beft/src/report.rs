@@ -31,17 +31,31 @@ pub fn report(results: &RunResults, ranking: &Ranking) -> Document {
              evaluation of the adapter computes them in f32."
         ));
     }
+    let why = match &results.budget {
+        None => format!(
+            "The pick has the highest {} score among the candidates",
+            ranking.primary().scorer()
+        ),
+        Some(budget) => format!(
+            "The pick is what a budget of {} values was spent on",
+            budget.budget
+        ),
+    };
     out.paragraph(format!(
-        "**{}** The pick has the highest {} score among the candidates; its adapter is in [`adapter/`](adapter/).",
-        results.verdict(),
-        ranking.primary().scorer()
+        "**{}** {why}; its adapter is in [`adapter/`](adapter/).",
+        results.verdict()
     ));
     out.heading(2, "Which bias to train");
     out.table(ranking_table(ranking));
     let picture = ranking_picture(ranking, &results.picked, &settings.model);
     out.pictures(picture);
-    out.paragraph("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step. Means over layers.");
+    out.paragraph("Of a bias before (b0) and after (b1) training all biases: beft `1 - <b1,b0> / max(|b0|^2, |b1|^2)`, magnitude `mean |b1 - b0|`, angle in degrees, l2 `|b1 - b0|`; before training: fisher, the mean squared gradient, gradnorm, the gradient's length in the first step, snr, how sure the gradient's direction is, slope, the sum of its absolute means. Means over layers.");
     out.list(&results.notes);
+    if let Some(budget) = &results.budget {
+        out.heading(2, "What the budget was spent on");
+        out.paragraph(budget.summary());
+        out.table(budget.table());
+    }
     out.heading(2, "What each mode reached");
     out.table(modes_table(results));
     out.pictures(modes_picture(results));

@@ -195,6 +195,10 @@ pub(crate) struct RunArgs {
     pub(crate) terms: Vec<BiasTerm>,
     #[command(flatten)]
     pub(crate) scorers: ScorerArgs,
+    /// Instead of picking one of the terms, spend N trained values on the biases of single layers with the highest score for
+    /// each value, and train these too.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) budget: Option<u32>,
     /// Continue an interrupted run from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -226,6 +230,9 @@ pub(crate) struct RankArgs {
     pub(crate) terms: TermSet,
     #[command(flatten)]
     pub(crate) scorers: ScorerArgs,
+    /// Rank before any training, by the score that told best in our comparisons (docs/results.md): slope.
+    #[arg(long, conflicts_with = "scorer")]
+    pub(crate) before: bool,
     /// Also score the part of q, k and v that each attention head has. With --budget, choose among these parts.
     #[arg(long)]
     pub(crate) heads: bool,
@@ -244,8 +251,9 @@ pub(crate) struct RankArgs {
 pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
-    /// What to train beside the head. Biases: v, or q,k,v, or v@6-11 (v in the layers 6 to 11), or all. Head alone: frozen.
-    /// Baselines: full, random, random-lines, lora-q, lora-v, lora-qv and so on; prefix for decoders.
+    /// What to train beside the head. Biases: v, or q,k,v, or v@6-11 (v in the layers 6 to 11), or v@3.h5 (the part of v that
+    /// head 5 of layer 3 has), or all. Head alone: frozen. Baselines: full, random, random-lines, ln (weights and biases of the
+    /// norms), lora-q, lora-v, lora-qv and so on; prefix for decoders.
     #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
     pub(crate) terms: Mode,
     /// Rank of LoRA's update [default: 8]

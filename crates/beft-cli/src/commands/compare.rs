@@ -183,6 +183,17 @@ fn record(group: &Group) -> Value {
             json!({"scorer": p.scorer, "picks": picks, "right": p.right, "decided": p.decided})
         })
         .collect();
+    let agreements: Vec<_> = group
+        .agreements
+        .iter()
+        .map(|a| {
+            let points = a.points.iter();
+            let points = points.map(|p| json!({"name": p.name, "score": p.score, "outcome": p.outcome}));
+            json!({"scorer": a.scorer, "items": a.items.to_string(), "spearman": a.correlation,
+                "interval": a.interval(), "best_is_best": a.best.0, "decided": a.best.1, "of_the_best_3": a.top,
+                "lost": a.lost, "points": points.collect::<Vec<_>>()})
+        })
+        .collect();
     let tied: Vec<_> = group
         .tied
         .iter()
@@ -194,6 +205,7 @@ fn record(group: &Group) -> Value {
     json!({
         "model": group.model, "task": group.task, "regime": group.regime, "metric": group.metric,
         "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
-        "modes": modes, "pairs": pairs, "picks": picks, "tied": tied, "ranking": group.rankings,
+        "modes": modes, "pairs": pairs, "picks": picks, "agreements": agreements, "tied": tied,
+        "ranking": group.rankings,
     })
 }

@@ -40,6 +40,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     run(&RunArgs {
         json: args.json,
         report: ReportArgs::default(),
+        budget: None,
         train: TrainArgs {
             model: model.display().to_string(),
             source: SourceArgs {

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 use beft::{
-    HeadScores, Ranker, budget_record, budget_table, heads_pictures, heatmaps, ranking_table,
-    train_for, write_json,
+    BudgetResult, HeadScores, Ranker, heads_pictures, heatmaps, ranking_table, train_for,
+    write_json,
 };
 use beft_modes::Mode;
 use beft_score::{Budget, Parts, ScorerKind};
@@ -23,7 +23,10 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let mode = Mode::Biases(args.terms.clone());
     let setup = setup(&args.train, &mode, &progress)?;
     args.terms.sites(setup.base.config().num_layers())?;
-    let scorers = &scorers(&setup.base, &args.scorers);
+    let scorers = &match args.before {
+        true => vec![ScorerKind::BEFORE],
+        false => scorers(&setup.base, &args.scorers),
+    };
     check_options(&args.train.recipe, scorers)?;
     // The trained values alone are compared with those before.
     let training = &TrainSettings {
@@ -53,13 +56,14 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
         Some(values) => {
             let budget = Budget {
                 values: values as usize,
-                scorer: ranking.primary().scorer().parse()?,
+                scorer: ranking.primary_kind(scorers),
                 parts: match args.heads {
                     true => Parts::Heads,
                     false => Parts::Sites,
                 },
             };
-            Some((budget, ranker.spend(budget, &mut on_batch)?))
+            let spent = ranker.spend(budget, &mut on_batch)?;
+            Some(BudgetResult::new(&budget, &spent))
         }
         None => None,
     };
@@ -76,8 +80,8 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
             .map(|of| (of.scorer.name().to_owned(), of.by_term()));
         record["heads"] = Value::Object(by_scorer.collect());
     }
-    if let Some((budget, spent)) = &spent {
-        record["budget"] = budget_record(budget, spent);
+    if let Some(spent) = &spent {
+        record["budget"] = json!(spent);
     }
     let pictures = heads
         .iter()
@@ -110,21 +114,10 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
             "\nNone of q, k and v is recommended: they were not trained, or two of them have the same score."
         ),
     }
-    if let Some((budget, spent)) = &spent {
-        say!(
-            "\nThe {} values of {} to train:\n",
-            spent.values(),
-            budget.values
-        );
-        print_table(&budget_table(budget, spent));
-        if let Some(passed) = spent.passed_over {
-            say!(
-                "\n{} was passed over: its {} values did not fit.",
-                passed.part,
-                passed.values
-            );
-        }
-        say!("\nTrain them: beft tune --terms {}", spent.terms());
+    if let Some(spent) = &spent {
+        say!("\n{}\n", spent.summary());
+        print_table(&spent.table());
+        say!("\nTrain them: beft tune --terms {}", spent.terms);
     }
     say!("Scores by layer: {}", path.display());
     Ok(())

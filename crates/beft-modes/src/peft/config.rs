@@ -119,7 +119,10 @@ mod tests {
         for (json, part) in [
             (r#"{"peft_type": "IA3"}"#, "`IA3`"),
             (r#"{"peft_type": "IA3"}"#, "merge_and_unload"),
-            (r#"{"peft_type": "VERA"}"#, "BEFT, LORA, PREFIX_TUNING"),
+            (
+                r#"{"peft_type": "VERA"}"#,
+                "BEFT, LORA, LN_TUNING, PREFIX_TUNING",
+            ),
             (
                 r#"{"peft_type": "LORA", "init_lora_weights": "pissa_niter_16"}"#,
                 "path_initial_model",

@@ -16,8 +16,8 @@ pub(crate) struct PeftType {
     pub(crate) keys: KeyTable,
     /// Whether PEFT can merge one into its base.
     pub(crate) mergeable: bool,
-    /// Whether its config names target modules.
-    pub(crate) has_targets: bool,
+    /// The modules that `target_modules` of its config names.
+    pub(crate) targets: TargetKind,
     /// Whether the terms in our own facts are a term set, whose biases it must hold.
     pub(crate) has_terms: bool,
     /// Names of its tensors that are not the model's, and do not begin as the others do.
@@ -26,6 +26,17 @@ pub(crate) struct PeftType {
     pub(crate) owns: fn(&str) -> bool,
     /// Begins to read one: what its config says.
     pub(crate) read: fn(&Keys<'_>) -> Result<Box<dyn Reader>, String>,
+}
+
+/// The modules that an adapter is for, those that it must have values for where its config names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetKind {
+    /// It is for no modules in particular.
+    None,
+    /// Linear modules.
+    Linear,
+    /// Norms.
+    Norms,
 }
 
 /// What an adapter of one type holds.

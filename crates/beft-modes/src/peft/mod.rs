@@ -15,7 +15,9 @@ pub use targets::{Names, Targets};
 pub use write::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, EXTRA_BIASES};
 
 pub(crate) use keys::{Keys, as_size};
-pub(crate) use layout::{FileTensor, Layout, PeftLayout, PeftType, Problem, Reader, check_vector};
+pub(crate) use layout::{
+    FileTensor, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, check_vector,
+};
 pub(crate) use targets::{is_part, is_suffix, pattern_value};
 pub(crate) use write::EXTRA_BIASES_SCRIPT;
 

@@ -6,7 +6,7 @@ use beft_core::TaskType;
 use beft_files::{check_replaceable, write_dir_atomic};
 use serde_json::{Map, Value, json};
 
-use super::{FileTensor, NO_TARGETS, Names, WRAPPERS};
+use super::{FileTensor, NO_TARGETS, Names, TargetKind, WRAPPERS};
 use crate::Adapter;
 
 /// PEFT's config file.
@@ -63,7 +63,7 @@ impl Adapter {
         ] {
             config.insert(key.to_owned(), value);
         }
-        if kind.has_targets {
+        if kind.targets != TargetKind::None {
             config.insert("target_modules".to_owned(), targets);
         }
         let task = self.task_type.map(TaskType::peft_name);

@@ -101,6 +101,14 @@ impl ParamPath {
         self.behind(BIASES)?.parse().ok()
     }
 
+    /// Whether the parameter is the weight or the bias of a norm.
+    pub fn is_norm(&self) -> bool {
+        let last = self.0.rsplit_once('.').map_or(&*self.0, |(_, last)| last);
+        let named = ["gamma", "norm_bias", "final_bias", "distances_bias"].iter();
+        matches!(self.term(), Some(BiasTerm::Ln1 | BiasTerm::Ln2))
+            || named.clone().any(|end| last.ends_with(end))
+    }
+
     /// The weight and the factor, for a LoRA factor; `None` for any other parameter.
     pub fn lora_factor(&self) -> Option<(Self, LoraFactor)> {
         let (weight, name) = self.0.split_once(LORA)?;

@@ -136,6 +136,9 @@ fn known() -> String {
 }
 
 impl ScorerKind {
+    /// The score that says most of what training a term alone brings, among those that need no training (docs/results.md).
+    pub const BEFORE: Self = Self::Slope;
+
     /// The score of a bias of so many values, for each of them.
     pub fn per_value(self, score: f64, values: usize) -> f64 {
         match self.extent() {

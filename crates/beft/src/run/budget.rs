@@ -1,39 +1,84 @@
 //! What a budget was spent on, for people and for programs.
 
 use beft_score::{Budget, Candidate, Spent};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::report::score;
 use crate::table::{Align, Cell, Table};
 
-/// What a budget was spent on, the best part first.
-pub fn budget_table(budget: &Budget, spent: &Spent) -> Table {
-    let per_value = format!("{} per value", budget.scorer);
-    let mut table = Table::new([("part", Align::Left)]);
-    for name in ["values".to_owned(), per_value] {
-        table.columns.push((name, Align::Right));
-    }
-    let rows = spent.chosen.iter().map(|candidate| {
-        let name = Cell::default().code(candidate.part);
-        vec![
-            name,
-            candidate.values.into(),
-            score(candidate.per_value).into(),
-        ]
-    });
-    table.rows.extend(rows);
-    table
+/// What a budget was spent on, as JSON holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetResult {
+    /// Values to train at most.
+    pub budget: usize,
+    /// Whose scores decided.
+    pub scorer: String,
+    /// The parts as a term set.
+    pub terms: String,
+    /// Number of values that are trained, those of the head not counted.
+    pub values: usize,
+    /// The parts, the one with the highest score for each value first.
+    pub chosen: Vec<BudgetPart>,
+    /// The best part that has more values than were left.
+    pub passed_over: Option<BudgetPart>,
 }
 
-/// What a budget was spent on, for programs.
-pub fn budget_record(budget: &Budget, spent: &Spent) -> Value {
-    let record = |candidate: &Candidate| {
-        json!({"part": candidate.part.to_string(), "values": candidate.values,
-            "score_per_value": candidate.per_value})
-    };
-    json!({
-        "budget": budget.values, "scorer": budget.scorer.name(), "terms": spent.terms().to_string(),
-        "values": spent.values(), "chosen": spent.chosen.iter().map(record).collect::<Vec<_>>(),
-        "passed_over": spent.passed_over.as_ref().map(record),
-    })
+/// A part that a budget can be spent on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetPart {
+    /// Its name, such as `v@3`.
+    pub part: String,
+    /// Number of its values.
+    pub values: usize,
+    /// Its score for each of them.
+    pub score_per_value: f64,
+}
+
+impl BudgetResult {
+    /// That of a budget.
+    pub fn new(budget: &Budget, spent: &Spent) -> Self {
+        let part = |candidate: &Candidate| BudgetPart {
+            part: candidate.part.to_string(),
+            values: candidate.values,
+            score_per_value: candidate.per_value,
+        };
+        Self {
+            budget: budget.values,
+            scorer: budget.scorer.to_string(),
+            terms: spent.terms().to_string(),
+            values: spent.values(),
+            chosen: spent.chosen.iter().map(part).collect(),
+            passed_over: spent.passed_over.as_ref().map(part),
+        }
+    }
+
+    /// The parts, the best one first.
+    pub fn table(&self) -> Table {
+        let per_value = format!("{} per value", self.scorer);
+        let mut table = Table::new([("part", Align::Left)]);
+        for name in ["values".to_owned(), per_value] {
+            table.columns.push((name, Align::Right));
+        }
+        let rows = self.chosen.iter().map(|chosen| {
+            let name = Cell::default().code(&chosen.part);
+            let per_value = score(chosen.score_per_value);
+            vec![name, chosen.values.into(), per_value.into()]
+        });
+        table.rows.extend(rows);
+        table
+    }
+
+    /// How much was spent, in a sentence.
+    pub fn summary(&self) -> String {
+        let passed = self.passed_over.as_ref().map_or(String::new(), |part| {
+            format!(
+                "; {} has a higher score than what follows it, but its {} values did not fit",
+                part.part, part.values
+            )
+        });
+        format!(
+            "{} of {} values are spent, on the biases with the highest {} score for each value{passed}.",
+            self.values, self.budget, self.scorer
+        )
+    }
 }

@@ -16,7 +16,9 @@ use crate::{
 
 impl Finished for RunResults {
     fn trainings(&self) -> &[TrainingRecord] {
-        &self.trainings
+        // What a budget is spent on follows from the others.
+        let chosen = usize::from(self.budget.is_some());
+        &self.trainings[..self.trainings.len().saturating_sub(chosen)]
     }
 }
 
@@ -47,17 +49,32 @@ pub fn finished_run(
     let Some(found) = find_finished::<RunResults>(&path, &records)? else {
         return Ok(None);
     };
-    let scorers = names(&options.scorers);
-    if scorers != found.scorers {
-        let value = |names: Vec<String>| Value::String(names.join(","));
+    let list = |names: &[String]| Value::String(names.join(","));
+    let values = |budget: Option<usize>| budget.map_or(Value::Null, Value::from);
+    let theirs = found.budget.as_ref().map(|budget| budget.budget);
+    let settings = [
+        (
+            "scorer",
+            list(&names(&options.scorers)),
+            list(&found.scorers),
+        ),
+        ("budget", values(options.budget), values(theirs)),
+    ];
+    let differences = settings
+        .into_iter()
+        .filter(|(_, ours, theirs)| ours != theirs);
+    let differences: Vec<Difference> = differences
+        .map(|(name, ours, theirs)| Difference {
+            name: name.to_owned(),
+            ours,
+            theirs,
+        })
+        .collect();
+    if !differences.is_empty() {
         return Err(Error::OtherSettings {
             path,
             state: "finished",
-            differences: vec![Difference {
-                name: "scorer".to_owned(),
-                ours: value(scorers),
-                theirs: value(found.scorers),
-            }],
+            differences,
         });
     }
     let adapter = saved_folder(&Mode::Biases(TermSet::all()), out);

@@ -1,6 +1,5 @@
 //! The whole job, the ranking in it, and what results hold.
 
-#[cfg(feature = "report")]
 mod budget;
 #[cfg(feature = "report")]
 mod finished;
@@ -16,8 +15,7 @@ use beft_files::write_atomic;
 #[cfg(feature = "report")]
 use beft_score::ScorerKind;
 
-#[cfg(feature = "report")]
-pub use budget::{budget_record, budget_table};
+pub use budget::{BudgetPart, BudgetResult};
 #[cfg(feature = "report")]
 pub use finished::finished_run;
 pub use rank::{Ranking, pick, rank, train_for};

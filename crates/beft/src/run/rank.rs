@@ -64,6 +64,15 @@ impl Ranking {
         all.find(|s| s.recommended().is_some()).unwrap_or(beft)
     }
 
+    /// The kind of the [`primary`](Self::primary) scores; `kinds` are those of all scores.
+    pub fn primary_kind(&self, kinds: &[ScorerKind]) -> ScorerKind {
+        let name = self.primary().scorer();
+        let mut kinds = kinds.iter().copied();
+        kinds
+            .find(|kind| kind.name() == name)
+            .unwrap_or(ScorerKind::Beft)
+    }
+
     /// The one of `candidates` with the highest mean of the [`primary`](Self::primary) scores.
     pub fn pick(&self, candidates: &[BiasTerm]) -> Option<BiasTerm> {
         pick(self.primary(), candidates)

@@ -8,7 +8,7 @@ use beft_tasks::HeldOut;
 use beft_train::{EpochRecord, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{Details, Ranking, TrainingRecord, TuneOutcome};
+use crate::{BudgetResult, Details, Ranking, TrainingRecord, TuneOutcome};
 
 /// The results of [`run`](crate::run()), as written to `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct RunResults {
     pub metric: String,
     /// The term that was picked (by BEFT where it is among the scorers, else by the first) and whose adapter was saved.
     pub picked: String,
+    /// What the budget was spent on, if there was one; its biases are what was picked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetResult>,
     /// One entry per trained mode.
     pub modes: Vec<ModeResult>,
     /// What stands behind the picked term's metrics, for each dev split.
@@ -39,7 +42,7 @@ pub struct RunResults {
     #[serde(default)]
     pub scorers: Vec<String>,
     /// What each training follows from: of all biases, of the bare head where there is one, of the
-    /// candidates.
+    /// candidates, and of what the budget was spent on.
     #[serde(default)]
     pub trainings: Vec<TrainingRecord>,
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
-use beft_score::ScorerKind;
+use beft_score::{Budget, Parts, ScorerKind};
 use beft_train::{Event, TrainSettings};
 
 use super::names;
 use crate::{
-    About, Base, Error, ModeResult, Ranking, RunResults, TaskData, TuneOutcome, rank, report,
-    rows_of, save_report, settings, tune, write_json,
+    About, Base, BudgetResult, Error, ModeResult, Ranker, Ranking, RunResults, TaskData,
+    TuneOutcome, report, rows_of, save_report, settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub scorers: Vec<ScorerKind>,
     /// The terms to pick from and compare (the paper: q, k, v).
     pub candidates: Vec<BiasTerm>,
+    /// Instead of picking a candidate, spend so many values on the biases with the highest scores.
+    pub budget: Option<usize>,
     /// The data folder and the device as the user wrote them, for the record.
     pub data: String,
     /// See `data`.
@@ -77,16 +79,13 @@ pub fn run(
     mut on_event: impl FnMut(RunEvent<'_>),
 ) -> Result<RunOutcome, Error> {
     let modes = modes(base, options);
-    let mut outcomes = Vec::new();
-    for (index, mode) in modes.iter().enumerate() {
-        on_event(RunEvent::Mode {
-            mode,
-            number: index + 1,
-            of: modes.len(),
-        });
+    let of = modes.len() + usize::from(options.budget.is_some());
+    type OnEvent<'a> = &'a mut dyn FnMut(RunEvent<'_>);
+    let train = |mode: &Mode, number: usize, state: &str, on_event: OnEvent<'_>| {
+        on_event(RunEvent::Mode { mode, number, of });
         let mut settings = options.tune.clone();
         if let Some(checkpoint) = &mut settings.checkpoint {
-            checkpoint.path = checkpoint.path.join(format!("{mode}.state"));
+            checkpoint.path = checkpoint.path.join(format!("{state}.state"));
         }
         let outcome = tune(base, data, mode, &settings, |event| {
             on_event(RunEvent::Train(event))
@@ -94,24 +93,37 @@ pub fn run(
         if outcome.failure.is_some() {
             outcome.save(base, out)?;
         }
-        outcomes.push(outcome);
+        Ok::<_, Error>(outcome)
+    };
+    let mut outcomes = Vec::new();
+    for (mode, number) in modes.iter().zip(1..) {
+        outcomes.push(train(mode, number, &mode.to_string(), &mut on_event)?);
     }
     // All biases are the first of the modes.
-    let (all, others) = outcomes.split_first().ok_or(Error::NothingRanked)?;
+    let all = outcomes.first().ok_or(Error::NothingRanked)?;
     let (scorers, terms) = (&options.scorers, TermSet::all());
-    let ranking = rank(
-        base,
-        data,
-        &terms,
-        scorers,
-        Some(all),
-        &options.tune,
-        || on_event(RunEvent::Gradients),
-    )?;
-    let pick = ranking.pick(&options.candidates);
-    let pick = pick.ok_or(Error::NothingRanked)?;
-
-    let picked_mode = Mode::Biases(TermSet::of([pick]));
+    let mut ranker = Ranker::new(base, data, &terms, Some(all), &options.tune)?;
+    let ranking = ranker.ranking(scorers, || on_event(RunEvent::Gradients))?;
+    let (picked_mode, budget) = match options.budget {
+        None => {
+            let pick = ranking.pick(&options.candidates);
+            let pick = pick.ok_or(Error::NothingRanked)?;
+            (Mode::Biases(TermSet::of([pick])), None)
+        }
+        Some(values) => {
+            let budget = Budget {
+                values,
+                scorer: ranking.primary_kind(scorers),
+                parts: Parts::Sites,
+            };
+            let spent = ranker.spend(budget, || on_event(RunEvent::Gradients))?;
+            let mode = Mode::Biases(spent.terms());
+            // Not named after its terms, which can be many.
+            outcomes.push(train(&mode, of, "budget", &mut on_event)?);
+            (mode, Some(BudgetResult::new(&budget, &spent)))
+        }
+    };
+    let (all, others) = outcomes.split_first().ok_or(Error::NothingRanked)?;
     let mut details = Vec::new();
     let results = others.iter().chain([all]).map(|outcome| {
         let splits = outcome.details(data);
@@ -140,7 +152,8 @@ pub fn run(
             .first()
             .map_or("", |metric| metric.name())
             .to_owned(),
-        picked: pick.to_string(),
+        picked: picked_mode.to_string(),
+        budget,
         modes,
         scorers: names(scorers),
         trainings: outcomes.iter().map(|o| o.record.clone()).collect(),

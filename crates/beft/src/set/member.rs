@@ -52,6 +52,12 @@ impl Member {
                     "LoRA changes weights, and only biases can differ between adapters".to_owned(),
                 ));
             }
+            AdapterKind::Norms(_) => {
+                return Err(refuse(
+                    "it changes the weights of norms, and only biases can differ between adapters"
+                        .to_owned(),
+                ));
+            }
             AdapterKind::Prefix(_) => {
                 return Err(refuse(
                     "it puts keys and values in front of every input".to_owned(),
