@@ -16,7 +16,7 @@ pub(crate) use decoders::{GenerateArgs, PlanArgs, TextFormat};
 pub(crate) use serve::{DeviceServerArgs, LogChoice, ServeArgs};
 pub(crate) use train::{
     ChangeArgs, DemoArgs, DropoutChoice, KeepChoice, RankArgs, RecipeArgs, RunArgs, SampleArgs,
-    ScorerArgs, SourceArgs, TrainArgs, TuneArgs,
+    ScorerArgs, SourceArgs, SpendingArgs, TrainArgs, TuneArgs,
 };
 pub(crate) use tuned::{
     EmbedArgs, EvalArgs, Format, InspectArgs, Keep, MergeArgs, NamedAdapter, OutputFormat,

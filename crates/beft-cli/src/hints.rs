@@ -75,6 +75,7 @@ fn of(error: &Error) -> Option<String> {
         Error::Train(TrainError::Stopped { .. }) => {
             "run the same command with --resume to continue"
         }
+        Error::Budget { .. } => "give more, or choose smaller parts: sites or heads",
         Error::PlanPredicted => "leave --predicted out",
         Error::PlanLength { .. } => "give another --length, or another --predicted",
         Error::Task(error) => return of_task(error),

@@ -204,7 +204,12 @@ pub(crate) fn lock_folder(dir: &Path, files: &[&str]) -> Result<OutputFolder> {
 
 /// Creates an output folder and makes sure that it and its `files` can be written.
 pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> {
-    let unwritable = || format!("cannot write to the output folder {}", dir.display());
+    let unwritable = || {
+        format!(
+            "cannot write to the output folder {} (give another one with --out)",
+            dir.display()
+        )
+    };
     if let Some(file) = dir.ancestors().find(|path| path.is_file()) {
         bail!("{}: {} is a file", unwritable(), file.display());
     }

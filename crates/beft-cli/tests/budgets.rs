@@ -20,7 +20,7 @@ fn a_budget_is_spent_and_trained() {
         run(&scratch, &all);
         json(&scratch, "out/ranking.json")
     };
-    let sites = rank(&["--before", "--budget", "100"]);
+    let sites = rank(&["--before", "--budget", "100", "--parts", "sites"]);
     let budget = &sites["budget"];
     assert_eq!(
         (&budget["scorer"], &budget["budget"]),
@@ -36,7 +36,7 @@ fn a_budget_is_spent_and_trained() {
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     assert!(!scratch.path("out/heads_slope_v.svg").exists());
 
-    let heads = rank(&["--before", "--budget", "40", "--heads"]);
+    let heads = rank(&["--before", "--budget", "40", "--heads", "--parts", "heads"]);
     let terms = heads["budget"]["terms"].as_str().unwrap();
     assert!(heads["budget"]["values"].as_u64().unwrap() <= 40);
     assert!(scratch.read("out/heads_slope_v.svg").contains("v h1"));
@@ -65,7 +65,8 @@ fn a_budget_is_spent_and_trained() {
 fn run_spends_a_budget_instead_of_picking_a_term() {
     let scratch = Scratch::new();
     let args = [
-        "run", "--epochs", "1", "--budget", "64", "--scorer", "fisher", "--out", "out",
+        "run", "--epochs", "1", "--budget", "64", "--parts", "sites", "--scorer", "fisher",
+        "--out", "out",
     ];
     let all = [&args[..], &DATA[..]].concat();
     run(&scratch, &all);
@@ -87,7 +88,8 @@ fn run_spends_a_budget_instead_of_picking_a_term() {
     let (_, said) = run(&scratch, &again);
     assert!(said.contains("finished"), "{said}");
     let other = [
-        "run", "--epochs", "1", "--budget", "96", "--scorer", "fisher", "--out", "out", "--resume",
+        "run", "--epochs", "1", "--budget", "96", "--parts", "sites", "--scorer", "fisher",
+        "--out", "out", "--resume",
     ];
     refused(&scratch, &[&other[..], &DATA[..]].concat(), "budget");
     let small = ["run", "--epochs", "1", "--budget", "3", "--out", "small"];
@@ -113,7 +115,7 @@ fn scores_are_compared_with_outcomes() {
         "--mode",
         "all",
         "--mode",
-        "budget:64:snr",
+        "budget:64:snr:sites",
         "--mode",
         "budget:16:l2:heads",
         "--mode",
@@ -138,7 +140,10 @@ fn scores_are_compared_with_outcomes() {
         .unwrap();
     assert_eq!(fisher["points"].as_array().unwrap().len(), 8);
     let modes = group["modes"].as_array().unwrap();
-    let budget = modes.iter().find(|m| m["mode"] == "budget:64:snr").unwrap();
+    let budget = modes
+        .iter()
+        .find(|m| m["mode"] == "budget:64:snr:sites")
+        .unwrap();
     assert_eq!(budget["trained"], 64 + 99 + 32);
     let report = scratch.read("out/compare.md");
     for part in [

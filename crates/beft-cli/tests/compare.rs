@@ -58,7 +58,7 @@ fn a_comparison_is_written_in_every_form() {
     let group = &compare["groups"][0];
     assert_eq!(group["modes"].as_array().unwrap().len(), 5);
     assert_eq!(group["pairs"].as_array().unwrap().len(), 10);
-    assert_eq!(group["picks"].as_array().unwrap().len(), 7);
+    assert_eq!(group["picks"].as_array().unwrap().len(), 9);
     // The mean of the cells is the table's.
     let cells: Vec<Value> = scratch
         .cells("out")

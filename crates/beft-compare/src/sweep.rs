@@ -187,8 +187,9 @@ pub fn sweep_report(sweeps: &[Sweep]) -> Document {
         for mode in sweep.modes() {
             for (rate, found) in sweep.of(mode).filter(|(_, found)| found.diverged > 0) {
                 out.paragraph(format!(
-                    "`{mode}` with {rate:e} diverged with {} of the seeds.",
-                    found.diverged
+                    "`{mode}` with {rate:e} diverged with {} seed{}.",
+                    found.diverged,
+                    if found.diverged == 1 { "" } else { "s" }
                 ));
             }
         }

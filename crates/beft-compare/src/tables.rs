@@ -100,8 +100,11 @@ fn accuracies(out: &mut Document, groups: &[&Group]) {
     for group in groups {
         for mode in group.modes.iter().filter(|m| m.diverged > 0) {
             out.paragraph(format!(
-                "`{}` on {} diverged with {} of the seeds.",
-                mode.mode, group.task, mode.diverged
+                "`{}` on {} diverged with {} seed{}.",
+                mode.mode,
+                group.task,
+                mode.diverged,
+                if mode.diverged == 1 { "" } else { "s" }
             ));
         }
     }

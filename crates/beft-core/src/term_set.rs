@@ -221,6 +221,22 @@ impl TermSet {
     }
 }
 
+/// All that one of the sets names.
+impl FromIterator<TermSet> for TermSet {
+    fn from_iter<I: IntoIterator<Item = TermSet>>(sets: I) -> Self {
+        let mut all = BTreeSet::new();
+        for set in sets {
+            match set.selection {
+                Selection::All => return Self::all(),
+                Selection::Entries(entries) => all.extend(entries),
+            }
+        }
+        Self {
+            selection: Selection::Entries(all),
+        }
+    }
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.term)?;

@@ -1,34 +1,48 @@
 use std::fmt;
 use std::str::FromStr;
 
-use beft_core::{BiasPart, TermSet};
+use beft_core::{BiasPart, BiasTerm, TermSet};
 
 use crate::ScorerKind;
 
 /// What a budget is spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Parts {
-    /// Whole biases of single layers.
+    /// Terms in every layer.
     #[default]
+    Terms,
+    /// Whole biases of single layers.
     Sites,
     /// Single heads of q, k and v, and whole biases of the other terms.
     Heads,
 }
 
 impl Parts {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Sites, Self::Heads];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Terms, Self::Sites, Self::Heads];
 
     /// How it is written.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Terms => "terms",
             Self::Sites => "sites",
             Self::Heads => "heads",
         }
     }
 }
 
-/// A number of values to train, and who says which: `budget:2304:fisher`, `budget:2304:fisher:heads`.
+impl FromStr for Parts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|known| known.name().eq_ignore_ascii_case(text.trim()));
+        let known = Self::ALL.map(Self::name).join(", ");
+        found.ok_or_else(|| format!("`{text}` is none of {known}"))
+    }
+}
+
+/// A number of values to train, and who says which: `budget:2304:fisher` for whole terms, `budget:2304:fisher:sites`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Values to train at most, those of the head not counted.
@@ -45,7 +59,7 @@ const BUDGET: &str = "budget";
 /// A text that is no budget.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no budget: write budget:NUMBER:SCORER, such as budget:2304:fisher, with :heads behind it to choose single heads"
+    "`{0}` is no budget: write budget:NUMBER:SCORER, such as budget:2304:fisher, with :sites behind it to choose single layers, or :heads to choose single heads too"
 )]
 pub struct BudgetError(String);
 
@@ -65,11 +79,7 @@ impl FromStr for Budget {
         let words: Vec<&str> = text.split(':').map(str::trim).collect();
         let (values, scorer, parts) = match words[..] {
             [_, values, scorer] => (values, scorer, Parts::default()),
-            [_, values, scorer, parts] => {
-                let mut all = Parts::ALL.into_iter();
-                let found = all.find(|known| known.name().eq_ignore_ascii_case(parts));
-                (values, scorer, found.ok_or_else(bad)?)
-            }
+            [_, values, scorer, parts] => (values, scorer, parts.parse().map_err(|_| bad())?),
             _ => return Err(bad()),
         };
         match Self::is_meant(text) {
@@ -87,8 +97,8 @@ impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{BUDGET}:{}:{}", self.values, self.scorer)?;
         match self.parts {
-            Parts::Sites => Ok(()),
-            Parts::Heads => write!(f, ":{}", self.parts.name()),
+            Parts::Terms => Ok(()),
+            Parts::Sites | Parts::Heads => write!(f, ":{}", self.parts.name()),
         }
     }
 }
@@ -97,11 +107,29 @@ impl fmt::Display for Budget {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     /// The part.
-    pub part: BiasPart,
+    pub part: Part,
     /// Number of its values.
     pub values: usize,
     /// Its score for each value.
     pub per_value: f64,
+}
+
+/// What a [`Candidate`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A term in every layer.
+    Term(BiasTerm),
+    /// A bias in one layer, or one head's part of it.
+    Bias(BiasPart),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Term(term) => term.fmt(f),
+            Self::Bias(part) => part.fmt(f),
+        }
+    }
 }
 
 /// What a budget was spent on.
@@ -121,7 +149,11 @@ impl Spent {
 
     /// The parts as a term set.
     pub fn terms(&self) -> TermSet {
-        TermSet::at(self.chosen.iter().map(|candidate| candidate.part))
+        let sets = self.chosen.iter().map(|candidate| match candidate.part {
+            Part::Term(term) => TermSet::of([term]),
+            Part::Bias(part) => TermSet::at([part]),
+        });
+        sets.collect()
     }
 }
 
@@ -159,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    fn candidate(part: BiasPart, values: usize, per_value: f64) -> Candidate {
+    fn candidate(part: Part, values: usize, per_value: f64) -> Candidate {
         Candidate {
             part,
             values,
@@ -169,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_best_that_fits_is_taken() {
-        let site = |layer, term| BiasPart::from(BiasSite::new(layer, term));
+        let site = |layer, term| Part::Bias(BiasSite::new(layer, term).into());
         let candidates = [
             candidate(site(0, Q), 4, 0.2),
             candidate(site(0, K), 4, 0.0),
@@ -189,10 +221,14 @@ mod tests {
 
     #[test]
     fn budgets_are_read_as_they_are_written() {
-        for text in ["budget:2304:fisher", "budget:32:snr:heads"] {
+        for text in [
+            "budget:2304:fisher",
+            "budget:32:snr:heads",
+            "budget:32:snr:sites",
+        ] {
             assert_eq!(text.parse::<Budget>().unwrap().to_string(), text);
         }
-        let spelled: Budget = " Budget: 8 :Fisher:sites".parse().unwrap();
+        let spelled: Budget = " Budget: 8 :Fisher:terms".parse().unwrap();
         assert_eq!(spelled.to_string(), "budget:8:fisher");
         for text in [
             "budget",

@@ -40,7 +40,7 @@ mod scorer;
 mod scorers;
 mod scores;
 
-pub use budget::{Budget, BudgetError, Candidate, Parts, Spent, spend};
+pub use budget::{Budget, BudgetError, Candidate, Part, Parts, Spent, spend};
 pub use note::Note;
 pub use scorer::{ScoreError, Scorer};
 pub use scorers::*;

@@ -6,6 +6,7 @@ use beft::{Objective, Precision};
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
 use beft_nn::{ForwardPrecision, Savings};
+use beft_score::Parts;
 use beft_tasks::{HeldOut, Regime, TaskChanges};
 use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
@@ -195,10 +196,8 @@ pub(crate) struct RunArgs {
     pub(crate) terms: Vec<BiasTerm>,
     #[command(flatten)]
     pub(crate) scorers: ScorerArgs,
-    /// Instead of picking one of the terms, spend N trained values on the biases of single layers with the highest score for
-    /// each value, and train these too.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) budget: Option<u32>,
+    #[command(flatten)]
+    pub(crate) spending: SpendingArgs,
     /// Continue an interrupted run from its last finished epoch.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -209,6 +208,27 @@ pub(crate) struct RunArgs {
     /// Output folder. It gets report.html, report.md, results.json, pictures and adapter/.
     #[arg(long, value_name = "DIR", default_value = "beft-run")]
     pub(crate) out: PathBuf,
+}
+
+/// How many values to train, and what is chosen for them.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct SpendingArgs {
+    /// Spend N trained values, those of the head not counted, on the biases with the highest score for each value, by the
+    /// scorer that makes the recommendation. rank says which; run trains them instead of the best of q, k and v.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) budget: Option<u32>,
+    /// What a budget is spent on: terms (each in every layer), sites (single layers), or heads (single heads of q, k and v,
+    /// and single layers of the other terms) [default: terms]
+    #[arg(long, value_name = "terms|sites|heads", requires = "budget")]
+    pub(crate) parts: Option<Parts>,
+}
+
+impl SpendingArgs {
+    /// Number of values and what they are spent on, if there is a budget.
+    pub(crate) fn spending(self) -> Option<(usize, Parts)> {
+        let values = self.budget? as usize;
+        Some((values, self.parts.unwrap_or_default()))
+    }
 }
 
 /// How biases are scored.
@@ -233,13 +253,11 @@ pub(crate) struct RankArgs {
     /// Rank before any training, by the score that told best in our comparisons (docs/results.md): slope.
     #[arg(long, conflicts_with = "scorer")]
     pub(crate) before: bool,
-    /// Also score the part of q, k and v that each attention head has. With --budget, choose among these parts.
+    /// Also score the part of q, k and v that each attention head has.
     #[arg(long)]
     pub(crate) heads: bool,
-    /// Say which biases to spend N trained values on, those of the head not counted: those with the highest score for each
-    /// value, by the scorer that makes the recommendation.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) budget: Option<u32>,
+    #[command(flatten)]
+    pub(crate) spending: SpendingArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
     /// Output folder. It gets ranking.json and heatmaps.

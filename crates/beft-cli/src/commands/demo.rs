@@ -6,7 +6,7 @@ use beft_score::ScorerKind;
 use super::run::run;
 use crate::args::{
     ChangeArgs, DemoArgs, RecipeArgs, ReportArgs, RunArgs, ScorerArgs, Scorers, SourceArgs,
-    TrainArgs,
+    SpendingArgs, TrainArgs,
 };
 use crate::output::{check_file, lock_folder, say, write_file};
 
@@ -40,7 +40,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     run(&RunArgs {
         json: args.json,
         report: ReportArgs::default(),
-        budget: None,
+        spending: SpendingArgs::default(),
         train: TrainArgs {
             model: model.display().to_string(),
             source: SourceArgs {

@@ -4,7 +4,7 @@ use beft::{
     write_json,
 };
 use beft_modes::Mode;
-use beft_score::{Budget, Parts, ScorerKind};
+use beft_score::{Budget, ScorerKind};
 use beft_train::{Evaluate, TrainSettings};
 use serde_json::{Value, json};
 
@@ -52,15 +52,13 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let heads = scorers.iter().filter(|_| args.heads);
     let heads = heads.map(|kind| ranker.heads(*kind, &mut on_batch));
     let heads: Vec<HeadScores> = heads.collect::<Result<_, _>>()?;
-    let spent = match args.budget {
-        Some(values) => {
+    let spent = match args.spending.spending() {
+        Some((values, parts)) => {
+            let scorer = ranking.primary_kind(scorers);
             let budget = Budget {
-                values: values as usize,
-                scorer: ranking.primary_kind(scorers),
-                parts: match args.heads {
-                    true => Parts::Heads,
-                    false => Parts::Sites,
-                },
+                values,
+                scorer,
+                parts,
             };
             let spent = ranker.spend(budget, &mut on_batch)?;
             Some(BudgetResult::new(&budget, &spent))

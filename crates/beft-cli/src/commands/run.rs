@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         tune: training,
         scorers: scorers(&base, &args.scorers),
         candidates: args.terms.clone(),
-        budget: args.budget.map(|n| n as usize),
+        budget: args.spending.spending(),
         data: folder.display().to_string(),
         device: args.train.recipe.device.clone(),
         command: command(),

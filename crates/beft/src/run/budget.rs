@@ -13,6 +13,8 @@ pub struct BudgetResult {
     pub budget: usize,
     /// Whose scores decided.
     pub scorer: String,
+    /// What it was spent on: `terms`, `sites` or `heads`.
+    pub parts: String,
     /// The parts as a term set.
     pub terms: String,
     /// Number of values that are trained, those of the head not counted.
@@ -45,6 +47,7 @@ impl BudgetResult {
         Self {
             budget: budget.values,
             scorer: budget.scorer.to_string(),
+            parts: budget.parts.name().to_owned(),
             terms: spent.terms().to_string(),
             values: spent.values(),
             chosen: spent.chosen.iter().map(part).collect(),

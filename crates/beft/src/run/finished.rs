@@ -4,7 +4,7 @@ use std::path::Path;
 
 use beft_core::TermSet;
 use beft_modes::Mode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::names;
 use super::whole::modes;
@@ -50,15 +50,18 @@ pub fn finished_run(
         return Ok(None);
     };
     let list = |names: &[String]| Value::String(names.join(","));
-    let values = |budget: Option<usize>| budget.map_or(Value::Null, Value::from);
-    let theirs = found.budget.as_ref().map(|budget| budget.budget);
+    let ours = options
+        .budget
+        .map(|(values, parts)| format!("{values} on {}", parts.name()));
+    let theirs = found.budget.as_ref();
+    let theirs = theirs.map(|budget| format!("{} on {}", budget.budget, budget.parts));
     let settings = [
         (
             "scorer",
             list(&names(&options.scorers)),
             list(&found.scorers),
         ),
-        ("budget", values(options.budget), values(theirs)),
+        ("budget", json!(ours), json!(theirs)),
     ];
     let differences = settings
         .into_iter()

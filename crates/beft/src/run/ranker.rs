@@ -7,7 +7,7 @@ use std::ops::Range;
 use beft_core::{BiasPart, BiasSite, BiasSnapshot, BiasTerm, GradientMoments, HeadCounts, TermSet};
 use beft_nn::snapshot;
 use beft_score::{
-    Batches, Budget, Candidate, Needs, Parts, Scorer, ScorerKind, Scores, Spent, spend,
+    Batches, Budget, Candidate, Needs, Part, Parts, Scorer, ScorerKind, Scores, Spent, spend,
 };
 use beft_train::{TrainSettings, first_gradient, gradient_moments};
 use serde_json::{Value, json};
@@ -158,34 +158,52 @@ impl<'a> Ranker<'a> {
     pub fn spend(&mut self, budget: Budget, mut on_batch: impl FnMut()) -> Result<Spent, Error> {
         let whole = self.scores(budget.scorer, &mut on_batch)?;
         let mut found = Vec::new();
-        let of = |part: BiasPart, values: usize, score: Option<f64>| {
+        let of = |part: Part, values: usize, length: usize, score: Option<f64>| {
             Some(Candidate {
                 part,
                 values,
-                per_value: budget.scorer.per_value(score?, values),
+                per_value: budget.scorer.per_value(score?, length),
             })
         };
-        let divided =
-            |site: &BiasSite| budget.parts == Parts::Heads && BiasTerm::QKV.contains(&site.term);
-        for site in self.wanted.iter().filter(|site| !divided(site)) {
-            found.extend(of((*site).into(), self.lengths[site], whole.value(*site)));
+        let divided = |term: BiasTerm| match budget.parts {
+            Parts::Terms => true,
+            Parts::Sites => false,
+            Parts::Heads => BiasTerm::QKV.contains(&term),
+        };
+        // What a key bias adds can change nothing, whatever a score says.
+        let still = self.base.config().ignores_key_bias();
+        let learns = |term: BiasTerm| !(still && term == BiasTerm::K);
+        let single = |site: &&BiasSite| !divided(site.term) && learns(site.term);
+        for site in self.wanted.iter().filter(single) {
+            let length = self.lengths[site];
+            found.extend(of(
+                Part::Bias((*site).into()),
+                length,
+                length,
+                whole.value(*site),
+            ));
+        }
+        if budget.parts == Parts::Terms {
+            for (term, mean) in whole.means().into_iter().filter(|(term, _)| learns(*term)) {
+                let sites = self.wanted.iter().filter(|site| site.term == term);
+                let lengths: Vec<usize> = sites.map(|site| self.lengths[site]).collect();
+                let values: usize = lengths.iter().sum();
+                // The mean is that of a bias of one layer.
+                found.extend(of(Part::Term(term), values, values / lengths.len(), mean));
+            }
         }
         if budget.parts == Parts::Heads {
             let heads = self.heads(budget.scorer, &mut on_batch)?;
             for (head, scores) in heads.heads.iter().enumerate() {
-                for site in scores.cells().keys() {
+                for site in scores.cells().keys().filter(|site| learns(site.term)) {
                     let values = self.lengths[site] / self.heads.of(site.term);
-                    let part = BiasPart {
+                    let part = Part::Bias(BiasPart {
                         site: *site,
                         head: Some(head),
-                    };
-                    found.extend(of(part, values, scores.value(*site)));
+                    });
+                    found.extend(of(part, values, values, scores.value(*site)));
                 }
             }
-        }
-        if self.base.config().ignores_key_bias() {
-            // Whatever a score says of it, it does not learn.
-            found.retain(|candidate| candidate.part.site.term != BiasTerm::K);
         }
         let smallest = found.iter().map(|candidate| candidate.values).min();
         let spent = spend(found, budget.values);

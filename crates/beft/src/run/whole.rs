@@ -23,7 +23,7 @@ pub struct RunOptions {
     /// The terms to pick from and compare (the paper: q, k, v).
     pub candidates: Vec<BiasTerm>,
     /// Instead of picking a candidate, spend so many values on the biases with the highest scores.
-    pub budget: Option<usize>,
+    pub budget: Option<(usize, Parts)>,
     /// The data folder and the device as the user wrote them, for the record.
     pub data: String,
     /// See `data`.
@@ -110,11 +110,11 @@ pub fn run(
             let pick = pick.ok_or(Error::NothingRanked)?;
             (Mode::Biases(TermSet::of([pick])), None)
         }
-        Some(values) => {
+        Some((values, parts)) => {
             let budget = Budget {
                 values,
                 scorer: ranking.primary_kind(scorers),
-                parts: Parts::Sites,
+                parts,
             };
             let spent = ranker.spend(budget, || on_event(RunEvent::Gradients))?;
             let mode = Mode::Biases(spent.terms());
