@@ -6,6 +6,7 @@ use beft_compare::CompareError;
 use beft_device::{DeviceError, RemoteError};
 use beft_modes::NO_HEAD;
 use beft_mpi::MpiError;
+use beft_score::Parts;
 use beft_tasks::{DataError, TaskError};
 use beft_train::TrainError;
 use serde_json::Value;
@@ -75,7 +76,13 @@ fn of(error: &Error) -> Option<String> {
         Error::Train(TrainError::Stopped { .. }) => {
             "run the same command with --resume to continue"
         }
-        Error::Budget { .. } => "give more, or choose smaller parts: sites or heads",
+        Error::Budget { parts, .. } => match parts {
+            Parts::Terms => "give more, or choose smaller parts: sites or heads",
+            Parts::Sites => "give more, or choose smaller parts: heads",
+            Parts::Heads => "give more",
+        },
+        Error::NothingToSpendOn => "choose another scorer, or more terms",
+        Error::BudgetOfLayers(_) => "spend it on smaller parts: sites or heads",
         Error::PlanPredicted => "leave --predicted out",
         Error::PlanLength { .. } => "give another --length, or another --predicted",
         Error::Task(error) => return of_task(error),

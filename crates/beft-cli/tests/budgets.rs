@@ -96,6 +96,24 @@ fn run_spends_a_budget_instead_of_picking_a_term() {
     refused(&scratch, &[&small[..], &DATA[..]].concat(), "too small");
 }
 
+/// A budget that comes to one of the candidates is not trained again.
+#[test]
+fn a_budget_can_be_one_of_the_candidates() {
+    let scratch = Scratch::new();
+    let args = [
+        "run", "--epochs", "1", "--budget", "96", "--scorer", "fisher", "--out", "out",
+    ];
+    let terms = ["--terms", "q,v,m1,ln1,m3,ln2"];
+    let all = [&args[..], &DATA[..], &terms].concat();
+    run(&scratch, &all);
+    let results = json(&scratch, "out/results.json");
+    // All biases, the head, and the six.
+    assert_eq!(results["modes"].as_array().unwrap().len(), 8);
+    assert_eq!(results["budget"]["trained_alone"], false);
+    let (_, said) = run(&scratch, &[&all[..], &["--resume"]].concat());
+    assert!(said.contains("finished"), "{said}");
+}
+
 /// Terms, sites and budgets are compared; the report says how scores agree with what came of them.
 #[test]
 fn scores_are_compared_with_outcomes() {
@@ -196,13 +214,42 @@ fn what_does_nothing_is_refused() {
         ),
         (
             with("tune", &["--evaluate", "last", "--patience", "2"]),
-            "--patience needs",
+            "evaluate each epoch, or each Nth",
         ),
         (with("tune", &["--terms", "m3@0.h1"]), "divided among heads"),
         (with("run", &["--terms", "q,v,q"]), "names q twice"),
     ] {
         refused(&scratch, &args, part);
     }
+    // Too small for anything, or for what is named: refused before any training.
+    for (more, part) in [
+        (
+            &["--budget", "10"][..],
+            "the smallest part that can be trained has 96",
+        ),
+        (&["--budget", "10", "--parts", "heads"], "too small"),
+        (
+            &["--budget", "96", "--terms", "v@0-1"],
+            "names single layers",
+        ),
+        (
+            &["--budget", "96", "--terms", "k"],
+            "nothing to spend a budget on",
+        ),
+        (&["--terms", "v@1.h1"], "names heads"),
+        (&["--heads", "--terms", "m1"], "--heads scores the heads"),
+        (&["--limit", "3"], "rank evaluates nothing"),
+        (
+            &["--before", "--batch-size", "4"],
+            "--batch-size is for a training",
+        ),
+    ] {
+        let args = [&["rank", "--out", "out"], &DATA[..], more].concat();
+        refused(&scratch, &args, part);
+        assert!(!scratch.path("out/ranking.json").exists());
+    }
+    let small = [&compare[..], &["--mode", "budget:10:slope"]].concat();
+    refused(&scratch, &small, "too small");
     let sample = ["sample", "--task", "text", "--data", "data", "--balanced"];
     refused(&scratch, &sample, "leave them out");
     let plan = ["plan", "--model", "model", "--predicted", "4"];

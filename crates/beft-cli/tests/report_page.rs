@@ -42,9 +42,9 @@ fn page(scratch: &Scratch) -> String {
 fn a_page_has_everything_and_needs_nothing() {
     let scratch = Scratch::new();
     let page = page(&scratch);
-    // Bars, curves and seven heatmaps, with names for who cannot see them.
-    assert_eq!(page.matches("<svg role=\"img\" aria-label=\"").count(), 9);
-    assert_eq!(page.matches("<svg ").count(), 9);
+    // Bars, curves and nine heatmaps, with names for who cannot see them.
+    assert_eq!(page.matches("<svg role=\"img\" aria-label=\"").count(), 11);
+    assert_eq!(page.matches("<svg ").count(), 11);
     for part in [
         "<h1>Comparison</h1>",
         "accuracy of each mode, model on text, low, with 95 % intervals",

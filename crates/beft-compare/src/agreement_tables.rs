@@ -100,7 +100,7 @@ fn explained(items: Items, groups: &[(&Group, Vec<Agreement>)]) -> String {
     let (count, chance) = first.map_or((0, 0.0), |a| (a.points.len(), a.top_by_chance()));
     format!(
         "Spearman's correlation between a scorer's scores of {count} {items} and the main metric after training each of them alone, both \
-         as means over seeds, with 95 % intervals over seeds and dev examples. \"Best is best\": seeds in which the highest score is that \
+         as means over seeds, with 95 % intervals over seeds and dev examples (a draw in which all are equal counts as 0). \"Best is best\": seeds in which the highest score is that \
          of the best one; seeds with ties at the top do not count. \"Of the best 3\": how many of them have one of the 3 highest scores \
          ({:.0} % by chance). \"Lost\": the main metric of the best one less that of the one with the highest score.",
         100.0 * chance

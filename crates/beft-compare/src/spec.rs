@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use beft_core::TaskType;
+use beft_core::{TaskType, TermSet};
 use beft_score::ScorerKind;
 use beft_tasks::Regime;
 use beft_train::Evaluate;
@@ -12,7 +12,8 @@ use crate::error::MOST_EPOCHS;
 use crate::mode_list::ModeList;
 use crate::{CompareError, Trial, TrialMode};
 use beft::{
-    Base, Error, ModelConfig, Objective, TaskForm, check_mode, find_data, find_task, protocol,
+    Base, Error, ModelConfig, Objective, TaskForm, check_budget, check_mode, find_data, find_task,
+    protocol,
 };
 
 /// What to compare, as written in TOML:
@@ -228,6 +229,10 @@ impl CompareSpec {
                     for seed in &self.seeds {
                         for (list, mode) in &modes {
                             check_mode(&base, &task, &mode.settings())?;
+                            if let TrialMode::Budget(budget) = mode {
+                                let all = TermSet::all();
+                                check_budget(base.config(), &all, budget.values, budget.parts)?;
+                            }
                             let defaults = protocol(&task, &mode.settings(), &base, *seed);
                             let own = settings.get(list).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.

@@ -221,7 +221,13 @@ pub fn run_trials(
         if let TrialMode::Budget(budget) = asked {
             let spent = spend(&base, job, *budget, &mut on_event)?;
             let (seed, terms, values) = (job.settings.seed, spent.terms(), spent.values());
-            *note = Some(format!("{budget}, seed {seed}: {values} values, `{terms}`"));
+            let tied = match spent.tied {
+                true => "; all scores are equal, and the first by layer and term were taken",
+                false => "",
+            };
+            *note = Some(format!(
+                "{budget}, seed {seed}: {values} values, `{terms}`{tied}"
+            ));
             job.mode = Mode::Biases(terms);
         }
     }

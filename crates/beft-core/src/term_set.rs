@@ -156,6 +156,29 @@ impl TermSet {
         self.selection == Selection::All
     }
 
+    /// Whether it names single layers.
+    pub fn names_layers(&self) -> bool {
+        self.entries().any(|entry| entry.layers != Span::Every)
+    }
+
+    /// Whether it names single heads.
+    pub fn names_heads(&self) -> bool {
+        self.entries().any(|entry| entry.heads != Span::Every)
+    }
+
+    /// Whether it names one of these terms, in any layer.
+    pub fn names_any(&self, terms: &[BiasTerm]) -> bool {
+        self.is_all() || self.entries().any(|entry| terms.contains(&entry.term))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let entries = match &self.selection {
+            Selection::All => None,
+            Selection::Entries(entries) => Some(entries),
+        };
+        entries.into_iter().flatten()
+    }
+
     /// Whether this is [`TermSet::frozen`].
     pub fn is_frozen(&self) -> bool {
         matches!(&self.selection, Selection::Entries(e) if e.is_empty())

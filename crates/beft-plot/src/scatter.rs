@@ -13,7 +13,7 @@ const PLOT: (i32, i32) = (250, 190);
 const NUMBERS: i32 = 44;
 const HEAD: i32 = 26;
 const FOOT: i32 = 44;
-/// Points that have their names beside them at most; more would cover each other.
+/// If there are more points, the three highest alone have their names beside them: more would cover each other.
 const NAMED: usize = 12;
 /// Characters of a panel's title.
 const TITLE: usize = 36;
@@ -134,10 +134,13 @@ impl Figure<'_> {
         }
         let below = (middle, top + PLOT.1 + 14);
         canvas.text(self.across, below, label.anchor(HPos::Center))?;
+        let mut by_height: Vec<&ScatterPoint> = panel.points.iter().collect();
+        by_height.sort_by(|a, b| b.y.total_cmp(&a.y));
+        let highest: Vec<&String> = by_height.iter().take(3).map(|point| &point.name).collect();
         for point in panel.points.iter().filter(|point| is_drawn(point)) {
             let (x, y) = self.at(corner, point.x, point.y);
             canvas.dot((x, y), FILL.mix(0.75).filled())?;
-            if panel.points.len() <= NAMED {
+            if panel.points.len() <= NAMED || highest.contains(&&point.name) {
                 // At the right edge below the point, where no neighbour's name is.
                 let (at, anchor) = match x > left + PLOT.0 - 40 {
                     true => ((x + 4, y + 11), HPos::Right),
@@ -190,14 +193,19 @@ mod tests {
             points,
         };
         let few = panel("beft", vec![point("v<", 1.0, 0.7), point("q", 2.0, 0.5)]);
-        let many = (0..20).map(|i| point(&format!("v@{i}"), f64::from(i), 0.6));
+        let many =
+            (0..20).map(|i| point(&format!("v@{i}"), f64::from(i), 0.6 - f64::from(i) / 100.0));
         let panels = [few, panel("fisher", many.collect())];
         let svg = scatter_svg("Scores", "rank", &panels).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert_eq!(svg.matches("<circle").count(), 22);
         assert!(svg.contains("<title>v&lt;: 0.7</title>") && svg.contains("\nq\n"));
         // Many names would cover each other.
-        assert!(svg.contains("<title>v@3: 0.6</title>") && !svg.contains("\nv@3\n"));
+        assert!(
+            svg.contains("<title>v@0: 0.6</title>")
+                && svg.contains("\nv@2\n")
+                && !svg.contains("\nv@3\n")
+        );
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub struct Spent {
     pub chosen: Vec<Candidate>,
     /// The part with the highest score for each value that was passed over, because it has more values than were left.
     pub passed_over: Option<Candidate>,
+    /// Whether all candidates had the same score for each value, so that the order of layers and terms decided.
+    pub tied: bool,
 }
 
 impl Spent {
@@ -172,6 +174,7 @@ pub fn spend(candidates: impl IntoIterator<Item = Candidate>, values: usize) -> 
     let mut spent = Spent {
         chosen: Vec::new(),
         passed_over: None,
+        tied: useful.len() > 1 && useful.iter().all(|c| c.per_value == useful[0].per_value),
     };
     for candidate in useful {
         if candidate.values <= left {
@@ -214,6 +217,13 @@ mod tests {
         assert_eq!(spent.values(), 12);
         assert_eq!(spent.chosen[0].part, site(0, V));
         assert_eq!(spent.passed_over.map(|c| c.part), Some(site(1, M2)));
+        assert!(!spent.tied);
+        let same = [1, 0].map(|layer| candidate(site(layer, V), 4, 1.0));
+        let spent = spend(same, 4);
+        assert_eq!(
+            (spent.tied, spent.terms().to_string().as_str()),
+            (true, "v@0")
+        );
         // A bias that cannot learn is never taken.
         assert_eq!(spend(candidates, 1000).values(), 28);
         assert!(spend(candidates, 3).chosen.is_empty());

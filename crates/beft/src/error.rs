@@ -1,14 +1,14 @@
 use std::path::PathBuf;
 
 use beft_checkpoint::CheckpointError;
-use beft_core::{SnapshotError, TaskType, TermSetError};
+use beft_core::{SnapshotError, TaskType, TermSet, TermSetError};
 use beft_decoder::{PrefixError, RequestError, SamplingError};
 use beft_device::DeviceError;
 use beft_encoder::InputError;
 use beft_hub::HubError;
 use beft_modes::Mode;
 use beft_nn::Precision;
-use beft_score::ScoreError;
+use beft_score::{Parts, ScoreError};
 use beft_tasks::{DataError, TaskError, TaskKind};
 use beft_train::{Failure, TrainError};
 
@@ -153,7 +153,7 @@ pub enum Error {
         what: String,
     },
     /// An adapter that cannot share a backbone with others.
-    #[error("adapter {}: it cannot share a model with others: {what}; use it alone, or merge it into its base", .adapter.display())]
+    #[error("adapter {}: it cannot share a model with others: {what}; evaluate or predict with it alone, or merge it into its base", .adapter.display())]
     Unshareable {
         /// The adapter.
         adapter: PathBuf,
@@ -515,9 +515,24 @@ pub enum Error {
     Budget {
         /// The budget.
         values: usize,
-        /// The smallest part; 0 if nothing has a score.
+        /// The smallest part.
         smallest: usize,
+        /// What it is spent on.
+        parts: Parts,
     },
+    /// A budget without candidates.
+    #[error(
+        "there is nothing to spend a budget on: no bias that can change the result has a score above 0"
+    )]
+    NothingToSpendOn,
+    /// A budget of terms, and terms of single layers.
+    #[error("`{0}` names single layers, and the budget is spent on terms in every layer")]
+    BudgetOfLayers(TermSet),
+    /// Scores of parts of biases.
+    #[error(
+        "`{0}` names heads, and whole biases are scored: name the terms, or their layers, alone"
+    )]
+    ScoresOfHeads(TermSet),
     /// Candidates that cannot be ranked.
     #[error("none of the candidate terms has a score: every bias is zero")]
     NothingRanked,

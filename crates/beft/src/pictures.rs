@@ -45,7 +45,11 @@ pub fn heatmap_picture(scores: &Scores, of: &str, file: String) -> Picture {
 /// The scores of single heads, a picture for each of q, k and v, as `heads_<scorer>_<term>.svg`.
 pub fn heads_pictures(scores: &HeadScores, of: &str) -> Vec<Picture> {
     let scorer = scores.scorer;
-    let pictures = BiasTerm::QKV.iter().map(|term| {
+    let scored = |term: &&BiasTerm| {
+        let mut sites = scores.heads.iter().flat_map(|heads| heads.cells().keys());
+        sites.any(|site| site.term == **term)
+    };
+    let pictures = BiasTerm::QKV.iter().filter(scored).map(|term| {
         let title = format!("{scorer} score of each head's part of {term} by layer, {of}");
         Picture {
             file: format!("heads_{scorer}_{term}.svg"),

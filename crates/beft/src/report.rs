@@ -168,7 +168,7 @@ fn curves(results: &RunResults) -> Option<Picture> {
 }
 
 /// Three decimals, as the paper prints them; smaller ones by their exponent.
-pub(crate) fn score(value: f64) -> String {
+fn score(value: f64) -> String {
     if value == 0.0 || value.abs() >= 0.0005 {
         format!("{value:.3}")
     } else {

@@ -214,7 +214,8 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct SpendingArgs {
     /// Spend N trained values, those of the head not counted, on the biases with the highest score for each value, by the
-    /// scorer that makes the recommendation. rank says which; run trains them instead of the best of q, k and v.
+    /// scorer that makes the recommendation. rank says which of --terms; run trains them, of all eight terms, instead of the best of
+    /// q, k and v.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) budget: Option<u32>,
     /// What a budget is spent on: terms (each in every layer), sites (single layers), or heads (single heads of q, k and v,

@@ -206,6 +206,6 @@ fn record(group: &Group) -> Value {
         "model": group.model, "task": group.task, "regime": group.regime, "metric": group.metric,
         "seeds": group.seeds, "train_size": group.sizes.0, "dev_size": group.sizes.1,
         "modes": modes, "pairs": pairs, "picks": picks, "agreements": agreements, "tied": tied,
-        "ranking": group.rankings,
+        "ranking": group.rankings, "notes": group.notes,
     })
 }

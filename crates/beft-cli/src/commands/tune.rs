@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
 use beft_modes::{Makes, ModeSettings};
-use beft_train::{Checkpoint, Evaluate, Keep, Team, TrainSettings};
+use beft_train::{Checkpoint, Keep, Team, TrainSettings};
 
 use super::split::{SPLIT, write_split};
 use super::{FINISHED, is_lost, prepare_output, remove_state, setup, state_path, warn_of_state};
@@ -114,9 +114,6 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
 fn check_options(args: &TuneArgs, settings: &ModeSettings) -> Result<()> {
     let used = args.terms.recorded(settings);
     let lora = "LoRA, such as lora-v";
-    if args.patience.is_some() && args.evaluate == Evaluate::Last {
-        bail!("--patience needs the metrics of earlier epochs: leave it out, or --evaluate last");
-    }
     for (option, given, used, modes) in [
         (
             "--lora-rank",

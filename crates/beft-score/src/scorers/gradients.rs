@@ -19,13 +19,15 @@ pub fn gradient_norm(gradients: &GradientMoments) -> f64 {
 /// It is about 1 where the mini-batches agree on nothing, and 0 where there is no gradient. One mini-batch says nothing of its
 /// variance: the score is NaN then.
 pub fn signal_to_noise(gradients: &GradientMoments) -> f64 {
-    let batches = gradients.batches as f64;
+    if gradients.batches < 2 {
+        return f64::NAN;
+    }
     let each = gradients.values().map(|(mean, square)| {
-        let variance = (square - mean * mean).max(0.0) * batches / (batches - 1.0);
+        let variance = (square - mean * mean).max(0.0) / (gradients.batches - 1) as f64;
         match mean == 0.0 {
-            true if batches > 1.0 => 0.0,
+            true => 0.0,
             // A value that is the same in each mini-batch would count without bound.
-            _ => mean * mean / (variance / batches).max(f64::MIN_POSITIVE.max(1e-6 * mean * mean)),
+            false => mean * mean / variance.max(f64::MIN_POSITIVE).max(1e-6 * mean * mean),
         }
     });
     let sum: f64 = each.sum();

@@ -3,7 +3,6 @@
 use beft_score::{Budget, Candidate, Spent};
 use serde::{Deserialize, Serialize};
 
-use crate::report::score;
 use crate::table::{Align, Cell, Table};
 
 /// What a budget was spent on, as JSON holds it.
@@ -19,6 +18,12 @@ pub struct BudgetResult {
     pub terms: String,
     /// Number of values that are trained, those of the head not counted.
     pub values: usize,
+    /// Whether all scores were equal, so that the order of layers and terms decided.
+    #[serde(default)]
+    pub tied: bool,
+    /// Whether a run trained them for the budget: they can be one of the terms that it trains anyway.
+    #[serde(default)]
+    pub trained_alone: bool,
     /// The parts, the one with the highest score for each value first.
     pub chosen: Vec<BudgetPart>,
     /// The best part that has more values than were left.
@@ -50,6 +55,8 @@ impl BudgetResult {
             parts: budget.parts.name().to_owned(),
             terms: spent.terms().to_string(),
             values: spent.values(),
+            tied: spent.tied,
+            trained_alone: false,
             chosen: spent.chosen.iter().map(part).collect(),
             passed_over: spent.passed_over.as_ref().map(part),
         }
@@ -64,7 +71,7 @@ impl BudgetResult {
         }
         let rows = self.chosen.iter().map(|chosen| {
             let name = Cell::default().code(&chosen.part);
-            let per_value = score(chosen.score_per_value);
+            let per_value = format!("{:.3e}", chosen.score_per_value);
             vec![name, chosen.values.into(), per_value.into()]
         });
         table.rows.extend(rows);
@@ -79,8 +86,12 @@ impl BudgetResult {
                 part.part, part.values
             )
         });
+        let tied = match self.tied {
+            true => " All scores are equal: the first ones by layer and term were taken.",
+            false => "",
+        };
         format!(
-            "{} of {} values are spent, on the biases with the highest {} score for each value{passed}.",
+            "{} of {} values are spent, on the biases with the highest {} score for each value{passed}.{tied}",
             self.values, self.budget, self.scorer
         )
     }

@@ -17,7 +17,11 @@ use crate::{
 impl Finished for RunResults {
     fn trainings(&self) -> &[TrainingRecord] {
         // What a budget is spent on follows from the others.
-        let chosen = usize::from(self.budget.is_some());
+        let chosen = self
+            .budget
+            .as_ref()
+            .is_some_and(|budget| budget.trained_alone);
+        let chosen = usize::from(chosen);
         &self.trainings[..self.trainings.len().saturating_sub(chosen)]
     }
 }
@@ -50,18 +54,23 @@ pub fn finished_run(
         return Ok(None);
     };
     let list = |names: &[String]| Value::String(names.join(","));
-    let ours = options
-        .budget
-        .map(|(values, parts)| format!("{values} on {}", parts.name()));
-    let theirs = found.budget.as_ref();
-    let theirs = theirs.map(|budget| format!("{} on {}", budget.budget, budget.parts));
+    let (ours, theirs) = (options.budget, found.budget.as_ref());
     let settings = [
         (
             "scorer",
             list(&names(&options.scorers)),
             list(&found.scorers),
         ),
-        ("budget", json!(ours), json!(theirs)),
+        (
+            "budget",
+            json!(ours.map(|(values, _)| values)),
+            json!(theirs.map(|budget| budget.budget)),
+        ),
+        (
+            "parts",
+            json!(ours.map(|(_, parts)| parts.name())),
+            json!(theirs.map(|budget| &budget.parts)),
+        ),
     ];
     let differences = settings
         .into_iter()

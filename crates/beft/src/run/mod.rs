@@ -3,6 +3,7 @@
 mod budget;
 #[cfg(feature = "report")]
 mod finished;
+mod parts;
 mod rank;
 mod ranker;
 mod results;
@@ -18,6 +19,7 @@ use beft_score::ScorerKind;
 pub use budget::{BudgetPart, BudgetResult};
 #[cfg(feature = "report")]
 pub use finished::finished_run;
+pub use parts::check_budget;
 pub use rank::{Ranking, pick, rank, train_for};
 pub use ranker::{HeadScores, Ranker};
 pub use results::{ModeResult, RunResults, Settings, TuneResults, ranked_scores};

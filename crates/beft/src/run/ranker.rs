@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use beft_core::{BiasPart, BiasSite, BiasSnapshot, BiasTerm, GradientMoments, HeadCounts, TermSet};
-use beft_nn::snapshot;
 use beft_score::{
     Batches, Budget, Candidate, Needs, Part, Parts, Scorer, ScorerKind, Scores, Spent, spend,
 };
 use beft_train::{TrainSettings, first_gradient, gradient_moments};
 use serde_json::{Value, json};
 
+use super::parts::{PartSize, bias_lengths, parts, scored_sites};
 use crate::{Base, Error, Ranking, TaskData, TuneOutcome};
 
 /// The mini-batches of scores from all training examples (protocol, section 2).
@@ -75,31 +75,15 @@ impl<'a> Ranker<'a> {
         trained: Option<&'a TuneOutcome>,
         settings: &'a TrainSettings,
     ) -> Result<Self, Error> {
-        let mut wanted = terms.sites(base.config().num_layers())?;
-        wanted.retain(|site| base.config().terms().contains(&site.term));
-        let lengths = |biases: &BiasSnapshot| -> BTreeMap<BiasSite, usize> {
-            biases
-                .iter()
-                .map(|(site, values)| (site, values.len()))
-                .collect()
-        };
         Ok(Self {
-            // After a training the model may be packed, and would be read again.
-            lengths: match trained {
-                Some(trained) => lengths(&trained.before),
-                None => {
-                    let seed = u64::from(settings.seed);
-                    let (model, _) = base.model(data.outputs.count(), seed)?;
-                    lengths(&snapshot(&model))
-                }
-            },
+            wanted: scored_sites(base.config(), terms)?,
+            lengths: bias_lengths(base.config()),
             heads: base.config().head_counts(),
             gradients: BTreeMap::new(),
             base,
             data,
             settings,
             trained,
-            wanted,
         })
     }
 
@@ -157,60 +141,46 @@ impl<'a> Ranker<'a> {
     /// As [`ranking`](Self::ranking), and when the budget is too small for anything that has a score.
     pub fn spend(&mut self, budget: Budget, mut on_batch: impl FnMut()) -> Result<Spent, Error> {
         let whole = self.scores(budget.scorer, &mut on_batch)?;
-        let mut found = Vec::new();
-        let of = |part: Part, values: usize, length: usize, score: Option<f64>| {
+        let heads = match budget.parts {
+            Parts::Heads => self.heads(budget.scorer, &mut on_batch)?.heads,
+            Parts::Terms | Parts::Sites => Vec::new(),
+        };
+        let all = parts(
+            self.base.config(),
+            &self.lengths,
+            &self.wanted,
+            budget.parts,
+        );
+        let smallest = all.iter().map(|part| part.values).min();
+        let candidates = all.into_iter().filter_map(|PartSize { part, values }| {
+            // The mean of a term is that of a bias of one layer.
+            let (score, length) = match part {
+                Part::Term(term) => {
+                    let layers = self.wanted.iter().filter(|site| site.term == term).count();
+                    (whole.term_mean(term), values / layers)
+                }
+                Part::Bias(BiasPart { site, head: None }) => (whole.value(site), values),
+                Part::Bias(BiasPart {
+                    site,
+                    head: Some(head),
+                }) => (heads[head].value(site), values),
+            };
             Some(Candidate {
                 part,
                 values,
                 per_value: budget.scorer.per_value(score?, length),
             })
-        };
-        let divided = |term: BiasTerm| match budget.parts {
-            Parts::Terms => true,
-            Parts::Sites => false,
-            Parts::Heads => BiasTerm::QKV.contains(&term),
-        };
-        // What a key bias adds can change nothing, whatever a score says.
-        let still = self.base.config().ignores_key_bias();
-        let learns = |term: BiasTerm| !(still && term == BiasTerm::K);
-        let single = |site: &&BiasSite| !divided(site.term) && learns(site.term);
-        for site in self.wanted.iter().filter(single) {
-            let length = self.lengths[site];
-            found.extend(of(
-                Part::Bias((*site).into()),
-                length,
-                length,
-                whole.value(*site),
-            ));
+        });
+        let candidates: Vec<Candidate> = candidates.collect();
+        if !candidates.iter().any(|candidate| candidate.per_value > 0.0) {
+            return Err(Error::NothingToSpendOn);
         }
-        if budget.parts == Parts::Terms {
-            for (term, mean) in whole.means().into_iter().filter(|(term, _)| learns(*term)) {
-                let sites = self.wanted.iter().filter(|site| site.term == term);
-                let lengths: Vec<usize> = sites.map(|site| self.lengths[site]).collect();
-                let values: usize = lengths.iter().sum();
-                // The mean is that of a bias of one layer.
-                found.extend(of(Part::Term(term), values, values / lengths.len(), mean));
-            }
-        }
-        if budget.parts == Parts::Heads {
-            let heads = self.heads(budget.scorer, &mut on_batch)?;
-            for (head, scores) in heads.heads.iter().enumerate() {
-                for site in scores.cells().keys().filter(|site| learns(site.term)) {
-                    let values = self.lengths[site] / self.heads.of(site.term);
-                    let part = Part::Bias(BiasPart {
-                        site: *site,
-                        head: Some(head),
-                    });
-                    found.extend(of(part, values, values, scores.value(*site)));
-                }
-            }
-        }
-        let smallest = found.iter().map(|candidate| candidate.values).min();
-        let spent = spend(found, budget.values);
+        let spent = spend(candidates, budget.values);
         match spent.chosen.is_empty() {
             true => Err(Error::Budget {
                 values: budget.values,
                 smallest: smallest.unwrap_or(0),
+                parts: budget.parts,
             }),
             false => Ok(spent),
         }

@@ -10,7 +10,7 @@ use beft_train::{Event, TrainSettings};
 use super::names;
 use crate::{
     About, Base, BudgetResult, Error, ModeResult, Ranker, Ranking, RunResults, TaskData,
-    TuneOutcome, report, rows_of, save_report, settings, tune, write_json,
+    TuneOutcome, check_budget, report, rows_of, save_report, settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -79,6 +79,9 @@ pub fn run(
     mut on_event: impl FnMut(RunEvent<'_>),
 ) -> Result<RunOutcome, Error> {
     let modes = modes(base, options);
+    if let Some((values, parts)) = options.budget {
+        check_budget(base.config(), &TermSet::all(), values, parts)?;
+    }
     let of = modes.len() + usize::from(options.budget.is_some());
     type OnEvent<'a> = &'a mut dyn FnMut(RunEvent<'_>);
     let train = |mode: &Mode, number: usize, state: &str, on_event: OnEvent<'_>| {
@@ -118,9 +121,14 @@ pub fn run(
             };
             let spent = ranker.spend(budget, || on_event(RunEvent::Gradients))?;
             let mode = Mode::Biases(spent.terms());
-            // Not named after its terms, which can be many.
-            outcomes.push(train(&mode, of, "budget", &mut on_event)?);
-            (mode, Some(BudgetResult::new(&budget, &spent)))
+            let mut spent = BudgetResult::new(&budget, &spent);
+            let known = outcomes.iter().any(|outcome| outcome.mode == mode);
+            if !known {
+                // Not named after its terms, which can be many.
+                outcomes.push(train(&mode, of, "budget", &mut on_event)?);
+                spent.trained_alone = true;
+            }
+            (mode, Some(spent))
         }
     };
     let (all, others) = outcomes.split_first().ok_or(Error::NothingRanked)?;
