@@ -227,7 +227,7 @@ fn what_does_nothing_is_refused() {
             &["--budget", "10"][..],
             "the smallest part that can be trained has 96",
         ),
-        (&["--budget", "10", "--parts", "heads"], "too small"),
+        (&["--budget", "7", "--parts", "heads"], "too small"),
         (
             &["--budget", "96", "--terms", "v@0-1"],
             "names single layers",
