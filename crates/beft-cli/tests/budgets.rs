@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{DATA, Scratch, refused, run};
+use common::{COMPARE, DATA, Scratch, refused, run};
 use serde_json::Value;
 
 fn json(scratch: &Scratch, file: &str) -> Value {
@@ -118,12 +118,7 @@ fn a_budget_can_be_one_of_the_candidates() {
 #[test]
 fn scores_are_compared_with_outcomes() {
     let scratch = Scratch::new();
-    let args = [
-        "compare",
-        "--model",
-        "model",
-        "--task",
-        "text=data",
+    let more = [
         "--epochs",
         "1",
         "--out",
@@ -145,6 +140,7 @@ fn scores_are_compared_with_outcomes() {
         "--seeds",
         "0,1",
     ];
+    let args = [&COMPARE[..], &more].concat();
     run(&scratch, &args);
     let group = &json(&scratch, "out/compare.json")["groups"][0];
     let of = |items: &str| -> Vec<&Value> {
@@ -180,17 +176,7 @@ fn scores_are_compared_with_outcomes() {
 #[test]
 fn what_does_nothing_is_refused() {
     let scratch = Scratch::new();
-    let compare = [
-        "compare",
-        "--model",
-        "model",
-        "--task",
-        "text=data",
-        "--epochs",
-        "1",
-        "--out",
-        "out",
-    ];
+    let compare = [&COMPARE[..], &["--epochs", "1", "--out", "out"]].concat();
     for (more, part) in [
         (&["--mode", "v", "--scorer", "beft"][..], "add the mode all"),
         (&["--head"], "head is for decoders"),

@@ -6,33 +6,16 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
 use common::browser::Browser;
+use common::{COMPARE, Scratch};
 
 /// A comparison's page.
 fn page(scratch: &Scratch) -> String {
-    let args = [
-        "compare",
-        "--model",
-        "model",
-        "--task",
-        "text=data",
-        "--mode",
-        "q",
-        "--mode",
-        "v",
-        "--mode",
-        "all",
-        "--seeds",
-        "0,1",
-        "--epochs",
-        "2",
-        "--lr",
-        "0.01",
-        "--latex",
-        "--out",
-        "out",
+    let more = [
+        "--mode", "q", "--mode", "v", "--mode", "all", "--seeds", "0,1", "--epochs", "2", "--lr",
+        "0.01", "--latex", "--out", "out",
     ];
+    let args = [&COMPARE[..], &more].concat();
     let output = scratch.beft(&args).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     fs::read_to_string(scratch.path("out/compare.html")).unwrap()

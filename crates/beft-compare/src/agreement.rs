@@ -7,10 +7,9 @@ use beft_core::{BiasSite, BiasTerm};
 use beft_eval::{Bootstrap, interval, mean, spearman};
 use beft_score::RankedTerm;
 
+use crate::summary::RESAMPLES;
 use crate::{TrialResult, distinct};
 
-/// Draws of seeds and examples behind an interval, as many as [`Bootstrap`] has of the examples.
-pub(crate) const RESAMPLES: usize = 1000;
 /// A correlation of two items is always 1 or -1.
 const FEWEST: usize = 3;
 /// The number of best items that are compared.
@@ -82,14 +81,14 @@ impl Agreement {
 
 /// A bias that a mode trains alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Item {
+pub(crate) enum Item {
     Term(BiasTerm),
     Site(BiasSite),
 }
 
 impl Item {
     /// That of a mode; `None` if it trains anything else.
-    fn of(mode: &str) -> Option<Self> {
+    pub(crate) fn of(mode: &str) -> Option<Self> {
         match mode.split_once('@') {
             None => mode.parse().ok().map(Self::Term),
             Some((term, layer)) => {
@@ -121,12 +120,12 @@ pub(crate) fn is_site(mode: &str) -> bool {
 }
 
 /// What an item has for each seed.
-struct Column {
-    name: String,
+struct Column<'a> {
+    name: &'a str,
     scores: Vec<f64>,
     outcomes: Vec<f64>,
     /// The outcome on each draw of the dev examples.
-    resampled: Vec<Vec<f64>>,
+    resampled: Vec<&'a [f64]>,
 }
 
 /// Compares every scorer's scores with the outcomes. `resampled` has the main metric of each mode and seed on each draw of dev
@@ -156,10 +155,10 @@ pub(crate) fn agreements(
                     let found = results.find(|r| r.trial.seed == seed && r.trial.mode == **mode);
                     found?.metrics.get(metric).copied()
                 };
-                let draws = |seed: u32| resampled.get(&((*mode).clone(), seed)).cloned();
+                let draws = |seed: u32| resampled.get(&((*mode).clone(), seed));
                 let seeds = || rankings.iter();
                 Some(Column {
-                    name: (*mode).clone(),
+                    name: mode.as_str(),
                     scores: seeds()
                         .map(|(_, ranking)| item.score(ranking))
                         .collect::<Option<_>>()?,
@@ -167,11 +166,11 @@ pub(crate) fn agreements(
                         .map(|(seed, _)| outcome(*seed))
                         .collect::<Option<_>>()?,
                     resampled: seeds()
-                        .map(|(seed, _)| draws(*seed))
+                        .map(|(seed, _)| draws(*seed).map(Vec::as_slice))
                         .collect::<Option<_>>()?,
                 })
             });
-            let columns: Vec<Column> = columns.collect();
+            let columns: Vec<Column<'_>> = columns.collect();
             if columns.len() >= FEWEST {
                 found.push(agreement(scorer, kind, &columns, rankings.len()));
             }
@@ -180,11 +179,11 @@ pub(crate) fn agreements(
     found
 }
 
-fn agreement(scorer: &str, items: Items, columns: &[Column], seeds: usize) -> Agreement {
+fn agreement(scorer: &str, items: Items, columns: &[Column<'_>], seeds: usize) -> Agreement {
     let points: Vec<Point> = columns
         .iter()
         .map(|column| Point {
-            name: column.name.clone(),
+            name: column.name.to_owned(),
             score: mean(&column.scores),
             outcome: mean(&column.outcomes),
         })

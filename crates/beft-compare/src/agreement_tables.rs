@@ -10,13 +10,9 @@ use crate::{Agreement, Group, Items, distinct};
 /// Of each scorer, how its scores agree with what training each bias alone brought, on every task.
 pub(crate) fn agreement_tables(out: &mut Document, groups: &[Group]) {
     for items in [Items::Terms, Items::Sites] {
-        let of = |group: &'_ Group| -> Vec<Agreement> {
-            let found = group.agreements.iter().filter(|a| a.items == items);
-            found.cloned().collect()
-        };
-        let groups: Vec<(&Group, Vec<Agreement>)> = groups
+        let groups: Vec<(&Group, Vec<&Agreement>)> = groups
             .iter()
-            .map(|group| (group, of(group)))
+            .map(|group| (group, group.agreements_on(items)))
             .filter(|(_, found)| !found.is_empty())
             .collect();
         if !groups.is_empty() {
@@ -27,6 +23,14 @@ pub(crate) fn agreement_tables(out: &mut Document, groups: &[Group]) {
     }
 }
 
+impl Group {
+    /// Its agreements over these items.
+    fn agreements_on(&self, items: Items) -> Vec<&Agreement> {
+        let found = self.agreements.iter().filter(|a| a.items == items);
+        found.collect()
+    }
+}
+
 fn heading(items: Items) -> &'static str {
     match items {
         Items::Terms => "Do the scores tell what training each term alone brings?",
@@ -34,7 +38,7 @@ fn heading(items: Items) -> &'static str {
     }
 }
 
-fn table(groups: &[(&Group, Vec<Agreement>)]) -> Table {
+fn table(groups: &[(&Group, Vec<&Agreement>)]) -> Table {
     let mut table = Table::new([("scorer", Align::Left)]);
     let data = groups
         .iter()
@@ -51,7 +55,7 @@ fn table(groups: &[(&Group, Vec<Agreement>)]) -> Table {
     for scorer in scorers {
         let found: Vec<Option<&Agreement>> = groups
             .iter()
-            .map(|(_, all)| all.iter().find(|a| a.scorer == *scorer))
+            .map(|(_, all)| all.iter().copied().find(|a| a.scorer == *scorer))
             .collect();
         let mut row = vec![scorer.into()];
         row.extend(found.iter().map(|agreement| {
@@ -95,7 +99,7 @@ fn correlation(value: f64, (low, high): (f64, f64)) -> String {
     format!("{value:+.2} ({low:+.2} to {high:+.2})")
 }
 
-fn explained(items: Items, groups: &[(&Group, Vec<Agreement>)]) -> String {
+fn explained(items: Items, groups: &[(&Group, Vec<&Agreement>)]) -> String {
     let first = groups[0].1.first();
     let (count, chance) = first.map_or((0, 0.0), |a| (a.points.len(), a.top_by_chance()));
     format!(
@@ -111,7 +115,7 @@ fn explained(items: Items, groups: &[(&Group, Vec<Agreement>)]) -> String {
 pub(crate) fn scatter_pictures(group: &Group) -> Vec<Picture> {
     let kinds = [Items::Terms, Items::Sites].into_iter();
     let pictures = kinds.filter_map(|items| {
-        let of = group.agreements.iter().filter(|a| a.items == items);
+        let of = group.agreements_on(items).into_iter();
         let panels: Vec<ScatterPanel> = of.map(panel).collect();
         let title = format!(
             "{} after training each of the {items} alone, by the rank of its score, {}",

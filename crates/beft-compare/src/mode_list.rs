@@ -29,21 +29,17 @@ impl ModeList {
     pub(crate) fn modes(&self, base: &Base) -> Vec<TrialMode> {
         let config = base.config();
         let terms = config.terms();
-        match self {
-            Self::One(mode) => vec![mode.clone()],
-            Self::Terms => {
-                let alone = terms.iter().map(|term| TermSet::of([*term]));
-                alone.map(|terms| Mode::from(terms).into()).collect()
-            }
+        let sets: Vec<TermSet> = match self {
+            Self::One(mode) => return vec![mode.clone()],
+            Self::Terms => terms.iter().map(|term| TermSet::of([*term])).collect(),
             Self::Sites => {
                 let sites = BiasSite::all(config.num_layers());
                 let sites = sites.filter(|site| terms.contains(&site.term));
-                sites
-                    .map(|site| Mode::from(TermSet::at([site.into()])))
-                    .map(TrialMode::Of)
-                    .collect()
+                sites.map(|site| TermSet::at([site.into()])).collect()
             }
-        }
+        };
+        let modes = sets.into_iter().map(Mode::from);
+        modes.map(TrialMode::Of).collect()
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use beft_core::BiasTerm;
 use beft_eval::same_value;
-use beft_modes::Mode;
 
 use crate::TrialResult;
+use crate::agreement::Item;
 
 /// How often a scorer picked the best of q, k and v.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,14 +21,12 @@ pub struct ScorerPicks {
     pub decided: usize,
 }
 
-/// The single term of a mode that trains one of q, k and v in every layer.
+/// The term of a mode that trains one of q, k and v alone, in every layer.
 fn candidate(mode: &str) -> Option<BiasTerm> {
-    let mode: Mode = mode.parse().ok()?;
-    let mut terms = BiasTerm::QKV.into_iter();
-    terms.find(|term| {
-        mode.terms()
-            .is_some_and(|set| set.to_string() == term.to_string())
-    })
+    match Item::of(mode)? {
+        Item::Term(term) => BiasTerm::QKV.contains(&term).then_some(term),
+        Item::Site(_) => None,
+    }
 }
 
 /// What the candidates of a seed reached.

@@ -207,6 +207,12 @@ impl CompareSpec {
                     list.modes(&base).into_iter().map(named)
                 });
                 let modes: Vec<(String, TrialMode)> = modes.collect();
+                for (_, mode) in &modes {
+                    if let TrialMode::Budget(budget) = mode {
+                        let all = TermSet::all();
+                        check_budget(base.config(), &all, budget.values, budget.parts)?;
+                    }
+                }
                 let data = match &spec.data {
                     Some(data) => data.clone(),
                     None => find_data(&task, &mut |_| ())?,
@@ -229,10 +235,6 @@ impl CompareSpec {
                     for seed in &self.seeds {
                         for (list, mode) in &modes {
                             check_mode(&base, &task, &mode.settings())?;
-                            if let TrialMode::Budget(budget) = mode {
-                                let all = TermSet::all();
-                                check_budget(base.config(), &all, budget.values, budget.parts)?;
-                            }
                             let defaults = protocol(&task, &mode.settings(), &base, *seed);
                             let own = settings.get(list).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.

@@ -7,10 +7,13 @@ use beft_eval::{
 use beft_score::RankedTerm;
 use beft_tasks::Metric;
 
-use crate::agreement::{Agreement, RESAMPLES, agreements, is_site};
+use crate::agreement::{Agreement, agreements, is_site};
 use crate::picks::{ScorerPicks, picks, tied};
 use crate::pictures::short;
 use crate::{CompareError, Sample, TrialResult, distinct};
+
+/// Resamples behind intervals, p values and standard errors.
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// The modes of one model, task and regime, over all seeds.
 #[derive(Clone, Debug)]

@@ -221,12 +221,9 @@ pub fn run_trials(
         if let TrialMode::Budget(budget) = asked {
             let spent = spend(&base, job, *budget, &mut on_event)?;
             let (seed, terms, values) = (job.settings.seed, spent.terms(), spent.values());
-            let tied = match spent.tied {
-                true => "; all scores are equal, and the first by layer and term were taken",
-                false => "",
-            };
+            let caution = Spent::caution(spent.tied);
             *note = Some(format!(
-                "{budget}, seed {seed}: {values} values, `{terms}`{tied}"
+                "{budget}, seed {seed}: {values} values, `{terms}`{caution}"
             ));
             job.mode = Mode::Biases(terms);
         }

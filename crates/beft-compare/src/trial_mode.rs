@@ -44,12 +44,6 @@ impl TrialMode {
     }
 }
 
-impl From<Mode> for TrialMode {
-    fn from(mode: Mode) -> Self {
-        Self::Of(mode)
-    }
-}
-
 impl FromStr for TrialMode {
     type Err = CompareError;
 

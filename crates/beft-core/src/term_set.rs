@@ -55,6 +55,13 @@ impl Span {
         }
     }
 
+    fn contains(self, index: usize) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Range(first, last) => (first..=last).contains(&index),
+        }
+    }
+
     /// The last one, if it is not among so many.
     fn beyond(self, count: usize) -> Option<usize> {
         match self {
@@ -223,11 +230,8 @@ impl TermSet {
             return Ok(None);
         };
         let mut named = BTreeSet::new();
-        let mine = entries.iter().filter(|entry| {
-            let layer = entry.layers.of(site.layer + 1).contains(&site.layer);
-            entry.term == site.term && layer
-        });
-        for entry in mine {
+        let names = |entry: &&Entry| entry.term == site.term && entry.layers.contains(site.layer);
+        for entry in entries.iter().filter(names) {
             if let Some(head) = entry.heads.beyond(heads) {
                 return Err(TermSetError::NoSuchHead {
                     entry: entry.to_string(),

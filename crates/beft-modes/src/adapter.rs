@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues};
+use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues, TensorName};
 use beft_core::TaskType;
 use beft_nn::{BiasModel, ParamData, ParamPath, TaskModel, param_shapes, read_params};
 use serde_json::{Map, Value};
@@ -50,6 +50,19 @@ pub struct AdapterTensor {
     pub norm: f64,
     /// Whether it is part of the head, or else a change of the base.
     pub head: bool,
+}
+
+/// Where a trained parameter stands in checkpoints.
+fn place<'a>(table: &'a NameTable, path: &ParamPath) -> (&'a TensorName, String) {
+    let place = table.by_path(path);
+    place.expect("trained parameters are in the table")
+}
+
+impl<'a> TrainedParams<'a> {
+    /// Where one of them stands in checkpoints.
+    pub(crate) fn place(&self, path: &ParamPath) -> (&'a TensorName, String) {
+        place(self.table, path)
+    }
 }
 
 impl Default for AdapterKind {
@@ -147,8 +160,7 @@ impl Adapter {
             whole: &whole,
         });
         for (path, data) in head {
-            let place = table.by_path(path);
-            let (row, name) = place.expect("trained parameters are in the table");
+            let (row, name) = place(table, path);
             let tensor = HeadTensor::from_param(data, row.stored);
             adapter.head.insert(name, tensor);
         }
@@ -238,22 +250,28 @@ fn saved_modules<'a>(task_type: TaskType, head: impl Iterator<Item = &'a String>
 
 /// Lists the linear modules of a model and of its task head.
 pub(crate) fn linear_modules<M: BiasModel>(module: &M, table: &NameTable) -> Vec<String> {
-    let params = param_shapes(module).into_iter().map(|(path, _)| path);
-    params
-        .chain(module.packed_paths())
-        .filter_map(|path| table.by_path(&path))
-        .filter(|(row, _)| row.stored.is_linear())
-        .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
-        .collect()
+    modules(module, table, |_, row| row.stored.is_linear())
 }
 
 /// Lists the norms of a model.
 pub(crate) fn norms<M: BiasModel>(module: &M, table: &NameTable) -> Vec<String> {
+    modules(module, table, |path, _| path.is_norm())
+}
+
+/// Lists the modules of whose weights this is so.
+fn modules<M: BiasModel>(
+    module: &M,
+    table: &NameTable,
+    wanted: impl Fn(&ParamPath, &TensorName) -> bool,
+) -> Vec<String> {
     let params = param_shapes(module).into_iter().map(|(path, _)| path);
-    let norms = params.filter(|path| path.is_norm() && path.term().is_none());
-    norms
-        .filter_map(|path| table.by_path(&path))
-        .filter_map(|(_, name)| Some(name.strip_suffix(".weight")?.to_owned()))
+    params
+        .chain(module.packed_paths())
+        .filter_map(|path| {
+            let (row, name) = table.by_path(&path)?;
+            let module = name.strip_suffix(".weight")?;
+            wanted(&path, row).then(|| module.to_owned())
+        })
         .collect()
 }
 

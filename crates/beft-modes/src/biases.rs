@@ -11,8 +11,8 @@ use crate::peft::{
     check_vector,
 };
 use crate::{
-    Adapter, AdapterKind, Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touched, Touching,
-    TrainedParams, TrainingMode, Written,
+    Adapter, AdapterKind, Entries, Makes, Misfit, ModeError, ModeSettings, ModelTraits, Touched,
+    Touching, TrainedParams, TrainingMode, Written,
 };
 
 /// Why a language model does not train its head alone.
@@ -56,12 +56,11 @@ impl TrainingMode for TermSet {
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {
         let paths = model.trainable_paths(self)?;
-        let entries = head_entries(&model, self)?;
-        let unused: usize = entries.values().map(|(_, unused)| *unused).sum();
+        let (entries, unused) = head_entries(&model, self)?;
         let whole = Touched::whole(model, paths);
         Ok(Touched {
             trainable: whole.trainable - unused,
-            entries: entries.into_iter().map(|(path, of)| (path, of.0)).collect(),
+            entries,
             ..whole
         })
     }
@@ -71,11 +70,11 @@ impl TrainingMode for TermSet {
     }
 }
 
-/// Of each bias of which heads learn alone: the entries of these heads, and how many other entries it has.
+/// Of each bias of which heads learn alone the entries of these heads; and how many other entries these biases have.
 fn head_entries<M: BiasModel>(
     model: &M,
     terms: &TermSet,
-) -> Result<BTreeMap<ParamPath, (Vec<usize>, usize)>, TermSetError> {
+) -> Result<(Entries, usize), TermSetError> {
     let counts = model.head_counts();
     let mut named = BTreeMap::new();
     for site in model.sites(terms)? {
@@ -84,22 +83,21 @@ fn head_entries<M: BiasModel>(
             named.insert(model.site_path(site), (heads, count));
         }
     }
+    let (mut entries, mut unused) = (Entries::new(), 0);
     if named.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok((entries, unused));
     }
-    let shapes = param_shapes(model).into_iter();
-    let found = shapes.filter_map(|(path, shape)| {
-        let (heads, count) = named.remove(&path)?;
-        let values: usize = shape.iter().product();
-        let width = values / count;
-        let entries = heads
-            .iter()
-            .flat_map(|head| head * width..(head + 1) * width);
-        let entries: Vec<usize> = entries.collect();
-        let unused = values - entries.len();
-        Some((path, (entries, unused)))
-    });
-    Ok(found.collect())
+    for (path, shape) in param_shapes(model) {
+        if let Some((heads, count)) = named.remove(&path) {
+            let values: usize = shape.iter().product();
+            let width = values / count;
+            let of_head = |head: &usize| head * width..(head + 1) * width;
+            let learning: Vec<usize> = heads.iter().flat_map(of_head).collect();
+            unused += values - learning.len();
+            entries.insert(path, learning);
+        }
+    }
+    Ok((entries, unused))
 }
 
 /// Returns how many values are trained for `terms`, the head's included.
@@ -108,8 +106,7 @@ fn head_entries<M: BiasModel>(
 ///
 /// If the set names a layer, a term or a head that the model does not have.
 pub fn trainable_values<M: BiasModel>(model: &M, terms: &TermSet) -> Result<usize, TermSetError> {
-    let unused = head_entries(model, terms)?;
-    let unused: usize = unused.values().map(|(_, unused)| unused).sum();
+    let (_, unused) = head_entries(model, terms)?;
     Ok(count_values(model, &model.trainable_paths(terms)?) - unused)
 }
 
@@ -144,8 +141,7 @@ fn collect(trained: &TrainedParams<'_>) -> Adapter {
     let mut deltas: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     let mut extra = BTreeMap::new();
     for (path, data) in trained.values {
-        let place = trained.table.by_path(path);
-        let (row, name) = place.expect("trained parameters are in the table");
+        let (row, name) = trained.place(path);
         let linear = linear_of_bias(trained.table, &name);
         let pairs = data.values.iter().zip(&trained.base[*path].values);
         let delta: Vec<f32> = pairs.map(|(b1, b0)| b1 - b0).collect();

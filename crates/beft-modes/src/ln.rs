@@ -58,8 +58,7 @@ impl FromIterator<(String, HeadTensor)> for NormValues {
 /// The adapter with the norms that were trained.
 fn collect(trained: &TrainedParams<'_>) -> Adapter {
     let values = trained.values.iter().map(|(path, data)| {
-        let place = trained.table.by_path(path);
-        let (row, name) = place.expect("trained parameters are in the table");
+        let (row, name) = trained.place(path);
         (name, HeadTensor::from_param(data, row.stored))
     });
     Adapter {

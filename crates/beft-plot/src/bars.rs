@@ -1,9 +1,10 @@
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, WHITE};
 
+use crate::axis::Axis;
 use crate::paint::{
     ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE,
-    TITLE_ROW, add_hints, cut, short, title_lines,
+    TITLE_ROW, cut, picture, short, title_lines,
 };
 
 // Lengths in pixels.
@@ -47,26 +48,17 @@ pub fn bars_svg(title: &str, axis: &str, bars: &[Bar]) -> Option<String> {
         .flat_map(|bar| ends(bar))
         .filter(|x| x.is_finite());
     let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
-    let step = step(high - low);
-    let low = (low / step).floor() * step;
     let figure = Figure {
         left: MARGIN + labels,
         top: MARGIN + TITLE_ROW * title.len() as i32 + 8,
-        low,
-        high: ((high / step).ceil() * step).max(low + step),
-        step,
+        scale: Axis::of(low, high),
         bars,
-        title,
         axis,
     };
     let size = (width, figure.bottom() + AXIS);
-    let mut svg = String::new();
-    let canvas = Canvas::new(&mut svg, size);
-    // Fails for I/O alone, and this writes to a string.
-    let _ = figure.draw(&canvas, size);
-    drop(canvas);
-    add_hints(&mut svg, &figure.hints());
-    Some(svg)
+    Some(picture(&title, size, &figure.hints(), |canvas| {
+        figure.draw(canvas)
+    }))
 }
 
 /// All that must be in the picture.
@@ -80,27 +72,12 @@ fn ends(bar: &Bar) -> Vec<f64> {
         .collect()
 }
 
-/// A round distance of which about five make `range`.
-pub(crate) fn step(range: f64) -> f64 {
-    if range <= 0.0 {
-        return 1.0;
-    }
-    let rough = range / 5.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
-    let factor = factors.iter().find(|factor| *factor * power >= rough);
-    factor.unwrap_or(&10.0) * power
-}
-
 struct Figure<'a> {
     bars: Vec<&'a Bar>,
-    title: Vec<String>,
     axis: &'a str,
     left: i32,
     top: i32,
-    low: f64,
-    high: f64,
-    step: f64,
+    scale: Axis,
 }
 
 impl Figure<'_> {
@@ -109,26 +86,20 @@ impl Figure<'_> {
     }
 
     fn x(&self, value: f64) -> i32 {
-        let share = (value - self.low) / (self.high - self.low);
-        self.left + (share * f64::from(PLOT)).round() as i32
+        self.left + (self.scale.share(value) * f64::from(PLOT)).round() as i32
     }
 
-    fn draw(&self, canvas: &Canvas, size: (i32, i32)) -> Drawn {
-        canvas.title(&self.title, size)?;
+    fn draw(&self, canvas: &Canvas) -> Drawn {
         self.draw_axis(canvas)?;
         for (row, bar) in (0..).zip(&self.bars) {
             self.draw_bar(canvas, bar, self.top + ROW * row + ROW / 2)?;
         }
-        canvas.finish()
+        Ok(())
     }
 
     fn draw_axis(&self, canvas: &Canvas) -> Drawn {
-        let steps = ((self.high - self.low) / self.step).round() as i32;
         let label = Style::new(TEXT_SIZE, FAINT).anchor(HPos::Center);
-        for index in 0..=steps {
-            let value = self.low + self.step * f64::from(index);
-            // So that zero is not 1e-17.
-            let value = (value / self.step).round() * self.step;
+        for value in self.scale.labels() {
             let x = self.x(value);
             canvas.rectangle([(x, self.top), (x + 1, self.bottom())], OUTLINE.filled())?;
             canvas.text(&short(value), (x, self.bottom() + 10), label)?;
@@ -226,23 +197,6 @@ mod tests {
         let svg = bars_svg("Correlations", "mcc", &[bar("a", -0.2), bar("b", 0.4)]).unwrap();
         for label in ["-.200", "0", ".400"] {
             assert!(svg.contains(&format!("\n{label}\n")), "{label}: {svg}");
-        }
-    }
-
-    #[test]
-    fn steps_are_round() {
-        for (range, wanted) in [
-            (1.0, 0.2),
-            (0.6, 0.2),
-            (0.9, 0.2),
-            (1.2, 0.25),
-            (37.0, 10.0),
-        ] {
-            assert!(
-                (step(range) - wanted).abs() < 1e-9,
-                "{range}: {}",
-                step(range)
-            );
         }
     }
 }

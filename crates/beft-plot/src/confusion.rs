@@ -2,8 +2,8 @@ use plotters::style::Color;
 use plotters::style::text_anchor::HPos;
 
 use crate::paint::{
-    CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, Style, TEXT_SIZE, TITLE_ROW, add_hints,
-    colour, cut, ink_on, title_lines,
+    CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, Style, TEXT_SIZE, TITLE_ROW, colour, cut,
+    ink_on, picture, title_lines,
 };
 
 // Lengths in pixels.
@@ -16,7 +16,6 @@ const SHORT: usize = 9;
 /// A confusion matrix as SVG: true classes down the side, predicted ones across, coloured by the share of the true
 /// class. `counts` has as many rows and columns as there are `names`.
 pub fn confusion_svg(names: &[String], counts: &[Vec<usize>], title: &str) -> String {
-    let mut svg = String::new();
     let longest = names
         .iter()
         .map(|name| cut(name, NAME).chars().count())
@@ -30,15 +29,10 @@ pub fn confusion_svg(names: &[String], counts: &[Vec<usize>], title: &str) -> St
         counts,
         left: MARGIN + labels,
         top: MARGIN + TITLE_ROW * title.len() as i32 + 2 * LINE,
-        title,
     };
     let height = figure.top + CELL.1 * names.len() as i32 + MARGIN;
-    let canvas = Canvas::new(&mut svg, (width, height));
-    // Fails for I/O alone, and this writes to a string.
-    let _ = figure.draw(&canvas, (width, height));
-    drop(canvas);
-    add_hints(&mut svg, &figure.hints());
-    svg
+    let draw = |canvas: &Canvas<'_>| figure.draw(canvas);
+    picture(&title, (width, height), &figure.hints(), draw)
 }
 
 struct Figure<'a> {
@@ -46,12 +40,10 @@ struct Figure<'a> {
     counts: &'a [Vec<usize>],
     left: i32,
     top: i32,
-    title: Vec<String>,
 }
 
 impl Figure<'_> {
-    fn draw(&self, canvas: &Canvas, size: (i32, i32)) -> Drawn {
-        canvas.title(&self.title, size)?;
+    fn draw(&self, canvas: &Canvas) -> Drawn {
         let faint = Style::new(TEXT_SIZE, FAINT);
         canvas.text("predicted", (self.left, self.top - 28), faint)?;
         canvas.text("true", (MARGIN, self.top - 10), faint)?;
@@ -75,7 +67,7 @@ impl Figure<'_> {
                 canvas.text(&count.to_string(), centre, style)?;
             }
         }
-        canvas.finish()
+        Ok(())
     }
 
     fn hints(&self) -> Vec<Hint> {

@@ -5,7 +5,7 @@ use plotters::style::{Color, RGBColor};
 
 use crate::paint::{
     ACCENT, CHAR_WIDTH, Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE,
-    TITLE_ROW, UNDEFINED, add_hints, colour, ink_on, short, title_lines, wrap,
+    TITLE_ROW, UNDEFINED, colour, ink_on, picture, short, title_lines, wrap,
 };
 
 // Lengths in pixels.
@@ -37,10 +37,10 @@ pub fn heatmap_svg(scores: &Scores, title: &str) -> String {
 /// The same of the parts of one term's biases that attention heads have: heads down the side. `heads` has the scores of each
 /// head; heads of which nothing was scored are left out.
 pub fn heads_heatmap_svg(heads: &[Scores], term: BiasTerm, title: &str) -> String {
-    let scored = heads.iter().enumerate().filter(|(_, scores)| {
-        let mut sites = scores.cells().keys();
-        sites.any(|site| site.term == term)
-    });
+    let scored = heads
+        .iter()
+        .enumerate()
+        .filter(|(_, scores)| scores.has(term));
     let rows = scored.map(|(head, scores)| Row {
         name: format!("{term} h{head}"),
         mean: scores.term_mean(term),
@@ -62,13 +62,8 @@ fn cells(scores: &Scores, term: BiasTerm) -> Vec<Option<Cell>> {
 }
 
 fn draw(figure: Figure<'_>) -> String {
-    let mut svg = String::new();
-    let canvas = Canvas::new(&mut svg, figure.size());
-    // Fails for I/O alone, and this writes to a string.
-    let _ = figure.draw(&canvas);
-    drop(canvas);
-    add_hints(&mut svg, &figure.hints());
-    svg
+    let draw = |canvas: &Canvas<'_>| figure.draw(canvas);
+    picture(&figure.title, figure.size(), &figure.hints(), draw)
 }
 
 /// A row of cells.
@@ -152,7 +147,6 @@ impl<'a> Figure<'a> {
     }
 
     fn draw(&self, canvas: &Canvas) -> Drawn {
-        canvas.title(&self.title, self.size())?;
         self.draw_columns(canvas)?;
         for (place, row) in (0..).zip(&self.rows) {
             self.draw_row(canvas, self.top() + self.cell.1 * place, row)?;
@@ -162,7 +156,7 @@ impl<'a> Figure<'a> {
             let at = (MARGIN, self.bottom() + LINE + 4 + LINE * row);
             canvas.text(line, at, Style::new(TEXT_SIZE, *colour))?;
         }
-        canvas.finish()
+        Ok(())
     }
 
     fn draw_columns(&self, canvas: &Canvas) -> Drawn {

@@ -10,6 +10,7 @@
 //! assert!(svg.starts_with("<svg"));
 //! ```
 
+mod axis;
 mod bars;
 mod confusion;
 mod curves;

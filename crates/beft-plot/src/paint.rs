@@ -107,7 +107,7 @@ pub(crate) struct Hint {
 }
 
 /// Adds hints to a finished picture: plotters knows none.
-pub(crate) fn add_hints(svg: &mut String, hints: &[Hint]) {
+fn add_hints(svg: &mut String, hints: &[Hint]) {
     let Some(end) = svg.rfind("</svg>") else {
         return;
     };
@@ -181,6 +181,23 @@ pub(crate) fn draw_title<'a>(
     Ok(body)
 }
 
+/// A finished picture as SVG: a title on white ground, what `draw` adds, and hints.
+pub(crate) fn picture(
+    title: &[String],
+    size: (i32, i32),
+    hints: &[Hint],
+    draw: impl FnOnce(&Canvas) -> Drawn,
+) -> String {
+    let mut svg = String::new();
+    let canvas = Canvas::new(&mut svg, size);
+    let drawn = canvas.title(title, size).and_then(|()| draw(&canvas));
+    // Fails for I/O alone, and this writes to a string.
+    let _ = drawn.and_then(|()| canvas.finish());
+    drop(canvas);
+    add_hints(&mut svg, hints);
+    svg
+}
+
 /// The drawing of a table of colours.
 pub(crate) struct Canvas<'a>(Area<'a>);
 
@@ -218,17 +235,17 @@ impl Style {
 
 impl<'a> Canvas<'a> {
     /// An empty drawing that is written to `svg` when it is finished.
-    pub(crate) fn new(svg: &'a mut String, (width, height): (i32, i32)) -> Self {
+    fn new(svg: &'a mut String, (width, height): (i32, i32)) -> Self {
         let size = (width.unsigned_abs(), height.unsigned_abs());
         Self(SVGBackend::with_string(svg, size).into_drawing_area())
     }
 
-    pub(crate) fn finish(&self) -> Drawn {
+    fn finish(&self) -> Drawn {
         self.0.present()
     }
 
     /// White ground with a title.
-    pub(crate) fn title(&self, lines: &[String], size: (i32, i32)) -> Drawn {
+    fn title(&self, lines: &[String], size: (i32, i32)) -> Drawn {
         self.rectangle([(0, 0), size], WHITE.filled())?;
         for (row, line) in (0..).zip(lines) {
             let at = (MARGIN, MARGIN + 6 + TITLE_ROW * row);

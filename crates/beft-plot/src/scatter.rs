@@ -1,9 +1,9 @@
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor};
 
-use crate::bars::step;
+use crate::axis::Axis;
 use crate::paint::{
-    Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE, TITLE_ROW, add_hints, cut,
+    Canvas, Drawn, FAINT, Hint, INK, MARGIN, OUTLINE, Style, TEXT_SIZE, TITLE_ROW, cut, picture,
     short, title_lines,
 };
 
@@ -55,37 +55,27 @@ pub fn scatter_svg(title: &str, across: &str, panels: &[ScatterPanel]) -> Option
     if !(low.is_finite() && left.is_finite()) {
         return None;
     }
-    let step = step(high - low);
-    let low = (low / step).floor() * step;
     let columns = panels.len().min(COLUMNS) as i32;
     let width = 2 * MARGIN + columns * (NUMBERS + PLOT.0 + MARGIN);
     let title = title_lines(title, width);
     let figure = Figure {
         panels,
         x: (left, right.max(left + 1e-9)),
-        y: (low, ((high / step).ceil() * step).max(low + step)),
-        step,
+        y: Axis::of(low, high),
         top: MARGIN + TITLE_ROW * title.len() as i32,
         across,
     };
     let rows = panels.len().div_ceil(COLUMNS) as i32;
     let size = (width, figure.top + rows * (HEAD + PLOT.1 + FOOT));
-    let mut svg = String::new();
-    let canvas = Canvas::new(&mut svg, size);
-    // Fails for I/O alone, and this writes to a string.
-    let _ = canvas
-        .title(&title, size)
-        .and_then(|()| figure.draw(&canvas));
-    drop(canvas);
-    add_hints(&mut svg, &figure.hints());
-    Some(svg)
+    Some(picture(&title, size, &figure.hints(), |canvas| {
+        figure.draw(canvas)
+    }))
 }
 
 struct Figure<'a> {
     panels: &'a [ScatterPanel],
     x: (f64, f64),
-    y: (f64, f64),
-    step: f64,
+    y: Axis,
     top: i32,
     across: &'a str,
 }
@@ -101,12 +91,12 @@ impl Figure<'_> {
     }
 
     fn at(&self, (left, top): (i32, i32), x: f64, y: f64) -> (i32, i32) {
-        let share = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
+        let across = (x - self.x.0) / (self.x.1 - self.x.0);
         // Points on the edges stay inside.
         let room = f64::from(PLOT.0) - 24.0;
         (
-            left + 12 + (share(x, self.x) * room).round() as i32,
-            top + PLOT.1 - (share(y, self.y) * f64::from(PLOT.1)).round() as i32,
+            left + 12 + (across * room).round() as i32,
+            top + PLOT.1 - (self.y.share(y) * f64::from(PLOT.1)).round() as i32,
         )
     }
 
@@ -114,7 +104,7 @@ impl Figure<'_> {
         for (index, panel) in self.panels.iter().enumerate() {
             self.draw_panel(canvas, panel, self.corner(index))?;
         }
-        canvas.finish()
+        Ok(())
     }
 
     fn draw_panel(&self, canvas: &Canvas, panel: &ScatterPanel, corner: (i32, i32)) -> Drawn {
@@ -123,11 +113,7 @@ impl Figure<'_> {
         let heading = Style::new(TEXT_SIZE, INK).bold().anchor(HPos::Center);
         canvas.text(&cut(&panel.title, TITLE), (middle, top - 12), heading)?;
         let label = Style::new(TEXT_SIZE, FAINT);
-        let steps = ((self.y.1 - self.y.0) / self.step).round() as i32;
-        for index in 0..=steps {
-            let value = self.y.0 + self.step * f64::from(index);
-            // So that zero is not 1e-17.
-            let value = (value / self.step).round() * self.step;
+        for value in self.y.labels() {
             let (_, y) = self.at(corner, self.x.0, value);
             canvas.rectangle([(left, y), (left + PLOT.0, y + 1)], OUTLINE.filled())?;
             canvas.text(&short(value), (left - 6, y), label.anchor(HPos::Right))?;

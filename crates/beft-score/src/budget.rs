@@ -149,6 +149,14 @@ impl Spent {
         self.chosen.iter().map(|candidate| candidate.values).sum()
     }
 
+    /// What a reader must know of the choice; nothing where scores decided.
+    pub const fn caution(tied: bool) -> &'static str {
+        match tied {
+            true => "; all scores are equal: the first ones by layer and term were taken",
+            false => "",
+        }
+    }
+
     /// The parts as a term set.
     pub fn terms(&self) -> TermSet {
         let sets = self.chosen.iter().map(|candidate| match candidate.part {

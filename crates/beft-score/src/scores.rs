@@ -95,6 +95,11 @@ impl Scores {
         self.cells.get(&site).and_then(|cell| cell.value)
     }
 
+    /// Whether a bias of the term was scored, with a value or without.
+    pub fn has(&self, term: BiasTerm) -> bool {
+        self.cells.keys().any(|site| site.term == term)
+    }
+
     /// Number of layers: one more than the last layer that was scored.
     pub fn layers(&self) -> usize {
         self.cells
@@ -126,7 +131,7 @@ impl Scores {
     pub fn means(&self) -> Vec<(BiasTerm, Option<f64>)> {
         BiasTerm::ALL
             .into_iter()
-            .filter(|term| self.cells.keys().any(|site| site.term == *term))
+            .filter(|term| self.has(*term))
             .map(|term| (term, self.term_mean(term)))
             .collect()
     }

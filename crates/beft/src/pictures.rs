@@ -45,10 +45,7 @@ pub fn heatmap_picture(scores: &Scores, of: &str, file: String) -> Picture {
 /// The scores of single heads, a picture for each of q, k and v, as `heads_<scorer>_<term>.svg`.
 pub fn heads_pictures(scores: &HeadScores, of: &str) -> Vec<Picture> {
     let scorer = scores.scorer;
-    let scored = |term: &&BiasTerm| {
-        let mut sites = scores.heads.iter().flat_map(|heads| heads.cells().keys());
-        sites.any(|site| site.term == **term)
-    };
+    let scored = |term: &&BiasTerm| scores.heads.iter().any(|heads| heads.has(**term));
     let pictures = BiasTerm::QKV.iter().filter(scored).map(|term| {
         let title = format!("{scorer} score of each head's part of {term} by layer, {of}");
         Picture {

@@ -1,11 +1,11 @@
 use anyhow::{Result, bail};
 use beft::{
-    BudgetResult, HeadScores, Ranker, check_budget, heads_pictures, heatmaps, ranking_table,
-    train_for, write_json,
+    HeadScores, Ranker, check_budget, heads_pictures, heatmaps, ranking_table, train_for,
+    write_json,
 };
 use beft_core::BiasTerm;
 use beft_modes::Mode;
-use beft_score::{Batches, Budget, Needs, ScorerKind};
+use beft_score::{Batches, Needs, ScorerKind};
 use beft_train::{Evaluate, TrainSettings};
 use serde_json::{Value, json};
 
@@ -64,19 +64,9 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let heads = scorers.iter().filter(|_| args.heads);
     let heads = heads.map(|kind| ranker.heads(*kind, &mut on_batch));
     let heads: Vec<HeadScores> = heads.collect::<Result<_, _>>()?;
-    let spent = match args.spending.spending() {
-        Some((values, parts)) => {
-            let scorer = ranking.primary_kind(scorers);
-            let budget = Budget {
-                values,
-                scorer,
-                parts,
-            };
-            let spent = ranker.spend(budget, &mut on_batch)?;
-            Some(BudgetResult::new(&budget, &spent))
-        }
-        None => None,
-    };
+    let spend = |spending| ranker.spend_by(&ranking, scorers, spending, &mut on_batch);
+    let spent = args.spending.spending().map(spend).transpose()?;
+    let spent = spent.map(|(_, result)| result);
     progress.finish();
     let mut record = json!({
         "settings": setup.settings(&args.train),

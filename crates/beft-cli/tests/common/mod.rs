@@ -167,6 +167,9 @@ impl Scratch {
 /// The model and the data of a [`Scratch`], as options.
 pub const DATA: [&str; 6] = ["--model", "model", "--task", "text", "--data", "data"];
 
+/// A comparison of the model on the data of a [`Scratch`].
+pub const COMPARE: [&str; 5] = ["compare", "--model", "model", "--task", "text=data"];
+
 /// Waits up to two minutes until something is so.
 pub fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) {
     let begin = Instant::now();

@@ -86,12 +86,9 @@ impl BudgetResult {
                 part.part, part.values
             )
         });
-        let tied = match self.tied {
-            true => " All scores are equal: the first ones by layer and term were taken.",
-            false => "",
-        };
+        let caution = Spent::caution(self.tied);
         format!(
-            "{} of {} values are spent, on the biases with the highest {} score for each value{passed}.{tied}",
+            "{} of {} values are spent, on the biases with the highest {} score for each value{passed}{caution}.",
             self.values, self.budget, self.scorer
         )
     }

@@ -12,7 +12,7 @@ use beft_train::{TrainSettings, first_gradient, gradient_moments};
 use serde_json::{Value, json};
 
 use super::parts::{PartSize, bias_lengths, parts, scored_sites};
-use crate::{Base, Error, Ranking, TaskData, TuneOutcome};
+use crate::{Base, BudgetResult, Error, Ranking, TaskData, TuneOutcome};
 
 /// The mini-batches of scores from all training examples (protocol, section 2).
 const BATCH: usize = 8;
@@ -47,10 +47,7 @@ impl HeadScores {
     /// The scores for programs: of each term the heads, of each head the layers; null where there is no score.
     pub fn by_term(&self) -> Value {
         let terms = BiasTerm::QKV.into_iter().map(|term| {
-            let of = self.heads.iter().filter(|scores| {
-                let mut sites = scores.cells().keys();
-                sites.any(|site| site.term == term)
-            });
+            let of = self.heads.iter().filter(|scores| scores.has(term));
             let heads = of.map(|scores| {
                 let layers = 0..scores.layers();
                 let values = layers.map(|layer| scores.value(BiasSite::new(layer, term)));
@@ -184,6 +181,28 @@ impl<'a> Ranker<'a> {
             }),
             false => Ok(spent),
         }
+    }
+
+    /// Spends a budget by the scores that decide in `ranking`, which are of these scorers.
+    ///
+    /// # Errors
+    ///
+    /// As [`spend`](Self::spend).
+    pub fn spend_by(
+        &mut self,
+        ranking: &Ranking,
+        scorers: &[ScorerKind],
+        (values, parts): (usize, Parts),
+        on_batch: impl FnMut(),
+    ) -> Result<(Spent, BudgetResult), Error> {
+        let budget = Budget {
+            values,
+            scorer: ranking.primary_kind(scorers),
+            parts,
+        };
+        let spent = self.spend(budget, on_batch)?;
+        let result = BudgetResult::new(&budget, &spent);
+        Ok((spent, result))
     }
 
     /// Scores of these parts of the biases; `part` gets the site and its number of values. `draw` tells random scores apart.

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use beft_core::{BiasTerm, TermSet};
 use beft_modes::Mode;
-use beft_score::{Budget, Parts, ScorerKind};
+use beft_score::{Parts, ScorerKind};
 use beft_train::{Event, TrainSettings};
 
 use super::names;
 use crate::{
-    About, Base, BudgetResult, Error, ModeResult, Ranker, Ranking, RunResults, TaskData,
-    TuneOutcome, check_budget, report, rows_of, save_report, settings, tune, write_json,
+    About, Base, Error, ModeResult, Ranker, Ranking, RunResults, TaskData, TuneOutcome,
+    check_budget, report, rows_of, save_report, settings, tune, write_json,
 };
 
 /// How to run the whole job.
@@ -113,22 +113,17 @@ pub fn run(
             let pick = pick.ok_or(Error::NothingRanked)?;
             (Mode::Biases(TermSet::of([pick])), None)
         }
-        Some((values, parts)) => {
-            let budget = Budget {
-                values,
-                scorer: ranking.primary_kind(scorers),
-                parts,
-            };
-            let spent = ranker.spend(budget, || on_event(RunEvent::Gradients))?;
+        Some(spending) => {
+            let on_batch = || on_event(RunEvent::Gradients);
+            let (spent, mut budget) = ranker.spend_by(&ranking, scorers, spending, on_batch)?;
             let mode = Mode::Biases(spent.terms());
-            let mut spent = BudgetResult::new(&budget, &spent);
             let known = outcomes.iter().any(|outcome| outcome.mode == mode);
             if !known {
                 // Not named after its terms, which can be many.
                 outcomes.push(train(&mode, of, "budget", &mut on_event)?);
-                spent.trained_alone = true;
+                budget.trained_alone = true;
             }
-            (mode, Some(spent))
+            (mode, Some(budget))
         }
     };
     let (all, others) = outcomes.split_first().ok_or(Error::NothingRanked)?;
