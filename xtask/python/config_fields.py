@@ -25,7 +25,7 @@ import transformers
 from transformers import AutoConfig, GenerationConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-PEFT_KINDS = {"LORA": peft.LoraConfig, "BEFT": peft.BeftConfig, "PREFIX_TUNING": peft.PrefixTuningConfig, "LN_TUNING": peft.LNTuningConfig}
+PEFT_KINDS = {"LORA": peft.LoraConfig, "BEFT": peft.BeftConfig, "PREFIX_TUNING": peft.PrefixTuningConfig, "LN_TUNING": peft.LNTuningConfig, "IA3": peft.IA3Config}
 ENCODERS = ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet", "modernbert", "deberta-v2"]
 DECODERS = ["opt", "llama", "qwen2", "mistral", "gptj", "gpt2"]
 # Arguments of a call in Python, which no file holds.

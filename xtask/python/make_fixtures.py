@@ -22,7 +22,7 @@ import numpy as np
 import scipy.stats
 import torch
 from sklearn import metrics
-from peft import BeftConfig, get_peft_model
+from peft import BeftConfig, IA3Config, get_peft_model
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
@@ -246,6 +246,30 @@ def write_adapter(
     print(f"{folder.name}: logits moved by {(logits - before).abs().max():.3f}")
 
 
+def write_ia3(base: Path, folder: Path, batches: list[Batch]) -> None:
+    """Train PEFT's IA3 for three steps as beft does (in float64), and save it with the logits that it gives."""
+    model = AutoModelForSequenceClassification.from_pretrained(base, attn_implementation="eager")
+    targets = [f"{layer}.output.dense" for layer in range(model.config.num_hidden_layers)]
+    config = IA3Config(task_type="SEQ_CLS", target_modules=["key", "value", *targets], feedforward_modules=targets)
+    model = in_float64(get_peft_model(model, config)).eval()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=5e-2, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0)
+    for batch in batches[:3]:
+        optimizer.zero_grad()
+        run(model, batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+    with torch.no_grad():
+        logits = run(model, inputs_of(batches[0])).logits
+    saved = model.peft_config["default"]
+    saved.base_model_name_or_path = base.name
+    saved.target_modules = sorted(saved.target_modules)
+    saved.feedforward_modules = sorted(saved.feedforward_modules)
+    model.float().save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    save({"logits": logits}, folder / "expected.safetensors")
+
+
 def permutations() -> list[dict[str, Any]]:
     """The head of numpy's legacy permutations, which choose the training subset."""
     rows = []
@@ -318,6 +342,7 @@ def main() -> None:
     write_alias(args.out / "camembert-tiny", kind, CAMEMBERT, "CamembertTokenizer", 20253)
     write_adapter(base, args.out / "bert-tiny-peft", batches, ["value"])
     write_adapter(base, args.out / "bert-tiny-peft-pooler", batches, ["value", "pooler.dense"])
+    write_ia3(base, args.out / "bert-tiny-ia3", batches)
     write_json(args.crates / "beft-tasks/tests/fixtures/permutation.json", permutations())
     metrics_path = args.crates / "beft-eval/tests/fixtures/metrics.json"
     metrics_path.parent.mkdir(parents=True, exist_ok=True)

@@ -179,13 +179,26 @@ def adapters_on_bert() -> None:
     some = peft.LNTuningConfig(task_type="SEQ_CLS", target_modules=["LayerNorm"], exclude_modules=["embeddings.LayerNorm"])
     try_("layer-norms-excluded", some)
 
+    # PEFT's own targets for BERT: the attention's output is a module of inputs too.
+    try_("ia3", peft.IA3Config(task_type="SEQ_CLS"))
+    pattern = peft.IA3Config(
+        task_type="SEQ_CLS",
+        target_modules=r".*layer\.\d+\.(attention\.self\.(key|value)|output\.dense)",
+        feedforward_modules=r".*\d\.output\.dense",
+    )
+    try_("ia3-regular-expression", pattern)
+
     def refused(name: str, config: peft.PeftConfig, part: str, **save: Any) -> None:
         adapter(name, base, config, class_, **save)
         case(name, ["predict", "--model", "@bert", "--adapter", f"@{name}"], "good film\n", refuses=part)
 
     refused("lora-pissa", peft.LoraConfig(**usual, init_lora_weights="pissa"), "init_lora_weights")
     refused("lora-saved-embeddings", peft.LoraConfig(**usual), "word_embeddings", save_embedding_layers=True)
-    refused("ia3", peft.IA3Config(task_type="SEQ_CLS", target_modules=["value"], feedforward_modules=[]), "IA3")
+    ia3 = peft.IA3Config(task_type="SEQ_CLS", target_modules=["value"], feedforward_modules=[])
+    refused("ia3-other-side", ia3, "feedforward_modules")
+    other = ROOT / "ia3-other-side/adapter_config.json"
+    config = json.loads(other.read_text()) | {"feedforward_modules": ["value"]}
+    other.write_text(json.dumps(config, indent=1))
     vera = peft.VeraConfig(task_type="SEQ_CLS", target_modules=["value"], r=2)
     refused("vera", vera, "VERA")
 

@@ -182,6 +182,12 @@ fn what_does_nothing_is_refused() {
         (&["--head"], "head is for decoders"),
         (&["--objective", "text"], "objective is for decoders"),
         (&["--mode", "budget:0:fisher"], "budget:2304:fisher"),
+        (&["--mode", "v", "--mode", "V"], "the modes name v twice"),
+        (&["--seeds", "0,1,0"], "the seeds name 0 twice"),
+        (
+            &["--train-size", "4000"],
+            "4000 training examples do not fit data/train.tsv",
+        ),
         (&["--mode", "v@1.h9"], "heads of v"),
     ] {
         refused(&scratch, &[&compare[..], more].concat(), part);
@@ -200,8 +206,13 @@ fn what_does_nothing_is_refused() {
         ),
         (
             with("tune", &["--evaluate", "last", "--patience", "2"]),
-            "evaluate each epoch, or each Nth",
+            "train several and evaluate each, or each Nth",
         ),
+        (
+            with("tune", &["--epochs", "1", "--keep", "best"]),
+            "train several and evaluate each, or each Nth",
+        ),
+        (with("tune", &["--terms", "q,q"]), "names `q` twice"),
         (with("tune", &["--terms", "m3@0.h1"]), "divided among heads"),
         (with("run", &["--terms", "q,v,q"]), "names q twice"),
     ] {

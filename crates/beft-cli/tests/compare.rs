@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Scratch, is_cell};
+use common::{Scratch, is_cell, refused};
 use serde_json::Value;
 
 const ARGS: [&str; 20] = [
@@ -215,32 +215,6 @@ fn what_cannot_be_compared_is_said_before_anything_runs() {
     assert!(csv.contains(",full,0.00001,0,"), "{csv}");
 }
 
-/// A mode or a seed that is written twice is one training.
-#[test]
-fn what_is_written_twice_runs_once() {
-    let scratch = Scratch::new();
-    let twice = [
-        "compare",
-        "--model",
-        "model",
-        "--task",
-        "text=data",
-        "--mode",
-        "v",
-        "--mode",
-        "v",
-        "--seeds",
-        "0,0",
-        "--epochs",
-        "1",
-        "--out",
-        "out",
-    ];
-    scratch.beft(&twice).assert().success();
-    assert_eq!(scratch.cells("out").len(), 1);
-    assert_eq!(scratch.read("out/compare.csv").lines().count(), 1 + 1);
-}
-
 #[test]
 fn a_sweep_finds_the_best_learning_rate() {
     let scratch = Scratch::new();
@@ -257,7 +231,7 @@ fn a_sweep_finds_the_best_learning_rate() {
         "--mode",
         "full",
         "--lr",
-        "1e-9,0.01,1e-9",
+        "1e-9,0.01",
         "--seeds",
         "0,1",
         "--epochs",
@@ -305,8 +279,12 @@ fn a_sweep_finds_the_best_learning_rate() {
         said.contains("12 of 18 trainings were finished before"),
         "{said}"
     );
-    let wrong = [&sweep[..], &["--lr", "0"]].concat();
-    scratch.beft(&wrong).assert().code(2);
+    for (more, part) in [
+        (&["--lr", "0"][..], "--lr"),
+        (&["--lr", "0.01,1e-2"], "learning rates name 0.01 twice"),
+    ] {
+        refused(&scratch, &[&sweep[..], more].concat(), part);
+    }
 }
 
 /// The same comparison again writes nothing that is there, and a smaller one leaves no pictures of what it has not.

@@ -267,9 +267,9 @@ fn adapters_that_do_not_fit() {
     assert!(eval(&[]).contains("peft_type is `LORA`, but"));
     scratch.write(
         "out/adapter/adapter_config.json",
-        &config.replace("\"BEFT\"", "\"IA3\""),
+        &config.replace("\"BEFT\"", "\"VERA\""),
     );
-    assert!(eval(&[]).contains("peft_type is `IA3`"));
+    assert!(eval(&[]).contains("peft_type is `VERA`"));
     fs::remove_file(scratch.path("out/adapter/adapter_config.json")).unwrap();
     assert!(eval(&[]).contains("adapter_config.json: no such file"));
 }

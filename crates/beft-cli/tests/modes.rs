@@ -18,6 +18,7 @@ fn every_mode_can_be_used_again() {
         "random",
         "random-lines",
         "ln",
+        "ia3",
         "lora-v",
         "lora-qkv",
         "v@1",

@@ -131,11 +131,11 @@ fn fewer_evaluations_change_no_weight() {
     for (options, part) in [
         (
             vec!["last", "--keep", "best"],
-            "evaluate each epoch, or each Nth",
+            "train several and evaluate each, or each Nth",
         ),
         (
             vec!["last", "--patience", "2"],
-            "evaluate each epoch, or each Nth",
+            "train several and evaluate each, or each Nth",
         ),
         (vec!["0"], "expected each, last, or a number"),
     ] {

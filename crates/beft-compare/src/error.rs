@@ -52,6 +52,9 @@ pub enum CompareError {
     /// An empty list.
     #[error("there are no {0} to compare")]
     Nothing(&'static str),
+    /// A list that has something twice.
+    #[error("the {0} name {1} twice: leave one out")]
+    Twice(&'static str, String),
     /// A journal of another comparison.
     #[error("{} is of another comparison: {reason}", .path.display())]
     OtherPlan {

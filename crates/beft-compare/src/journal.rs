@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{CompareError, Trial, TrialMode, TrialResult};
-use beft::{Base, Error, Inputs, TrainingRecord, model_digest, write_json};
+use beft::{Base, DataOptions, Error, Inputs, TrainingRecord, model_digest, write_json};
 
 /// The folder of finished trials. A trial's file is named by a hash of its [`TrainingRecord`] and its
 /// scorers: it is found again, and only if nothing that decides its result has changed.
@@ -175,13 +175,19 @@ impl Journal {
         })
     }
 
-    /// A trial's model, and its numbers of training examples and of dev examples.
+    /// A trial's model, and its numbers of training examples and of dev examples. Fails where the training subset is larger
+    /// than the file: before the first training, and not in the one that it is for.
     pub(crate) fn sizes(&mut self, trial: &Trial) -> Result<(&Base, usize, usize), CompareError> {
         let source = self.source(trial)?;
-        let train = match trial.train_size {
-            Some(size) => size,
-            None => source.count(&trial.data, Split::Train)?,
+        let available = source.count(&trial.data, Split::Train)?;
+        let options = DataOptions {
+            train_size: trial.train_size,
+            ..DataOptions::default()
         };
+        let files = source.task.split_files(&trial.data, Split::Train);
+        let file = files.map_err(Error::from)?.into_iter().next();
+        let file = file.unwrap_or_else(|| trial.data.clone());
+        let (train, _) = options.size(source.task.defaults.train_size, available, &file)?;
         let mut dev = 0;
         for split in source.task.dev_splits() {
             let found = source.count(&trial.data, *split)?;

@@ -163,6 +163,7 @@ impl CompareSpec {
         if self.scorers.is_some() && !lists.iter().any(scored) {
             return Err(CompareError::NothingScored);
         }
+        self.check_once(&lists)?;
         let mut settings = BTreeMap::new();
         for (name, overrides) in &self.mode {
             let list: ModeList = name.parse().map_err(|source| CompareError::ModeSettings {
@@ -272,7 +273,7 @@ impl CompareSpec {
                             if trial.epochs > MOST_EPOCHS {
                                 return Err(CompareError::Epochs(trial.epochs));
                             }
-                            // Written twice, it is still one training, with one place in the journal.
+                            // `terms` and `v` both list `v`: it is one training, with one place in the journal.
                             if !trials.contains(&trial) {
                                 trials.push(trial);
                             }
@@ -288,5 +289,32 @@ impl CompareSpec {
             return Err(CompareError::NoPrompts);
         }
         Ok(trials)
+    }
+
+    /// Refuses lists that have something twice, which would be trained once.
+    fn check_once(&self, modes: &[ModeList]) -> Result<(), CompareError> {
+        let tasks = self.tasks.iter().map(|task| match &task.data {
+            Some(data) => format!("{} with {}", task.task, data.display()),
+            None => task.task.clone(),
+        });
+        let tasks: Vec<String> = tasks.collect();
+        once("models", &self.models)?;
+        once("tasks", &tasks)?;
+        once("regimes", &self.regimes)?;
+        once("modes", modes)?;
+        once("seeds", &self.seeds)?;
+        Ok(())
+    }
+}
+
+/// Refuses a list that has something twice.
+pub(crate) fn once<T: PartialEq + ToString>(
+    what: &'static str,
+    list: &[T],
+) -> Result<(), CompareError> {
+    let mut rest = list.iter().enumerate();
+    match rest.find(|(place, item)| list[..*place].contains(item)) {
+        Some((_, item)) => Err(CompareError::Twice(what, item.to_string())),
+        None => Ok(()),
     }
 }

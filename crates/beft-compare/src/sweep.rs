@@ -4,6 +4,7 @@ use beft::table::{Align, Cell, Document, Table};
 use beft_eval::same_value;
 
 use crate::mode_list::ModeList;
+use crate::spec::once;
 use crate::tables::{or_zero, over_seeds};
 use crate::{
     CompareError, CompareSpec, Group, ModeSummary, Overrides, Trial, TrialResult, distinct,
@@ -27,6 +28,7 @@ pub fn sweep_trials(
     if learning_rates.is_empty() {
         return Err(CompareError::NoRates);
     }
+    once("learning rates", learning_rates)?;
     let mut trials: Vec<Trial> = Vec::new();
     for rate in learning_rates {
         let mut spec = spec.clone();
@@ -41,9 +43,7 @@ pub fn sweep_trials(
         }
         for mut trial in spec.trials(device, precision, limit)? {
             trial.scorers.clear();
-            if !trials.contains(&trial) {
-                trials.push(trial);
-            }
+            trials.push(trial);
         }
     }
     Ok(trials)

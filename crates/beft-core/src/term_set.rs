@@ -104,6 +104,14 @@ pub enum TermSetError {
         "cannot read the term set `{0}`: write terms separated by commas (`q,k,v`), or `all` or `frozen` alone"
     )]
     BadSet(String),
+    /// A part that is written twice.
+    #[error("the term set `{set}` names `{entry}` twice: leave one out")]
+    Twice {
+        /// The set as written.
+        set: String,
+        /// The entry.
+        entry: String,
+    },
     /// A term that the model's layers do not have.
     #[error("the model's layers have no bias `{0}`")]
     NoSuchTerm(BiasTerm),
@@ -330,11 +338,17 @@ impl FromStr for TermSet {
             if heads != Span::Every && !BiasTerm::QKV.contains(&term) {
                 return Err(TermSetError::NoHeads(part.to_owned()));
             }
-            entries.insert(Entry {
+            let entry = Entry {
                 term,
                 layers,
                 heads,
-            });
+            };
+            if !entries.insert(entry) {
+                return Err(TermSetError::Twice {
+                    set: s.to_owned(),
+                    entry: entry.to_string(),
+                });
+            }
         }
         Ok(Self {
             selection: Selection::Entries(entries),
@@ -425,6 +439,11 @@ mod tests {
         assert!(matches!(parse(""), Err(TermSetError::BadSet(_))));
         assert!(matches!(parse("q,,v"), Err(TermSetError::BadSet(_))));
         assert!(matches!(parse("q,all"), Err(TermSetError::BadSet(_))));
+        let error = parse("v@3,q,V@3-3").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the term set `v@3,q,V@3-3` names `v@3` twice: leave one out"
+        );
         assert!(matches!(parse("v@"), Err(TermSetError::BadLayers(_))));
         assert!(matches!(parse("v@5-2"), Err(TermSetError::BadLayers(_))));
         assert!(matches!(parse("v@-1"), Err(TermSetError::BadLayers(_))));

@@ -164,10 +164,12 @@ impl Adapter {
             let tensor = HeadTensor::from_param(data, row.stored);
             adapter.head.insert(name, tensor);
         }
-        let tuned = adapter.kind.layout().modules().into_iter().collect();
         let mut modules = linear_modules(trained, table);
         modules.extend(norms(trained, table));
-        let suffixes = target_modules(&modules, &tuned);
+        let groups = adapter.kind.layout().target_groups().into_iter();
+        let suffixes =
+            groups.flat_map(|group| target_modules(&modules, &group.into_iter().collect()));
+        let suffixes = suffixes.collect();
         let task_type = trained.head().task_type();
         adapter.task_type = Some(task_type);
         adapter.targets = Targets {

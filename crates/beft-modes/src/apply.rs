@@ -3,7 +3,7 @@ use std::path::Path;
 
 use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, Stored, TensorName, third};
 use beft_core::TermSet;
-use beft_nn::{BiasModel, ParamData, ParamPath, map_params, param_shapes, read_params};
+use beft_nn::{BiasModel, ParamData, ParamPath, Side, map_params, param_shapes, read_params};
 use burn::tensor::TensorData;
 use serde_json::Value;
 
@@ -165,6 +165,10 @@ impl<'a> NewValues<'a> {
             }
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
+        for name in kind.present_biases() {
+            let found = table.all_by_hf(&name).into_iter().map(|(_, path)| path);
+            paths.extend(found.filter(|path| shapes.contains(path)));
+        }
         for name in whole.chain(kind.weights()) {
             paths.extend(places(table, &name)?.into_iter().map(|(_, path)| path));
         }
@@ -316,6 +320,58 @@ impl<'a> NewValues<'a> {
         Ok(())
     }
 
+    /// Multiplies the inputs or outputs of a linear module by factors: its weight, and with the outputs the bias that
+    /// it may have.
+    pub(crate) fn scale(
+        &mut self,
+        module: &str,
+        side: Side,
+        factors: &[f32],
+    ) -> Result<(), String> {
+        let name = format!("{module}.weight");
+        let mut whole = self.whole(&name)?;
+        let widths = places(self.table, &name)?;
+        let outputs: usize = widths.iter().map(|(_, path)| self.width(path)).sum();
+        let inputs = whole.len() / outputs.max(1);
+        let expected = match side {
+            Side::Inputs => inputs,
+            Side::Outputs => outputs,
+        };
+        if factors.len() != expected {
+            return Err(format!(
+                "`{module}` has {} factors, and {expected} {} in this model; is this model the base it was trained on?",
+                factors.len(),
+                match side {
+                    Side::Inputs => "inputs",
+                    Side::Outputs => "outputs",
+                }
+            ));
+        }
+        for (row, values) in whole.chunks_mut(outputs.max(1)).enumerate() {
+            match side {
+                Side::Inputs => values.iter_mut().for_each(|value| *value *= factors[row]),
+                Side::Outputs => multiply(values, factors),
+            }
+        }
+        self.put_back(&name, &whole)?;
+        if side == Side::Outputs {
+            let mut rest = factors;
+            for (_, path) in self.table.all_by_hf(&format!("{module}.bias")) {
+                let mut values = self.current(&path).to_vec();
+                if values.len() > rest.len() {
+                    break;
+                }
+                let (own, others) = rest.split_at(values.len());
+                multiply(&mut values, own);
+                rest = others;
+                if !values.is_empty() {
+                    self.values.insert(path, values);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn width(&self, path: &ParamPath) -> usize {
         self.present
             .get(path)
@@ -334,6 +390,11 @@ impl<'a> NewValues<'a> {
             "`{name}` has shape {found:?}, the model's has {expected:?}{resized}; is this model the base it was trained on?"
         )
     }
+}
+
+fn multiply(values: &mut [f32], factors: &[f32]) {
+    let pairs = values.iter_mut().zip(factors);
+    pairs.for_each(|(value, factor)| *value *= factor);
 }
 
 /// Where a checkpoint's tensor goes: more than one place for a fused one.

@@ -4,7 +4,7 @@
 //!   Each mode is one file, which implements [`TrainingMode`]; `table.rs` lists them all.
 //! * [`Makes`]: whether a mode makes an adapter, a whole model, or nothing.
 //! * [`ModeSettings`]: the settings that belong to modes.
-//! * [`Adapter`]: what was trained, on disk, in the layout of HF PEFT's BEFT, LoRA and prefix tuners. A mode that
+//! * [`Adapter`]: what was trained, on disk, in the layout of HF PEFT's BEFT, LoRA, IA3, LN and prefix tuners. A mode that
 //!   makes adapters says in its file how its tensors and config keys are written and read ([`AdapterKind`]).
 //!
 //! A new mode is a new file, its line here, and its line in `table.rs`.
@@ -29,6 +29,7 @@ mod table;
 mod asked;
 mod biases;
 mod full;
+mod ia3;
 mod ln;
 mod lora;
 mod prefix;
@@ -39,6 +40,7 @@ pub use adapter::{Adapter, AdapterTensor, TrainedParams};
 pub use asked::Asked;
 pub use biases::{BiasDeltas, NO_HEAD, moving_paths, trainable_values};
 pub use full::Full;
+pub use ia3::{Ia3, Ia3Vector, Ia3Vectors};
 pub use ln::{Ln, NormValues};
 pub use lora::{Lora, LoraUpdates};
 pub use lora_factors::LoraFactors;

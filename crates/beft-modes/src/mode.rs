@@ -122,8 +122,9 @@ impl From<TermSetError> for Misfit {
 
 /// Refuses a mode that is for encoders alone.
 pub(crate) fn only_encoders(model: &ModelTraits) -> Result<(), Misfit> {
-    let refused =
-        Misfit::Refused("causal language models are tuned by biases, norms (ln), LoRA or a prefix");
+    let refused = Misfit::Refused(
+        "causal language models are tuned by biases, norms (ln), IA3, LoRA or a prefix",
+    );
     if model.task_type == TaskType::CausalLm {
         Err(refused)
     } else {
@@ -202,7 +203,7 @@ pub enum ModeError {
     Lora(String),
     /// Neither a mode nor a term set.
     #[error(
-        "{0}; other modes: full, random, random-lines, ln, lora-v, and for decoders prefix, zero-shot, icl"
+        "{0}; other modes: full, random, random-lines, ln, ia3, lora-v, and for decoders prefix, zero-shot, icl"
     )]
     Terms(#[from] TermSetError),
 }

@@ -10,8 +10,8 @@ use beft_nn::BiasModel;
 
 use crate::peft::{Layout, PeftLayout, PeftType};
 use crate::{
-    Asked, BiasDeltas, Full, Ln, Lora, LoraUpdates, ModeError, ModeSettings, NormValues, Prefix,
-    Random, RandomLines, Touching, TrainingMode, Written,
+    Asked, BiasDeltas, Full, Ia3, Ia3Vectors, Ln, Lora, LoraUpdates, ModeError, ModeSettings,
+    NormValues, Prefix, Random, RandomLines, Touching, TrainingMode, Written,
 };
 
 /// Makes [`Mode`] of what implements [`TrainingMode`]: unit structs, and types that say more. A text is read by
@@ -31,6 +31,7 @@ macro_rules! modes {
         /// | `random-lines` | one row or column, drawn at random, of each weight matrix of the layers |
         /// | `lora-v`, `lora-qv` | a low-rank update (LoRA) of the query, key or value weights |
         /// | `ln` | the weights and biases of all norms (LN tuning) |
+        /// | `ia3` | factors of keys, values and the inputs of the second feed-forward projection (IA3) |
         /// | `prefix` | keys and values in front of every input (prefix tuning), of a decoder |
         /// | `zero-shot`, `icl`, `icl-8` | nothing: a decoder is asked, with 32, 8 or no examples in front |
         /// | `zero-shot-sfc`, `icl-sfc` | the same, calibrated against a prompt without content |
@@ -102,6 +103,8 @@ modes! {
         RandomLines = "random-lines",
         /// The weights and biases of all norms.
         Ln = "ln",
+        /// Factors of keys, values and inner values of the feed-forward block.
+        Ia3 = "ia3",
         /// Prefix tuning.
         Prefix = "prefix",
     }
@@ -157,6 +160,8 @@ kinds! {
     Lora(LoraUpdates),
     /// Norms after training.
     Norms(NormValues),
+    /// Factors of the inputs or outputs of linear modules.
+    Ia3(Ia3Vectors),
     /// Keys and values of prefix tuning.
     Prefix(PrefixValues),
 }
@@ -177,6 +182,7 @@ mod tests {
             "random",
             "random-lines",
             "ln",
+            "ia3",
             "lora-v",
             "lora-qkv",
             "prefix",

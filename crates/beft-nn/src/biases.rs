@@ -109,7 +109,7 @@ impl LayerBiases {
         let [_, width] = weight.dims();
         match bias_of_rows(&bias, width, stack_index) {
             Some(rows) => weight.multiply(x, None) + rows,
-            None => weight.multiply(x, Some(bias)),
+            None => weight.multiply(x, Some(weight.scaled(bias))),
         }
     }
 

@@ -89,7 +89,9 @@ fn peft_adapters_load() {
     // RoBERTa's layout of adapters is BERT's.
     let models = ENCODERS.into_iter().filter(|name| *name != "roberta-tiny");
     let adapters = models.map(|name| (name, format!("{name}-peft")));
-    for (name, adapter) in adapters.chain([("bert-tiny", "bert-tiny-peft-pooler".to_owned())]) {
+    let others = ["bert-tiny-peft-pooler", "bert-tiny-ia3"];
+    let others = others.map(|adapter| ("bert-tiny", adapter.to_owned()));
+    for (name, adapter) in adapters.chain(others) {
         let inputs = Expected::open(&beft_fixtures::model(name).join("expected.safetensors"))
             .unwrap()
             .batch(0)

@@ -9,10 +9,12 @@ use beft_core::{BiasTerm, EncodedSet, Encoding, Targets, TermSet};
 use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_encoder::architectures::ROBERTA;
 use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig};
-use beft_modes::{Adapter, Mode, Names};
+use beft_modes::{ADAPTER_CONFIG, Adapter, AdapterKind, Mode, Names};
 use beft_nn::{Batch, Padding, ParamPath, Precision, Rows};
 use beft_parity::Expected;
-use beft_train::{Metrics, TrainConfig, TrainError, prepare, train, trainable_count};
+use beft_train::{
+    Metrics, Prepared, TrainConfig, TrainError, prepare, train, trainable_count, training_step,
+};
 use burn::module::Module;
 use burn::tensor::Device;
 use common::{Bert, inputs, logits, max_difference, tiny, trained};
@@ -179,6 +181,68 @@ fn lora_trains_factors_and_round_trips() {
     let actual = logits(&loaded, &data.encodings, Padding::Packed);
     assert!(max_difference(&expected, &actual) < 1e-5);
     assert!(max_difference(&expected, &plain) > 0.1, "it must matter");
+}
+
+/// Three steps from the same weights on the same batches give the factors and the head that PEFT's IA3 has after them
+/// (`write_ia3` in `make_fixtures.py`).
+#[test]
+fn ia3_trains_as_peft_trains_it() {
+    let config = TrainConfig::new("ia3".parse::<Mode>().unwrap(), 5e-2, 1, 0);
+    let data = Expected::open(&beft_fixtures::model("bert-tiny/expected.safetensors")).unwrap();
+    let Prepared {
+        mut model,
+        masks,
+        paths,
+        trainable,
+    } = prepare(tiny().without_dropout(), &config).unwrap();
+    assert_eq!(trainable, 3 * 32 + 3 + 3 * (32 + 32 + 64));
+    let mut optimizer = config.optimizer();
+    for batch in 0..3 {
+        let batch = data.batch(batch).unwrap();
+        let chosen: Vec<usize> = (0..batch.len()).collect();
+        let step = training_step(model, &masks, &batch, &chosen, &config, 0, &mut optimizer);
+        model = step.0;
+    }
+    let (mode, settings) = (&config.mode, &config.settings.modes);
+    let ours = Adapter::between(mode, settings, &NAMES, &model, &model, &paths).unwrap();
+    let dir = beft_fixtures::model("bert-tiny-ia3");
+    let theirs = Adapter::load(&dir).unwrap();
+    assert_eq!(ours.targets.include, theirs.targets.include);
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("adapter");
+    ours.save(&saved).unwrap();
+    let config = |dir: &std::path::Path| -> serde_json::Value {
+        let text = std::fs::read(dir.join(ADAPTER_CONFIG)).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    for key in ["peft_type", "target_modules", "feedforward_modules"] {
+        assert_eq!(config(&saved)[key], config(&dir)[key], "{key}");
+    }
+    let AdapterKind::Ia3(vectors) = &ours.kind else {
+        panic!("{:?}", ours.kind);
+    };
+    let AdapterKind::Ia3(expected) = &theirs.kind else {
+        panic!("{:?}", theirs.kind);
+    };
+    assert!(vectors.0.keys().eq(expected.0.keys()));
+    for (module, vector) in &expected.0 {
+        let found = &vectors.0[module];
+        assert_eq!(found.side, vector.side, "{module}");
+        let difference = max_difference(&found.values, &vector.values);
+        // Keys may be multiplied where their gradient is next to nothing, and AdamW divides by its size.
+        assert!(difference < 1e-4, "{module}: {difference}");
+        assert!(
+            vector.values.iter().any(|l| (l - 1.0).abs() > 0.05),
+            "{module}"
+        );
+    }
+    assert!(ours.head.keys().eq(theirs.head.keys()));
+    for (name, tensor) in &theirs.head {
+        assert!(
+            max_difference(&ours.head[name].values, &tensor.values) < 1e-4,
+            "{name}"
+        );
+    }
 }
 
 /// Dropout acts wherever the config puts it, also where no gradient flows (`frozen`), and not at

@@ -47,7 +47,7 @@ pub enum TrainError {
     },
     /// Whatever compares evaluations has one only.
     #[error(
-        "{0} compares the evaluations of several epochs, and one alone is evaluated: evaluate each epoch, or each Nth"
+        "{0} compares the evaluations of several epochs, and one alone is evaluated: train several and evaluate each, or each Nth"
     )]
     OneEvaluation(&'static str),
     /// A setting has a value that cannot be used.

@@ -135,7 +135,7 @@ pub(crate) fn check<M: TaskModel>(
     };
     let evaluated =
         { 1..=settings.epochs }.filter(|e| settings.evaluate.after(*e, settings.epochs));
-    if let Some(what) = compares.filter(|_| settings.epochs > 1 && evaluated.count() < 2) {
+    if let Some(what) = compares.filter(|_| evaluated.count() < 2) {
         return Err(TrainError::OneEvaluation(what));
     }
     let parts = config.settings.micro_batch;

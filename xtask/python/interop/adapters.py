@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -20,6 +21,8 @@ LINEAR = {
 }
 # Of LLaMA the gate has no bias here.
 BIASED = {kind: [name for name in names if name != "gate_proj"] for kind, names in LINEAR.items()}
+# Share of the adapters that are IA3's.
+IA3 = float(os.environ.get("IA3", "0.1"))
 EMBEDDINGS = {"bert": "word_embeddings", "roberta": "word_embeddings"}
 
 
@@ -84,11 +87,26 @@ def beft(rng: random.Random, kind: str, task: str) -> peft.BeftConfig:
     return peft.BeftConfig(task_type=task, target_modules=targets)
 
 
+def ia3(rng: random.Random, kind: str, task: str) -> peft.IA3Config:
+    if rng.random() < 0.3:
+        # PEFT's own targets.
+        return peft.IA3Config(task_type=task)
+    names = LINEAR[kind]
+    targets = rng.sample(names, rng.randint(1, min(4, len(names))))
+    inputs = rng.sample(targets, rng.randint(0, len(targets)))
+    roll = rng.random()
+    if roll < 0.2:
+        inputs = r".*(" + "|".join(name.replace(".", r"\.") for name in inputs or ["none"]) + ")"
+        targets = r"(?!classifier).*\.\d+\..*(" + "|".join(name.replace(".", r"\.") for name in targets) + ")"
+    elif roll < 0.3:
+        targets = targets + ["not_there"]
+    return peft.IA3Config(task_type=task, target_modules=targets, feedforward_modules=inputs)
+
+
 def other(rng: random.Random, kind: str, task: str) -> peft.PeftConfig:
-    """Kinds that are not implemented: they must be refused."""
-    name = LINEAR[kind][0]
-    if rng.random() < 0.5 and kind != "gpt2":
-        return peft.IA3Config(task_type=task, target_modules=[name], feedforward_modules=[])
+    """VeRA is not implemented and must be refused."""
+    if rng.random() < 0.3 and kind != "gpt2":
+        return peft.VeraConfig(task_type=task, target_modules=[LINEAR[kind][0]], r=2)
     norms = {"bert": "LayerNorm", "roberta": "LayerNorm", "llama": "input_layernorm", "qwen2": "input_layernorm"}
     norm = norms.get(kind, "final_layer_norm" if kind == "opt" else "ln_1")
     return peft.LNTuningConfig(task_type=task, target_modules=[norm])
@@ -99,7 +117,9 @@ def make(rng: random.Random, kind: str, class_: type, base: Path, folder: Path, 
     loads it again."""
     task = "SEQ_CLS" if labels is not None else "CAUSAL_LM"
     roll = rng.random()
-    if roll < 0.55 or (kind == "gpt2" and roll < 0.9):
+    if rng.random() < IA3:
+        name, config = "IA3", ia3(rng, kind, task)
+    elif roll < 0.55 or (kind == "gpt2" and roll < 0.9):
         name, config = "LORA", lora(rng, kind, task)
     elif roll < 0.9:
         name, config = "BEFT", beft(rng, kind, task)

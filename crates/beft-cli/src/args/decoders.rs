@@ -24,7 +24,7 @@ pub(crate) struct GenerateArgs {
     /// Model folder or name [default: the model that the adapter names]
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: Option<String>,
-    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA or prefix tuning).
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA, IA3, LN tuning or prefix tuning).
     #[arg(long, value_name = "DIR", required_unless_present = "model")]
     pub(crate) adapter: Option<PathBuf>,
     /// Text to continue [default: each line of standard input]

@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named_with_a_remedy() {
         for (json, part) in [
-            (r#"{"peft_type": "IA3"}"#, "`IA3`"),
-            (r#"{"peft_type": "IA3"}"#, "merge_and_unload"),
+            (r#"{"peft_type": "VERA"}"#, "`VERA`"),
+            (r#"{"peft_type": "VERA"}"#, "merge_and_unload"),
             (
                 r#"{"peft_type": "VERA"}"#,
                 "BEFT, LORA, LN_TUNING, PREFIX_TUNING",

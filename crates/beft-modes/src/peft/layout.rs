@@ -61,6 +61,16 @@ pub(crate) trait Layout {
         Vec::new()
     }
 
+    /// The same in groups: no name in the config's `target_modules` may mean modules of two of them.
+    fn target_groups(&self) -> Vec<Vec<&String>> {
+        vec![self.modules()]
+    }
+
+    /// Names of the biases that it changes where the model has them.
+    fn present_biases(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Names of the biases that it changes.
     fn biases(&self) -> Vec<String> {
         Vec::new()

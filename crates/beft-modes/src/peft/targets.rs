@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    fn matches(&self, module: &str, linear: bool) -> bool {
+    pub(crate) fn matches(&self, module: &str, linear: bool) -> bool {
         match self {
             Self::Suffixes(names) => names.iter().any(|name| is_suffix(module, name)),
             Self::Pattern(pattern) => full_match(pattern, module).unwrap_or(false),

@@ -230,9 +230,9 @@ mod tests {
             "{message}"
         );
         adapter().save(&path).unwrap();
-        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "IA3"}"#).unwrap();
+        fs::write(path.join(ADAPTER_CONFIG), r#"{"peft_type": "VERA"}"#).unwrap();
         let message = Adapter::load(&path).unwrap_err().to_string();
-        assert!(message.contains("`IA3`"), "{message}");
+        assert!(message.contains("`VERA`"), "{message}");
         // A file stands where the folder should go.
         let blocked = dir.path().join("file");
         fs::write(&blocked, "x").unwrap();

@@ -34,6 +34,21 @@ const TOKENS: &str = "tokens";
 const OUTPUT_HEAD: &str = "head";
 /// What burn puts between a weight's path and the names of its LoRA factors.
 const LORA: &str = ".lora.";
+/// What burn puts between a weight's path and the factors of its inputs or outputs.
+const FACTORS: &str = ".ia3.l";
+
+/// The name of the projection weight that the bias of a term belongs to; `None` for a norm's.
+const fn weight_of(term: BiasTerm) -> Option<&'static str> {
+    Some(match term {
+        BiasTerm::Q => "query",
+        BiasTerm::K => "key",
+        BiasTerm::V => "value",
+        BiasTerm::M1 => "attention_output",
+        BiasTerm::M2 => "intermediate",
+        BiasTerm::M3 => "output",
+        BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
+    })
+}
 
 impl LoraFactor {
     /// Both of them.
@@ -56,16 +71,15 @@ impl ParamPath {
 
     /// The path of the projection weight that the bias of `term` belongs to; `None` for a norm's.
     pub fn of_weight(backbone: &str, layer: usize, term: BiasTerm) -> Option<Self> {
-        let weight = match term {
-            BiasTerm::Q => "query",
-            BiasTerm::K => "key",
-            BiasTerm::V => "value",
-            BiasTerm::M1 => "attention_output",
-            BiasTerm::M2 => "intermediate",
-            BiasTerm::M3 => "output",
-            BiasTerm::Ln1 | BiasTerm::Ln2 => return None,
-        };
-        Some(Self::of_layer(backbone, layer, weight))
+        Some(Self::of_layer(backbone, layer, weight_of(term)?))
+    }
+
+    /// The term whose bias belongs to this projection weight of a layer; `None` for any other parameter.
+    pub fn weight_term(&self) -> Option<BiasTerm> {
+        let mut names = self.parts().skip_while(|part| *part != LAYERS).skip(2);
+        let (name, rest) = (names.next()?, names.next());
+        let mut terms = BiasTerm::ALL.into_iter();
+        terms.find(|term| rest.is_none() && weight_of(*term) == Some(name))
     }
 
     fn of_layer(backbone: &str, layer: usize, rest: &str) -> Self {
@@ -114,6 +128,16 @@ impl ParamPath {
         let (weight, name) = self.0.split_once(LORA)?;
         let factor = LoraFactor::ALL.into_iter().find(|f| f.name() == name)?;
         Some((weight.into(), factor))
+    }
+
+    /// The path of the factors of this weight's inputs or outputs.
+    pub fn with_factors(&self) -> Self {
+        format!("{self}{FACTORS}").into()
+    }
+
+    /// The weight, for the factors of its inputs or outputs; `None` for any other parameter.
+    pub fn scaled_weight(&self) -> Option<Self> {
+        Some(self.0.strip_suffix(FACTORS)?.into())
     }
 
     /// Whether the parameter holds keys or values of prefix tuning.
@@ -214,6 +238,21 @@ mod tests {
         assert_eq!(weight, "lm.encoder.layers.11.query");
         assert_eq!((weight.layer(), weight.term()), (Some(11), None));
         assert_eq!(ParamPath::of_weight("encoder", 0, BiasTerm::Ln1), None);
+        for term in BiasTerm::ALL {
+            let weight = ParamPath::of_weight("lm.encoder", 2, term);
+            assert_eq!(weight.and_then(|weight| weight.weight_term()), {
+                let norm = matches!(term, BiasTerm::Ln1 | BiasTerm::Ln2);
+                (!norm).then_some(term)
+            });
+        }
+        let others = [
+            "encoder.layers.0.biases.k",
+            "head.output",
+            "encoder.layers.0.output.lora.a",
+        ];
+        for other in others {
+            assert_eq!(of(other).weight_term(), None, "{other}");
+        }
         for factor in LoraFactor::ALL {
             let path = weight.with_factor(factor);
             assert_eq!(path.layer(), Some(11));

@@ -4,6 +4,7 @@ mod f32;
 mod int8;
 mod module;
 mod product;
+mod scaled;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use self::f32::F32Matrix;
 use self::int8::Int8Matrix;
 pub use self::product::host_values;
+pub use self::scaled::{Factors, Side, with_factors};
 use crate::{DeviceTraits, multiply};
 
 /// A weight matrix `[d_in, d_out]` of a layer.

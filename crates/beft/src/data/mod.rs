@@ -85,7 +85,11 @@ impl DataOptions {
 
     /// The size of the training subset where there are `available` examples in the file at `path`, and a note where
     /// they are fewer than the `usual` ones of the task: then all are taken.
-    fn size(
+    ///
+    /// # Errors
+    ///
+    /// When it is 0, or more than there are.
+    pub fn size(
         &self,
         usual: Option<usize>,
         available: usize,

@@ -58,6 +58,11 @@ impl Member {
                         .to_owned(),
                 ));
             }
+            AdapterKind::Ia3(_) => {
+                return Err(refuse(
+                    "IA3 changes weights, and only biases can differ between adapters".to_owned(),
+                ));
+            }
             AdapterKind::Prefix(_) => {
                 return Err(refuse(
                     "it puts keys and values in front of every input".to_owned(),
