@@ -5,7 +5,7 @@ use beft_core::{BiasTerm, TaskType, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, Savings, count_values, param_shapes};
 use serde_json::{Map, Value, json};
 
-use crate::apply::NewValues;
+use crate::new_values::NewValues;
 use crate::peft::{
     FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS,
     check_vector,

@@ -5,8 +5,8 @@ use beft_core::BiasTerm;
 use beft_nn::{BiasModel, Side, with_factors};
 use serde_json::{Map, Value, json};
 
-use crate::apply::NewValues;
 use crate::mode::head_paths;
+use crate::new_values::NewValues;
 use crate::peft::{
     FileTensor, Keys, Layout, Names, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS,
     is_suffix,

@@ -22,6 +22,7 @@ mod adapter;
 mod apply;
 mod lora_factors;
 mod mode;
+mod new_values;
 mod peft;
 mod settings;
 mod table;

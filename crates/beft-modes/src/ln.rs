@@ -4,8 +4,8 @@ use beft_checkpoint::{HeadTensor, KeyTable};
 use beft_nn::{BiasModel, param_shapes};
 use serde_json::{Map, Value};
 
-use crate::apply::NewValues;
 use crate::mode::head_paths;
+use crate::new_values::NewValues;
 use crate::peft::{
     FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS,
 };

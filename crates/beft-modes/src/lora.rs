@@ -6,8 +6,8 @@ use beft_nn::{BiasModel, LoraFactor, ParamPath, param_shapes};
 use burn::module::{Lora as LoraUpdate, ParamGroup};
 use serde_json::{Map, Value, json};
 
-use crate::apply::NewValues;
 use crate::mode::head_paths;
+use crate::new_values::NewValues;
 use crate::peft::{
     FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS, as_size,
     check_vector, pattern_value,

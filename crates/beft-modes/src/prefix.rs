@@ -2,8 +2,8 @@ use beft_checkpoint::{HeadTensor, KeyTable, PrefixValues};
 use beft_nn::{BiasModel, ParamData, ParamPath, param_shapes};
 use serde_json::{Map, Value, json};
 
-use crate::apply::NewValues;
 use crate::mode::only_causal_lm;
+use crate::new_values::NewValues;
 use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, Problem, Reader, TargetKind};
 use crate::{
     Adapter, AdapterKind, Makes, Misfit, ModeSettings, ModelTraits, Touched, Touching,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Keys, WRAPPERS};
 use crate::AdapterKind;
-use crate::apply::NewValues;
+use crate::new_values::NewValues;
 
 /// What one of PEFT's types of adapters is.
 #[derive(Debug)]
