@@ -47,7 +47,7 @@ pub use harness::{harness_results, sample_lines};
 pub use joint::joint_trials;
 pub use journal::{JointTrials, Journal, Planned};
 pub use picks::ScorerPicks;
-pub use pictures::{add_pictures, file_name};
+pub use pictures::{add_pictures, add_sweep_pictures, file_name};
 pub use plan::Plan;
 pub use shard::{Shard, ShardError};
 pub use spec::{CompareSpec, Overrides, TaskSpec};

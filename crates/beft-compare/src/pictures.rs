@@ -1,10 +1,10 @@
 use beft::table::{Document, Picture};
 use beft::{bars_picture, curves_picture, heatmap_picture, ranked_scores};
 use beft_eval::{mean, standard_deviation};
-use beft_plot::{Bar, Curve, CurvePoint};
+use beft_plot::{Bar, Curve, CurveAxis, CurvePoint};
 
-use crate::Group;
 use crate::agreement_tables::scatter_pictures;
+use crate::{Group, Sweep};
 
 /// Adds the pictures of all groups to a report: what each mode reached, by epoch too, and the scores.
 pub fn add_pictures(out: &mut Document, groups: &[Group]) {
@@ -38,7 +38,8 @@ fn pictures(group: &Group) -> Vec<Picture> {
         }
     );
     let file = format!("curves_{stem}.svg");
-    let curves = curves_picture(&by_epoch, &group.metric, &curves(group), file);
+    let (axis, curves) = (CurveAxis::Epochs, curves(group));
+    let curves = curves_picture(&by_epoch, &group.metric, &axis, &curves, file);
     let heatmaps = group.rankings.iter().map(|(scorer, rows)| {
         let file = format!("heatmap_{stem}_{scorer}.svg");
         heatmap_picture(&ranked_scores(scorer, rows), &title, file)
@@ -79,7 +80,7 @@ fn curves(group: &Group) -> Vec<Curve> {
                 .filter_map(|t| t.epochs.get(epoch)?.metrics.get(&group.metric).copied())
                 .collect();
             (!values.is_empty()).then(|| CurvePoint {
-                epoch: (epoch + 1) as f64,
+                place: epoch + 1,
                 value: mean(&values),
                 deviation: match values.len() {
                     1 => 0.0,
@@ -93,6 +94,52 @@ fn curves(group: &Group) -> Vec<Curve> {
         }
     };
     group.modes.iter().map(|mode| curve(&mode.mode)).collect()
+}
+
+/// Adds to the report of sweeps what each mode reached by learning rate.
+pub fn add_sweep_pictures(out: &mut Document, sweeps: &[Sweep]) {
+    out.heading(2, "Pictures");
+    out.pictures(sweeps.iter().filter_map(sweep_picture));
+}
+
+fn sweep_picture(sweep: &Sweep) -> Option<Picture> {
+    let first = &sweep.rates[0].1;
+    let mut rates: Vec<f64> = sweep.rates.iter().map(|(rate, _)| *rate).collect();
+    rates.sort_by(f64::total_cmp);
+    let curve = |mode: &str| {
+        let points = sweep.of(mode).filter_map(|(rate, found)| {
+            let (value, deviation) = *found.last.get(&first.metric)?;
+            let place = 1 + rates.iter().position(|one| *one == rate)?;
+            Some(CurvePoint {
+                place,
+                value,
+                deviation: if deviation.is_finite() {
+                    deviation
+                } else {
+                    0.0
+                },
+            })
+        });
+        let mut points: Vec<CurvePoint> = points.collect();
+        points.sort_by_key(|point| point.place);
+        Curve {
+            name: mode.to_owned(),
+            points,
+        }
+    };
+    let curves: Vec<Curve> = sweep.modes().into_iter().map(curve).collect();
+    let title = format!(
+        "{} by learning rate, {}{}",
+        first.metric,
+        first.title(),
+        match first.seeds.len() {
+            1 => "",
+            _ => ", mean and standard deviation over seeds",
+        }
+    );
+    let file = format!("rates_{}.svg", first.stem());
+    let axis = CurveAxis::LearningRates(rates);
+    curves_picture(&title, &first.metric, &axis, &curves, file)
 }
 
 impl Group {

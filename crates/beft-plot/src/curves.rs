@@ -27,8 +27,8 @@ const DASHES: [(u32, u32); 4] = [(1, 0), (9, 6), (4, 6), (2, 5)];
 /// A point of a [`Curve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// Epoch, from 1.
-    pub epoch: f64,
+    /// The place on the axis, from 1: the epoch, or which learning rate.
+    pub place: usize,
     /// The value.
     pub value: f64,
     /// Its standard deviation over seeds; 0 of one seed.
@@ -40,18 +40,56 @@ pub struct CurvePoint {
 pub struct Curve {
     /// What it is of.
     pub name: String,
-    /// By rising epoch.
+    /// By rising place.
     pub points: Vec<CurvePoint>,
 }
 
-/// Draws learning curves as SVG: a metric by epoch, one line for each of `curves`, with a band of one standard deviation
-/// on both sides. Lines differ in colour, dashes and marks, so that those that coincide can be told apart; the legend
+/// What a metric is drawn by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CurveAxis {
+    /// Epochs.
+    Epochs,
+    /// These learning rates, at equal distances.
+    LearningRates(Vec<f64>),
+}
+
+impl CurveAxis {
+    /// What stands below it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Epochs => "epoch",
+            Self::LearningRates(_) => "learning rate",
+        }
+    }
+
+    /// The label of a place.
+    pub fn label(&self, place: usize) -> String {
+        match self {
+            Self::Epochs => place.to_string(),
+            Self::LearningRates(rates) => {
+                let rate = place.checked_sub(1).and_then(|index| rates.get(index));
+                rate.map_or_else(String::new, |rate| format!("{rate:e}"))
+            }
+        }
+    }
+
+    /// Labels at most, which do not touch.
+    const fn most_labels(&self) -> usize {
+        match self {
+            Self::Epochs => 12,
+            Self::LearningRates(_) => 8,
+        }
+    }
+}
+
+/// Draws curves as SVG: a metric by epoch or learning rate, one line for each of `curves`, with a band of one standard
+/// deviation on both sides, or a bar where a line is a single point. Lines differ in colour, dashes and marks, so that those that coincide can be told apart; the legend
 /// stands beside the data. `None` when there is nothing to draw, or it cannot be drawn.
-pub fn curves_svg(title: &str, metric: &str, curves: &[Curve]) -> Option<String> {
+pub fn curves_svg(title: &str, metric: &str, axis: &CurveAxis, curves: &[Curve]) -> Option<String> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let low = points().fold(f64::INFINITY, |m, p| m.min(p.value - p.deviation));
     let high = points().fold(f64::NEG_INFINITY, |m, p| m.max(p.value + p.deviation));
-    let last = points().fold(1.0f64, |m, p| m.max(p.epoch));
+    let last = points().map(|p| p.place).max().unwrap_or(1);
     if !low.is_finite() || !high.is_finite() {
         return None;
     }
@@ -59,6 +97,7 @@ pub fn curves_svg(title: &str, metric: &str, curves: &[Curve]) -> Option<String>
     let mut svg = String::new();
     let chart = Chart {
         metric,
+        axis,
         curves,
         last,
         range: (low - margin, high + margin),
@@ -69,8 +108,9 @@ pub fn curves_svg(title: &str, metric: &str, curves: &[Curve]) -> Option<String>
 
 struct Chart<'a> {
     metric: &'a str,
+    axis: &'a CurveAxis,
     curves: &'a [Curve],
-    last: f64,
+    last: usize,
     range: (f64, f64),
 }
 
@@ -100,33 +140,42 @@ impl Chart<'_> {
     }
 
     fn draw_plot<'a>(&self, area: &Area<'a>) -> Drawn {
-        let last = self.last.max(1.01);
+        // A single place is in the middle.
+        let (first, last) = match self.last {
+            1 => (0.5, 1.5),
+            last => (1.0, last as f64),
+        };
         let mut chart = ChartBuilder::on(area)
             .margin(10)
             .x_label_area_size(40)
             .y_label_area_size(60)
-            .build_cartesian_2d(1.0..last, self.range.0..self.range.1)?;
-        // Epochs are whole.
-        let epoch = |x: &f64| match (x - x.round()).abs() < 1e-6 {
-            true => format!("{x:.0}"),
+            .build_cartesian_2d(first..last, self.range.0..self.range.1)?;
+        // Places are whole.
+        let label = |x: &f64| match (x - x.round()).abs() < 1e-6 {
+            true => self.axis.label(x.round() as usize),
             false => String::new(),
         };
         chart
             .configure_mesh()
-            .x_desc("epoch")
+            .x_desc(self.axis.name())
             .y_desc(self.metric)
             .axis_desc_style(font(&FAINT))
             .label_style(font(&INK))
             .axis_style(OUTLINE)
             .bold_line_style(OUTLINE.mix(0.5))
             .light_line_style(TRANSPARENT)
-            .x_label_formatter(&epoch)
+            .x_label_formatter(&label)
             .y_label_formatter(&|y| format!("{y:.3}"))
-            .x_labels((self.last as usize).clamp(2, 12))
+            .x_labels(self.last.clamp(2, self.axis.most_labels()))
             .draw()?;
         for (index, curve) in self.curves.iter().enumerate() {
-            let edge = |side: f64| move |p: &CurvePoint| (p.epoch, p.value + side * p.deviation);
-            if curve.points.iter().any(|p| p.deviation > 0.0) {
+            let edge =
+                |side: f64| move |p: &CurvePoint| (p.place as f64, p.value + side * p.deviation);
+            if let [point] = curve.points[..] {
+                let ends = [edge(-1.0)(&point), edge(1.0)(&point)];
+                let style = COLOURS[index % COLOURS.len()].stroke_width(2);
+                chart.draw_series([PathElement::new(ends.to_vec(), style)])?;
+            } else if curve.points.iter().any(|p| p.deviation > 0.0) {
                 let above = curve.points.iter().map(edge(1.0));
                 let below = curve.points.iter().rev().map(edge(-1.0));
                 let band: Vec<_> = above.chain(below).collect();
@@ -135,7 +184,8 @@ impl Chart<'_> {
             }
         }
         for (index, curve) in self.curves.iter().enumerate() {
-            let points: Vec<_> = curve.points.iter().map(|p| (p.epoch, p.value)).collect();
+            let points = curve.points.iter();
+            let points: Vec<_> = points.map(|p| (p.place as f64, p.value)).collect();
             let (colour, dash) = look(index);
             let style = colour.stroke_width(2);
             match dash {
@@ -210,9 +260,9 @@ mod tests {
     use super::*;
 
     fn curve(name: &str, deviation: f64) -> Curve {
-        let points = [(1.0, 0.5), (2.0, 0.75)];
-        let points = points.map(|(epoch, value)| CurvePoint {
-            epoch,
+        let points = [(1, 0.5), (2, 0.75)];
+        let points = points.map(|(place, value)| CurvePoint {
+            place,
             value,
             deviation,
         });
@@ -224,10 +274,16 @@ mod tests {
 
     #[test]
     fn seeds_have_a_band_and_lines_that_coincide_differ() {
-        let alone = curves_svg("Tickets", "accuracy", &[curve("v", 0.0)]).unwrap();
+        let alone = curves_svg(
+            "Tickets",
+            "accuracy",
+            &CurveAxis::Epochs,
+            &[curve("v", 0.0)],
+        )
+        .unwrap();
         assert!(!alone.contains("<polygon"), "{alone}");
         let both = [curve("v", 0.02), curve("q", 0.02)];
-        let svg = curves_svg("Tickets", "accuracy", &both).unwrap();
+        let svg = curves_svg("Tickets", "accuracy", &CurveAxis::Epochs, &both).unwrap();
         let bands = svg.matches("opacity=\"0.12\"").count();
         assert_eq!(bands, 2, "{svg}");
         // The second line has many dashes, the first one is whole.
@@ -237,6 +293,27 @@ mod tests {
             assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
         }
         assert!(!svg.contains("\n1.5\n") && !svg.contains("\n1.2\n"));
+    }
+
+    /// A comparison of one epoch has no line to draw a band around.
+    #[test]
+    fn a_single_point_has_a_bar() {
+        let mut one = curve("v", 0.1);
+        one.points.truncate(1);
+        let svg = curves_svg("t", "accuracy", &CurveAxis::Epochs, &[one.clone()]).unwrap();
+        let bars = |svg: &str| svg.matches("<polyline").count() + svg.matches("<line").count();
+        one.points[0].deviation = 0.0;
+        let without = curves_svg("t", "accuracy", &CurveAxis::Epochs, &[one]).unwrap();
+        assert!(svg.contains("#0072B2") && bars(&svg) > 0 && svg != without);
+    }
+
+    #[test]
+    fn learning_rates_are_at_equal_distances() {
+        let axis = CurveAxis::LearningRates(vec![1e-4, 4e-3]);
+        let svg = curves_svg("t", "accuracy", &axis, &[curve("v", 0.0)]).unwrap();
+        for text in ["learning rate", "1e-4", "4e-3"] {
+            assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
+        }
     }
 
     #[test]
@@ -251,6 +328,6 @@ mod tests {
 
     #[test]
     fn nothing_is_no_picture() {
-        assert!(curves_svg("", "", &[]).is_none());
+        assert!(curves_svg("", "", &CurveAxis::Epochs, &[]).is_none());
     }
 }

@@ -21,7 +21,7 @@ mod scatter;
 
 pub use bars::{Bar, bars_svg};
 pub use confusion::confusion_svg;
-pub use curves::{Curve, CurvePoint, curves_svg};
+pub use curves::{Curve, CurveAxis, CurvePoint, curves_svg};
 pub use heatmap::{heads_heatmap_svg, heatmap_svg};
 pub use reliability::{ReliabilityStep, reliability_svg};
 pub use scatter::{ScatterPanel, ScatterPoint, scatter_svg};

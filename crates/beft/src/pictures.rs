@@ -2,7 +2,7 @@
 
 use beft_core::BiasTerm;
 use beft_plot::{
-    Bar, Curve, ReliabilityStep, ScatterPanel, bars_svg, confusion_svg, curves_svg,
+    Bar, Curve, CurveAxis, ReliabilityStep, ScatterPanel, bars_svg, confusion_svg, curves_svg,
     heads_heatmap_svg, heatmap_svg, reliability_svg, scatter_svg,
 };
 use beft_score::Scores;
@@ -62,18 +62,20 @@ pub fn heads_pictures(scores: &HeadScores, of: &str) -> Vec<Picture> {
 pub fn curves_picture(
     title: &str,
     metric: &str,
+    axis: &CurveAxis,
     curves: &[Curve],
     file: String,
 ) -> Option<Picture> {
-    let last = curves.iter().flat_map(|curve| &curve.points);
-    let last = last.fold(0.0f64, |last, point| last.max(point.epoch)) as usize;
-    let epochs = (1..=last).map(|epoch| (format!("epoch {epoch}"), Align::Numbers));
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let last = points.map(|point| point.place).max().unwrap_or(0);
+    let name = |place| format!("{} {}", axis.name(), axis.label(place));
+    let places = (1..=last).map(|place| (name(place), Align::Numbers));
     let first = [("mode".to_owned(), Align::Left)];
-    let mut numbers = Table::new(first.into_iter().chain(epochs));
+    let mut numbers = Table::new(first.into_iter().chain(places));
     for curve in curves {
         let mut row = vec![Cell::default().code(&curve.name)];
-        for epoch in 1..=last {
-            let found = curve.points.iter().find(|p| p.epoch == epoch as f64);
+        for place in 1..=last {
+            let found = curve.points.iter().find(|p| p.place == place);
             let text = match found {
                 None => "-".to_owned(),
                 Some(p) if p.deviation > 0.0 => format!("{:.3} ± {:.3}", p.value, p.deviation),
@@ -85,7 +87,7 @@ pub fn curves_picture(
     }
     Some(Picture {
         file,
-        svg: curves_svg(title, metric, curves)?,
+        svg: curves_svg(title, metric, axis, curves)?,
         shows: format!("{metric} by epoch, {title}"),
         numbers: Some(numbers),
     })

@@ -1,6 +1,6 @@
 //! `report.md`: what a run found, for people.
 
-use beft_plot::{Bar, Curve, CurvePoint};
+use beft_plot::{Bar, Curve, CurveAxis, CurvePoint};
 use beft_tasks::Split;
 
 use crate::table::{Align, Cell, Document, Picture, Table};
@@ -151,7 +151,7 @@ fn curves(results: &RunResults) -> Option<Picture> {
     let curves = results.modes.iter().map(|mode| {
         let value = |epoch: &beft_train::EpochRecord| {
             Some(CurvePoint {
-                epoch: epoch.epoch as f64,
+                place: epoch.epoch,
                 value: *epoch.metrics.get(&results.metric)?,
                 deviation: 0.0,
             })
@@ -164,7 +164,13 @@ fn curves(results: &RunResults) -> Option<Picture> {
     let curves: Vec<Curve> = curves.collect();
     let settings = &results.settings;
     let title = format!("{} on {}", settings.model, settings.task);
-    curves_picture(&title, &results.metric, &curves, "curves.svg".to_owned())
+    curves_picture(
+        &title,
+        &results.metric,
+        &CurveAxis::Epochs,
+        &curves,
+        "curves.svg".to_owned(),
+    )
 }
 
 /// Three decimals, as the paper prints them; smaller ones by their exponent.

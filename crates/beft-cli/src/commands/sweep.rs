@@ -1,7 +1,8 @@
 use anyhow::Result;
 use beft::{save_report, write_json};
 use beft_compare::{
-    CompareSpec, Sweep, TaskSpec, csv, summarize_sweep, sweep_report, sweep_trials,
+    CompareSpec, Sweep, TaskSpec, add_sweep_pictures, csv, summarize_sweep, sweep_report,
+    sweep_trials,
 };
 use serde_json::json;
 
@@ -43,13 +44,15 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<()> {
     let sweeps = summarize_sweep(results)?;
 
     let report = sweep_report(&sweeps);
+    let mut whole = report.clone();
+    add_sweep_pictures(&mut whole, &sweeps);
     let rates = sweeps.iter().flat_map(|sweep| &sweep.rates);
     let groups: Vec<_> = rates.map(|(_, group)| group.clone()).collect();
     write_file(&args.out.join(FILES[1]), csv(&groups).as_bytes())?;
     save_report(
         &args.out,
         "sweep",
-        &report,
+        &whole,
         &about("Sweep", &groups, &args.report),
     )?;
     let record: Vec<_> = sweeps.iter().map(record).collect();

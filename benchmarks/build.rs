@@ -1,0 +1,1 @@
+../crates/beft-cli/build.rs
