@@ -213,6 +213,15 @@ fn what_does_nothing_is_refused() {
             "train several and evaluate each, or each Nth",
         ),
         (with("tune", &["--terms", "q,q"]), "names `q` twice"),
+        (
+            with("tune", &["--terms", "lora-v-r1", "--lora-rank", "4"]),
+            "leave --lora-rank 4 out",
+        ),
+        (
+            with("tune", &["--terms", "final_norm"]),
+            "it has embeddings, pooler",
+        ),
+        (with("rank", &["--terms", "pooler"]), "outside the layers"),
         (with("tune", &["--terms", "m3@0.h1"]), "divided among heads"),
         (with("run", &["--terms", "q,v,q"]), "names q twice"),
     ] {

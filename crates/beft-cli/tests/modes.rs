@@ -21,6 +21,8 @@ fn every_mode_can_be_used_again() {
         "ia3",
         "lora-v",
         "lora-qkv",
+        "lora-v-r1",
+        "embeddings",
         "v@1",
     ] {
         let _ = fs::remove_dir_all(scratch.path("out"));

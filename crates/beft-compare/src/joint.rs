@@ -1,10 +1,26 @@
 use std::collections::HashMap;
 
-use beft_core::BiasTerm;
+use beft_core::{BiasTerm, OuterTerm, TermSet};
 use burn::tensor::Device;
 
 use crate::{CompareError, Trial, TrialMode};
 use beft::{Base, Error};
+
+/// The lowest layer in which training these biases changes something; the number of layers where it is none. `still` says
+/// whether key biases change nothing.
+pub(crate) fn lowest_layer(
+    terms: &TermSet,
+    layers: usize,
+    still: bool,
+) -> Result<usize, CompareError> {
+    if terms.outer().any(|term| term == OuterTerm::Embeddings) {
+        return Ok(0);
+    }
+    let sites = terms.sites(layers).map_err(Error::from)?;
+    let still = still && sites.iter().all(|site| site.term == BiasTerm::K);
+    let lowest = sites.first().filter(|_| !still);
+    Ok(lowest.map_or(layers, |site| site.layer))
+}
 
 /// Groups trials that train together over one backbone ([`tune_together`](beft::tune_together)), at most `most`
 /// of them in a group. Returns their numbers in `trials`.
@@ -38,9 +54,7 @@ pub fn joint_trials(trials: &[Trial], most: usize) -> Result<Vec<Vec<usize>>, Co
                 known
             }
         };
-        let sites = terms.sites(layers).map_err(Error::from)?;
-        let still = ignores_key_bias && sites.iter().all(|site| site.term == BiasTerm::K);
-        let lowest = sites.first().filter(|_| !still).map_or(layers, |s| s.layer);
+        let lowest = lowest_layer(terms, layers, ignores_key_bias)?;
         // Trials that train together may differ in these alone.
         let shared = Trial {
             mode: String::new(),

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use beft_core::BiasTerm;
 use beft_files::{write_atomic, write_new};
 use beft_modes::Makes;
 use serde::{Deserialize, Serialize};
 
+use crate::joint::lowest_layer;
 use crate::{CompareError, JointTrials, Journal, Planned, Shard, TrialMode, joint_trials};
 use beft::{Error, differences};
 
@@ -228,10 +228,7 @@ impl Journal {
         // MiniLM and of a smaller model on a processor.
         let (learning, step) = match (mode.terms(), mode.makes()) {
             (Some(terms), _) => {
-                let sites = terms.sites(layers).map_err(Error::from)?;
-                let still = config.ignores_key_bias();
-                let mut moving = sites.iter().filter(|s| !(still && s.term == BiasTerm::K));
-                let lowest = moving.next().map_or(layers, |site| site.layer);
+                let lowest = lowest_layer(terms, layers, config.ignores_key_bias())?;
                 let share = 1.0 - lowest as f64 / layers.max(1) as f64;
                 (share, 1.0 + share)
             }

@@ -3,6 +3,7 @@
 //! * [`BiasTerm`]: one of the eight bias vectors of a transformer layer.
 //! * [`BiasSite`]: a term in a given layer.
 //! * [`BiasPart`]: a site, or the part of it that one attention head has.
+//! * [`OuterTerm`]: a bias outside the layers.
 //! * [`TermSet`]: which terms to train, as a user writes it (`v`, `q,k,v`, `all`, `v@6-11`).
 //! * [`BiasSnapshot`]: the values of bias vectors at one moment, as plain `f32`.
 //! * [`GradientMoments`]: the gradient of a bias over mini-batches.
@@ -26,6 +27,7 @@ mod guard;
 mod head;
 mod metric;
 mod moments;
+mod outer_term;
 mod output;
 mod snapshot;
 mod stop;
@@ -37,6 +39,7 @@ pub use guard::{guarded, is_guarded};
 pub use head::{Head, Pooling, TaskType};
 pub use metric::{Metric, UnknownMetric};
 pub use moments::GradientMoments;
+pub use outer_term::OuterTerm;
 pub use output::{Answerable, OutputKind, Outputs, Prediction, TagCounts};
 pub use snapshot::{BiasPair, BiasSnapshot, SnapshotError};
 pub use stop::Stop;

@@ -3,10 +3,10 @@ use std::ops::Range;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, load_module_as,
 };
-use beft_core::{BiasTerm, Head, HeadCounts};
+use beft_core::{BiasTerm, Head, HeadCounts, OuterTerm};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Packing, ParamPath, Precision, Rows, Scored, TaskModel, Weight,
-    bias_of_rows, multiply, pack_weights,
+    Batch, BiasLayout, BiasModel, OuterBias, Packing, ParamPath, Precision, Rows, Scored,
+    TaskModel, Weight, bias_of_rows, multiply, pack_weights,
 };
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -236,16 +236,11 @@ impl BiasModel for DecoderForCausalLM {
     }
 
     fn bias_layout(&self) -> BiasLayout {
-        BiasLayout {
-            with_any: &[],
-            with_all: match (self.decoder.final_bias.is_some(), self.head_bias.is_some()) {
-                (true, true) => &["decoder.final_bias", "head_bias"],
-                (true, false) => &["decoder.final_bias"],
-                (false, true) => &["head_bias"],
-                (false, false) => &[],
-            },
-            head: &[],
-        }
+        let head = self.head_bias.as_ref();
+        let head = head.map(|_| OuterBias::new(OuterTerm::LmHead, "head_bias"));
+        let mut outside = self.decoder.outer_biases();
+        outside.extend(head);
+        BiasLayout { outside, head: &[] }
     }
 
     fn terms(&self) -> &'static [BiasTerm] {

@@ -1,7 +1,9 @@
 use std::ops::Range;
 
-use beft_core::HeadCounts;
-use beft_nn::{Batch, DropoutSite, Norm, ParamPath, RotaryConfig, Rows, Weight, multiply};
+use beft_core::{HeadCounts, OuterTerm};
+use beft_nn::{
+    Batch, DropoutSite, Norm, OuterBias, ParamPath, RotaryConfig, Rows, Weight, multiply,
+};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
@@ -79,6 +81,13 @@ impl DecoderModel {
     /// The weight matrices of its layers.
     pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
         self.layers.iter_mut().flat_map(DecoderLayer::weights_mut)
+    }
+
+    /// Its biases outside the layers.
+    pub(crate) fn outer_biases(&self) -> Vec<OuterBias> {
+        let last = self.final_bias.as_ref();
+        let last = last.map(|_| OuterBias::new(OuterTerm::FinalNorm, "decoder.final_bias"));
+        last.into_iter().collect()
     }
 
     /// Numbers of attention heads of a layer.

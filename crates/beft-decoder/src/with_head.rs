@@ -152,11 +152,7 @@ impl BiasModel for DecoderWithHead {
 
     fn bias_layout(&self) -> BiasLayout {
         BiasLayout {
-            with_any: &[],
-            with_all: match &self.decoder.final_bias {
-                Some(_) => &["decoder.final_bias"],
-                None => &[],
-            },
+            outside: self.decoder.outer_biases(),
             head: match &self.classifier.bias {
                 Some(_) => &HEAD,
                 None => &HEAD[..1],

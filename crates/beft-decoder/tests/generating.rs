@@ -40,10 +40,10 @@ fn biases(
     wanted: impl Fn(&ParamPath) -> bool,
 ) -> Arc<BiasSet> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let outside = model.bias_layout().with_all;
+    let layout = model.bias_layout();
     let shapes = param_shapes(model).into_iter();
     let own = shapes.filter(|(path, _)| {
-        (path.term().is_some() || outside.contains(&path.as_str())) && wanted(path)
+        (path.term().is_some() || layout.outer(path).is_some()) && wanted(path)
     });
     let values = own.map(|(path, shape)| {
         let values: Vec<f32> = (0..shape[0]).map(|_| rng.random_range(-0.5..0.5)).collect();

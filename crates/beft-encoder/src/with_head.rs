@@ -4,10 +4,10 @@ use std::sync::Arc;
 use beft_checkpoint::{
     CheckpointError, LoadReport, ModelDir, NameTable, TensorFiles, draw_missing, load_module,
 };
-use beft_core::{BiasSite, Head, HeadCounts, Pooling};
+use beft_core::{BiasSite, Head, HeadCounts, OuterTerm, Pooling};
 use beft_nn::{
-    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ForwardPrecision, Packing, ParamPath,
-    Recorded, Rows, TaskModel, gelu, outer_norm, pack_weights, zeros_if,
+    Batch, BiasLayout, BiasModel, Dense, DropoutSite, ForwardPrecision, OuterBias, Packing,
+    ParamPath, Recorded, Rows, TaskModel, gelu, outer_norm, pack_weights, zeros_if,
 };
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -223,44 +223,51 @@ impl BiasModel for EncoderWithHead {
 
     fn bias_layout(&self) -> BiasLayout {
         let embeddings = &self.encoder.embeddings;
-        let has = |bias: &Option<Param<Tensor<1>>>| bias.is_some();
-        let with_all: &[&str] = match (
-            has(&embeddings.norm_bias),
-            has(&embeddings.project_bias),
-            has(&embeddings.distances_bias),
-            has(&self.encoder.final_bias),
-        ) {
-            (false, _, _, _) => &[],
-            (true, true, _, _) => &[
+        let present = [
+            (
+                &embeddings.norm_bias,
+                OuterTerm::Embeddings,
                 "encoder.embeddings.norm_bias",
+            ),
+            (
+                &embeddings.project_bias,
+                OuterTerm::Embeddings,
                 "encoder.embeddings.project_bias",
-            ],
-            (true, false, true, _) => &[
-                "encoder.embeddings.norm_bias",
+            ),
+            (
+                &embeddings.distances_bias,
+                OuterTerm::Embeddings,
                 "encoder.embeddings.distances_bias",
-            ],
-            (true, false, false, true) => match &self.pooler_norm_bias {
-                Some(_) => &[
-                    "encoder.embeddings.norm_bias",
-                    "encoder.final_bias",
-                    "pooler_norm_bias",
-                ],
-                None => &["encoder.embeddings.norm_bias", "encoder.final_bias"],
-            },
-            (true, false, false, false) => &["encoder.embeddings.norm_bias"],
-        };
+            ),
+            (
+                &self.encoder.final_bias,
+                OuterTerm::FinalNorm,
+                "encoder.final_bias",
+            ),
+            (
+                &self.pooler_norm_bias,
+                OuterTerm::Pooler,
+                "pooler_norm_bias",
+            ),
+        ];
+        let present = present.into_iter().filter_map(|(bias, term, path)| {
+            Some(OuterBias::new(term, bias.as_ref().map(|_| path)?))
+        });
+        let mut outside: Vec<OuterBias> = present.collect();
         let dense = match (&self.pooler, self.config.architecture.dense) {
             (Some(dense), DenseLayer::Pretrained) => dense.bias.is_some().then_some(true),
             (Some(_), DenseLayer::Head) => Some(false),
             (None, _) => None,
         };
-        BiasLayout {
+        if dense == Some(true) {
             // A pretrained dense layer's bias is trained along with any other.
-            with_any: match dense {
-                Some(true) => &["pooler.bias"],
-                Some(false) | None => &[],
-            },
-            with_all,
+            outside.push(OuterBias {
+                with_any: true,
+                ..OuterBias::new(OuterTerm::Pooler, "pooler.bias")
+            });
+        }
+        BiasLayout {
+            outside,
             head: match (dense, &self.classifier) {
                 (_, None) => &[],
                 (Some(false), Some(_)) => &[

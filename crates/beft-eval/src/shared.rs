@@ -25,10 +25,10 @@ impl<M: TaskModel> Sharing<M> {
     /// base's. Neither records gradients.
     pub fn new(base: Arc<M>, model: Arc<M>, biases: BiasSet) -> Self {
         // A bias outside the layers is in the embeddings, or behind the last layer.
-        let outside = base.bias_layout().with_all;
+        let layout = base.bias_layout();
         let lowest = |path: &ParamPath| match path.layer() {
             Some(layer) => layer,
-            None if outside.contains(&path.as_str()) => 0,
+            None if layout.outer(path).is_some() && !layout.above_layers(path) => 0,
             None => base.num_layers(),
         };
         Self {

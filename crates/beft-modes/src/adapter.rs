@@ -140,6 +140,7 @@ impl Adapter {
             Makes::Adapter(collect) => collect,
             Makes::Model | Makes::Nothing => return None,
         };
+        let settings = &mode.recorded(settings);
         let layout = trained.bias_layout();
         let wanted = |path: &ParamPath| paths.contains(path);
         let (base, after) = (read_params(base, wanted), read_params(trained, wanted));

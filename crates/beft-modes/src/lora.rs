@@ -17,31 +17,47 @@ use crate::{
     Touched, Touching, TrainedParams, TrainingMode, Written,
 };
 
-/// LoRA on the projections of these terms, of q, k and v; not empty.
+/// LoRA on projections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lora(BTreeSet<BiasTerm>);
+pub struct Lora {
+    /// Those of these terms, of q, k and v; not empty.
+    terms: BTreeSet<BiasTerm>,
+    /// The rank, where the mode says it (`lora-v-r1`); else the settings do.
+    rank: Option<usize>,
+}
 
 const LORA: &str = "lora-";
+const RANK_OF: &str = "-r";
 
 impl Written for Lora {
     fn read(text: &str, plain: &str) -> Option<Result<Self, ModeError>> {
-        let letters = plain.strip_prefix(LORA)?.chars().filter(|c| *c != ',');
+        let written = plain.strip_prefix(LORA)?;
+        let (letters, rank) = match written.split_once(RANK_OF) {
+            None => (written, None),
+            Some((letters, rank)) => (letters, Some(rank.parse::<u32>().ok())),
+        };
+        let letters = letters.chars().filter(|c| *c != ',');
         let term = |letter: char| {
             let term = letter.to_string().parse().ok();
             term.filter(|term| BiasTerm::QKV.contains(term))
         };
         let terms: Option<BTreeSet<BiasTerm>> = letters.map(term).collect();
         let terms = terms.filter(|terms| !terms.is_empty());
-        Some(
-            terms
-                .map(Self)
-                .ok_or_else(|| ModeError::Lora(text.to_owned())),
-        )
+        let mode = match (terms, rank) {
+            (Some(terms), None) => Some(Self { terms, rank: None }),
+            (Some(terms), Some(Some(rank @ 1..))) => Some(Self {
+                terms,
+                rank: Some(rank as usize),
+            }),
+            (None, _) | (_, Some(None | Some(0))) => None,
+        };
+        Some(mode.ok_or_else(|| ModeError::Lora(text.to_owned())))
     }
 
     fn written(&self) -> String {
-        let letters: String = self.0.iter().map(BiasTerm::to_string).collect();
-        format!("{LORA}{letters}")
+        let letters: String = self.terms.iter().map(BiasTerm::to_string).collect();
+        let rank = self.rank.map(|rank| format!("{RANK_OF}{rank}"));
+        format!("{LORA}{letters}{}", rank.unwrap_or_default())
     }
 }
 
@@ -60,6 +76,7 @@ impl TrainingMode for Lora {
     }
 
     fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {
+        let settings = self.recorded(settings);
         if settings.rank() == 0 || !settings.alpha().is_finite() {
             return Err(Misfit::Refused(
                 "LoRA needs a rank of at least 1 and a finite alpha",
@@ -72,7 +89,7 @@ impl TrainingMode for Lora {
                 .filter_map(|l| model.weight_path(l, *term))
                 .collect()
         };
-        let weights: Vec<ParamPath> = self.0.iter().flat_map(of_term).collect();
+        let weights: Vec<ParamPath> = self.terms.iter().flat_map(of_term).collect();
         let mut update = LoraUpdate::new(settings.rank(), settings.alpha())
             .set_param_group(ParamGroup::from_paths(weights.clone()));
         // PEFT draws A from U(-1/sqrt(d_in), 1/sqrt(d_in)): the same standard deviation.
@@ -91,9 +108,12 @@ impl TrainingMode for Lora {
     }
 
     fn recorded(&self, settings: &ModeSettings) -> ModeSettings {
+        // The protocol's alpha is twice its rank.
+        let own = self.rank.map(|rank| 2.0 * rank as f64);
+        let alpha = settings.lora_alpha.or(own);
         ModeSettings {
-            lora_rank: Some(settings.rank()),
-            lora_alpha: Some(settings.alpha()),
+            lora_rank: Some(self.rank.unwrap_or(settings.rank())),
+            lora_alpha: Some(alpha.unwrap_or(settings.alpha())),
             ..ModeSettings::default()
         }
     }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use beft_core::{BiasTerm, HeadCounts, TaskType, TermSet, TermSetError};
+use beft_core::{BiasTerm, HeadCounts, OuterTerm, TaskType, TermSet, TermSetError};
 use beft_nn::{BiasModel, ParamPath, count_values};
 
 use crate::{Adapter, Asked, ModeSettings, TrainedParams};
@@ -89,7 +89,7 @@ pub enum Makes {
 }
 
 /// The properties of a model that decide which modes suit it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ModelTraits {
     /// What its head does.
     pub task_type: TaskType,
@@ -103,6 +103,8 @@ pub struct ModelTraits {
     pub heads: HeadCounts,
     /// The bias terms that its layers have.
     pub terms: &'static [BiasTerm],
+    /// The biases that it has outside the layers.
+    pub outer: Vec<OuterTerm>,
 }
 
 /// Why a mode or a setting does not suit a model.
@@ -198,8 +200,10 @@ pub(crate) fn head_paths<M: BiasModel>(model: &M) -> Vec<ParamPath> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModeError {
-    /// `lora-` followed by anything but letters of q, k, v.
-    #[error("cannot read `{0}`: write lora-q, lora-k, lora-v, or several as lora-qv")]
+    /// `lora-` followed by anything but letters of q, k, v and a rank.
+    #[error(
+        "cannot read `{0}`: write lora-q, lora-k, lora-v, or several as lora-qv; with a rank lora-v-r1"
+    )]
     Lora(String),
     /// Neither a mode nor a term set.
     #[error(

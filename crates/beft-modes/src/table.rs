@@ -29,7 +29,7 @@ macro_rules! modes {
         /// | `full` | every parameter |
         /// | `random` | as many entries as there are biases, drawn over all parameters |
         /// | `random-lines` | one row or column, drawn at random, of each weight matrix of the layers |
-        /// | `lora-v`, `lora-qv` | a low-rank update (LoRA) of the query, key or value weights |
+        /// | `lora-v`, `lora-qv`, `lora-v-r1` | a low-rank update (LoRA) of the query, key or value weights, of rank 1 |
         /// | `ln` | the weights and biases of all norms (LN tuning) |
         /// | `ia3` | factors of keys, values and the inputs of the second feed-forward projection (IA3) |
         /// | `prefix` | keys and values in front of every input (prefix tuning), of a decoder |
@@ -185,6 +185,7 @@ mod tests {
             "ia3",
             "lora-v",
             "lora-qkv",
+            "lora-qv-r1",
             "prefix",
             "zero-shot",
             "icl-8-sfc",
@@ -199,8 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_may_say_the_rank() {
+        let of = |text: &str, settings: ModeSettings| {
+            let mode: Mode = text.parse().unwrap();
+            let found = mode.recorded(&settings);
+            (found.lora_rank.unwrap(), found.lora_alpha.unwrap())
+        };
+        let usual = ModeSettings::default();
+        assert_eq!(of("lora-v", usual), (8, 16.0));
+        assert_eq!(of("lora-v-r1", usual), (1, 2.0));
+        let alpha = ModeSettings {
+            lora_alpha: Some(5.0),
+            ..usual
+        };
+        assert_eq!(of("lora-v-r1", alpha), (1, 5.0));
+    }
+
+    #[test]
     fn errors_say_what_there_is() {
-        for text in ["lora-", "lora-m1", "lora-x"] {
+        for text in [
+            "lora-",
+            "lora-m1",
+            "lora-x",
+            "lora-v-r0",
+            "lora-v-r",
+            "lora-v-rx",
+        ] {
             let error = text.parse::<Mode>().unwrap_err().to_string();
             assert!(error.contains("lora-q"), "{error}");
         }

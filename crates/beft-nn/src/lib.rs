@@ -48,7 +48,7 @@ pub use batch::{
 pub use biases::{LayerBiases, bias_of_rows, multiply};
 pub use dense::{Dense, outer_norm, zeros_if};
 pub use device::DeviceTraits;
-pub use model::{BiasLayout, BiasModel, TaskModel, snapshot};
+pub use model::{BiasLayout, BiasModel, OuterBias, TaskModel, snapshot};
 pub use norm::Norm;
 pub use params::{
     BiasSet, FloatParam, LoraFactor, NewParam, ParamData, ParamPath, ParamVisitor, count_values,

@@ -1,27 +1,65 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use beft_core::{BiasSite, BiasSnapshot, BiasTerm, Head, HeadCounts, TermSet, TermSetError};
+use beft_core::{
+    BiasSite, BiasSnapshot, BiasTerm, Head, HeadCounts, OuterTerm, TermSet, TermSetError,
+};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::{Batch, ForwardPrecision, ParamPath, Recorded, Rows, read_params};
 
 /// The parameter paths of the head and of the biases outside the layers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BiasLayout {
-    /// Biases outside the layers that train along with any non-empty set (the pooler's).
-    pub with_any: &'static [&'static str],
-    /// Biases outside the layers that train only when all biases do (the embeddings norm's).
-    pub with_all: &'static [&'static str],
+    /// Biases outside the layers.
+    pub outside: Vec<OuterBias>,
     /// The task head. It is always trained.
     pub head: &'static [&'static str],
+}
+
+/// A bias outside the layers.
+#[derive(Clone, Copy, Debug)]
+pub struct OuterBias {
+    /// What it is called in a term set.
+    pub term: OuterTerm,
+    /// Its path.
+    pub path: &'static str,
+    /// Whether it trains along with any other bias, as the pooler's does (paper, section 4).
+    pub with_any: bool,
+}
+
+impl OuterBias {
+    /// One that trains where it is named, and where all biases do.
+    pub const fn new(term: OuterTerm, path: &'static str) -> Self {
+        Self {
+            term,
+            path,
+            with_any: false,
+        }
+    }
 }
 
 impl BiasLayout {
     /// Whether a parameter belongs to the head.
     pub fn in_head(&self, path: &ParamPath) -> bool {
         self.head.contains(&path.as_str())
+    }
+
+    /// The bias outside the layers that a parameter is.
+    pub fn outer(&self, path: &ParamPath) -> Option<&OuterBias> {
+        self.outside.iter().find(|bias| *path == bias.path)
+    }
+
+    /// The terms of the biases outside the layers, each once.
+    pub fn outer_terms(&self) -> Vec<OuterTerm> {
+        let terms = self.outside.iter().map(|bias| bias.term);
+        terms.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether what this parameter changes is above all layers: the head, and what trains along with any bias.
+    pub fn above_layers(&self, path: &ParamPath) -> bool {
+        self.in_head(path) || self.outer(path).is_some_and(|bias| bias.with_any)
     }
 }
 
@@ -100,19 +138,26 @@ pub trait BiasModel: Module {
     ///
     /// # Errors
     ///
-    /// If the set names a layer or a term that the model does not have.
+    /// If the set names a layer, a term or a bias outside the layers that the model does not have.
     fn trainable_paths(&self, terms: &TermSet) -> Result<Vec<ParamPath>, TermSetError> {
         let layout = self.bias_layout();
         let sites = self.sites(terms)?.into_iter();
         let mut paths: Vec<ParamPath> = sites.map(|site| self.site_path(site)).collect();
-        let mut add = |more: &[&str]| paths.extend(more.iter().copied().map(ParamPath::from));
-        if terms.is_all() {
-            add(layout.with_all);
+        let named: BTreeSet<OuterTerm> = terms.outer().collect();
+        let has = layout.outer_terms();
+        if let Some(term) = named.iter().find(|term| !has.contains(term)) {
+            return Err(TermSetError::NoSuchOuter { term: *term, has });
         }
-        if !terms.is_frozen() {
-            add(layout.with_any);
-        }
-        add(layout.head);
+        let outside = layout.outside.iter().filter(|bias| {
+            let along = bias.with_any && !terms.is_frozen();
+            along || terms.is_all() || named.contains(&bias.term)
+        });
+        let outside = outside.map(|bias| bias.path);
+        paths.extend(
+            outside
+                .chain(layout.head.iter().copied())
+                .map(ParamPath::from),
+        );
         Ok(paths)
     }
 }

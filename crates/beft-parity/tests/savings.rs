@@ -21,7 +21,19 @@ use burn::tensor::Device;
 /// everything.
 fn modes(name: &str) -> &'static [&'static str] {
     match name {
-        "bert-tiny" => &["frozen", "k", "v", "v@1", "all", "full", "lora-v", "random"],
+        "bert-tiny" => &[
+            "frozen",
+            "k",
+            "v",
+            "v@1",
+            "all",
+            "full",
+            "lora-v",
+            "random",
+            "pooler",
+            "embeddings",
+        ],
+        "modernbert-mean-tiny" => &["k", "v@1", "full", "final_norm,pooler"],
         _ => &["k", "v@1", "full"],
     }
 }

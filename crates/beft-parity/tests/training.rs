@@ -10,14 +10,14 @@ use beft_decoder::{DecoderForCausalLM, GenerateOptions};
 use beft_encoder::architectures::ROBERTA;
 use beft_encoder::{BERT_NAMES as NAMES, EncoderConfig};
 use beft_modes::{ADAPTER_CONFIG, Adapter, AdapterKind, Mode, Names};
-use beft_nn::{Batch, Padding, ParamPath, Precision, Rows};
+use beft_nn::{Batch, BiasModel, Padding, ParamPath, Precision, Rows};
 use beft_parity::Expected;
 use beft_train::{
     Metrics, Prepared, TrainConfig, TrainError, prepare, train, trainable_count, training_step,
 };
 use burn::module::Module;
 use burn::tensor::Device;
-use common::{Bert, inputs, logits, max_difference, tiny, trained};
+use common::{Bert, inputs, load, logits, max_difference, tiny, trained};
 
 #[test]
 fn trainable_counts_of_bert_base() {
@@ -86,6 +86,51 @@ fn only_the_chosen_parameters_change() {
             assert_eq!(moved, trainable, "{name} {written}");
         }
     }
+}
+
+/// Biases outside the layers learn alone, with the head and with the pooler's bias, which learns along with any other.
+#[test]
+fn biases_outside_the_layers_learn_alone() {
+    let norm = "encoder.embeddings.norm_bias";
+    for (name, terms, expected) in [
+        ("bert-tiny", "pooler", vec!["pooler.bias"]),
+        ("bert-tiny", "embeddings", vec![norm, "pooler.bias"]),
+        (
+            "electra-tiny",
+            "embeddings",
+            vec![norm, "encoder.embeddings.project_bias"],
+        ),
+        (
+            "deberta-v3-tiny",
+            "embeddings",
+            vec![norm, "encoder.embeddings.distances_bias"],
+        ),
+        (
+            "modernbert-mean-tiny",
+            "final_norm",
+            vec!["encoder.final_bias", "pooler.bias"],
+        ),
+    ] {
+        let layout = load(name).bias_layout();
+        let (before, after, trained, _) = trained(name, terms);
+        let outside = trained.iter().filter(|path| layout.outer(path).is_some());
+        let outside: Vec<&str> = outside.map(ParamPath::as_str).collect();
+        assert_eq!(outside, expected, "{name} {terms}");
+        assert!(
+            trained
+                .iter()
+                .all(|path| layout.outer(path).is_some() || layout.in_head(path))
+        );
+        for (path, after) in &after {
+            let moved = *after != before[path];
+            assert_eq!(moved, trained.contains(path), "{name} {terms}: {path}");
+        }
+    }
+    let error = load("electra-tiny").trainable_paths(&"pooler".parse().unwrap());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the model has no bias `pooler` outside its layers: it has embeddings"
+    );
 }
 
 /// Of a bias of which one head learns, the other heads' values stay, bit for bit.

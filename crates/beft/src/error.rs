@@ -528,11 +528,12 @@ pub enum Error {
     /// A budget of terms, and terms of single layers.
     #[error("`{0}` names single layers, and the budget is spent on terms in every layer")]
     BudgetOfLayers(TermSet),
-    /// Scores of parts of biases.
+    /// Scores of parts of biases, or of biases outside the layers.
     #[error(
-        "`{0}` names heads, and whole biases are scored: name the terms, or their layers, alone"
+        "`{0}` names heads or a bias outside the layers, and whole biases of layers are scored: name terms, or terms of \
+         layers, alone"
     )]
-    ScoresOfHeads(TermSet),
+    NotScored(TermSet),
     /// Candidates that cannot be ranked.
     #[error("none of the candidate terms has a score: every bias is zero")]
     NothingRanked,

@@ -78,7 +78,8 @@ pub use pictures::{
 pub use report::{modes_table, ranking_table, report};
 pub use run::{
     BudgetPart, BudgetResult, HeadScores, ModeResult, Ranker, Ranking, RunResults, Settings,
-    TuneResults, check_budget, pick, rank, ranked_scores, settings, train_for, write_json,
+    TuneResults, check_budget, check_scored, pick, rank, ranked_scores, settings, train_for,
+    write_json,
 };
 #[cfg(feature = "report")]
 pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_run_report};

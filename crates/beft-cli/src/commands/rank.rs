@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 use beft::{
-    HeadScores, Ranker, check_budget, heads_pictures, heatmaps, ranking_table, train_for,
-    write_json,
+    HeadScores, Ranker, check_budget, check_scored, heads_pictures, heatmaps, ranking_table,
+    train_for, write_json,
 };
 use beft_core::BiasTerm;
 use beft_modes::Mode;
@@ -28,10 +28,7 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let mode = Mode::Biases(args.terms.clone());
     let setup = setup(&args.train, &mode, &progress)?;
     let config = setup.base.config();
-    args.terms.sites(config.num_layers())?;
-    if args.terms.names_heads() {
-        return Err(beft::Error::ScoresOfHeads(args.terms.clone()).into());
-    }
+    check_scored(config, &args.terms)?;
     if let Some((values, parts)) = args.spending.spending() {
         check_budget(config, &args.terms, values, parts)?;
     }

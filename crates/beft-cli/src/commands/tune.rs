@@ -114,6 +114,14 @@ pub(crate) fn tune(args: &TuneArgs, team: &Team) -> Result<()> {
 fn check_options(args: &TuneArgs, settings: &ModeSettings) -> Result<()> {
     let used = args.terms.recorded(settings);
     let lora = "LoRA, such as lora-v";
+    if let (Some(asked), Some(used)) = (settings.lora_rank, used.lora_rank)
+        && asked != used
+    {
+        bail!(
+            "--terms {} says the rank: leave --lora-rank {asked} out",
+            args.terms
+        );
+    }
     for (option, given, used, modes) in [
         (
             "--lora-rank",

@@ -28,10 +28,10 @@ fn same(a: &Biases, b: &Biases) -> bool {
 
 impl StackedModel {
     pub(super) fn new(own: DecoderForCausalLM) -> Self {
-        let outside = own.bias_layout().with_all;
+        let layout = own.bias_layout();
         let shapes = param_shapes(&own).into_iter();
         let biases = shapes
-            .filter(|(path, _)| path.term().is_some() || outside.contains(&path.as_str()))
+            .filter(|(path, _)| path.term().is_some() || layout.outer(path).is_some())
             .map(|(path, shape)| (path, shape.iter().product()));
         Self {
             lengths: biases.collect(),

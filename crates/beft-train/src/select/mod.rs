@@ -209,11 +209,10 @@ pub fn unchanged_layers<M: TaskModel>(
     };
     let layout = model.bias_layout();
     let layers = model.num_layers();
-    let above = |path: &ParamPath| layout.in_head(path) || layout.with_any.contains(&path.as_str());
     let lowest = moving_paths(model, terms, savings)?
         .iter()
         .map(|path| {
-            let outside = if above(path) { layers } else { 0 };
+            let outside = if layout.above_layers(path) { layers } else { 0 };
             path.layer().unwrap_or(outside)
         })
         .min();

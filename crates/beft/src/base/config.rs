@@ -1,12 +1,12 @@
 //! What kind of model a folder holds. This is the one place above the model crates that asks.
 
 use beft_checkpoint::{CheckpointError, KeyTable, LoadReport, ModelDir, TensorFiles};
-use beft_core::{BiasTerm, Encoding, Head, HeadCounts, TaskType};
+use beft_core::{BiasTerm, Encoding, Head, HeadCounts, OuterTerm, TaskType};
 use beft_decoder::{
     DecoderConfig, DecoderForCausalLM, DecoderWithHead, GenerationSettings, Positions,
 };
 use beft_encoder::{EncoderConfig, EncoderWithHead, InputError, Protocol};
-use beft_nn::Precision;
+use beft_nn::{BiasModel, Precision};
 use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task};
 use beft_train::Schedule;
 use burn::tensor::Device;
@@ -197,13 +197,9 @@ impl ModelConfig {
     }
 
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
-    pub(super) fn mode_traits(
-        &self,
-        task_type: TaskType,
-        generates: bool,
-    ) -> beft_modes::ModelTraits {
+    pub(super) fn mode_traits(&self, head: Head, generates: bool) -> beft_modes::ModelTraits {
         beft_modes::ModelTraits {
-            task_type,
+            task_type: head.task_type(),
             fused: match self {
                 Self::Encoder(config) => config.architecture.fuses_projections(),
                 Self::Decoder(config) => config.architecture.fuses_projections(),
@@ -212,7 +208,26 @@ impl ModelConfig {
             layers: self.num_layers(),
             heads: self.head_counts(),
             terms: self.terms(),
+            outer: self.outer_terms(head),
         }
+    }
+
+    /// The biases that a model with such a head has outside its layers.
+    fn outer_terms(&self, head: Head) -> Vec<OuterTerm> {
+        // Names alone: values are drawn when they are first used.
+        let device = Device::default();
+        let layout = match (self, head) {
+            (Self::Encoder(config), head) => {
+                Some(EncoderWithHead::init(config, head, &device).bias_layout())
+            }
+            (Self::Decoder(config), Head::CausalLm(_)) => {
+                Some(DecoderForCausalLM::init(config, &device).bias_layout())
+            }
+            (Self::Decoder(config), head) => {
+                DecoderWithHead::init(config, head, &device).map(|model| model.bias_layout())
+            }
+        };
+        layout.map_or_else(Vec::new, |layout| layout.outer_terms())
     }
 
     /// How the protocol changes the learning rate during training.

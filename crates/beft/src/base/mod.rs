@@ -248,7 +248,7 @@ impl Base {
 
     /// What decides whether a mode suits it; `generates` says whether it is to answer in its own words.
     pub(crate) fn mode_traits(&self, generates: bool) -> beft_modes::ModelTraits {
-        self.config.mode_traits(self.task_type, generates)
+        self.config.mode_traits(self.head(2), generates)
     }
 
     /// The same model with its frozen weight matrices in another precision.

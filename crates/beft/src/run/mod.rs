@@ -19,7 +19,7 @@ use beft_score::ScorerKind;
 pub use budget::{BudgetPart, BudgetResult};
 #[cfg(feature = "report")]
 pub use finished::finished_run;
-pub use parts::check_budget;
+pub use parts::{check_budget, check_scored};
 pub use rank::{Ranking, pick, rank, train_for};
 pub use ranker::{HeadScores, Ranker};
 pub use results::{ModeResult, RunResults, Settings, TuneResults, ranked_scores};

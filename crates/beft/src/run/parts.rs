@@ -115,13 +115,22 @@ pub fn check_budget(
     }
 }
 
+/// Fails where biases are named that have no scores, or that the model does not have.
+///
+/// # Errors
+///
+/// Which.
+pub fn check_scored(config: &ModelConfig, terms: &TermSet) -> Result<(), Error> {
+    scored_sites(config, terms).map(drop)
+}
+
 /// The biases of `terms` that the model has, whole ones alone.
 pub(super) fn scored_sites(
     config: &ModelConfig,
     terms: &TermSet,
 ) -> Result<BTreeSet<BiasSite>, Error> {
-    if terms.names_heads() {
-        return Err(Error::ScoresOfHeads(terms.clone()));
+    if terms.names_heads() || terms.outer().next().is_some() {
+        return Err(Error::NotScored(terms.clone()));
     }
     let mut wanted = terms.sites(config.num_layers())?;
     wanted.retain(|site| config.terms().contains(&site.term));

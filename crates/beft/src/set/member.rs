@@ -211,11 +211,11 @@ fn is_backbone(model: &Model, path: &ParamPath) -> bool {
 /// The biases that may differ between members.
 fn bias_paths(model: &Model) -> BTreeSet<ParamPath> {
     let layout = model.bias_layout();
-    let outside = layout.with_any.iter().chain(layout.with_all);
+    let outside = layout.outside.iter();
     let sites = BiasSite::all(model.num_layers());
     sites
         .map(|site| model.site_path(site))
-        .chain(outside.map(|path| ParamPath::from(*path)))
+        .chain(outside.map(|bias| ParamPath::from(bias.path)))
         .collect()
 }
 

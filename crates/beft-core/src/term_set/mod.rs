@@ -1,8 +1,11 @@
-use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+mod error;
+mod written;
 
-use crate::{BiasPart, BiasSite, BiasTerm, UnknownTerm};
+use std::collections::BTreeSet;
+
+use crate::{BiasPart, BiasSite, BiasTerm, OuterTerm};
+
+pub use error::TermSetError;
 
 /// Which bias terms to train, as a user writes it.
 ///
@@ -13,6 +16,7 @@ use crate::{BiasPart, BiasSite, BiasTerm, UnknownTerm};
 /// | `v@6-11`, `v@3` | the value bias of layers 6 to 11, of layer 3 (layers count from 0) |
 /// | `q,v@0-2` | the query bias of every layer, the value bias of layers 0 to 2 |
 /// | `v@3.h5`, `v.h0-3` | the value bias of head 5 of layer 3, of heads 0 to 3 of every layer (of q, k and v; heads count from 0) |
+/// | `pooler`, `v,embeddings` | a bias outside the layers ([`OuterTerm`]) |
 /// | `all` | every bias of the model (BitFit), those outside the layers included |
 /// | `frozen` | no bias: the head alone |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +27,25 @@ pub struct TermSet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Selection {
     All,
-    /// Empty: frozen.
-    Entries(BTreeSet<Entry>),
+    Named(Named),
+}
+
+/// What is named; nothing where the set is frozen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Named {
+    /// In the layers.
+    entries: BTreeSet<Entry>,
+    /// Outside the layers.
+    outer: BTreeSet<OuterTerm>,
+}
+
+impl From<BTreeSet<Entry>> for Selection {
+    fn from(entries: BTreeSet<Entry>) -> Self {
+        Self::Named(Named {
+            entries,
+            ..Named::default()
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,62 +92,6 @@ impl Span {
     }
 }
 
-/// A term set that cannot be read, or that does not fit the model.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TermSetError {
-    /// A name that is no bias term.
-    #[error(transparent)]
-    UnknownTerm(#[from] UnknownTerm),
-    /// The part after `.` is not a head or a range of heads.
-    #[error(
-        "cannot read the heads in `{0}`: write `v@3.h5` for one head or `v@3.h0-3` for a range"
-    )]
-    BadHeads(String),
-    /// A term whose bias is not divided among heads.
-    #[error("`{0}` names heads, and only the biases q, k and v are divided among heads")]
-    NoHeads(String),
-    /// A head the model does not have.
-    #[error("`{entry}` names head {head}, but the model has {heads} heads of {} (0 to {})", .entry.split(['@', '.']).next().unwrap_or_default(), .heads.saturating_sub(1))]
-    NoSuchHead {
-        /// The entry as written.
-        entry: String,
-        /// The missing head.
-        head: usize,
-        /// Number of heads of that term.
-        heads: usize,
-    },
-    /// The part after `@` is not a layer or a range of layers.
-    #[error("cannot read the layers in `{0}`: write `v@3` for one layer or `v@6-11` for a range")]
-    BadLayers(String),
-    /// `all` or `frozen` together with other terms, or an empty part between commas.
-    #[error(
-        "cannot read the term set `{0}`: write terms separated by commas (`q,k,v`), or `all` or `frozen` alone"
-    )]
-    BadSet(String),
-    /// A part that is written twice.
-    #[error("the term set `{set}` names `{entry}` twice: leave one out")]
-    Twice {
-        /// The set as written.
-        set: String,
-        /// The entry.
-        entry: String,
-    },
-    /// A term that the model's layers do not have.
-    #[error("the model's layers have no bias `{0}`")]
-    NoSuchTerm(BiasTerm),
-    /// A layer the model does not have.
-    #[error("`{entry}` names layer {layer}, but the model has {layers} layers (0 to {})", .layers.saturating_sub(1))]
-    NoSuchLayer {
-        /// The entry as written.
-        entry: String,
-        /// The missing layer.
-        layer: usize,
-        /// Number of layers of the model.
-        layers: usize,
-    },
-}
-
 impl TermSet {
     /// Every bias of the model, embeddings norm and pooler included (BitFit).
     pub const fn all() -> Self {
@@ -138,7 +103,10 @@ impl TermSet {
     /// No bias at all: the head alone is trained.
     pub const fn frozen() -> Self {
         Self {
-            selection: Selection::Entries(BTreeSet::new()),
+            selection: Selection::Named(Named {
+                entries: BTreeSet::new(),
+                outer: BTreeSet::new(),
+            }),
         }
     }
 
@@ -150,7 +118,7 @@ impl TermSet {
             heads: Span::Every,
         };
         Self {
-            selection: Selection::Entries(terms.into_iter().map(entry).collect()),
+            selection: terms.into_iter().map(entry).collect::<BTreeSet<_>>().into(),
         }
     }
 
@@ -162,7 +130,7 @@ impl TermSet {
             heads: part.head.map_or(Span::Every, Span::one),
         };
         Self {
-            selection: Selection::Entries(parts.into_iter().map(entry).collect()),
+            selection: parts.into_iter().map(entry).collect::<BTreeSet<_>>().into(),
         }
     }
 
@@ -189,14 +157,32 @@ impl TermSet {
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         let entries = match &self.selection {
             Selection::All => None,
-            Selection::Entries(entries) => Some(entries),
+            Selection::Named(named) => Some(&named.entries),
         };
         entries.into_iter().flatten()
     }
 
+    /// The biases outside the layers that it names; none of `all`, which names no one.
+    pub fn outer(&self) -> impl Iterator<Item = OuterTerm> {
+        let outer = match &self.selection {
+            Selection::All => None,
+            Selection::Named(named) => Some(&named.outer),
+        };
+        outer.into_iter().flatten().copied()
+    }
+
+    /// The set without the biases outside the layers that it names.
+    #[must_use]
+    pub fn without_outer(mut self) -> Self {
+        if let Selection::Named(named) = &mut self.selection {
+            named.outer.clear();
+        }
+        self
+    }
+
     /// Whether this is [`TermSet::frozen`].
     pub fn is_frozen(&self) -> bool {
-        matches!(&self.selection, Selection::Entries(e) if e.is_empty())
+        self.selection == Selection::Named(Named::default())
     }
 
     /// The sites of this set in a model with `layers` layers, by layer and then by term.
@@ -205,7 +191,7 @@ impl TermSet {
     ///
     /// [`TermSetError::NoSuchLayer`] when a range reaches past the last layer.
     pub fn sites(&self, layers: usize) -> Result<BTreeSet<BiasSite>, TermSetError> {
-        let Selection::Entries(entries) = &self.selection else {
+        let Selection::Named(Named { entries, .. }) = &self.selection else {
             return Ok(BiasSite::all(layers).collect());
         };
         let mut sites = BTreeSet::new();
@@ -234,7 +220,7 @@ impl TermSet {
         site: BiasSite,
         heads: usize,
     ) -> Result<Option<BTreeSet<usize>>, TermSetError> {
-        let Selection::Entries(entries) = &self.selection else {
+        let Selection::Named(Named { entries, .. }) = &self.selection else {
             return Ok(None);
         };
         let mut named = BTreeSet::new();
@@ -259,112 +245,20 @@ impl TermSet {
 /// All that one of the sets names.
 impl FromIterator<TermSet> for TermSet {
     fn from_iter<I: IntoIterator<Item = TermSet>>(sets: I) -> Self {
-        let mut all = BTreeSet::new();
+        let mut all = Named::default();
         for set in sets {
             match set.selection {
                 Selection::All => return Self::all(),
-                Selection::Entries(entries) => all.extend(entries),
+                Selection::Named(named) => {
+                    all.entries.extend(named.entries);
+                    all.outer.extend(named.outer);
+                }
             }
         }
         Self {
-            selection: Selection::Entries(all),
+            selection: Selection::Named(all),
         }
     }
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.term)?;
-        for (mark, span) in [("@", self.layers), (".h", self.heads)] {
-            match span {
-                Span::Every => {}
-                Span::Range(a, b) if a == b => write!(f, "{mark}{a}")?,
-                Span::Range(a, b) => write!(f, "{mark}{a}-{b}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for TermSet {
-    /// The canonical spelling: parsing it gives the same set.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.selection {
-            Selection::All => f.pad("all"),
-            Selection::Entries(entries) if entries.is_empty() => f.pad("frozen"),
-            Selection::Entries(entries) => {
-                let names: Vec<_> = entries.iter().map(Entry::to_string).collect();
-                f.pad(&names.join(","))
-            }
-        }
-    }
-}
-
-impl FromStr for TermSet {
-    type Err = TermSetError;
-
-    fn from_str(s: &str) -> Result<Self, TermSetError> {
-        match s.trim().to_ascii_lowercase().as_str() {
-            "all" => return Ok(Self::all()),
-            "frozen" | "none" => return Ok(Self::frozen()),
-            _ => {}
-        }
-        let mut entries = BTreeSet::new();
-        for part in s.split(',').map(str::trim) {
-            if part.is_empty()
-                || matches!(
-                    part.to_ascii_lowercase().as_str(),
-                    "all" | "frozen" | "none"
-                )
-            {
-                return Err(TermSetError::BadSet(s.to_owned()));
-            }
-            let (site, heads) = match part.split_once('.') {
-                None => (part, Span::Every),
-                Some((site, heads)) => {
-                    let bad = || TermSetError::BadHeads(part.to_owned());
-                    let span = heads.trim().strip_prefix(['h', 'H']).ok_or_else(bad)?;
-                    (site, parse_span(span).ok_or_else(bad)?)
-                }
-            };
-            let (term, layers) = match site.split_once('@') {
-                None => (site, Span::Every),
-                Some((term, span)) => {
-                    let bad = || TermSetError::BadLayers(part.to_owned());
-                    (term, parse_span(span).ok_or_else(bad)?)
-                }
-            };
-            let term: BiasTerm = term.parse()?;
-            if heads != Span::Every && !BiasTerm::QKV.contains(&term) {
-                return Err(TermSetError::NoHeads(part.to_owned()));
-            }
-            let entry = Entry {
-                term,
-                layers,
-                heads,
-            };
-            if !entries.insert(entry) {
-                return Err(TermSetError::Twice {
-                    set: s.to_owned(),
-                    entry: entry.to_string(),
-                });
-            }
-        }
-        Ok(Self {
-            selection: Selection::Entries(entries),
-        })
-    }
-}
-
-/// `3`, `6-11`
-fn parse_span(span: &str) -> Option<Span> {
-    // No model has so many that one more would overflow.
-    let number = |s: &str| s.trim().parse::<u32>().ok().map(|n| n as usize);
-    let (first, last) = match span.split_once('-') {
-        None => (number(span)?, number(span)?),
-        Some((first, last)) => (number(first)?, number(last)?),
-    };
-    (first <= last).then_some(Span::Range(first, last))
 }
 
 #[cfg(test)]
@@ -386,6 +280,7 @@ mod tests {
             ("none", "frozen"),
             ("v@6-11", "v@6-11"),
             ("LN2@3-3,q", "q,ln2@3"),
+            ("Pooler, v,embeddings", "v,embeddings,pooler"),
             ("V@3.H5,v.h0-2, k@1-2.h1", "k@1-2.h1,v.h0-2,v@3.h5"),
         ] {
             let set = parse(written).unwrap();
@@ -439,6 +334,13 @@ mod tests {
         assert!(matches!(parse(""), Err(TermSetError::BadSet(_))));
         assert!(matches!(parse("q,,v"), Err(TermSetError::BadSet(_))));
         assert!(matches!(parse("q,all"), Err(TermSetError::BadSet(_))));
+        for text in ["pooler@1", "embeddings.h0"] {
+            assert!(matches!(parse(text), Err(TermSetError::Outside(_))));
+        }
+        assert!(parse("pooler,v,pooler").is_err());
+        let outer = parse("final_norm").unwrap();
+        assert!(!outer.is_frozen() && outer.clone().without_outer().is_frozen());
+        assert!(outer.sites(3).unwrap().is_empty());
         let error = parse("v@3,q,V@3-3").unwrap_err().to_string();
         assert_eq!(
             error,
