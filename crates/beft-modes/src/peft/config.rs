@@ -121,7 +121,7 @@ mod tests {
             (r#"{"peft_type": "VERA"}"#, "merge_and_unload"),
             (
                 r#"{"peft_type": "VERA"}"#,
-                "BEFT, LORA, LN_TUNING, PREFIX_TUNING",
+                "BEFT, LORA, LN_TUNING, IA3, PREFIX_TUNING",
             ),
             (
                 r#"{"peft_type": "LORA", "init_lora_weights": "pissa_niter_16"}"#,
