@@ -2,7 +2,9 @@
 
 mod backends;
 mod bench;
+mod fuzz;
 mod python;
+mod release;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -65,6 +67,20 @@ enum Task {
     /// Check the rules of docs/architecture.md that reading files can check: arrows between crates, names in their
     /// places, lengths of files, links in the documentation.
     Tidy,
+    /// Search for inputs that break a reader, with cargo-fuzz. Can be interrupted; run it again to continue.
+    Fuzz {
+        /// Targets [default: all]
+        targets: Vec<String>,
+        /// Seconds for each target, those of earlier calls included.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
+    /// Check what is published: dependencies (cargo-deny), bill of materials (cargo-cyclonedx, to target/sbom), packages,
+    /// public interfaces (cargo-semver-checks).
+    ReleaseCheck {
+        #[command(flatten)]
+        release: release::Release,
+    },
     /// Make .venv with the Python reference: torch, transformers, peft, scikit-learn.
     SetupPython,
     /// Make the fixtures anew with transformers and peft: parity, interoperability, tokenizers, data files, and the
@@ -133,6 +149,8 @@ fn run(task: Task) -> Result<()> {
         Task::GpuCheck { args } => backends::gpu_check(&root, &args),
         Task::Bench { what } => bench::run(&root, what.as_ref()),
         Task::Tidy => tidy::run(&root),
+        Task::Fuzz { targets, seconds } => fuzz::run(&root, &targets, seconds),
+        Task::ReleaseCheck { release } => release::check(&root, &release),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => {
             let out = ["--out", "crates/beft-fixtures/models"];

@@ -26,6 +26,9 @@ pub(super) fn samples() -> Vec<Sample> {
         "lora-all-linear",
         "lora-pooler-saved",
         "lora-embeddings",
+        "layer-norms-excluded",
+        "ia3",
+        "ia3-regular-expression",
     ] {
         found.push(on("bert", adapter, "adapter_config.json", Format::Json));
         let weights = "adapter_model.safetensors";
