@@ -1,4 +1,4 @@
-//! docs/guide.md, command by command.
+//! docs/guide.md, and what README.md and docs/scale.md show, command by command.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use common::{Scratch, decoder};
 
-/// The commands of each section of the page that has any. Lines that go on are one.
-fn sections() -> Vec<(String, Vec<String>)> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide.md");
-    let page = fs::read_to_string(page).unwrap();
+/// The commands of each section of a page that has any. Lines that go on are one.
+fn sections(page: &str) -> Vec<(String, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join(page)).unwrap();
     let sections = page.split("\n## ").skip(1).map(|section| {
         let title = section.lines().next().unwrap().to_owned();
         let blocks = section.split("```sh\n").skip(1);
@@ -92,7 +92,7 @@ fn folder(model: &str) -> Scratch {
 #[test]
 fn every_command_of_the_guide_works() {
     let mut tried = 0;
-    for (title, lines) in sections() {
+    for (title, lines) in sections("docs/guide.md") {
         let model = match title.as_str() {
             "Decoders" => "opt-tiny",
             _ => "bert-tiny",
@@ -127,4 +127,53 @@ fn every_command_of_the_guide_works() {
         }
     }
     assert!(tried > 20, "{tried}");
+}
+
+/// The commands of a section, which are there.
+fn commands(page: &str, section: &str) -> Vec<String> {
+    let mut all = sections(page).into_iter();
+    let (_, lines) = all.find(|(title, _)| title == section).unwrap();
+    lines
+}
+
+fn works(scratch: &Scratch, line: &str) {
+    let output = scratch.shell(line);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}\n{said}");
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let scratch = folder("bert-tiny");
+    beft_fixtures::copy_model("bert-tiny", &scratch.path("bert-base-cased")).unwrap();
+    scratch.write("new.csv", "id,sentence\n7,a great film\n");
+    let ticket = |i: usize| format!("film {i},it is late,{}\n", ["film", "sound"][i % 2]);
+    let tickets = (0..40).map(ticket).collect::<String>();
+    scratch.write("tickets.csv", &format!("subject,body,queue\n{tickets}"));
+    let lines = commands("README.md", "Use it");
+    assert!(lines.len() >= 7, "{lines:?}");
+    for line in lines {
+        // Data that would come from the hub.
+        let line = line.replace("--task sst2 ", "--task sst2 --data SST-2/ ");
+        let line = line.replace("--task squad ", "--task squad --data SQuAD/ ");
+        works(&scratch, &line);
+    }
+    let predicted = scratch.shell("beft predict --adapter tuned/adapter --data new.csv");
+    let predicted = String::from_utf8(predicted.stdout).unwrap();
+    assert!(predicted.contains("\"id\":\"7\""), "{predicted}");
+}
+
+#[test]
+fn the_parts_of_a_comparison_are_put_together() {
+    let scratch = folder("bert-tiny");
+    scratch.write(
+        "plan.toml",
+        "models = [\"DIR\"]\nmodes = [\"q\", \"v\", \"ln\"]\nepochs = 1\n[[tasks]]\ntask = \"sst2\"\ndata = \"SST-2\"\n",
+    );
+    let lines = commands("docs/scale.md", "A comparison in parts");
+    assert_eq!(lines.len(), 4);
+    for line in lines {
+        works(&scratch, &line);
+    }
+    assert!(scratch.read("shared/out/compare.md").contains("`ln`"));
 }

@@ -1,10 +1,7 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// A bias outside the layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OuterTerm {
     /// Of the norm behind the embeddings, and of what else the embeddings have (ELECTRA's projection, DeBERTa's norm of
     /// distances).

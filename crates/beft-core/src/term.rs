@@ -66,7 +66,7 @@ impl fmt::Display for BiasTerm {
     }
 }
 
-/// The name is no bias term.
+/// The name is not one of the eight bias terms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown bias term `{0}`: expected one of q, k, v, m1, ln1, m2, m3, ln2")]
 pub struct UnknownTerm(pub String);

@@ -171,15 +171,6 @@ impl TermSet {
         outer.into_iter().flatten().copied()
     }
 
-    /// The set without the biases outside the layers that it names.
-    #[must_use]
-    pub fn without_outer(mut self) -> Self {
-        if let Selection::Named(named) = &mut self.selection {
-            named.outer.clear();
-        }
-        self
-    }
-
     /// Whether this is [`TermSet::frozen`].
     pub fn is_frozen(&self) -> bool {
         self.selection == Selection::Named(Named::default())
@@ -339,7 +330,7 @@ mod tests {
         }
         assert!(parse("pooler,v,pooler").is_err());
         let outer = parse("final_norm").unwrap();
-        assert!(!outer.is_frozen() && outer.clone().without_outer().is_frozen());
+        assert!(!outer.is_frozen());
         assert!(outer.sites(3).unwrap().is_empty());
         let error = parse("v@3,q,V@3-3").unwrap_err().to_string();
         assert_eq!(
