@@ -11,7 +11,7 @@ pub enum OuterTerm {
     /// Of the pooler: a dense layer that was pretrained, and its norm.
     Pooler,
     /// Of a decoder's output head.
-    LmHead,
+    OutputHead,
 }
 
 impl OuterTerm {
@@ -20,7 +20,7 @@ impl OuterTerm {
         Self::Embeddings,
         Self::FinalNorm,
         Self::Pooler,
-        Self::LmHead,
+        Self::OutputHead,
     ];
 
     /// The name on the command line, in reports and in files.
@@ -29,7 +29,7 @@ impl OuterTerm {
             Self::Embeddings => "embeddings",
             Self::FinalNorm => "final_norm",
             Self::Pooler => "pooler",
-            Self::LmHead => "lm_head",
+            Self::OutputHead => "output_head",
         }
     }
 

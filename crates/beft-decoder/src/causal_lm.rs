@@ -237,7 +237,7 @@ impl BiasModel for DecoderForCausalLM {
 
     fn bias_layout(&self) -> BiasLayout {
         let head = self.head_bias.as_ref();
-        let head = head.map(|_| OuterBias::new(OuterTerm::LmHead, "head_bias"));
+        let head = head.map(|_| OuterBias::new(OuterTerm::OutputHead, "head_bias"));
         let mut outside = self.decoder.outer_biases();
         outside.extend(head);
         BiasLayout { outside, head: &[] }

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
-use beft_core::Pooling;
-use beft_nn::{Batch, Group, RotaryConfig, Rows, outer_norm, zeros_if};
+use beft_core::{OuterTerm, Pooling};
+use beft_nn::{Batch, Group, OuterBias, RotaryConfig, Rows, outer_norm, zeros_if};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
@@ -49,6 +49,22 @@ impl EncoderModel {
                 .map(|index| EncoderLayer::init(config, index, device))
                 .collect(),
         }
+    }
+
+    /// Its biases outside the layers.
+    pub(crate) fn outer_biases(&self) -> Vec<OuterBias> {
+        let own = &self.embeddings;
+        let embeddings = [
+            (&own.norm_bias, "encoder.embeddings.norm_bias"),
+            (&own.project_bias, "encoder.embeddings.project_bias"),
+            (&own.distances_bias, "encoder.embeddings.distances_bias"),
+        ];
+        let embeddings = embeddings.map(|(bias, path)| (bias, OuterTerm::Embeddings, path));
+        let last = (&self.final_bias, OuterTerm::FinalNorm, "encoder.final_bias");
+        let all = embeddings.into_iter().chain([last]);
+        all.filter(|(bias, _, _)| bias.is_some())
+            .map(|(_, term, path)| OuterBias::new(term, path))
+            .collect()
     }
 
     pub(crate) fn set_dropout_off(&mut self) {

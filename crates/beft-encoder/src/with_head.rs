@@ -222,38 +222,9 @@ impl BiasModel for EncoderWithHead {
     }
 
     fn bias_layout(&self) -> BiasLayout {
-        let embeddings = &self.encoder.embeddings;
-        let present = [
-            (
-                &embeddings.norm_bias,
-                OuterTerm::Embeddings,
-                "encoder.embeddings.norm_bias",
-            ),
-            (
-                &embeddings.project_bias,
-                OuterTerm::Embeddings,
-                "encoder.embeddings.project_bias",
-            ),
-            (
-                &embeddings.distances_bias,
-                OuterTerm::Embeddings,
-                "encoder.embeddings.distances_bias",
-            ),
-            (
-                &self.encoder.final_bias,
-                OuterTerm::FinalNorm,
-                "encoder.final_bias",
-            ),
-            (
-                &self.pooler_norm_bias,
-                OuterTerm::Pooler,
-                "pooler_norm_bias",
-            ),
-        ];
-        let present = present.into_iter().filter_map(|(bias, term, path)| {
-            Some(OuterBias::new(term, bias.as_ref().map(|_| path)?))
-        });
-        let mut outside: Vec<OuterBias> = present.collect();
+        let mut outside = self.encoder.outer_biases();
+        let norm = self.pooler_norm_bias.as_ref();
+        outside.extend(norm.map(|_| OuterBias::new(OuterTerm::Pooler, "pooler_norm_bias")));
         let dense = match (&self.pooler, self.config.architecture.dense) {
             (Some(dense), DenseLayer::Pretrained) => dense.bias.is_some().then_some(true),
             (Some(_), DenseLayer::Head) => Some(false),

@@ -21,6 +21,7 @@
 mod adapter;
 mod apply;
 mod lora_factors;
+mod lora_reader;
 mod mode;
 mod new_values;
 mod peft;

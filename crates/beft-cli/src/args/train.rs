@@ -271,7 +271,7 @@ pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
     /// What to train beside the head. Biases: v, or q,k,v, or v@6-11 (v in the layers 6 to 11), or v@3.h5 (the part of v that
-    /// head 5 of layer 3 has), or pooler, embeddings, final_norm, lm_head (outside the layers), or all. Head alone: frozen.
+    /// head 5 of layer 3 has), or pooler, embeddings, final_norm, output_head (outside the layers), or all. Head alone: frozen.
     /// Baselines: full, random, random-lines, ln (weights and biases of the norms), ia3 (factors of keys, values and inner
     /// values of the feed-forward blocks), lora-q, lora-v, lora-qv, lora-v-r1 (of rank 1) and so on; prefix for decoders.
     #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]

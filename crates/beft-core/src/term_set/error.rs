@@ -5,7 +5,7 @@ use crate::{BiasTerm, OuterTerm, UnknownTerm};
 #[non_exhaustive]
 pub enum TermSetError {
     /// A name that is no bias term.
-    #[error("{0}, or outside the layers embeddings, final_norm, pooler, lm_head")]
+    #[error("{0}, or outside the layers embeddings, final_norm, pooler, output_head")]
     UnknownTerm(#[from] UnknownTerm),
     /// The part after `.` is not a head or a range of heads.
     #[error(
