@@ -149,6 +149,19 @@ pub(crate) fn print_json(value: &impl serde::Serialize) {
 #[must_use = "an empty folder stays only as long as this lives"]
 pub(crate) struct MadeFolders(Vec<PathBuf>);
 
+impl MadeFolders {
+    /// Those that have to be made for this one to be there.
+    pub(crate) fn of(dir: &Path) -> Self {
+        let absent = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        Self(
+            dir.ancestors()
+                .take_while(absent)
+                .map(Path::to_owned)
+                .collect(),
+        )
+    }
+}
+
 impl Drop for MadeFolders {
     fn drop(&mut self) {
         // Removes empty folders only.
@@ -213,9 +226,7 @@ pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> 
     if let Some(file) = dir.ancestors().find(|path| path.is_file()) {
         bail!("{}: {} is a file", unwritable(), file.display());
     }
-    let absent = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
-    let made = dir.ancestors().take_while(absent).map(Path::to_owned);
-    let made = MadeFolders(made.collect());
+    let made = MadeFolders::of(dir);
     fs::create_dir_all(dir).with_context(unwritable)?;
     let probe = dir.join(format!(".probe.{}", std::process::id()));
     fs::write(&probe, b"").with_context(unwritable)?;

@@ -188,10 +188,26 @@ fn what_does_nothing_is_refused() {
             &["--train-size", "4000"],
             "4000 training examples do not fit data/train.tsv",
         ),
+        (
+            &["--mode", "final_norm"],
+            "model: the model has no bias `final_norm`",
+        ),
         (&["--mode", "v@1.h9"], "heads of v"),
     ] {
         refused(&scratch, &[&compare[..], more].concat(), part);
+        assert!(!scratch.path("out").exists(), "{more:?}");
     }
+    let plan = |settings: &str| {
+        format!(
+            "models = [\"model\"]\nmodes = [\"ia3\"]\n[[tasks]]\ntask = \"text\"\ndata = \"data\"\n{settings}"
+        )
+    };
+    scratch.write(
+        "twice.toml",
+        &plan("[mode.ia3]\nlr = 1e-2\n[mode.IA3]\nlr = 1e-3\n"),
+    );
+    let twice = ["compare", "--file", "twice.toml", "--out", "out"];
+    refused(&scratch, &twice, "settings name ia3 twice");
     let with = |command: &'static str, more: &[&'static str]| {
         [&[command], &DATA[..], more, &["--out", "out"]].concat()
     };
@@ -219,7 +235,11 @@ fn what_does_nothing_is_refused() {
         ),
         (
             with("tune", &["--terms", "final_norm"]),
-            "it has embeddings, pooler",
+            "it has embeddings, pooler: name one of them",
+        ),
+        (
+            with("tune", &["--terms", "lora-v", "--lora-alpha", "0"]),
+            "other than 0",
         ),
         (with("rank", &["--terms", "pooler"]), "outside the layers"),
         (with("tune", &["--terms", "m3@0.h1"]), "divided among heads"),

@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Scratch, is_cell, refused};
+use common::{COMPARE, Scratch, is_cell, refused};
 use serde_json::Value;
 
 const ARGS: [&str; 20] = [
@@ -286,6 +286,16 @@ fn a_sweep_finds_the_best_learning_rate() {
         said.contains("12 of 18 trainings were finished before"),
         "{said}"
     );
+    // All biases are trained too, and not scored.
+    let all = [
+        "--mode", "all", "--lr", "0.01", "--epochs", "1", "--out", "all",
+    ];
+    let all = [&COMPARE[1..], &all].concat();
+    scratch
+        .beft(&[&["sweep"], &all[..]].concat())
+        .assert()
+        .success();
+    assert!(scratch.read("all/sweep.csv").contains(",all,"));
     for (more, part) in [
         (&["--lr", "0"][..], "--lr"),
         (&["--lr", "0.02,2e-2"], "learning rates name 0.02 twice"),

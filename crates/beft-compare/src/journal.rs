@@ -176,7 +176,7 @@ impl Journal {
     }
 
     /// A trial's model, and its numbers of training examples and of dev examples. Fails where the training subset is larger
-    /// than the file: before the first training, and not in the one that it is for.
+    /// than the file.
     pub(crate) fn sizes(&mut self, trial: &Trial) -> Result<(&Base, usize, usize), CompareError> {
         let source = self.source(trial)?;
         let available = source.count(&trial.data, Split::Train)?;
@@ -194,6 +194,15 @@ impl Journal {
             dev += trial.limit.map_or(found, |limit| limit.min(found));
         }
         Ok((&source.base, train, dev))
+    }
+
+    /// Makes sure that a trial's data are there, and enough for its training subset.
+    ///
+    /// # Errors
+    ///
+    /// When they are not.
+    pub fn check_data(&mut self, planned: &Planned) -> Result<(), CompareError> {
+        self.sizes(&planned.trial).map(drop)
     }
 
     /// What is left to do of trials that train together: those that are not finished; or all, if some of them were

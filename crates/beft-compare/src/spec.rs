@@ -173,7 +173,9 @@ impl CompareSpec {
             if !lists.contains(&list) {
                 return Err(CompareError::OtherMode(name.clone()));
             }
-            settings.insert(list.to_string(), *overrides);
+            if settings.insert(list.to_string(), *overrides).is_some() {
+                return Err(CompareError::Twice("mode's settings", list.to_string()));
+            }
         }
         let regimes = self
             .regimes

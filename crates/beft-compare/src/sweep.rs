@@ -207,6 +207,20 @@ fn at_the_edge(sweep: &Sweep) -> Vec<(&str, f64)> {
     let mut rates: Vec<f64> = sweep.rates.iter().map(|(rate, _)| *rate).collect();
     rates.sort_by(f64::total_cmp);
     let edge = |rate: &f64| rates.len() > 1 && [rates.first(), rates.last()].contains(&Some(rate));
-    let best = sweep.best.iter().filter(|(_, rate)| edge(rate));
-    best.map(|(mode, rate)| (mode.as_str(), *rate)).collect()
+    let metric = &sweep.rates[0].1.metric;
+    // Where another rate is as good, nothing says that those beyond are better.
+    let alone = |mode: &str, rate: f64| {
+        let mean = |found: &ModeSummary| Some(found.last.get(metric)?.0);
+        let highest = sweep.of(mode).find(|(other, _)| *other == rate);
+        let highest = highest.and_then(|(_, found)| mean(found));
+        let mut others = sweep.of(mode).filter(|(other, _)| *other != rate);
+        !others.any(|(_, found)| match (mean(found), highest) {
+            (Some(mean), Some(highest)) => same_value(mean, highest),
+            _ => false,
+        })
+    };
+    let modes = sweep.modes().into_iter();
+    let best = modes.filter_map(|mode| Some((mode, *sweep.best.get(mode)?)));
+    best.filter(|(mode, rate)| edge(rate) && alone(mode, *rate))
+        .collect()
 }

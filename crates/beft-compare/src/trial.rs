@@ -303,7 +303,9 @@ fn result(
         let suffix = metric_suffix(dev.split).to_owned();
         result.samples.insert(suffix, samples.collect());
     }
-    if job.mode.terms().is_some_and(TermSet::is_all) && outcome.failure.is_none() {
+    // A sweep scores nothing.
+    let scored = job.mode.terms().is_some_and(TermSet::is_all) && !trial.scorers.is_empty();
+    if scored && outcome.failure.is_none() {
         let scorers = ScorerKind::parse_list(&trial.scorers.join(","))?;
         let trained = Some(outcome);
         let all = TermSet::all();

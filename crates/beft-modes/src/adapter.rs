@@ -189,10 +189,11 @@ impl Adapter {
     /// everything.
     pub fn beyond_peft(&self) -> Option<String> {
         (!self.extra.is_empty()).then(|| {
+            let count = self.extra.len();
+            let are = if count == 1 { "bias is" } else { "biases are" };
             format!(
-                "{} biases are not part of PEFT's format (layer norms, fused projections): in Python call \
-                 apply_extra_biases(model) of {EXTRA_BIASES_SCRIPT} in the adapter's folder",
-                self.extra.len()
+                "{count} {are} not part of PEFT's format (layer norms, fused projections): in Python call \
+                 apply_extra_biases(model) of {EXTRA_BIASES_SCRIPT} in the adapter's folder"
             )
         })
     }

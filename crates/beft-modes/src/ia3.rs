@@ -36,7 +36,7 @@ impl TrainingMode for Ia3 {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.fused {
             return Err(Misfit::Refused(
-                "this model keeps query, key and value as one matrix, which has no IA3 vectors of its parts",
+                "this model keeps query, key and value as one matrix, which has no IA3 vectors of its parts: train biases or norms (ln)",
             ));
         }
         Ok(())

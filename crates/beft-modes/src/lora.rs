@@ -34,13 +34,14 @@ impl Written for Lora {
             None => (written, None),
             Some((letters, rank)) => (letters, Some(rank.parse::<u32>().ok())),
         };
-        let letters = letters.chars().filter(|c| *c != ',');
+        let letters: Vec<char> = letters.chars().filter(|c| *c != ',').collect();
         let term = |letter: char| {
             let term = letter.to_string().parse().ok();
             term.filter(|term| BiasTerm::QKV.contains(term))
         };
-        let terms: Option<BTreeSet<BiasTerm>> = letters.map(term).collect();
-        let terms = terms.filter(|terms| !terms.is_empty());
+        let terms: Option<BTreeSet<BiasTerm>> = letters.iter().copied().map(term).collect();
+        // Each once.
+        let terms = terms.filter(|terms| !terms.is_empty() && terms.len() == letters.len());
         let mode = match (terms, rank) {
             (Some(terms), None) => Some(Self { terms, rank: None }),
             (Some(terms), Some(Some(rank @ 1..))) => Some(Self {
@@ -67,7 +68,7 @@ impl TrainingMode for Lora {
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
         if model.fused {
             return Err(Misfit::Refused(
-                "this model keeps query, key and value as one matrix, which has no LoRA of its parts",
+                "this model keeps query, key and value as one matrix, which has no LoRA of its parts: train biases or norms (ln)",
             ));
         }
         Ok(())
@@ -75,9 +76,9 @@ impl TrainingMode for Lora {
 
     fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {
         let settings = self.recorded(settings);
-        if settings.rank() == 0 || !settings.alpha().is_finite() {
+        if settings.rank() == 0 || !settings.alpha().is_finite() || settings.alpha() == 0.0 {
             return Err(Misfit::Refused(
-                "LoRA needs a rank of at least 1 and a finite alpha",
+                "LoRA needs a rank of at least 1, and an alpha that is a number other than 0",
             ));
         }
         let layers = 0..model.num_layers();

@@ -206,8 +206,16 @@ pub enum ModeError {
     )]
     Lora(String),
     /// Neither a mode nor a term set.
-    #[error(
-        "{0}; other modes: full, random, random-lines, ln, ia3, lora-v, and for decoders prefix, zero-shot, icl"
-    )]
+    #[error("{}{}", .0, other_modes(.0))]
     Terms(#[from] TermSetError),
+}
+
+/// What a name may have meant that is no term.
+fn other_modes(error: &TermSetError) -> &'static str {
+    match error {
+        TermSetError::UnknownTerm(_) => {
+            "; other modes: full, random, random-lines, ln, ia3, lora-v, and for decoders prefix, zero-shot, icl"
+        }
+        _ => "",
+    }
 }

@@ -52,10 +52,10 @@ impl<'a> NewValues<'a> {
             let name = table
                 .by_path(path)
                 .map_or_else(|| path.to_string(), |(_, name)| name);
-            if tied && path.is_tokens() {
+            if tied && (path.is_tokens() || *path == output) {
                 return Err(format!(
-                    "`{name}` is also the output head of this model (tie_word_embeddings), and PEFT changes one of \
-                     them: merge the adapter into its base with PEFT"
+                    "`{name}` is one of the token embeddings and the output head of this model, which are the same \
+                     (tie_word_embeddings), and PEFT changes one of them: merge the adapter into its base with PEFT"
                 ));
             }
             if !shapes.contains(path) {

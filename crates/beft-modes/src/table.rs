@@ -222,6 +222,7 @@ mod tests {
             "lora-",
             "lora-m1",
             "lora-x",
+            "lora-vv",
             "lora-v-r0",
             "lora-v-r",
             "lora-v-rx",

@@ -129,7 +129,7 @@ fn biases_outside_the_layers_learn_alone() {
     let error = load("electra-tiny").trainable_paths(&"pooler".parse().unwrap());
     assert_eq!(
         error.unwrap_err().to_string(),
-        "the model has no bias `pooler` outside its layers: it has embeddings"
+        "the model has no bias `pooler` outside its layers; it has embeddings: name one of them"
     );
 }
 

@@ -153,7 +153,8 @@ pub enum Error {
         what: String,
     },
     /// An adapter that cannot share a backbone with others.
-    #[error("adapter {}: it cannot share a model with others: {what}; evaluate or predict with it alone, or merge it into its base", .adapter.display())]
+    #[error("adapter {}: it cannot share a model with other adapters: {what}; evaluate or predict with it alone, or merge it into its base, and serve the \
+             merged model", .adapter.display())]
     Unshareable {
         /// The adapter.
         adapter: PathBuf,
@@ -481,11 +482,24 @@ pub enum Error {
         /// The task.
         task: String,
     },
+    /// A mode whose memory is not planned.
+    #[error("memory is planned for trainings of biases alone, such as v or all, and not for {0}")]
+    PlanOfMode(Mode),
+    /// A term set that names what the model does not have.
+    #[error("{model}: {source}")]
+    TermsOf {
+        /// The model as the user named it.
+        model: String,
+        /// What it does not have.
+        source: TermSetError,
+    },
     /// A mode that does not suit the model or the task.
-    #[error("mode {mode}: {reason}")]
+    #[error("mode {mode} of {model}: {reason}")]
     Mode {
         /// The mode.
         mode: Mode,
+        /// The model as the user named it.
+        model: String,
         /// Why not.
         reason: &'static str,
     },

@@ -88,7 +88,10 @@ pub fn curves_picture(
     Some(Picture {
         file,
         svg: curves_svg(title, metric, axis, curves)?,
-        shows: format!("{metric} by epoch, {title}"),
+        shows: match axis {
+            CurveAxis::Epochs => format!("{metric} by epoch, {title}"),
+            CurveAxis::LearningRates(_) => title.to_owned(),
+        },
         numbers: Some(numbers),
     })
 }

@@ -279,7 +279,8 @@ pub(crate) struct TuneArgs {
     /// Rank of LoRA's update [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) lora_rank: Option<u32>,
-    /// Scale of LoRA's update: the update is multiplied by this number and divided by the rank [default: 16]
+    /// Scale of LoRA's update: the update is multiplied by this number and divided by the rank [default: 16; twice the rank
+    /// for modes that say it, such as lora-v-r1]
     #[arg(long, value_name = "X")]
     pub(crate) lora_alpha: Option<f64>,
     /// Number of matrix entries that the mode random trains [default: the paper's number for base and large models;

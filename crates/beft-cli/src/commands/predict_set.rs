@@ -150,12 +150,6 @@ fn answer(
         own.collect()
     });
     let said = said.collect();
-    // Of rows, and not of answers.
-    let counts = InputCounts {
-        all: rows.len(),
-        cut: found.counts.cut.min(rows.len()),
-        empty: found.counts.empty.min(rows.len()),
-        ..found.counts
-    };
-    Ok((said, counts))
+    // Of what adapters read: one may cut a row that another takes whole.
+    Ok((said, found.counts))
 }

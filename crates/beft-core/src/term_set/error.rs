@@ -67,11 +67,11 @@ pub enum TermSetError {
     },
 }
 
-/// `: it has embeddings, pooler`
+/// `; it has embeddings, pooler: name one of them`
 fn listed(terms: &[OuterTerm]) -> String {
     let names: Vec<&str> = terms.iter().map(|term| term.name()).collect();
     match names.is_empty() {
-        true => String::new(),
-        false => format!(": it has {}", names.join(", ")),
+        true => ", which have all of its biases: name others".to_owned(),
+        false => format!("; it has {}: name one of them", names.join(", ")),
     }
 }

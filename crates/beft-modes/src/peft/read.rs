@@ -175,7 +175,7 @@ impl Adapter {
             );
         }
         format!(
-            "tensor `{full}` is neither a bias (`....beft_bias`) nor a LoRA factor nor part of a module that \
+            "tensor `{full}` is neither a bias (`....beft_bias`) nor a LoRA factor nor a vector of IA3 nor part of a module that \
              modules_to_save {:?} names",
             self.targets.saved
         )

@@ -168,10 +168,7 @@ fn plan_of<M: TaskModel>(
     let bytes = |shape: &[usize]| (count(shape) * if shape.len() == 2 { width } else { 4 }) as u64;
     let weights = shapes.iter().map(|(_, shape)| bytes(shape)).sum();
     let Some(terms) = options.mode.terms() else {
-        return Err(Error::Mode {
-            mode: options.mode.clone(),
-            reason: "the plan is for biases",
-        });
+        return Err(Error::PlanOfMode(options.mode.clone()));
     };
     let trainable = trainable_count(model, terms)?;
     // On a processor a product of lower precision is computed from a copy of the matrix in f32, by each

@@ -90,7 +90,10 @@ pub(super) fn card(base: &Base, job: &TuneJob<'_>, outcome: &TuneOutcome) -> Str
         );
     }
     if let Some(note) = outcome.beyond_peft() {
-        out += &format!("{note}\n\n");
+        out += &format!(
+            "{note}:\n\n```python\nimport sys\n\nsys.path.append(\"DIR\")\nfrom apply_extra_biases import \
+             apply_extra_biases\n\napply_extra_biases(model)\n```\n\n"
+        );
     }
     out += &format!(
         "## How it was trained\n\n{} examples, {} epochs of batches of {}, learning rate {:e}, seed {}{}.\n\n",

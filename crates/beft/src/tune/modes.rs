@@ -21,8 +21,12 @@ pub fn check_mode(base: &Base, task: &Task, mode: &Mode) -> Result<(), Error> {
     mode.fits(&kind).map_err(|misfit| match misfit {
         Misfit::Refused(reason) => Error::Mode {
             mode: mode.clone(),
+            model: base.name().to_owned(),
             reason,
         },
-        Misfit::Terms(error) => error.into(),
+        Misfit::Terms(source) => Error::TermsOf {
+            model: base.name().to_owned(),
+            source,
+        },
     })
 }

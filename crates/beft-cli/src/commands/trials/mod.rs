@@ -110,7 +110,9 @@ pub(crate) fn finish(
         Work::Train(Some(_)) => (Some(prepare_folder(out, files)?), None),
         Work::Train(None) | Work::Summary => (None, Some(lock_folder(out, files)?)),
     };
-    let mut journal = Journal::open(&out.join(CELLS))?;
+    let cells = out.join(CELLS);
+    let _cells = MadeFolders::of(&cells);
+    let mut journal = Journal::open(&cells)?;
     let planned = trials.into_iter().map(|trial| journal.plan(trial));
     let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
     let aside = journal.set_damaged_aside(&planned)?;
@@ -126,6 +128,11 @@ pub(crate) fn finish(
             check_complete(&journal, &planned)?;
         }
         Work::Train(shard) => {
+            // Before the first training, and not in the one that lacks something.
+            let open = planned.iter().filter(|t| !journal.is_done(&t.key));
+            for planned in open.collect::<Vec<_>>() {
+                journal.check_data(planned)?;
+            }
             let most = args.most_together()?;
             journal.agree(&planned, most, shard.is_none())?;
             run(args, &mut journal, planned.clone(), shard, most)?;
