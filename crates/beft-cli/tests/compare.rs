@@ -262,7 +262,11 @@ fn a_sweep_finds_the_best_learning_rate() {
         let (low, high) = (mean("0.000000001"), mean("0.01"));
         let best = if high > low { 0.01 } else { 1e-9 };
         assert_eq!(mode["best_lr"].as_f64().unwrap(), best, "{name}");
-        assert!(scratch.read("out/sweep.md").contains(&format!("`{name}`")));
+        let report = scratch.read("out/sweep.md");
+        assert!(report.contains(&format!("`{name}`")));
+        // Of two rates the better one is at the edge, unless both are as good.
+        let advice = format!("`{name}` is best with {best:e}, at the edge");
+        assert_eq!(report.contains(&advice), high != low, "{report}");
     }
     let page = scratch.read("out/sweep.html");
     assert!(page.contains("by learning rate") && page.contains("<svg"));

@@ -134,7 +134,7 @@ fn what_does_not_fit_is_said() {
         ]
     };
     refused(&tune("frozen"), "no head");
-    refused(&tune("full"), "norms (ln), LoRA or a prefix");
+    refused(&tune("full"), "norms (ln), IA3, LoRA or a prefix");
     refused(
         &["predict", "--model", "model", "--data", "sst2/dev.tsv"],
         "give --task",

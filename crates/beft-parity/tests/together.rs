@@ -293,7 +293,7 @@ fn evaluations_are_as_asked_and_change_no_value() {
     assert_eq!((best.kept, best.epochs.len()), (2, 4));
     for (keep, patience) in [(Keep::Best, None), (Keep::Last, Some(2))] {
         let error = run("last", keep, patience).unwrap_err().to_string();
-        assert!(error.contains("evaluate each epoch"), "{error}");
+        assert!(error.contains("train several and evaluate each"), "{error}");
     }
 }
 
