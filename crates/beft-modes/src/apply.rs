@@ -54,7 +54,8 @@ impl Adapter {
         let untargeted = tuned.iter().find(|n| !self.targets.contains(n, linear));
         if let Some(name) = untargeted {
             return Err(format!(
-                "target_modules {include} leaves out `{name}`, which the weights file has values for"
+                "target_modules {include} of adapter_config.json leaves out `{name}`, which the weights file has values for: name \
+                 it there, or save the adapter anew with PEFT"
             ));
         }
         for (path, _) in param_shapes(module) {
@@ -78,7 +79,8 @@ impl Adapter {
             .find(|name| self.targets.contains(name, linear) && !tuned.contains(name));
         match missing {
             Some(name) if kind != TargetKind::None => Err(format!(
-                "the values for `{name}`, which target_modules {include} names, are missing in the weights file"
+                "the values for `{name}`, which target_modules {include} of adapter_config.json names, are missing in the weights \
+                 file: save the adapter anew with PEFT"
             )),
             _ => Ok(()),
         }
