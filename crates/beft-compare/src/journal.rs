@@ -33,6 +33,8 @@ struct Source {
     model: String,
     /// Digest of the data files.
     data: String,
+    /// The file with the training examples.
+    train_file: PathBuf,
     /// Numbers of examples of the splits that were counted.
     counts: BTreeMap<Split, usize>,
 }
@@ -44,15 +46,19 @@ impl Source {
         let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
             .for_task(&task)?;
         let mut hash = Sha256::new();
+        let mut train_file = None;
         let splits = std::iter::once(Split::Train).chain(task.dev_splits().iter().copied());
         for split in splits {
             for file in task.split_files(&trial.data, split).map_err(Error::from)? {
                 update(&mut hash, &file)?;
+                // Those of training come first.
+                train_file.get_or_insert(file);
             }
         }
         Ok(Self {
             model: model_digest(&base)?,
             data: hex(hash),
+            train_file: train_file.unwrap_or_else(|| trial.data.clone()),
             counts: BTreeMap::new(),
             base,
             task,
@@ -184,10 +190,8 @@ impl Journal {
             train_size: trial.train_size,
             ..DataOptions::default()
         };
-        let files = source.task.split_files(&trial.data, Split::Train);
-        let file = files.map_err(Error::from)?.into_iter().next();
-        let file = file.unwrap_or_else(|| trial.data.clone());
-        let (train, _) = options.size(source.task.defaults.train_size, available, &file)?;
+        let usual = source.task.defaults.train_size;
+        let (train, _) = options.size(usual, available, &source.train_file)?;
         let mut dev = 0;
         for split in source.task.dev_splits() {
             let found = source.count(&trial.data, *split)?;
@@ -196,13 +200,18 @@ impl Journal {
         Ok((&source.base, train, dev))
     }
 
-    /// Makes sure that a trial's data are there, and enough for its training subset.
+    /// Makes sure that the data of all trials that are not finished are there, and enough for their training subsets.
     ///
     /// # Errors
     ///
     /// When they are not.
-    pub fn check_data(&mut self, planned: &Planned) -> Result<(), CompareError> {
-        self.sizes(&planned.trial).map(drop)
+    pub fn check_data(&mut self, trials: &[Planned]) -> Result<(), CompareError> {
+        for planned in trials {
+            if !self.is_done(&planned.key) {
+                self.sizes(&planned.trial)?;
+            }
+        }
+        Ok(())
     }
 
     /// What is left to do of trials that train together: those that are not finished; or all, if some of them were

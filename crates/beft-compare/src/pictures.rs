@@ -30,13 +30,7 @@ fn pictures(group: &Group) -> Vec<Picture> {
         &bars(group),
         format!("modes_{stem}.svg"),
     );
-    let by_epoch = format!(
-        "{title}{}",
-        match group.seeds.len() {
-            1 => "",
-            _ => ", mean and standard deviation over seeds",
-        }
-    );
+    let by_epoch = format!("{title}{}", spread(group));
     let file = format!("curves_{stem}.svg");
     let (axis, curves) = (CurveAxis::Epochs, curves(group));
     let curves = curves_picture(&by_epoch, &group.metric, &axis, &curves, file);
@@ -47,6 +41,14 @@ fn pictures(group: &Group) -> Vec<Picture> {
     let scatters = scatter_pictures(group);
     let of_modes = modes.into_iter().chain(curves);
     of_modes.chain(scatters).chain(heatmaps).collect()
+}
+
+/// What lines and their bands are, of several seeds.
+fn spread(group: &Group) -> &'static str {
+    match group.seeds.len() {
+        1 => "",
+        _ => ", mean and standard deviation over seeds",
+    }
 }
 
 /// The main metric of each mode, the mean over seeds after the last epoch.
@@ -132,10 +134,7 @@ fn sweep_picture(sweep: &Sweep) -> Option<Picture> {
         "{} by learning rate, {}{}",
         first.metric,
         first.title(),
-        match first.seeds.len() {
-            1 => "",
-            _ => ", mean and standard deviation over seeds",
-        }
+        spread(first)
     );
     let file = format!("rates_{}.svg", first.stem());
     let axis = CurveAxis::LearningRates(rates);

@@ -229,6 +229,9 @@ impl CompareSpec {
                         data: Box::new((known.clone(), data)),
                     });
                 }
+                for (_, mode) in &modes {
+                    check_mode(&base, &task, &mode.settings())?;
+                }
                 for regime in &regimes {
                     let train_size = match spec.train_size {
                         Some(size) => Some(size),
@@ -237,7 +240,6 @@ impl CompareSpec {
                     };
                     for seed in &self.seeds {
                         for (list, mode) in &modes {
-                            check_mode(&base, &task, &mode.settings())?;
                             let defaults = protocol(&task, &mode.settings(), &base, *seed);
                             let own = settings.get(list).copied().unwrap_or_default();
                             // The rate of a task is one for biases; full fine-tuning has its own.

@@ -110,13 +110,29 @@ impl Sweep {
         })
     }
 
-    fn find_best(&self) -> BTreeMap<String, f64> {
+    /// What a mode reached with each learning rate, where it reached anything.
+    fn means(&self, mode: &str) -> Vec<(f64, f64)> {
         let metric = &self.rates[0].1.metric;
+        let means = self.of(mode);
+        let means = means.filter_map(|(rate, found)| Some((rate, found.last.get(metric)?.0)));
+        means.collect()
+    }
+
+    /// The learning rates with which a mode is exactly as good as with its best one, which is among them.
+    fn as_good(&self, mode: &str) -> Vec<f64> {
+        let means = self.means(mode);
+        let best = self.best.get(mode);
+        let highest = means.iter().find(|(rate, _)| Some(rate) == best);
+        let highest = highest.map(|(_, mean)| *mean);
+        let good = |mean| highest.is_some_and(|highest| same_value(highest, mean));
+        let good = means.into_iter().filter(|(_, mean)| good(*mean));
+        good.map(|(rate, _)| rate).collect()
+    }
+
+    fn find_best(&self) -> BTreeMap<String, f64> {
         let mut best = BTreeMap::new();
         for mode in self.modes() {
-            let means = self
-                .of(mode)
-                .filter_map(|(rate, found)| Some((rate, found.last.get(metric)?.0)));
+            let means = self.means(mode).into_iter();
             let better = |a: &(f64, f64), b: &(f64, f64)| match same_value(a.1, b.1) {
                 true => b.0.total_cmp(&a.0),
                 false => a.1.total_cmp(&b.1),
@@ -148,10 +164,7 @@ pub fn sweep_report(sweeps: &[Sweep]) -> Document {
         let mut ties = false;
         for mode in sweep.modes() {
             let best = sweep.best.get(mode);
-            let highest = sweep
-                .of(mode)
-                .find(|(rate, _)| best == Some(rate))
-                .and_then(|(_, found)| Some(found.last.get(&first.metric)?.0));
+            let as_good = sweep.as_good(mode);
             let mut row = vec![Cell::default().code(mode)];
             for (rate, group) in &sweep.rates {
                 let found = group.modes.iter().find(|m| m.mode == mode);
@@ -160,7 +173,7 @@ pub fn sweep_report(sweeps: &[Sweep]) -> Document {
                     continue;
                 };
                 let is_best = best == Some(rate);
-                let tied = highest.is_some_and(|highest| same_value(highest, *mean));
+                let tied = as_good.contains(rate);
                 ties |= tied && !is_best;
                 let (mean, cell) = (format!("{mean:.3}"), Cell::default());
                 let cell = match (is_best, tied) {
@@ -207,20 +220,10 @@ fn at_the_edge(sweep: &Sweep) -> Vec<(&str, f64)> {
     let mut rates: Vec<f64> = sweep.rates.iter().map(|(rate, _)| *rate).collect();
     rates.sort_by(f64::total_cmp);
     let edge = |rate: &f64| rates.len() > 1 && [rates.first(), rates.last()].contains(&Some(rate));
-    let metric = &sweep.rates[0].1.metric;
     // Where another rate is as good, nothing says that those beyond are better.
-    let alone = |mode: &str, rate: f64| {
-        let mean = |found: &ModeSummary| Some(found.last.get(metric)?.0);
-        let highest = sweep.of(mode).find(|(other, _)| *other == rate);
-        let highest = highest.and_then(|(_, found)| mean(found));
-        let mut others = sweep.of(mode).filter(|(other, _)| *other != rate);
-        !others.any(|(_, found)| match (mean(found), highest) {
-            (Some(mean), Some(highest)) => same_value(mean, highest),
-            _ => false,
-        })
-    };
+    let alone = |mode: &str| sweep.as_good(mode).len() == 1;
     let modes = sweep.modes().into_iter();
     let best = modes.filter_map(|mode| Some((mode, *sweep.best.get(mode)?)));
-    best.filter(|(mode, rate)| edge(rate) && alone(mode, *rate))
+    best.filter(|(mode, rate)| edge(rate) && alone(mode))
         .collect()
 }

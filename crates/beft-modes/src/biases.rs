@@ -44,10 +44,7 @@ impl TrainingMode for TermSet {
                 }
             }));
         }
-        if let Some(term) = self.outer().find(|term| !model.outer.contains(term)) {
-            let has = model.outer.clone();
-            return Err(TermSetError::NoSuchOuter { term, has }.into());
-        }
+        self.check_outer(&model.outer)?;
         let sites = self.sites(model.layers)?;
         for site in &sites {
             self.heads(*site, model.heads.of(site.term))?;

@@ -5,7 +5,7 @@ use beft_core::BiasTerm;
 use beft_nn::{BiasModel, Side, with_factors};
 use serde_json::{Map, Value, json};
 
-use crate::mode::head_paths;
+use crate::mode::{head_paths, only_separate};
 use crate::new_values::NewValues;
 use crate::peft::{
     FileTensor, Keys, Layout, Names, PeftLayout, PeftType, Problem, Reader, TargetKind, WRAPPERS,
@@ -34,12 +34,10 @@ impl TrainingMode for Ia3 {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        if model.fused {
-            return Err(Misfit::Refused(
-                "this model keeps query, key and value as one matrix, which has no IA3 vectors of its parts: train biases or norms (ln)",
-            ));
-        }
-        Ok(())
+        only_separate(
+            model,
+            "this model keeps query, key and value as one matrix, which has no IA3 vectors of its parts: train biases or norms (ln)",
+        )
     }
 
     fn touch<M: BiasModel>(&self, model: M, _settings: &ModeSettings, _seed: u64) -> Touching<M> {

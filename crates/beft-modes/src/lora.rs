@@ -7,7 +7,7 @@ use burn::module::{Lora as LoraUpdate, ParamGroup};
 use serde_json::{Map, Value, json};
 
 use crate::lora_reader::LoraReader;
-use crate::mode::head_paths;
+use crate::mode::{head_paths, only_separate};
 use crate::new_values::NewValues;
 use crate::peft::{FileTensor, Keys, Layout, PeftLayout, PeftType, TargetKind, WRAPPERS};
 use crate::{
@@ -66,12 +66,10 @@ impl TrainingMode for Lora {
     }
 
     fn fits(&self, model: &ModelTraits) -> Result<(), Misfit> {
-        if model.fused {
-            return Err(Misfit::Refused(
-                "this model keeps query, key and value as one matrix, which has no LoRA of its parts: train biases or norms (ln)",
-            ));
-        }
-        Ok(())
+        only_separate(
+            model,
+            "this model keeps query, key and value as one matrix, which has no LoRA of its parts: train biases or norms (ln)",
+        )
     }
 
     fn touch<M: BiasModel>(&self, model: M, settings: &ModeSettings, seed: u64) -> Touching<M> {

@@ -146,6 +146,14 @@ pub(crate) fn only_causal_lm(model: &ModelTraits) -> Result<(), Misfit> {
     }
 }
 
+/// Refuses models that keep query, key and value as one matrix.
+pub(crate) fn only_separate(model: &ModelTraits, reason: &'static str) -> Result<(), Misfit> {
+    match model.fused {
+        true => Err(Misfit::Refused(reason)),
+        false => Ok(()),
+    }
+}
+
 /// Entries of parameters, by path, as row-major indices.
 pub type Entries = BTreeMap<ParamPath, Vec<usize>>;
 

@@ -132,27 +132,36 @@ impl<'a> NewValues<'a> {
         self.trained.as_ref().is_none_or(|t| t.contains(path))
     }
 
-    /// Adds to a bias; a fused one is that of several parameters.
+    /// Adds to a bias.
     pub(crate) fn add(&mut self, name: &str, delta: &[f32]) -> Result<(), String> {
+        self.change_bias(name, delta, 0.0, |value, delta| *value += delta)
+    }
+
+    /// Changes a bias by a number for each value; a fused one is that of several parameters. `neutral` changes nothing.
+    fn change_bias(
+        &mut self,
+        name: &str,
+        by: &[f32],
+        neutral: f32,
+        change: impl Fn(&mut f32, f32),
+    ) -> Result<(), String> {
         let places = places(self.table, name)?;
         let total: usize = places
             .iter()
             .map(|(_, path)| self.current(path).len())
             .sum();
-        if total != delta.len() {
-            return Err(self.misfit(name, &[delta.len()], &[total]));
+        if total != by.len() {
+            return Err(self.misfit(name, &[by.len()], &[total]));
         }
-        let mut rest = delta;
+        let mut rest = by;
         let fused = places.len() > 1;
         for (_, path) in places {
             let mut values = self.current(&path).to_vec();
             let (own, others) = rest.split_at(values.len());
-            values
-                .iter_mut()
-                .zip(own)
-                .for_each(|(value, delta)| *value += delta);
+            let pairs = values.iter_mut().zip(own);
+            pairs.for_each(|(value, by)| change(value, *by));
             rest = others;
-            if !fused || self.may_train(&path) || own.iter().any(|delta| *delta != 0.0) {
+            if !fused || self.may_train(&path) || own.iter().any(|by| *by != neutral) {
                 self.values.insert(path, values);
             }
         }
@@ -223,26 +232,22 @@ impl<'a> NewValues<'a> {
         for (row, values) in whole.chunks_mut(outputs.max(1)).enumerate() {
             match side {
                 Side::Inputs => values.iter_mut().for_each(|value| *value *= factors[row]),
-                Side::Outputs => multiply(values, factors),
+                Side::Outputs => {
+                    let pairs = values.iter_mut().zip(factors);
+                    pairs.for_each(|(value, factor)| *value *= factor);
+                }
             }
         }
         self.put_back(&name, &whole)?;
-        if side == Side::Outputs {
-            let mut rest = factors;
-            for (_, path) in self.table.all_by_hf(&format!("{module}.bias")) {
-                let mut values = self.current(&path).to_vec();
-                if values.len() > rest.len() {
-                    break;
-                }
-                let (own, others) = rest.split_at(values.len());
-                multiply(&mut values, own);
-                rest = others;
-                if !values.is_empty() {
-                    self.values.insert(path, values);
-                }
-            }
+        let bias = format!("{module}.bias");
+        let biases = self.table.all_by_hf(&bias);
+        let has_bias = biases
+            .iter()
+            .any(|(_, path)| self.present.contains_key(path));
+        match side == Side::Outputs && has_bias {
+            true => self.change_bias(&bias, factors, 1.0, |value, factor| *value *= factor),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn width(&self, path: &ParamPath) -> usize {
@@ -263,11 +268,6 @@ impl<'a> NewValues<'a> {
             "`{name}` has shape {found:?}, the model's has {expected:?}{resized}; is this model the base it was trained on?"
         )
     }
-}
-
-fn multiply(values: &mut [f32], factors: &[f32]) {
-    let pairs = values.iter_mut().zip(factors);
-    pairs.for_each(|(value, factor)| *value *= factor);
 }
 
 /// Where a checkpoint's tensor goes: more than one place for a fused one.

@@ -58,5 +58,5 @@ pub use precision::{ForwardPrecision, Precision, PrecisionError};
 pub use recorded::{BiasGradients, Recorded};
 pub use rotary::{Rotary, RotaryConfig, RotaryTable, Scaling};
 pub use savings::{Padding, Savings};
-pub use weight::{Factors, Packing, Side, Weight, pack_weights, with_factors};
+pub use weight::{Packing, Side, Weight, pack_weights, with_factors};
 pub use workers::{Worker, work_on};

@@ -143,11 +143,8 @@ pub trait BiasModel: Module {
         let layout = self.bias_layout();
         let sites = self.sites(terms)?.into_iter();
         let mut paths: Vec<ParamPath> = sites.map(|site| self.site_path(site)).collect();
+        terms.check_outer(&layout.outer_terms())?;
         let named: BTreeSet<OuterTerm> = terms.outer().collect();
-        let has = layout.outer_terms();
-        if let Some(term) = named.iter().find(|term| !has.contains(term)) {
-            return Err(TermSetError::NoSuchOuter { term: *term, has });
-        }
         let outside = layout.outside.iter().filter(|bias| {
             let along = bias.with_any && !terms.is_frozen();
             along || terms.is_all() || named.contains(&bias.term)

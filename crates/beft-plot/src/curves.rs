@@ -91,8 +91,8 @@ impl CurveAxis {
 }
 
 /// Draws curves as SVG: a metric by epoch or learning rate, one line for each of `curves`, with a band of one standard
-/// deviation on both sides, or a bar where a line is a single point. Lines differ in colour, dashes and marks, so that those that coincide can be told apart; the legend
-/// stands beside the data. `None` when there is nothing to draw, or it cannot be drawn.
+/// deviation on both sides, or a bar where a line is a single point. Lines differ in colour, dashes and marks, so that those that
+/// coincide can be told apart; the legend stands beside the data. `None` when there is nothing to draw, or it cannot be drawn.
 pub fn curves_svg(title: &str, metric: &str, axis: &CurveAxis, curves: &[Curve]) -> Option<String> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let low = points().fold(f64::INFINITY, |m, p| m.min(p.value - p.deviation));

@@ -13,9 +13,9 @@ use super::values::{Columns, columns, max_length};
 /// The model to use: an adapter on its base, or a tuned model.
 #[derive(Debug, Args)]
 pub(crate) struct TunedArgs {
-    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA, IA3, LN tuning or prefix tuning). predict takes several of one base
-    /// model, and gives each text to all of them, or to those that its field `adapter` names. An adapter is called like its
-    /// folder (or the one above, if that is called adapter), or as NAME= says.
+    /// Adapter folder, written by `beft tune` or by HF PEFT (BEFT, LoRA, IA3, LN tuning or prefix tuning). predict takes
+    /// several of one base model, and gives each text to all of them, or to those that its field `adapter` names. An adapter is
+    /// called like its folder (or the one above, if that is called adapter), or as NAME= says.
     #[arg(long, value_name = "[NAME=]DIR")]
     pub(crate) adapter: Vec<NamedAdapter>,
     /// Base model of the adapter, as a folder or a name. Without --adapter: the folder of a tuned model, or, for eval, an

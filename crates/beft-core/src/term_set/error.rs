@@ -5,7 +5,7 @@ use crate::{BiasTerm, OuterTerm, UnknownTerm};
 #[non_exhaustive]
 pub enum TermSetError {
     /// A name that is no bias term.
-    #[error("{0}, or outside the layers embeddings, final_norm, pooler, output_head")]
+    #[error("{}, or outside the layers {}", .0, names(&OuterTerm::ALL))]
     UnknownTerm(#[from] UnknownTerm),
     /// The part after `.` is not a head or a range of heads.
     #[error(
@@ -67,11 +67,16 @@ pub enum TermSetError {
     },
 }
 
+/// `embeddings, pooler`
+fn names(terms: &[OuterTerm]) -> String {
+    let names: Vec<&str> = terms.iter().map(|term| term.name()).collect();
+    names.join(", ")
+}
+
 /// `; it has embeddings, pooler: name one of them`
 fn listed(terms: &[OuterTerm]) -> String {
-    let names: Vec<&str> = terms.iter().map(|term| term.name()).collect();
-    match names.is_empty() {
+    match terms.is_empty() {
         true => ", which have all of its biases: name others".to_owned(),
-        false => format!("; it has {}: name one of them", names.join(", ")),
+        false => format!("; it has {}: name one of them", names(terms)),
     }
 }

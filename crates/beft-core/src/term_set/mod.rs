@@ -171,6 +171,21 @@ impl TermSet {
         outer.into_iter().flatten().copied()
     }
 
+    /// Fails where it names a bias outside the layers that is not among those of a model.
+    ///
+    /// # Errors
+    ///
+    /// [`TermSetError::NoSuchOuter`].
+    pub fn check_outer(&self, has: &[OuterTerm]) -> Result<(), TermSetError> {
+        match self.outer().find(|term| !has.contains(term)) {
+            None => Ok(()),
+            Some(term) => Err(TermSetError::NoSuchOuter {
+                term,
+                has: has.to_vec(),
+            }),
+        }
+    }
+
     /// Whether this is [`TermSet::frozen`].
     pub fn is_frozen(&self) -> bool {
         self.selection == Selection::Named(Named::default())

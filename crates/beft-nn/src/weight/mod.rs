@@ -16,7 +16,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use self::f32::F32Matrix;
 use self::int8::Int8Matrix;
 pub use self::product::host_values;
-pub use self::scaled::{Factors, Side, with_factors};
+pub use self::scaled::{Side, with_factors};
 use crate::{DeviceTraits, multiply};
 
 /// A weight matrix `[d_in, d_out]` of a layer.

@@ -26,11 +26,11 @@ impl Side {
 
 /// Factors of a weight's inputs or outputs.
 #[derive(Debug, Module)]
-pub struct Factors {
+struct Factors {
     /// `[d_in]` or `[d_out]`, in f32.
     l: Param<Tensor<1>>,
-    /// The axis of the weight that they are along.
-    axis: usize,
+    #[module(skip)]
+    side: Side,
 }
 
 impl Reparameterization for Factors {
@@ -38,8 +38,10 @@ impl Reparameterization for Factors {
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         let mut shape = vec![1; D];
-        shape[self.axis] = base.dims()[self.axis];
-        base.clone() * self.of(base.dtype()).reshape(Shape::from(shape))
+        let axis = self.side.axis();
+        shape[axis] = base.dims()[axis];
+        let factors = self.of(base.dtype());
+        base * factors.reshape(Shape::from(shape))
     }
 }
 
@@ -69,11 +71,10 @@ impl Reparameterizer for AddFactors<'_> {
         let Some((_, side)) = found else {
             return (param, None);
         };
-        let axis = side.axis();
-        let count = param.lazy_shape()[axis];
+        let count = param.lazy_shape()[side.axis()];
         let ones = Tensor::ones([count], (&param.lazy_device(), DType::F32));
         let l = Param::from_tensor(ones);
-        (param, Some(Factors { l, axis }))
+        (param, Some(Factors { l, side: *side }))
     }
 }
 
@@ -90,9 +91,10 @@ impl Weight {
     /// - bias, output: `[d_out]`
     pub fn scaled(&self, bias: Tensor<1>) -> Tensor<1> {
         let factors = self.param().and_then(|param| param.reparameterization());
-        let outputs = factors.filter(|f: &&Factors| f.axis == Side::Outputs.axis());
+        let outputs = factors.filter(|factors: &&Factors| factors.side == Side::Outputs);
+        let outputs = outputs.map(|factors| factors.of(bias.dtype()));
         match outputs {
-            Some(factors) => bias.clone() * factors.of(bias.dtype()),
+            Some(factors) => bias * factors,
             None => bias,
         }
     }

@@ -129,10 +129,7 @@ pub(crate) fn finish(
         }
         Work::Train(shard) => {
             // Before the first training, and not in the one that lacks something.
-            let open = planned.iter().filter(|t| !journal.is_done(&t.key));
-            for planned in open.collect::<Vec<_>>() {
-                journal.check_data(planned)?;
-            }
+            journal.check_data(&planned)?;
             let most = args.most_together()?;
             journal.agree(&planned, most, shard.is_none())?;
             run(args, &mut journal, planned.clone(), shard, most)?;
