@@ -14,13 +14,20 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Where this test was built.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let debug = program.parent().unwrap().parent().unwrap();
+    debug.parent().unwrap().to_owned()
+}
+
 /// Makes a crate with these dependencies (lines of Cargo.toml) and this `main.rs` in a temporary
 /// folder, gives it to a cargo command and returns what that printed.
 fn cargo(command: &str, name: &str, dependencies: &str, main: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let crates = root().join("crates");
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n[profile.dev]\ndebug = false\n",
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{}",
         dependencies.replace("CRATES", &crates.display().to_string())
     );
     fs::create_dir(dir.path().join("src")).unwrap();
@@ -30,9 +37,11 @@ fn cargo(command: &str, name: &str, dependencies: &str, main: &str) -> String {
     fs::copy(root().join("Cargo.lock"), dir.path().join("Cargo.lock")).unwrap();
     let output = Command::new(env!("CARGO"))
         .args([command, "--quiet"])
+        // The profile of this workspace: most of what is compiled is what the lints and the documentation need, too.
+        .arg("--config")
+        .arg(root().join("Cargo.toml"))
         .current_dir(dir.path())
-        // Kept between runs, apart from the workspace's own.
-        .env("CARGO_TARGET_DIR", root().join("target/external"))
+        .env("CARGO_TARGET_DIR", target())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();

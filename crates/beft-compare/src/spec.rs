@@ -302,7 +302,8 @@ impl CompareSpec {
             None => task.task.clone(),
         });
         let tasks: Vec<String> = tasks.collect();
-        once("models", &self.models)?;
+        let models = self.models.iter().map(|model| model.trim_end_matches('/'));
+        once("models", &models.collect::<Vec<_>>())?;
         once("tasks", &tasks)?;
         once("regimes", &self.regimes)?;
         once("modes", modes)?;

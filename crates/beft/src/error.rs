@@ -600,6 +600,15 @@ pub enum AdapterProblem {
         /// The tensor.
         tensor: String,
     },
+    /// A head that is not implemented for the base's architecture.
+    #[error(
+        "its task_type asks for {class}, which is not implemented: give the task_type that it was trained with in \
+         adapter_config.json, or take the model that it was trained on"
+    )]
+    NoClass {
+        /// The class that the model would be.
+        class: String,
+    },
     /// No head anywhere.
     #[error("neither it nor its base has a trained classification head ({} missing)", .missing.join(", "))]
     NoHead {

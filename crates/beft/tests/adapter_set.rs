@@ -326,6 +326,28 @@ fn what_cannot_share_a_backbone_is_refused_by_name() {
     whole.save(&folder).unwrap();
     let error = set.load("a", &folder).unwrap_err().to_string();
     assert!(error.contains(name) && error.contains("whole"), "{error}");
+    // A head that this architecture does not have, alone as well.
+    let mut causal = Adapter::load(&adapter).unwrap();
+    causal.task_type = Some(TaskType::CausalLm);
+    let folder = dir.path().join("causal");
+    causal.save(&folder).unwrap();
+    let alone = Predictor::open(&OpenOptions {
+        adapter: Some(&folder),
+        ..OpenOptions::default()
+    });
+    let errors = [
+        alone.map(|_| ()).unwrap_err(),
+        set.load("a", &folder).unwrap_err(),
+    ];
+    for error in errors.map(|error| error.to_string()) {
+        let names = [
+            "causal",
+            "task_type",
+            "BertForCausalLM",
+            "adapter_config.json",
+        ];
+        assert!(names.iter().all(|name| error.contains(name)), "{error}");
+    }
     assert!(set.members().is_empty());
     // The base's own head answers, too.
     set.add_base("base").unwrap();

@@ -28,6 +28,14 @@ pub(super) fn bar(len: Option<u64>) -> ProgressBar {
     ProgressBar::with_draw_target(len, target)
 }
 
+/// Draws a bar while nothing happens, too: one step can take longer than the pause between two lines.
+pub(super) fn without_events(bar: &ProgressBar) {
+    bar.enable_steady_tick(match on_terminal() {
+        true => Duration::from_millis(500),
+        false => PAUSE / 10,
+    });
+}
+
 /// What a bar would draw, as plain lines with a pause between them.
 struct Lines<F> {
     pause: Duration,
@@ -135,6 +143,13 @@ mod tests {
             std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()))
         };
         let seen = draw(Duration::from_millis(100));
+        assert!((2..=4).contains(&seen.len()), "{seen:?}");
+        // Without any event.
+        let bar = ProgressBar::with_draw_target(Some(40), lines(Duration::from_millis(100)));
+        bar.enable_steady_tick(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(400));
+        bar.finish_and_clear();
+        let seen = std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()));
         assert!((2..=4).contains(&seen.len()), "{seen:?}");
         assert!(
             seen[0].contains("/40") && !seen[0].contains('\u{1b}'),

@@ -1,7 +1,6 @@
 mod draw;
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use crate::output::tell;
 use beft_train::{Event, Metrics};
@@ -78,10 +77,7 @@ impl Progress {
                 self.bar.set_length((steps * epochs) as u64);
                 self.bar.set_position((steps * done + steps_done) as u64);
                 self.bar.set_prefix(self.mode.clone());
-                // It takes a thread, which a bar that nobody watches does not need.
-                if on_terminal() {
-                    self.bar.enable_steady_tick(Duration::from_millis(500));
-                }
+                draw::without_events(&self.bar);
             }
             Event::Keeping {
                 layers,
@@ -199,6 +195,7 @@ impl TrialsProgress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_position(done as u64);
+        draw::without_events(&bar);
         let progress = Self { bar };
         if done > 0 {
             progress.line(&format!("{done} of {len} trainings were finished before"));

@@ -10,7 +10,7 @@ use beft_nn::{BiasModel, BiasSet, ParamPath, TaskModel, view_params};
 use burn::tensor::{Tensor, TensorData};
 
 use super::bases::Bases;
-use crate::tuned::{Sidecar, head_kind, on_base, on_own_head, task_of};
+use crate::tuned::{Sidecar, head_kind, of_adapter, on_base, on_own_head, task_of};
 use crate::{Error, Model, OpenOptions, Predictor, Tuned};
 
 /// An adapter of a set, or the base itself. It never changes: one that takes its place is another member.
@@ -77,7 +77,9 @@ impl Member {
             )
         });
         let facts = Sidecar::of_adapter(&adapter, dir)?;
-        let base = bases.get(head_kind(&adapter), facts.max_length())?;
+        let base = bases
+            .get(head_kind(&adapter), facts.max_length())
+            .map_err(|error| of_adapter(error, dir))?;
         let stored: Vec<String> = adapter.head.keys().cloned().collect();
         let tuned = on_base(adapter, facts, base, dir)?;
         let biases = bias_paths(&tuned.model);

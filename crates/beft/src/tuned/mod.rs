@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use merge::merge;
 pub use open::{OpenOptions, open_tuned};
-pub(crate) use open::{head_kind, on_base, on_own_head};
+pub(crate) use open::{head_kind, of_adapter, on_base, on_own_head};
 pub use precision::InferencePrecision;
 pub(crate) use predictor::task_of;
 pub use predictor::{Answer, Answers, Predictor};

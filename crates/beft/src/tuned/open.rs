@@ -92,7 +92,9 @@ fn open_adapter(
     };
     let base = in_precision(base, options, &facts)?;
     let base = match head_kind(&adapter) {
-        Some(task_type) => base.with_task_type(task_type)?,
+        Some(task_type) => base
+            .with_task_type(task_type)
+            .map_err(|error| of_adapter(error, adapter_dir))?,
         None => base,
     };
     on_base(adapter, facts, Arc::new(base), adapter_dir)
@@ -162,6 +164,17 @@ pub(crate) fn head_kind(adapter: &Adapter) -> Option<TaskType> {
     let scored = adapter.head.contains_key(SCORE);
     let scored = scored.then_some(TaskType::SequenceClassification);
     adapter.task_type.or(scored)
+}
+
+/// Says whose head it is that the base's architecture does not have.
+pub(crate) fn of_adapter(error: Error, adapter: &Path) -> Error {
+    match error {
+        Error::NoClass { class, .. } => Error::Adapter {
+            adapter: adapter.to_owned(),
+            problem: AdapterProblem::NoClass { class },
+        },
+        other => other,
+    }
 }
 
 pub(super) fn sidecar_name(adapter: &Path) -> String {

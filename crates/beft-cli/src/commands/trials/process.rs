@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use beft_compare::{JointTrials, Journal, Trial, run_trials};
@@ -117,6 +118,9 @@ fn reason(status: ExitStatus, log: &str) -> String {
     line.map_or_else(|| format!("no message, {status}"), str::to_owned)
 }
 
+/// After so long a step is told, however few there were since the last that was.
+const LONG_STEP: Duration = Duration::from_secs(5);
+
 /// One pass: what the hidden subcommand does.
 pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
     let text =
@@ -134,7 +138,7 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
         }
     };
     let trials: Vec<Trial> = pass.trials.iter().map(|t| t.trial.clone()).collect();
-    let mut told = 0;
+    let mut told = (0, Instant::now());
     let results = run_trials(
         &trials,
         &journal.state_path(&pass),
@@ -143,8 +147,8 @@ pub(crate) fn pass(args: &ComparePassArgs) -> Result<()> {
             Event::Started { steps, epochs, .. } => of = (steps, epochs),
             Event::Step { epoch, step, .. } => {
                 let at = (epoch - 1) * of.0 + step;
-                if at >= told + 10 {
-                    told = at;
+                if at >= told.0 + 10 || told.1.elapsed() > LONG_STEP {
+                    told = (at, Instant::now());
                     tell(format!("step {at} of {}", of.0 * of.1));
                 }
             }
