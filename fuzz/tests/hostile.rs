@@ -7,7 +7,7 @@ mod allocations;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use beft_fuzz::{Case, RECIPE, Sample, Target};
 use rand::{Rng, SeedableRng};
@@ -15,6 +15,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// Inputs that are tried of each reader, beside those in the corpus.
 const CASES: usize = 300;
+
+/// For how many seconds each reader is tried with further inputs, others in each run.
+const LONGER: &str = "BEFT_HOSTILE_SECONDS";
 
 /// No reader takes longer.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -46,13 +49,8 @@ fn try_all(name: &str) {
     let first = Case::unchanged(&samples[0]).read(target);
     assert_eq!(first, Ok(()), "{name} refuses a file that is in order");
     let mut taken = 0;
-    let mut draw = ChaCha8Rng::seed_from_u64(7);
-    let drawn = (0..CASES).map(|_| {
-        let mut input = vec![0; 24];
-        draw.fill_bytes(&mut input);
-        input[0] = RECIPE;
-        input
-    });
+    let mut fixed = ChaCha8Rng::seed_from_u64(7);
+    let drawn = (0..CASES).map(|_| recipe(&mut fixed));
     let mut problems = Vec::new();
     for input in corpus(target).into_iter().chain(drawn.collect::<Vec<_>>()) {
         match problem(target, &samples, &input) {
@@ -61,17 +59,39 @@ fn try_all(name: &str) {
             Err(reason) => problems.push(format!("{}: {reason}", hex(&input))),
         }
     }
+    // Changes that a reader does not mind, or minds all of, try nothing.
+    assert!(
+        (1..CASES).contains(&taken),
+        "{name} took {taken} of {CASES} files"
+    );
+    if let Ok(seconds) = std::env::var(LONGER) {
+        let seconds = Duration::from_secs(seconds.parse().unwrap());
+        let (began, mut tried) = (Instant::now(), 0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let mut other = ChaCha8Rng::seed_from_u64(now.as_nanos() as u64);
+        while began.elapsed() < seconds {
+            let input = recipe(&mut other);
+            if let Err(reason) = problem(target, &samples, &input) {
+                problems.push(format!("{}: {reason}", hex(&input)));
+            }
+            tried += 1;
+        }
+        println!("{name}: {tried} further inputs");
+    }
     assert!(
         problems.is_empty(),
         "{name}: {} problems\n{}",
         problems.len(),
         problems.join("\n")
     );
-    // Changes that a reader does not mind, or minds all of, try nothing.
-    assert!(
-        (1..CASES).contains(&taken),
-        "{name} took {taken} of {CASES} files"
-    );
+}
+
+/// An input that says how to change a file that is in order.
+fn recipe(draw: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut input = vec![0; 24];
+    draw.fill_bytes(&mut input);
+    input[0] = RECIPE;
+    input
 }
 
 /// Whether the reader took the file, or what went wrong.
