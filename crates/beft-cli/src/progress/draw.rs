@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::output::{says_notes, tell};
 
@@ -16,24 +16,29 @@ pub(super) fn on_terminal() -> bool {
     says_notes() && io::stderr().is_terminal()
 }
 
-/// A bar of so many things, if that is known.
+/// A bar of so many things, if that is known. Nothing is drawn before it has a style.
 pub(super) fn bar(len: Option<u64>) -> ProgressBar {
-    let target = match on_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => {
-            let lines = Lines::new(PAUSE, |line| tell!("{line}"));
-            ProgressDrawTarget::term_like_with_hz(Box::new(lines), 1)
-        }
-    };
-    ProgressBar::with_draw_target(len, target)
+    let watched = on_terminal();
+    let bar = ProgressBar::with_draw_target(
+        len,
+        match watched {
+            true => ProgressDrawTarget::stderr(),
+            false => target(Lines::new(PAUSE, |line| tell!("{line}")), 1),
+        },
+    );
+    if let Ok(style) = ProgressStyle::with_template("") {
+        bar.set_style(style);
+    }
+    if !watched {
+        // While nothing happens, too: one step can take longer than the pause between two lines.
+        bar.enable_steady_tick(PAUSE / 10);
+    }
+    bar
 }
 
-/// Draws a bar while nothing happens, too: one step can take longer than the pause between two lines.
-pub(super) fn without_events(bar: &ProgressBar) {
-    bar.enable_steady_tick(match on_terminal() {
-        true => Duration::from_millis(500),
-        false => PAUSE / 10,
-    });
+/// Draws into lines, at most so often in a second.
+fn target<F: Fn(&str) + Send + Sync + 'static>(lines: Lines<F>, hz: u8) -> ProgressDrawTarget {
+    ProgressDrawTarget::term_like_with_hz(Box::new(lines), hz)
 }
 
 /// What a bar would draw, as plain lines with a pause between them.
@@ -124,37 +129,38 @@ mod tests {
     #[test]
     fn a_line_now_and_then() {
         let told = Arc::new(Mutex::new(Vec::new()));
-        let lines = |pause| {
-            let told = told.clone();
+        let draw = |pause, work: fn(&ProgressBar)| {
+            let lines = told.clone();
             let lines = Lines::new(pause, move |line: &str| {
-                told.lock()
+                lines
+                    .lock()
                     .unwrap_or_else(|e| e.into_inner())
                     .push(line.to_owned());
             });
-            ProgressDrawTarget::term_like_with_hz(Box::new(lines), 255)
+            let bar = ProgressBar::with_draw_target(Some(40), target(lines, 255));
+            work(&bar);
+            bar.finish_and_clear();
+            std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()))
         };
-        let draw = |pause| {
-            let bar = ProgressBar::with_draw_target(Some(40), lines(pause));
+        let steps = |bar: &ProgressBar| {
             for _ in 0..40 {
                 bar.inc(1);
                 std::thread::sleep(Duration::from_millis(10));
             }
-            bar.finish_and_clear();
-            std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()))
         };
-        let seen = draw(Duration::from_millis(100));
-        assert!((2..=4).contains(&seen.len()), "{seen:?}");
-        // Without any event.
-        let bar = ProgressBar::with_draw_target(Some(40), lines(Duration::from_millis(100)));
-        bar.enable_steady_tick(Duration::from_millis(10));
-        std::thread::sleep(Duration::from_millis(400));
-        bar.finish_and_clear();
-        let seen = std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()));
-        assert!((2..=4).contains(&seen.len()), "{seen:?}");
-        assert!(
-            seen[0].contains("/40") && !seen[0].contains('\u{1b}'),
-            "{seen:?}"
-        );
-        assert!(draw(PAUSE).is_empty());
+        let one_long_step = |bar: &ProgressBar| {
+            bar.enable_steady_tick(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(400));
+        };
+        let works: [fn(&ProgressBar); 2] = [steps, one_long_step];
+        for work in works {
+            let seen = draw(Duration::from_millis(100), work);
+            assert!((2..=4).contains(&seen.len()), "{seen:?}");
+            assert!(
+                seen[0].contains("/40") && !seen[0].contains('\u{1b}'),
+                "{seen:?}"
+            );
+            assert!(draw(PAUSE, work).is_empty());
+        }
     }
 }

@@ -1,6 +1,7 @@
 mod draw;
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use crate::output::tell;
 use beft_train::{Event, Metrics};
@@ -16,13 +17,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Progress without anything under way yet.
     pub(crate) fn new() -> Self {
-        let bar = draw::bar(None);
-        // Nothing is drawn before there is something to count.
-        if let Ok(style) = ProgressStyle::with_template("") {
-            bar.set_style(style);
-        }
         Self {
-            bar,
+            bar: draw::bar(None),
             mode: String::new(),
         }
     }
@@ -77,7 +73,10 @@ impl Progress {
                 self.bar.set_length((steps * epochs) as u64);
                 self.bar.set_position((steps * done + steps_done) as u64);
                 self.bar.set_prefix(self.mode.clone());
-                draw::without_events(&self.bar);
+                // It takes a thread. Without a terminal there is one already, which draws less often.
+                if on_terminal() {
+                    self.bar.enable_steady_tick(Duration::from_millis(500));
+                }
             }
             Event::Keeping {
                 layers,
@@ -195,7 +194,6 @@ impl TrialsProgress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_position(done as u64);
-        draw::without_events(&bar);
         let progress = Self { bar };
         if done > 0 {
             progress.line(&format!("{done} of {len} trainings were finished before"));
@@ -243,14 +241,8 @@ pub(crate) struct Downloads {
 impl Downloads {
     /// Nothing is drawn before there is something to download.
     pub(crate) fn new() -> Self {
-        let bar = draw::bar(None);
-        if let Ok(style) = ProgressStyle::with_template(
-            "{msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
-        ) {
-            bar.set_style(style.progress_chars("=> "));
-        }
         Self {
-            bar,
+            bar: draw::bar(None),
             file: RefCell::default(),
         }
     }
@@ -261,6 +253,12 @@ impl Downloads {
             progress.file.clone_into(&mut self.file.borrow_mut());
             if !on_terminal() {
                 tell!("downloading {}", progress.file);
+            }
+            let style = ProgressStyle::with_template(
+                "{msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            );
+            if let Ok(style) = style {
+                self.bar.set_style(style.progress_chars("=> "));
             }
             self.bar.reset();
             self.bar.set_message(progress.file.to_owned());
