@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
-use beft_fuzz::Case;
+use beft_fuzz::{Case, Sample};
 use serde_json::{Value, json};
 
 /// What stands in place of a number, a text or a list.
@@ -95,38 +96,52 @@ fn names(message: &str, key: &str) -> bool {
     message.contains(key) || other || tensor
 }
 
-#[test]
-fn every_key_of_every_architecture() {
+/// Tries each key of a model's config with each hostile value. Gives the number of models that were taken, and the problems.
+fn every_key(sample: &Sample, config: &Value) -> (usize, Vec<String>) {
     // What reads without training is enough here.
-    let (target, samples) = (
-        beft_fuzz::target("safetensors"),
-        beft_fuzz::target("config").samples,
-    );
-    let (mut taken, mut problems, mut seen) = (0, Vec::new(), BTreeSet::new());
-    for sample in samples() {
-        let Some(config) = sample.json("config.json") else {
-            continue;
-        };
-        let model = config["model_type"].as_str().unwrap_or_default().to_owned();
-        // One of each architecture.
-        if !seen.insert(model.clone()) {
-            continue;
-        }
-        for (key, value) in config.as_object().unwrap() {
-            for new in hostile(value) {
-                let mut changed = config.clone();
-                changed[key] = new.clone();
-                let case =
-                    Case::unchanged(&sample.clone().with("config.json", changed.to_string()));
-                match catch_unwind(AssertUnwindSafe(|| case.read(target))) {
-                    Ok(Ok(())) => taken += 1,
-                    Ok(Err(message)) if names(&message, key) => {}
-                    Ok(Err(message)) => problems.push(format!("{model}: {key} = {new}: {message}")),
-                    Err(_) => problems.push(format!("{model}: {key} = {new}: a panic")),
+    let target = beft_fuzz::target("safetensors");
+    let (mut taken, mut problems) = (0, Vec::new());
+    for (key, value) in config.as_object().unwrap() {
+        for new in hostile(value) {
+            let mut changed = config.clone();
+            changed[key] = new.clone();
+            let case = Case::unchanged(&sample.clone().with("config.json", changed.to_string()));
+            let problem = match catch_unwind(AssertUnwindSafe(|| case.read(target))) {
+                Ok(Ok(())) => {
+                    taken += 1;
+                    continue;
                 }
-            }
+                Ok(Err(message)) if names(&message, key) => continue,
+                Ok(Err(message)) => message,
+                Err(_) => "a panic".to_owned(),
+            };
+            problems.push(format!(
+                "{}: {key} = {new}: {problem}",
+                config["model_type"]
+            ));
         }
     }
+    (taken, problems)
+}
+
+#[test]
+fn every_key_of_every_architecture() {
+    let mut seen = BTreeSet::new();
+    let models = (beft_fuzz::target("config").samples)().into_iter();
+    let models = models.filter_map(|sample| Some((sample.json("config.json")?, sample)));
+    let models: Vec<(Value, Sample)> = models
+        .filter(|(config, _)| seen.insert(config["model_type"].to_string()))
+        .collect();
+    let (mut taken, mut problems) = (0, Vec::new());
+    thread::scope(|scope| {
+        let threads: Vec<_> = { models.iter() }
+            .map(|(config, sample)| scope.spawn(|| every_key(sample, config)))
+            .collect();
+        for (more, others) in threads.into_iter().map(|thread| thread.join().unwrap()) {
+            taken += more;
+            problems.extend(others);
+        }
+    });
     assert!(
         problems.is_empty(),
         "{} problems\n{}",

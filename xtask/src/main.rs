@@ -68,13 +68,7 @@ enum Task {
     /// places, lengths of files, links in the documentation.
     Tidy,
     /// Search for inputs that break a reader, with cargo-fuzz. Can be interrupted; run it again to continue.
-    Fuzz {
-        /// Targets [default: all]
-        targets: Vec<String>,
-        /// Seconds for each target, those of earlier calls included.
-        #[arg(long, default_value_t = 3600)]
-        seconds: u64,
-    },
+    Fuzz(fuzz::Fuzz),
     /// Check what is published: dependencies (cargo-deny), bill of materials (cargo-cyclonedx, to target/sbom), packages,
     /// public interfaces (cargo-semver-checks).
     ReleaseCheck {
@@ -149,7 +143,7 @@ fn run(task: Task) -> Result<()> {
         Task::GpuCheck { args } => backends::gpu_check(&root, &args),
         Task::Bench { what } => bench::run(&root, what.as_ref()),
         Task::Tidy => tidy::run(&root),
-        Task::Fuzz { targets, seconds } => fuzz::run(&root, &targets, seconds),
+        Task::Fuzz(wanted) => fuzz::run(&root, &wanted),
         Task::ReleaseCheck { release } => release::check(&root, &release),
         Task::SetupPython => python::setup(&root),
         Task::Fixtures => {

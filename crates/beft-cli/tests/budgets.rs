@@ -230,6 +230,14 @@ fn what_does_nothing_is_refused() {
         ),
         (with("tune", &["--terms", "q,q"]), "names `q` twice"),
         (
+            with("tune", &["--terms", "budget:96:fisher"]),
+            "`beft rank --budget` says which terms",
+        ),
+        (
+            with("tune", &["--terms", "budget:96"]),
+            "write budget:NUMBER:SCORER",
+        ),
+        (
             with("tune", &["--terms", "lora-v-r1", "--lora-rank", "4"]),
             "leave --lora-rank 4 out",
         ),

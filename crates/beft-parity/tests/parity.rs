@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use beft::{BACKENDS, NamedDevice};
 use beft_fixtures::Fixtures;
@@ -54,11 +55,16 @@ fn random_models_equal_transformers() {
     let fixtures = Fixtures::unpack().unwrap();
     let subjects = Subject::committed(&fixtures);
     assert!(!subjects.is_empty());
-    for subject in &subjects {
-        assert_parity(subject, Precision::F32);
-        assert_parity(subject, Precision::Bf16);
-        assert_parity(subject, Precision::F16);
-    }
+    // A thread each: most of the time is that of one small product after the other.
+    thread::scope(|scope| {
+        for subject in &subjects {
+            scope.spawn(|| {
+                assert_parity(subject, Precision::F32);
+                assert_parity(subject, Precision::Bf16);
+                assert_parity(subject, Precision::F16);
+            });
+        }
+    });
 }
 
 /// The real MiniLM, where `cargo xtask fetch-minilm` put it and `cargo xtask minilm-expected`

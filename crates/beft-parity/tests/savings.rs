@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use beft_checkpoint::ModelDir;
 use beft_core::{EncodedSet, Stop};
@@ -142,7 +143,7 @@ fn every_saving_alone_leaves_the_training_as_it_is() {
 /// With dropout, in every kind of mode, with and without a kept prefix.
 #[test]
 fn layers_computed_anew_give_the_same_training() {
-    for name in ENCODERS {
+    let compare = |name| {
         let data = data(name);
         for mode in modes(name) {
             for dropout in [true, false] {
@@ -158,7 +159,12 @@ fn layers_computed_anew_give_the_same_training() {
                 assert!(difference < 2e-4, "{name} {mode} {dropout}: {difference}");
             }
         }
-    }
+    };
+    thread::scope(|scope| {
+        for name in ENCODERS {
+            scope.spawn(move || compare(name));
+        }
+    });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::JsonArgs;
+use super::values::mode;
 
 /// How `generate` prints texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,8 +84,8 @@ pub(crate) struct PlanArgs {
     /// Model folder, of which only config.json is needed, or the name of a model in the Hugging Face cache or on the hub.
     #[arg(long, value_name = "DIR|NAME")]
     pub(crate) model: String,
-    /// What to train, as in tune.
-    #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
+    /// What to train: v, q,k,v, lora-v or another MODE of tune --terms.
+    #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode", value_parser = mode)]
     pub(crate) terms: Mode,
     /// Number of examples to compute at a time [default: the protocol's, 16 for encoders and 8 for decoders]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -12,8 +12,8 @@ use beft_train::Evaluate;
 use clap::{Args, ValueEnum};
 
 use super::values::{
-    Columns, MetricList, Scorers, columns, learning_rate, max_length, metrics, objective, savings,
-    scorers, share,
+    Columns, MetricList, Scorers, columns, learning_rate, max_length, metrics, mode, objective,
+    savings, scorers, share,
 };
 use super::{JsonArgs, ReportArgs};
 
@@ -274,7 +274,7 @@ pub(crate) struct TuneArgs {
     /// head 5 of layer 3 has), or pooler, embeddings, final_norm, output_head (outside the layers), or all. Head alone: frozen.
     /// Baselines: full, random, random-lines, ln (weights and biases of the norms), ia3 (factors of keys, values and inner
     /// values of the feed-forward blocks), lora-q, lora-v, lora-qv, lora-v-r1 (of rank 1) and so on; prefix for decoders.
-    #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode")]
+    #[arg(long, value_name = "MODE", default_value = "v", visible_alias = "mode", value_parser = mode)]
     pub(crate) terms: Mode,
     /// Rank of LoRA's update [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

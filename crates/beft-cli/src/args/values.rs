@@ -1,7 +1,9 @@
 //! How the values of options are read.
 
 use beft::Objective;
+use beft_compare::TrialMode;
 use beft_core::{Metric, UnknownMetric};
+use beft_modes::Mode;
 use beft_nn::Savings;
 use beft_score::{ScorerKind, UnknownScorer};
 
@@ -11,6 +13,19 @@ pub(crate) struct Scorers(pub(crate) Vec<ScorerKind>);
 
 pub(super) fn scorers(list: &str) -> Result<Scorers, UnknownScorer> {
     ScorerKind::parse_list(list).map(Scorers)
+}
+
+/// What one training trains. A comparison also takes budgets.
+pub(super) fn mode(text: &str) -> Result<Mode, String> {
+    match text.parse() {
+        Ok(TrialMode::Of(mode)) => Ok(mode),
+        Ok(TrialMode::Budget(_)) => Err(
+            "a budget is for `beft compare --mode` and `beft run --budget`; \
+             `beft rank --budget` says which terms to name here"
+                .to_owned(),
+        ),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Names of columns; a type of its own, as [`Scorers`].

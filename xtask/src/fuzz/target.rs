@@ -1,0 +1,146 @@
+//! A program that libFuzzer drives, and what it found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail};
+
+use super::tried::Turn;
+
+/// Inputs of each target that the repository keeps beside what broke it, and their bytes in all. The tests try each of them.
+const KEPT: usize = 40;
+const KEPT_BYTES: u64 = 16 << 10;
+
+/// A target, and the folder of what was done for it on this machine.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) name: String,
+    root: PathBuf,
+    program: PathBuf,
+    folder: PathBuf,
+    /// The inputs that are kept in the repository.
+    corpus: PathBuf,
+}
+
+impl Target {
+    pub(super) fn new(root: &Path, built: &Path, name: String) -> Self {
+        let programs = format!("{}-unknown-linux-gnu/debug", std::env::consts::ARCH);
+        Self {
+            root: root.to_owned(),
+            program: built.join(programs).join(&name),
+            folder: root.join("target/fuzz/work").join(&name),
+            corpus: root.join("fuzz/corpus").join(&name),
+            name,
+        }
+    }
+
+    /// Inputs that break it.
+    pub(super) fn finds(&self) -> Vec<PathBuf> {
+        files(&self.folder.join("finds"))
+    }
+
+    /// The number of inputs that run through different code.
+    pub(super) fn known(&self) -> usize {
+        files(&self.folder.join("corpus")).len()
+    }
+
+    /// Tries it for so many seconds.
+    pub(super) fn turn(&self, seconds: u64) -> Result<Turn> {
+        let (inputs, finds) = (self.folder.join("corpus"), self.folder.join("finds"));
+        for folder in [&inputs, &finds] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let before = self.finds().len();
+        let mut program = Command::new(&self.program);
+        program.current_dir(&self.root).arg(&inputs);
+        if self.corpus.is_dir() {
+            program.arg(&self.corpus);
+        }
+        program
+            .arg(format!("-artifact_prefix={}/", finds.display()))
+            .arg(format!("-max_total_time={seconds}"))
+            .args([
+                "-timeout=5",
+                "-rss_limit_mb=3000",
+                "-malloc_limit_mb=400",
+                "-max_len=4096",
+            ])
+            .args(["-verbosity=0", "-print_final_stats=1"]);
+        let output = self.output(&mut program)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() && self.finds().len() == before {
+            bail!("{}: {}: {said}", self.name, output.status);
+        }
+        let tried = said.lines().find_map(|line| {
+            let number = line.strip_prefix("stat::number_of_executed_units:")?;
+            number.trim().parse().ok()
+        });
+        Ok(Turn {
+            seconds,
+            inputs: tried.unwrap_or(0),
+        })
+    }
+
+    /// Puts the smallest of the inputs that run through different code into the repository, in place of those that an earlier
+    /// call put there.
+    pub(super) fn keep(&self) -> Result<()> {
+        let merged = self.folder.join("merged");
+        if merged.exists() {
+            fs::remove_dir_all(&merged).with_context(|| merged.display().to_string())?;
+        }
+        for folder in [&merged, &self.corpus] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let mut program = Command::new(&self.program);
+        program.current_dir(&self.root).arg("-merge=1").args([
+            &merged,
+            &self.corpus,
+            &self.folder.join("corpus"),
+        ]);
+        let output = self.output(&mut program)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{}: {}: {said}", self.name, output.status);
+        }
+        let mut inputs = Vec::new();
+        for path in files(&merged) {
+            let content = fs::read(&path).with_context(|| path.display().to_string())?;
+            inputs.push((content.len() as u64, path));
+        }
+        inputs.sort();
+        // What broke a reader once has a name in words; what libFuzzer keeps is named by its hash.
+        for path in files(&self.corpus).iter().filter(|path| is_hash(path)) {
+            fs::remove_file(path).with_context(|| path.display().to_string())?;
+        }
+        let mut bytes = 0;
+        let small = inputs.iter().take(KEPT).take_while(|(size, _)| {
+            bytes += size;
+            bytes <= KEPT_BYTES
+        });
+        let mut kept = 0;
+        for (_, path) in small {
+            let to = self.corpus.join(path.file_name().unwrap_or_default());
+            fs::copy(path, &to).with_context(|| to.display().to_string())?;
+            kept += 1;
+        }
+        println!("{}: {kept} of {} inputs kept", self.name, inputs.len());
+        Ok(())
+    }
+
+    fn output(&self, program: &mut Command) -> Result<Output> {
+        let output = program.output();
+        output.with_context(|| format!("cannot start {}", self.name))
+    }
+}
+
+/// Whether a file has a name that libFuzzer gives.
+fn is_hash(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
