@@ -1,3 +1,5 @@
+//! Tries the target `adapter`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| beft_fuzz::fuzz("adapter", input));

@@ -1,3 +1,5 @@
+//! Tries the target `config`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| beft_fuzz::fuzz("config", input));

@@ -219,7 +219,7 @@ pub(crate) fn lock_folder(dir: &Path, files: &[&str]) -> Result<OutputFolder> {
 pub(crate) fn prepare_folder(dir: &Path, files: &[&str]) -> Result<MadeFolders> {
     let unwritable = || {
         format!(
-            "cannot write to the output folder {} (give another one with --out)",
+            "cannot write to the output folder {} (give another folder)",
             dir.display()
         )
     };
@@ -250,7 +250,10 @@ pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     if parent.join("config.json").is_file() && parent.join("tokenizer.json").is_file() {
-        bail!("{} is a model folder; give another --out", parent.display());
+        bail!(
+            "{} is a model folder: write to a file elsewhere",
+            parent.display()
+        );
     }
     if let Ok(output) = path.canonicalize() {
         let taken = inputs
@@ -258,7 +261,7 @@ pub(crate) fn check_file(path: &Path, inputs: &[&Path]) -> Result<MadeFolders> {
             .filter_map(|input| input.canonicalize().ok())
             .any(|input| output == input || (input.is_dir() && output.parent() == Some(&input)));
         if taken {
-            bail!("{} is an input; give another --out", path.display());
+            bail!("{} is an input: write to another file", path.display());
         }
     }
     prepare_folder(parent, &[])

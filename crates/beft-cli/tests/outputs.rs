@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{Scratch, assert_says};
+use common::{Scratch, assert_says, refused};
 
 #[test]
 fn a_loss_that_is_not_finite_keeps_the_last_good_adapter() {
@@ -116,6 +116,84 @@ fn nothing_of_the_users_is_replaced() {
     scratch.write("demo/data/train.tsv", "mine\n");
     scratch.beft(&["demo", "--out", "demo"]).assert().code(2);
     assert_eq!(scratch.read("demo/data/train.tsv"), "mine\n");
+}
+
+/// Options that would lose a result, or do nothing.
+#[test]
+fn what_would_be_lost_or_ignored_is_refused() {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    let weights = fs::read(scratch.path("model/model.safetensors")).unwrap();
+    scratch.write("plan.toml", "models = [\"model\"]\nmodes = [\"v\"]\n[[tasks]]\ntask = \"text\"\ndata = \"data\"\nepochs = 0\n");
+    let adapter = ["--adapter", "out/adapter"];
+    let with = |command: &'static str, more: &[&'static str]| -> Vec<&'static str> {
+        [&[command][..], &adapter, more].concat()
+    };
+    for (args, said) in [
+        (
+            with("merge", &["--out", "model"]),
+            "model is the base model",
+        ),
+        (
+            with(
+                "eval",
+                &["--data", "data", "--out", "e.json", "--errors", "./e.json"],
+            ),
+            "--out and --errors are both e.json",
+        ),
+        (
+            with(
+                "predict",
+                &["--data", "data", "--split", "dev", "--input-format", "csv"],
+            ),
+            "leave --input-format out",
+        ),
+        (with("predict", &["--split", "dev"]), "--split needs --data"),
+        (
+            vec![
+                "sample",
+                "--task",
+                "text",
+                "--data",
+                "data",
+                "--dev-share",
+                "0.2",
+            ],
+            "--dev-share splits one file",
+        ),
+        (
+            vec![
+                "tune",
+                "--model",
+                "model",
+                "--task",
+                "text",
+                "--data",
+                "data",
+                "--multi-label",
+                "--label",
+                "a,b",
+                "--separator",
+                ";",
+            ],
+            "a separator is for labels in one column",
+        ),
+        (vec!["compare", "--file", "plan.toml"], "epochs is 0"),
+        (
+            vec!["compare", "--file", "plan.toml", "--head"],
+            "write head = true",
+        ),
+        (
+            vec!["compare", "--file", "plan.toml", "--shard", "1/1", "--json"],
+            "--shard writes no tables",
+        ),
+    ] {
+        refused(&scratch, &args, said);
+    }
+    assert_eq!(
+        fs::read(scratch.path("model/model.safetensors")).unwrap(),
+        weights
+    );
 }
 
 /// A reader that stops reading is no error to speak of.

@@ -4,8 +4,11 @@
 
 mod common;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::decoder;
 use common::{Scratch, refused, run};
@@ -162,6 +165,44 @@ fn a_line_is_answered_before_the_next_is_written() {
         drop(input);
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn one_process_writes_a_file_at_a_time() {
+    let scratch = tuned();
+    let out = ["--out", "rows.jsonl"];
+    let mut child = started(&scratch, &out);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"good film\n").unwrap();
+    let written =
+        || fs::metadata(scratch.path("rows.jsonl.partial")).is_ok_and(|file| file.len() > 0);
+    let began = Instant::now();
+    while !written() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nothing is written"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    let args = [&PREDICT[..], &["--data", "data/dev.tsv"], &out].concat();
+    refused(
+        &scratch,
+        &args,
+        "rows.jsonl.partial: wait until that is finished",
+    );
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scratch.read("rows.jsonl").lines().count(), 1);
+}
+
+#[test]
+fn an_adapter_has_the_name_of_the_folder_it_is_in() {
+    let scratch = tuned();
+    let mut command = scratch.beft(&["predict", "--adapter", ".", "--model", "../../model"]);
+    let run = command
+        .current_dir(scratch.path("out/adapter"))
+        .write_stdin("good film\n");
+    run.assert().success();
 }
 
 #[test]

@@ -69,9 +69,12 @@ pub enum CompareError {
         /// The file.
         path: PathBuf,
     },
-    /// More passes than anybody waits for.
-    #[error("epochs is {0}: give at most {MOST_EPOCHS}")]
+    /// No passes, or more than anybody waits for.
+    #[error("epochs is {0}: give 1 to {MOST_EPOCHS}")]
     Epochs(usize),
+    /// A learning rate that trains nothing.
+    #[error("lr is {0}: give a number above 0")]
+    LearningRate(f64),
     /// Two data folders of one task, which the tables could not tell apart.
     #[error("the task {task} is there twice, with {} and {}: compare each of them in a folder of its own", .data.0.display(), .data.1.display())]
     TaskTwice {

@@ -274,8 +274,12 @@ impl CompareSpec {
                                 head: self.head,
                                 evaluate: self.evaluate,
                             };
-                            if trial.epochs > MOST_EPOCHS {
+                            if !(1..=MOST_EPOCHS).contains(&trial.epochs) {
                                 return Err(CompareError::Epochs(trial.epochs));
+                            }
+                            let lr = trial.learning_rate;
+                            if !(lr.is_finite() && lr > 0.0) {
+                                return Err(CompareError::LearningRate(lr));
                             }
                             // `terms` and `v` both list `v`: it is one training, with one place in the journal.
                             if !trials.contains(&trial) {

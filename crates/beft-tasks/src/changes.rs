@@ -50,6 +50,11 @@ impl Task {
                 format!("{what} for tasks in which several labels may hold: say that they may");
             return Err(refuse(&self.name, message));
         }
+        if changes.label.len() > 1 && changes.separator.is_some() {
+            let message =
+                "a separator is for labels in one column: leave it out, or name one column";
+            return Err(refuse(&self.name, message.to_owned()));
+        }
         let mut task = match self {
             Self::Labelled(task) if task.target.kind() == TaskKind::TokenClassification => {
                 if changes.multi_label || changes.text.len() > 1 || !changes.pair.is_empty() {

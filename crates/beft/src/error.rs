@@ -144,6 +144,9 @@ pub enum Error {
     /// Nothing to merge.
     #[error("there is no adapter to merge: give one")]
     NothingToMerge,
+    /// A base model that the merged model would take the place of.
+    #[error("{} is the base model of the adapter: give another output folder", .0.display())]
+    IntoBase(PathBuf),
     /// An adapter that cannot become part of its base.
     #[error("adapter {}: it has {what}, so it cannot be merged into its base: use it as an adapter", .adapter.display())]
     Unmergeable {

@@ -332,6 +332,8 @@ impl TextTokenizer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn tokenizer(model: &str, rest: &str) -> TextTokenizer {
@@ -340,6 +342,22 @@ mod tests {
                 "pre_tokenizer": {{"type": "Whitespace"}}, "decoder": null, {rest} "model": {model}}}"#
         );
         TextTokenizer::from_bytes(json.as_bytes(), Path::new("tokenizer.json"), 64).unwrap()
+    }
+
+    /// The library's search for one of 100,000 bytes takes minutes to make.
+    #[test]
+    fn added_tokens_without_end_are_refused() {
+        let token = |length: usize| {
+            let json = json!({"added_tokens": [{"id": 0, "content": "x".repeat(length)}]});
+            let path = Path::new("tokenizer.json");
+            TextTokenizer::from_bytes(json.to_string().as_bytes(), path, 64).map(drop)
+        };
+        let error = token(100_000).unwrap_err().to_string();
+        assert!(
+            error.contains("tokenizer.json") && error.contains("`xxxxxxxxxxxxxxxxxxxx...`"),
+            "{error}"
+        );
+        assert!(!token(1000).unwrap_err().to_string().contains("`xxx"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
+use super::build::check_added;
 use crate::{CheckpointError, KeyTable};
 
 const CONFIG: &str = "tokenizer_config.json";
@@ -314,6 +315,7 @@ impl TokenizerSettings {
                 let number = number.ok_or_else(|| {
                     fail(&path, format!("`{content}` is {id}; it must be a token id"))
                 })?;
+                check_added(ADDED_TOKENS, &content).map_err(|reason| fail(&path, reason))?;
                 let special = self.is_special(&content);
                 let token = AddedToken::from(content, special).normalized(!special);
                 added.insert(number, token);
@@ -333,12 +335,16 @@ impl TokenizerSettings {
 fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
     let wrong = || format!("`{key}` is {value}; it must be a token");
     match value {
-        Value::String(content) => Ok(AddedToken::from(content.clone(), true)),
+        Value::String(content) => {
+            check_added(key, content)?;
+            Ok(AddedToken::from(content.clone(), true))
+        }
         Value::Object(object) => {
             let content = object
                 .get("content")
                 .and_then(Value::as_str)
                 .ok_or_else(wrong)?;
+            check_added(key, content)?;
             let flag = |name: &str, usual: bool| {
                 object.get(name).and_then(Value::as_bool).unwrap_or(usual)
             };

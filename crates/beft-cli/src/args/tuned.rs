@@ -75,6 +75,12 @@ impl FromStr for NamedAdapter {
 
 /// What an adapter in this folder is called: `beft tune` calls the folder itself `adapter`.
 fn folder_name(dir: &Path) -> String {
+    // `.` and `..` have no name of their own.
+    let whole = match dir.file_name() {
+        Some(_) => None,
+        None => dir.canonicalize().ok(),
+    };
+    let dir = whole.as_deref().unwrap_or(dir);
     let name = |dir: &Path| Some(dir.file_name()?.to_string_lossy().into_owned());
     let own = name(dir).unwrap_or_default();
     match own == "adapter" {

@@ -2,8 +2,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use beft::{About, rows_of, save_report, write_json};
+use anyhow::{Context, Result, bail};
+use beft::{About, Objective, rows_of, save_report, write_json};
 use beft_compare::{
     CompareSpec, Group, TaskSpec, add_pictures, csv, file_name, harness_results, report,
     sample_lines, summarize,
@@ -15,6 +15,11 @@ use crate::commands::trials::finish;
 use crate::output::{command, print_document, print_json, say, write_file};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
+    if args.trials.shard.is_some() && (args.json.json || args.report.latex || args.log_samples) {
+        bail!(
+            "--shard writes no tables: leave --json, --latex and --log-samples out, and give them with --summarise-only"
+        );
+    }
     let (device, precision, limit) = args.trials.of_trials()?;
     let trials = || Ok(spec(args)?.trials(&device, &precision, limit)?);
     let files = ["compare.md", "compare.html", "compare.csv"];
@@ -26,6 +31,12 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
 
 fn spec(args: &CompareArgs) -> Result<CompareSpec> {
     if let Some(file) = &args.file {
+        if args.trials.head || args.trials.objective != Objective::default() {
+            bail!(
+                "{} says what is trained: write head = true or objective = \"text\" there, and leave --head and --objective out",
+                file.display()
+            );
+        }
         return Ok(CompareSpec::read(file)?);
     }
     let tasks = args.task.iter().map(|(task, data)| TaskSpec {

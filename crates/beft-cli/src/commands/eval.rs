@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{self, Path};
 
 use anyhow::{Result, bail};
 use beft::table::Document;
@@ -27,6 +27,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         bail!(
             "--held-out is for the file that was split for training, and {} is a folder: leave it out",
             args.data.display()
+        );
+    }
+    if let (Some(out), Some(errors)) = (&args.out, &args.errors)
+        && path::absolute(out)? == path::absolute(errors)?
+    {
+        bail!(
+            "--out and --errors are both {}: give one of them another name",
+            out.display()
         );
     }
     let mut inputs: Vec<&Path> = vec![&args.data];

@@ -103,12 +103,7 @@ fn setup(args: &TrainArgs, mode: &Mode, progress: &Progress) -> Result<Setup> {
     let task = find_task(&args.model, &args.source.task, form)?;
     let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
-    if args.source.changes.dev_share.is_some() && folder.is_dir() {
-        bail!(
-            "--dev-share splits one file, and {} is a folder: give one file, or leave it out",
-            folder.display()
-        );
-    }
+    check_share(&args.source, &folder)?;
     let asked = args.recipe.max_length.map(|n| n as usize);
     let base = Base::open(&args.model, asked.or(task.defaults.max_length), &device)?
         .with_precision(args.recipe.precision)?
@@ -247,6 +242,17 @@ fn open_set(
     let set = AdapterSet::open(&model, &device, precision)?;
     set.notes().iter().for_each(|note| tell!("{note}"));
     Ok(set)
+}
+
+/// Refuses a share of what is not one file.
+fn check_share(source: &SourceArgs, data: &Path) -> Result<()> {
+    if source.changes.dev_share.is_some() && data.is_dir() {
+        bail!(
+            "--dev-share splits one file, and {} is a folder: give one file, or leave it out",
+            data.display()
+        );
+    }
+    Ok(())
 }
 
 /// The folder of the data: as given, else the task's from the cache or the hub.

@@ -163,6 +163,12 @@ fn check_source(args: &PredictArgs) -> Result<()> {
             args.data.display()
         );
     }
+    if args.split.is_some() && args.input_format.is_some() {
+        bail!("--split takes the files of a folder as their names say: leave --input-format out");
+    }
+    if args.split.is_some() && args.data.as_os_str() == STANDARD {
+        bail!("--split needs --data with a folder: give one, or leave it out");
+    }
     if args.data.as_os_str() == STANDARD || args.split.is_some() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 use beft_tasks::{LabelledTask, PromptTask, Split, Task, training_subset};
 
-use super::{data_folder, train_size};
+use super::{check_share, data_folder, train_size};
 use crate::args::SampleArgs;
 use crate::output::write_now;
 
@@ -19,6 +19,7 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<()> {
     }
     let task = task.with(&args.source.changes.to_changes())?;
     let folder = data_folder(&args.source, &task)?;
+    check_share(&args.source, &folder)?;
     let (path, available) = match &task {
         Task::Prompted(task) => {
             let data = task.load(&folder, Split::Train)?;

@@ -326,6 +326,11 @@ impl Base {
         self.files.fingerprint()
     }
 
+    /// Identity of all bytes of the weights, recorded in interrupted trainings and comparisons.
+    pub(crate) fn weights_digest(&self) -> String {
+        self.files.digest()
+    }
+
     /// The model for so many outputs of its head, or so many candidates. A head that the checkpoint does not hold is
     /// drawn by `seed`.
     ///

@@ -45,6 +45,11 @@ impl Bases {
         &self.device
     }
 
+    /// What all members are computed in.
+    pub(super) fn precision(&self) -> InferencePrecision {
+        self.precision
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
         self.first.notes().to_vec()
     }

@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::bases::Bases;
 use crate::tuned::{Sidecar, head_kind, of_adapter, on_base, on_own_head, task_of};
-use crate::{Error, Model, OpenOptions, Predictor, Tuned};
+use crate::{Error, InferencePrecision, Model, OpenOptions, Predictor, Tuned};
 
 /// An adapter of a set, or the base itself. It never changes: one that takes its place is another member.
 #[derive(Debug)]
@@ -130,16 +130,24 @@ impl Member {
             model: Some(tuned.base.name()),
             ..OpenOptions::default()
         };
+        let usual = InferencePrecision::default();
+        let trained_in = tuned.trained_in.filter(|own| *own != usual);
         let writes = tuned.model.generator().is_some();
         let does = match task_of(&tuned, &folder) {
             Ok(task) => Does::Task(Box::new(Predictor::new(tuned, task)?)),
             Err(_) if writes => Does::Text(Box::new(tuned)),
             Err(error) => return Err(error),
         };
-        let notes = match &does {
+        let mut notes = match &does {
             Does::Task(predictor) => predictor.notes().to_vec(),
             Does::Text(tuned) => tuned.notes.clone(),
         };
+        if let Some(own) = trained_in.filter(|own| *own != bases.precision()) {
+            notes.push(format!(
+                "the adapter `{name}` was trained in {own}, and is computed in {} like all that share this model",
+                bases.precision()
+            ));
+        }
         Ok(Self {
             name: name.to_owned(),
             generation,

@@ -27,6 +27,10 @@ pub fn merge(options: &OpenOptions<'_>, out: &Path) -> Result<Vec<String>, Error
         precision: Some(InferencePrecision::default()),
         ..*options
     })?;
+    let base = tuned.base.dir().path();
+    if out.exists() && out.canonicalize().ok() == base.canonicalize().ok() {
+        return Err(Error::IntoBase(base.to_owned()));
+    }
     let model = &*tuned.model;
     let unmergeable = |what: String| Error::Unmergeable {
         adapter: adapter.to_owned(),

@@ -67,7 +67,8 @@ pub(crate) async fn completions(
             prompts.len()
         )));
     }
-    let tokens = request.max_tokens.unwrap_or(USUAL_TOKENS);
+    let usual = USUAL_TOKENS.min(app.limits.max_tokens);
+    let tokens = request.max_tokens.unwrap_or(usual);
     if tokens == 0 || tokens > app.limits.max_tokens {
         return Err(ApiError::malformed(format!(
             "max_tokens is {tokens}, and may be 1 to {}",
