@@ -59,6 +59,12 @@ fn a_budget_is_spent_and_trained() {
     ];
     run(&scratch, &all.concat());
     assert_eq!(json(&scratch, "eval.json")["metrics"], trained["metrics"]);
+    // Another ranking in the same folder leaves no picture of this one.
+    rank(&["--scorer", "random"]);
+    let pictures: Vec<String> = { scratch.list("out").into_iter() }
+        .filter(|name| name.ends_with(".svg"))
+        .collect();
+    assert_eq!(pictures, ["heatmap_random.svg"]);
 }
 
 #[test]

@@ -331,6 +331,10 @@ fn nothing_stale_is_left() {
     scratch.beft(&of("beft,random")).assert().success();
     let results = |mode: &str| scratch.list(&format!("out/lm-eval/model_text_low/{mode}"));
     let before = (results("v"), results("all"), scratch.list("out"));
+    // Of a mode that is no longer compared, and a file of the user's.
+    scratch.write("out/lm-eval/model_text_low/q/results_1.json", "{}");
+    scratch.write("out/lm-eval/model_text_low/k/results_1.json", "{}");
+    scratch.write("out/lm-eval/model_text_low/k/mine.txt", "");
     let svg = scratch.read("out/heatmap_model_text_low_random.svg");
     assert!(!svg.contains("recommended"), "{svg}");
     assert!(
@@ -341,6 +345,11 @@ fn nothing_stale_is_left() {
     std::thread::sleep(Duration::from_millis(1100));
     scratch.beft(&of("beft,random")).assert().success();
     assert_eq!((results("v"), results("all"), scratch.list("out")), before);
+    assert_eq!(
+        scratch.list("out/lm-eval/model_text_low"),
+        ["all", "k", "v"]
+    );
+    assert_eq!(results("k"), ["mine.txt"]);
     scratch.beft(&of("beft")).assert().success();
     assert!(
         !scratch

@@ -281,6 +281,16 @@ fn result(
         notes: base.notes().iter().chain(&data.notes).cloned().collect(),
         samples: BTreeMap::new(),
     };
+    if outcome.failure.is_none() {
+        let warning = outcome.warning(&data.outputs);
+        let named = |text| {
+            format!(
+                "{}, learning rate {}, seed {}: {text}",
+                trial.mode, trial.learning_rate, trial.seed
+            )
+        };
+        result.notes.extend(warning.map(named));
+    }
     for (split, dev) in data.dev.iter().enumerate() {
         let known = outcome
             .dev_predictions

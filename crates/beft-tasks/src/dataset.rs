@@ -65,6 +65,8 @@ impl LabelledTask {
         let files = self.split_files(data, split)?;
         let learned = split == Split::Train;
         let mut found = self.load_paths(&files, labels, LabelUse::of(split), learned)?;
+        let others = split.others(data, &split.wanted(self), &files);
+        found.notes.extend(others);
         let stratum = |example: &Example| match &example.label {
             Some(label) => Stratum::from(label),
             None => Stratum::Labels(Vec::new()),
@@ -91,7 +93,7 @@ impl LabelledTask {
     pub fn split_files(&self, data: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
         match data.is_file() {
             true => whole_file(self.held_out, data, split),
-            false => split.find_in(data, self),
+            false => split.find(data, &split.wanted(self)),
         }
     }
 

@@ -82,13 +82,9 @@ impl Split {
         }
     }
 
-    /// The file of this split in `folder`, or its shards in order: the first that exists.
-    pub(crate) fn find_in(
-        self,
-        folder: &Path,
-        task: &LabelledTask,
-    ) -> Result<Vec<PathBuf>, DataError> {
-        let wanted = Wanted {
+    /// Under which names a task's file of this split is looked for.
+    pub(crate) fn wanted(self, task: &LabelledTask) -> Wanted<'_> {
+        Wanted {
             files: &task.files,
             mismatched: task.mismatched,
             extensions: match task.target.kind() {
@@ -98,10 +94,33 @@ impl Split {
                 TaskKind::Similarity | TaskKind::Ranking => EXTENSIONS,
             },
             official: task.official(self),
-        };
-        self.find(folder, &wanted)
+        }
     }
 
+    /// A note about files in `folder` that have another name of this split than the one that is read, if there are any.
+    pub(crate) fn others(
+        self,
+        folder: &Path,
+        wanted: &Wanted<'_>,
+        read: &[PathBuf],
+    ) -> Option<String> {
+        let read = read.first().filter(|_| !wanted.files.contains_key(&self))?;
+        let names = self.stems(wanted.mismatched).iter();
+        let names =
+            names.flat_map(|stem| wanted.extensions.iter().map(move |e| format!("{stem}.{e}")));
+        let others = names.filter(|name| !read.ends_with(name) && folder.join(name).is_file());
+        let others: Vec<String> = others.collect();
+        (!others.is_empty()).then(|| {
+            format!(
+                "{} is read for the {} split, and {} beside it is not: remove what is not meant",
+                read.display(),
+                self.name(),
+                others.join(", ")
+            )
+        })
+    }
+
+    /// The file of this split in `folder`, or its shards in order: the first that exists.
     pub(crate) fn find(
         self,
         folder: &Path,
@@ -231,7 +250,7 @@ mod tests {
     use std::ffi::OsStr;
 
     fn found(split: Split, folder: &Path, task: &str) -> Result<Vec<PathBuf>, DataError> {
-        split.find_in(folder, &LabelledTask::named(task).unwrap())
+        split.find(folder, &split.wanted(&LabelledTask::named(task).unwrap()))
     }
 
     #[test]
@@ -353,11 +372,41 @@ mod tests {
         fs::write(dir.path().join("train.tsv"), "").unwrap();
         let mut task = LabelledTask::named("text").unwrap();
         task.files.insert(Split::Train, "my.csv".to_owned());
-        let error = Split::Train.find_in(dir.path(), &task).unwrap_err();
+        let error = Split::Train
+            .find(dir.path(), &Split::Train.wanted(&task))
+            .unwrap_err();
         assert!(error.to_string().ends_with("looked for `my.csv`"));
         let path = dir.path().join("my.csv");
         fs::write(&path, "").unwrap();
-        assert_eq!(Split::Train.find_in(dir.path(), &task).unwrap(), [path]);
+        assert_eq!(
+            Split::Train
+                .find(dir.path(), &Split::Train.wanted(&task))
+                .unwrap(),
+            [path]
+        );
+    }
+
+    #[test]
+    fn files_that_are_not_read_are_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = LabelledTask::named("text").unwrap();
+        let note = || {
+            let wanted = Split::Dev.wanted(&task);
+            let read = Split::Dev.find(dir.path(), &wanted).unwrap();
+            Split::Dev.others(dir.path(), &wanted, &read)
+        };
+        fs::write(dir.path().join("dev.csv"), "").unwrap();
+        assert_eq!(note(), None);
+        for name in ["dev.jsonl", "validation.tsv"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let said = note().unwrap();
+        assert!(
+            said.contains(
+                "dev.csv is read for the dev split, and dev.jsonl, validation.tsv beside it is not"
+            ),
+            "{said}"
+        );
     }
 
     #[test]

@@ -351,7 +351,7 @@ pub enum Error {
     },
     /// Scores that are no numbers.
     #[error(
-        "{model} gives scores that are no numbers: its weights are damaged, or too large for the precision"
+        "{model} gives scores that are no numbers: its weights, or those of an adapter, are damaged or too large for the precision"
     )]
     NotFinite {
         /// The model.

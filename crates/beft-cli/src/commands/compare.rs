@@ -1,5 +1,6 @@
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -68,10 +69,12 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
     let document = report(groups);
     let mut whole = document.clone();
     add_pictures(&mut whole, groups);
+    let harness = args.out.join("lm-eval");
+    let mut current = BTreeSet::new();
     for group in groups {
         for mode in &group.modes {
-            let folder = args.out.join("lm-eval").join(group.stem());
-            let folder = folder.join(file_name(&mode.mode));
+            let folder = harness.join(group.stem()).join(file_name(&mode.mode));
+            current.insert(folder.clone());
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
             let samples = || Ok(sample_lines(group, mode)?);
@@ -83,6 +86,7 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
             )?;
         }
     }
+    remove_others(&harness, &current);
     write_file(&args.out.join("compare.csv"), csv(groups).as_bytes())?;
     save_report(
         &args.out,
@@ -99,6 +103,30 @@ fn write_summary(args: &CompareArgs, groups: &[Group]) -> Result<()> {
     print_document(&document);
     say!("Report: {}", args.out.join("compare.html").display());
     Ok(())
+}
+
+/// Removes what an earlier comparison wrote for modes that this one does not have. What cannot be removed stays.
+fn remove_others(harness: &Path, current: &BTreeSet<PathBuf>) {
+    let inside = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    for group in inside(harness) {
+        for mode in inside(&group)
+            .iter()
+            .filter(|mode| !current.contains(*mode))
+        {
+            for file in inside(mode) {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with("results_") || name.starts_with("samples_") {
+                    let _ = fs::remove_file(&file);
+                }
+            }
+            // Goes where nothing else is in it.
+            let _ = fs::remove_dir(mode);
+        }
+        let _ = fs::remove_dir(&group);
+    }
 }
 
 /// What the page of a comparison or sweep says of how it was made: all values that its trials have of each setting.

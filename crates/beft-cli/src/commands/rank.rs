@@ -1,3 +1,6 @@
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use beft::{
     HeadScores, Ranker, check_budget, check_scored, heads_pictures, heatmaps, ranking_table,
@@ -83,10 +86,18 @@ pub(crate) fn rank(args: &RankArgs) -> Result<()> {
     let pictures = heads
         .iter()
         .flat_map(|heads| heads_pictures(heads, base.name()));
-    for picture in heatmaps(&ranking, base.name()).into_iter().chain(pictures) {
-        write_file(&args.out.join(picture.file), picture.svg.as_bytes())?;
-    }
+    let pictures: Vec<_> = { heatmaps(&ranking, base.name()).into_iter() }
+        .chain(pictures)
+        .collect();
     let path = args.out.join("ranking.json");
+    if path.exists() {
+        remove_others(&args.out, |name| {
+            pictures.iter().any(|own| own.file == name)
+        });
+    }
+    for picture in &pictures {
+        write_file(&args.out.join(&picture.file), picture.svg.as_bytes())?;
+    }
     write_json(&path, &record)?;
 
     if args.json.json {
@@ -161,5 +172,17 @@ fn check_options(args: &RankArgs, scorers: &[ScorerKind]) -> Result<()> {
             "{option} is for a training, and these scorers need none: leave it out, or add a scorer such as beft"
         ),
         None => Ok(()),
+    }
+}
+
+/// Removes the pictures of an earlier ranking that this one does not have. What cannot be removed stays.
+fn remove_others(out: &Path, is_own: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let picture = name.starts_with("heatmap_") || name.starts_with("heads_");
+        if picture && name.ends_with(".svg") && !is_own(&name) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }

@@ -1,12 +1,13 @@
 mod draw;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::time::Duration;
 
 use crate::output::tell;
 use beft_train::{Event, Metrics};
 use draw::on_terminal;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Draws progress on standard error: a bar on a terminal, else a plain line for each epoch, and one a minute.
 pub(crate) struct Progress {
@@ -117,9 +118,11 @@ impl Progress {
 
     /// Counts `things` of which nobody knows how many there will be.
     pub(crate) fn count(&self, things: &str) -> ProgressBar {
-        if let Ok(style) = ProgressStyle::with_template("  {pos} {msg}, {per_sec} after {elapsed}")
-        {
-            self.bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("  {pos} {msg}, {rate} after {elapsed}") {
+            let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+                let _ = write!(text, "{:.0}/s", state.per_sec());
+            };
+            self.bar.set_style(style.with_key("rate", rate));
         }
         self.bar.reset();
         self.bar.set_message(things.to_owned());

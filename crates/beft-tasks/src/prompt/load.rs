@@ -22,6 +22,8 @@ impl PromptTask {
     pub fn load(&self, data: &Path, split: Split) -> Result<PromptSet, DataError> {
         let files = self.split_files(data, split)?;
         let mut found = self.load_paths(&files, LabelUse::of(split))?;
+        let others = split.others(data, &self.wanted(split), &files);
+        found.notes.extend(others);
         let stratum = |example: &PromptExample| Stratum::Labels(example.right.clone());
         found.examples = of_split(self.held_out, data, split, found.examples, stratum)?;
         Ok(found)
@@ -36,13 +38,16 @@ impl PromptTask {
         if data.is_file() {
             return whole_file(self.held_out, data, split);
         }
-        let wanted = Wanted {
+        split.find(data, &self.wanted(split))
+    }
+
+    fn wanted(&self, split: Split) -> Wanted<'_> {
+        Wanted {
             files: &self.files,
             mismatched: false,
             extensions: EXTENSIONS,
             official: self.form.official(split),
-        };
-        split.find(data, &wanted)
+        }
     }
 
     /// Reads one file. Its extension tells the format: `.tsv`, `.csv`, `.jsonl`, `.parquet` or `.json`. Every
