@@ -52,7 +52,7 @@ pub enum CheckpointError {
         supported: String,
     },
     /// The safetensors file is damaged.
-    #[error("{} is not a whole safetensors file: {reason}; download or copy it again", .path.display())]
+    #[error("{} is not a whole file of weights: {reason}; download or copy it again", .path.display())]
     BadTensorFile {
         /// The file.
         path: PathBuf,

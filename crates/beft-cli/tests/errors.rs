@@ -106,7 +106,7 @@ fn truncated_weights() {
         assert_says(
             &scratch,
             &[],
-            &["model.safetensors", "not a whole safetensors file"],
+            &["model.safetensors", "not a whole file of weights"],
         );
     }
 }

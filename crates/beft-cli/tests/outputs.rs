@@ -178,6 +178,18 @@ fn what_would_be_lost_or_ignored_is_refused() {
             ],
             "a separator is for labels in one column",
         ),
+        (
+            vec![
+                "compare",
+                "--model",
+                "model",
+                "--model",
+                "./model",
+                "--task",
+                "text=data",
+            ],
+            "twice: leave one out",
+        ),
         (vec!["compare", "--file", "plan.toml"], "epochs is 0"),
         (
             vec!["compare", "--file", "plan.toml", "--head"],

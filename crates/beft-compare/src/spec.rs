@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use beft_core::{TaskType, TermSet};
@@ -117,7 +118,7 @@ impl CompareSpec {
     ///
     /// When it cannot be read, or holds something else; file and line are named.
     pub fn read(path: &Path) -> Result<Self, CompareError> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        let text = fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -306,7 +307,14 @@ impl CompareSpec {
             None => task.task.clone(),
         });
         let tasks: Vec<String> = tasks.collect();
-        let models = self.models.iter().map(|model| model.trim_end_matches('/'));
+        // A folder may be written in several ways; a name may be no folder.
+        let models = self
+            .models
+            .iter()
+            .map(|model| match fs::canonicalize(model) {
+                Ok(folder) => folder.display().to_string(),
+                Err(_) => model.trim_end_matches('/').to_owned(),
+            });
         once("models", &models.collect::<Vec<_>>())?;
         once("tasks", &tasks)?;
         once("regimes", &self.regimes)?;
