@@ -26,7 +26,7 @@ pub(crate) struct Fuzz {
     /// Seconds for each target, those in fuzz/tried.toml included.
     #[arg(long, default_value_t = 3600)]
     seconds: u64,
-    /// Instead, put the smallest of the inputs that differ into fuzz/corpus.
+    /// Instead, put some of the inputs that run through different code into fuzz/corpus.
     #[arg(long)]
     keep: bool,
 }

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use super::tried::Turn;
 
-/// Inputs of each target that the repository keeps beside what broke it, and their bytes in all. The tests try each of them.
-const KEPT: usize = 40;
-const KEPT_BYTES: u64 = 16 << 10;
+/// Inputs of each target that the repository keeps beside what broke it, and the bytes of the largest. The tests try each of
+/// them.
+const KEPT: usize = 30;
+const LARGEST: usize = 512;
 
 /// A target, and the folder of what was done for it on this machine.
 #[derive(Debug)]
@@ -82,8 +83,8 @@ impl Target {
         })
     }
 
-    /// Puts the smallest of the inputs that run through different code into the repository, in place of those that an earlier
-    /// call put there.
+    /// Puts some of the inputs that run through different code into the repository, small and less small ones, in place of those
+    /// that an earlier call put there.
     pub(super) fn keep(&self) -> Result<()> {
         let merged = self.folder.join("merged");
         if merged.exists() {
@@ -106,20 +107,18 @@ impl Target {
         let mut inputs = Vec::new();
         for path in files(&merged) {
             let content = fs::read(&path).with_context(|| path.display().to_string())?;
-            inputs.push((content.len() as u64, path));
+            inputs.push((content.len(), path));
         }
         inputs.sort();
         // What broke a reader once has a name in words; what libFuzzer keeps is named by its hash.
         for path in files(&self.corpus).iter().filter(|path| is_hash(path)) {
             fs::remove_file(path).with_context(|| path.display().to_string())?;
         }
-        let mut bytes = 0;
-        let small = inputs.iter().take(KEPT).take_while(|(size, _)| {
-            bytes += size;
-            bytes <= KEPT_BYTES
-        });
+        let small: Vec<&(usize, PathBuf)> = { inputs.iter() }
+            .filter(|(size, _)| *size <= LARGEST)
+            .collect();
         let mut kept = 0;
-        for (_, path) in small {
+        for (_, path) in small.iter().step_by(small.len().div_ceil(KEPT).max(1)) {
             let to = self.corpus.join(path.file_name().unwrap_or_default());
             fs::copy(path, &to).with_context(|| to.display().to_string())?;
             kept += 1;
