@@ -51,7 +51,7 @@ pub enum CheckpointError {
         /// The ones that are.
         supported: String,
     },
-    /// The safetensors file is damaged.
+    /// A file of weights is damaged.
     #[error("{} is not a whole file of weights: {reason}; download or copy it again", .path.display())]
     BadTensorFile {
         /// The file.

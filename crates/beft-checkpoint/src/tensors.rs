@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -16,6 +17,8 @@ pub struct TensorFiles {
     path: PathBuf,
     shards: Vec<Shard>,
     shard_of: BTreeMap<String, usize>,
+    /// Of all bytes, once it was asked for.
+    digest: OnceLock<String>,
 }
 
 /// `model.safetensors.index.json`, `pytorch_model.bin.index.json`, as `save_pretrained` writes them.
@@ -61,6 +64,7 @@ impl TensorFiles {
             path: path.to_owned(),
             shards: vec![shard],
             shard_of,
+            digest: OnceLock::new(),
         })
     }
 
@@ -108,6 +112,7 @@ impl TensorFiles {
             path: index.to_owned(),
             shards,
             shard_of,
+            digest: OnceLock::new(),
         })
     }
 
@@ -199,9 +204,9 @@ impl TensorFiles {
         self.hash_of(64)
     }
 
-    /// A short identity of all bytes of the weights. Reads them all: about a second for each 1.5 GB.
-    pub fn digest(&self) -> String {
-        self.hash_of(usize::MAX)
+    /// A short identity of all bytes of the weights. Reads them all, once: about a second for each 1.5 GB.
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.hash_of(usize::MAX))
     }
 
     /// Of names, shapes, types and so many bytes of each tensor.
@@ -211,10 +216,14 @@ impl TensorFiles {
             if let Some((shard, info)) = self.entry(name) {
                 hash.update(format!("{name}:{:?}:{:?};", info.dtype, info.shape));
                 // What cannot be read is reported when it is needed.
-                if let Ok(Some(bytes)) = shard.bytes(name) {
-                    hash.update(&bytes[..bytes.len().min(most)]);
+                let Ok(Some(bytes)) = shard.bytes(name) else {
+                    continue;
+                };
+                hash.update(&bytes[..bytes.len().min(most)]);
+                // So that a large model that is read as a whole is not in memory as a whole.
+                if bytes.len() <= most {
+                    shard.release(name);
                 }
-                shard.release(name);
             }
         }
         format!("{:.32x}", hash.finalize())
@@ -320,7 +329,7 @@ mod tests {
             let path = dir.path().join("f.safetensors");
             let values = [&[1.0; 100][..], &[last]].concat();
             write_tensors(&path, &[("a", &[values.len()], &values)]);
-            TensorFiles::open(&path).unwrap().digest()
+            TensorFiles::open(&path).unwrap().digest().to_owned()
         };
         assert_eq!(digest(1.0), digest(1.0));
         assert_ne!(digest(1.0), digest(1.5));

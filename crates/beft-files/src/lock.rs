@@ -58,35 +58,53 @@ impl FolderLock {
             dir: dir.to_owned(),
             source,
         };
-        loop {
-            let mut options = OpenOptions::new();
-            let options = options.read(true).write(true).create(true).truncate(false);
-            let mut file = options.open(&path).map_err(fail)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(LockError::Taken {
-                        dir: dir.to_owned(),
-                        pid: read_pid(&mut file),
-                    });
-                }
-                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(Self { path, file: None });
-                }
-                Err(TryLockError::Error(e)) => return Err(fail(e)),
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        match lock(&options, &path).map_err(fail)? {
+            Locked::Ours(mut file) => {
+                file.set_len(0).map_err(fail)?;
+                write!(file, "{}", std::process::id()).map_err(fail)?;
+                remove_left(dir);
+                Ok(Self {
+                    path,
+                    file: Some(file),
+                })
             }
-            // Its holder may have removed the file after it was opened here: then the lock is on a file
-            // that nobody else will find.
-            if !is_at(&file, &path) {
-                continue;
+            Locked::Theirs(mut file) => Err(LockError::Taken {
+                dir: dir.to_owned(),
+                pid: read_pid(&mut file),
+            }),
+            Locked::Unsupported(_) => Ok(Self { path, file: None }),
+        }
+    }
+}
+
+/// A file after an attempt to lock it.
+pub(crate) enum Locked {
+    /// This process has the lock.
+    Ours(File),
+    /// Another process has it.
+    Theirs(File),
+    /// The file system has no locks.
+    Unsupported(File),
+}
+
+/// Opens a file, and locks it if no other process has it.
+pub(crate) fn lock(options: &OpenOptions, path: &Path) -> io::Result<Locked> {
+    loop {
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Locked::Theirs(file)),
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
+                return Ok(Locked::Unsupported(file));
             }
-            file.set_len(0).map_err(fail)?;
-            write!(file, "{}", std::process::id()).map_err(fail)?;
-            remove_left(dir);
-            return Ok(Self {
-                path,
-                file: Some(file),
-            });
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+        // Its holder may have removed or renamed the file after it was opened here: then the lock is on a file that nobody
+        // else will find.
+        if is_at(&file, path) {
+            return Ok(Locked::Ours(file));
         }
     }
 }

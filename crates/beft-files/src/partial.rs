@@ -1,8 +1,8 @@
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::lock::is_at;
+use crate::lock::{Locked, lock};
 
 /// A file that is written bit by bit: until it is finished it has `.partial` behind its name and holds what
 /// was written so far, and an older file stays as it was.
@@ -80,24 +80,16 @@ fn locked(partial: &Path) -> io::Result<File> {
     if let Some(parent) = partial.parent() {
         fs::create_dir_all(parent)?;
     }
-    loop {
-        // Not through a link, which may lead anywhere.
-        if partial.is_symlink() {
-            fs::remove_file(partial)?;
-        }
-        let file = File::options().append(true).create(true).open(partial)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(taken(&file, partial)),
-            // A file system that has no locks.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(e),
-        }
-        // The process that had it may have given it its name since it was opened here.
-        if is_at(&file, partial) {
+    // Not through a link, which may lead anywhere.
+    if partial.is_symlink() {
+        fs::remove_file(partial)?;
+    }
+    match lock(File::options().append(true).create(true), partial)? {
+        Locked::Ours(file) | Locked::Unsupported(file) => {
             file.set_len(0)?;
-            return Ok(file);
+            Ok(file)
         }
+        Locked::Theirs(file) => Err(taken(&file, partial)),
     }
 }
 

@@ -55,7 +55,7 @@ fn random_models_equal_transformers() {
     let fixtures = Fixtures::unpack().unwrap();
     let subjects = Subject::committed(&fixtures);
     assert!(!subjects.is_empty());
-    // A thread each: most of the time is that of one small product after the other.
+    // Small products use one core, so each model has a thread.
     thread::scope(|scope| {
         for subject in &subjects {
             scope.spawn(|| {

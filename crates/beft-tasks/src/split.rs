@@ -39,6 +39,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) official: Option<&'a str>,
 }
 
+impl Wanted<'_> {
+    /// The files of this stem, in the order they are looked for.
+    fn names(&self, stem: &str) -> impl Iterator<Item = String> {
+        self.extensions
+            .iter()
+            .map(move |extension| format!("{stem}.{extension}"))
+    }
+}
+
 impl Split {
     /// The name used in reports: `train`, `dev`, `dev_mismatched`, `test`, `test_mismatched`.
     pub const fn name(self) -> &'static str {
@@ -105,9 +114,8 @@ impl Split {
         read: &[PathBuf],
     ) -> Option<String> {
         let read = read.first().filter(|_| !wanted.files.contains_key(&self))?;
-        let names = self.stems(wanted.mismatched).iter();
-        let names =
-            names.flat_map(|stem| wanted.extensions.iter().map(move |e| format!("{stem}.{e}")));
+        let stems = self.stems(wanted.mismatched).iter();
+        let names = stems.flat_map(|stem| wanted.names(stem));
         let others = names.filter(|name| !read.ends_with(name) && folder.join(name).is_file());
         let others: Vec<String> = others.collect();
         (!others.is_empty()).then(|| {
@@ -138,8 +146,7 @@ impl Split {
             // Most often there is nothing sharded, and no need to list the folder.
             let mut sharded = None;
             for stem in stems {
-                for extension in wanted.extensions {
-                    let name = format!("{stem}.{extension}");
+                for name in wanted.names(stem) {
                     let path = folder.join(&name);
                     if path.exists() {
                         return Ok(vec![path]);

@@ -192,7 +192,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointEr
     parsed.map_err(|e| bad(e.to_string()))
 }
 
-/// What of tokenizer.json is checked before the library reads it.
+/// The part of tokenizer.json that is checked before the library reads the file.
 #[derive(serde::Deserialize)]
 struct AddedTokens {
     #[serde(default)]

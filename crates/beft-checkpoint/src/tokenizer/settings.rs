@@ -334,17 +334,14 @@ impl TokenizerSettings {
 /// A token as a string, or as an object with its properties.
 fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
     let wrong = || format!("`{key}` is {value}; it must be a token");
+    let content = match value {
+        Value::Object(object) => object.get("content"),
+        other => Some(other),
+    };
+    let content = content.and_then(Value::as_str).ok_or_else(wrong)?;
+    check_added(key, content)?;
     match value {
-        Value::String(content) => {
-            check_added(key, content)?;
-            Ok(AddedToken::from(content.clone(), true))
-        }
         Value::Object(object) => {
-            let content = object
-                .get("content")
-                .and_then(Value::as_str)
-                .ok_or_else(wrong)?;
-            check_added(key, content)?;
             let flag = |name: &str, usual: bool| {
                 object.get(name).and_then(Value::as_bool).unwrap_or(usual)
             };
@@ -355,7 +352,7 @@ fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
                 .rstrip(flag("rstrip", false))
                 .normalized(flag("normalized", !special)))
         }
-        _ => Err(wrong()),
+        _ => Ok(AddedToken::from(content.to_owned(), true)),
     }
 }
 

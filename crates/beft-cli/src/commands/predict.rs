@@ -157,19 +157,25 @@ pub(super) struct Source {
 /// Fails if there is nothing to read, before anything is loaded.
 fn check_source(args: &PredictArgs) -> Result<()> {
     parse_device(&args.tuned.device)?;
-    if args.split.is_some() && args.data.is_file() {
-        bail!(
-            "--split needs --data with a folder, and {} is a file: leave it out",
-            args.data.display()
-        );
+    let standard = args.data.as_os_str() == STANDARD;
+    if args.split.is_some() {
+        if args.data.is_file() {
+            bail!(
+                "--split needs --data with a folder, and {} is a file: leave it out",
+                args.data.display()
+            );
+        }
+        if args.input_format.is_some() {
+            bail!(
+                "--split takes the files of a folder as their names say: leave --input-format out"
+            );
+        }
+        if standard {
+            bail!("--split needs --data with a folder: give one, or leave it out");
+        }
+        return Ok(());
     }
-    if args.split.is_some() && args.input_format.is_some() {
-        bail!("--split takes the files of a folder as their names say: leave --input-format out");
-    }
-    if args.split.is_some() && args.data.as_os_str() == STANDARD {
-        bail!("--split needs --data with a folder: give one, or leave it out");
-    }
-    if args.data.as_os_str() == STANDARD || args.split.is_some() {
+    if standard {
         return Ok(());
     }
     if args.data.is_dir() {

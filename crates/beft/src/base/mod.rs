@@ -327,7 +327,7 @@ impl Base {
     }
 
     /// Identity of all bytes of the weights, recorded in interrupted trainings and comparisons.
-    pub(crate) fn weights_digest(&self) -> String {
+    pub(crate) fn weights_digest(&self) -> &str {
         self.files.digest()
     }
 
