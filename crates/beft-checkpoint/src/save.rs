@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use beft_core::{BiasTerm, Outputs};
-use beft_files::{check_replaceable, write_dir_atomic};
+use beft_files::{OwnFiles, check_replaceable, write_dir_atomic};
 use beft_nn::{BiasModel, ParamPath, read_params};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -23,17 +23,23 @@ pub const MULTI_LABEL: &str = "multi_label_classification";
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
-const OWNED: &[&str] = &[CONFIG, WEIGHTS, ADAPTER_SIDECAR];
+const WRITTEN: &[&str] = &[CONFIG, WEIGHTS, ADAPTER_SIDECAR];
 
 /// The files of a model folder that may be saved over: ours, and the tokenizer's.
-fn owned() -> Vec<&'static str> {
+fn names() -> Vec<&'static str> {
     let kept = TOKENIZER_FILES.iter().chain(&SENTENCE_FILES);
-    OWNED
+    WRITTEN
         .iter()
         .chain(kept)
         .chain(&[GENERATION])
         .copied()
         .collect()
+}
+
+/// A merged or trained model has facts beside it, unlike any that others made.
+fn own<'a>(names: &'a [&'a str]) -> OwnFiles<'a> {
+    let mark = ADAPTER_SIDECAR;
+    OwnFiles { names, mark }
 }
 
 /// A whole model that is saved in Hugging Face layout.
@@ -131,7 +137,7 @@ pub fn save_model<M: BiasModel>(
             files.push((name, file));
         }
     }
-    write_dir_atomic(dir, &files, &owned()).map_err(CheckpointError::io("write", dir))
+    write_dir_atomic(dir, &files, &own(&names())).map_err(CheckpointError::io("write", dir))
 }
 
 /// Writes what the outputs stand for into a config.
@@ -196,5 +202,5 @@ pub fn tensor_file<'a>(
 ///
 /// When it is a file, or holds anything else.
 pub fn check_model_target(dir: &Path) -> Result<(), CheckpointError> {
-    check_replaceable(dir, &owned()).map_err(CheckpointError::io("write", dir))
+    check_replaceable(dir, &own(&names())).map_err(CheckpointError::io("write", dir))
 }

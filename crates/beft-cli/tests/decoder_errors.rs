@@ -6,8 +6,8 @@ mod common;
 
 use std::fs;
 
-use common::Scratch;
 use common::decoder::scratch;
+use common::{Scratch, refused, run};
 use serde_json::Value;
 
 /// The same name is not the same task.
@@ -238,4 +238,27 @@ fn a_prompt_of_unknown_tokens_is_noted() {
         let note = format!("knows no part of the prompt \"{prompt}\"");
         assert_eq!(text.contains(&note), noted, "{prompt}: {text}");
     }
+}
+
+#[test]
+fn a_right_text_has_no_classes_to_balance() {
+    let scratch = scratch("llama-tiny");
+    let tune = [
+        "tune",
+        "--model",
+        "model",
+        "--task",
+        "sst2",
+        "--data",
+        "sst2",
+        "--balanced",
+    ];
+    let said = "sst2 is trained on the right text, which has no classes to balance";
+    refused(
+        &scratch,
+        &[&tune[..], &["--objective", "text"]].concat(),
+        said,
+    );
+    let short = ["--train-size", "8", "--epochs", "1", "--out", "out"];
+    run(&scratch, &[&tune[..], &short].concat());
 }

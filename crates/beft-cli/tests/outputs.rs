@@ -118,12 +118,35 @@ fn nothing_of_the_users_is_replaced() {
     assert_eq!(scratch.read("demo/data/train.tsv"), "mine\n");
 }
 
+#[test]
+fn what_an_earlier_training_of_another_kind_saved_is_named() {
+    let scratch = Scratch::new();
+    scratch.tune(&[]).assert().success();
+    let full = scratch.tune(&["--terms", "full", "--json"]).assert();
+    let said = String::from_utf8(full.success().get_output().stderr.clone()).unwrap();
+    assert!(
+        said.contains("out/adapter is what an earlier training saved"),
+        "{said}"
+    );
+}
+
 /// Options that would lose a result, or do nothing.
 #[test]
 fn what_would_be_lost_or_ignored_is_refused() {
     let scratch = Scratch::new();
     scratch.tune(&[]).assert().success();
     let weights = fs::read(scratch.path("model/model.safetensors")).unwrap();
+    // A model that was made here is a base, too.
+    let merge = ["merge", "--adapter", "out/adapter", "--out", "whole"];
+    scratch.beft(&merge).assert().success();
+    let second = ["--model", "whole", "--out", "second"];
+    scratch.tune(&second).assert().success();
+    // A model that others made has the same names of files as one of ours.
+    fs::create_dir(scratch.path("theirs")).unwrap();
+    for name in ["model.safetensors", "config.json"] {
+        let theirs = scratch.path("theirs").join(name);
+        fs::copy(scratch.path("model").join(name), theirs).unwrap();
+    }
     scratch.write("plan.toml", "models = [\"model\"]\nmodes = [\"v\"]\n[[tasks]]\ntask = \"text\"\ndata = \"data\"\nepochs = 0\n");
     let adapter = ["--adapter", "out/adapter"];
     let with = |command: &'static str, more: &[&'static str]| -> Vec<&'static str> {
@@ -131,8 +154,16 @@ fn what_would_be_lost_or_ignored_is_refused() {
     };
     for (args, said) in [
         (
+            vec!["merge", "--adapter", "second/adapter", "--out", "whole"],
+            "whole is the base model",
+        ),
+        (
             with("merge", &["--out", "model"]),
-            "model is the base model",
+            "and no `beft.json`, so that something else made it",
+        ),
+        (
+            with("merge", &["--out", "theirs"]),
+            "and no `beft.json`, so that something else made it",
         ),
         (
             with(

@@ -18,9 +18,9 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The lines of the shell blocks below this heading of the README.
-fn commands(heading: &str) -> Vec<String> {
-    let page = file("README.md");
+/// The lines of the shell blocks below this heading of a page.
+fn commands(page: &str, heading: &str) -> Vec<String> {
+    let page = file(page);
     let section = page.split(heading).nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let blocks = section.split("```sh\n").skip(1);
@@ -28,11 +28,23 @@ fn commands(heading: &str) -> Vec<String> {
     blocks.flat_map(str::lines).map(str::to_owned).collect()
 }
 
+/// What a `curl` of a page gets from the server at another port than the usual one, where another server may be.
+fn ask(server: &Server, line: &str) -> Value {
+    let line = line.replace("localhost:8080", &server.address);
+    let output = Command::new("sh")
+        .args(["-c", &line.replacen("curl ", "curl -sS --fail ", 1)])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
 #[test]
 fn the_commands_of_the_readme_serve_two_adapters() {
     let scratch = Scratch::new();
     let (asks, runs): (Vec<String>, Vec<String>) =
-        { commands("\n## Serve\n").into_iter() }.partition(|line| line.starts_with("curl "));
+        { commands("README.md", "\n## Serve\n").into_iter() }
+            .partition(|line| line.starts_with("curl "));
     assert_eq!((runs.len(), asks.len()), (3, 3), "{runs:?} {asks:?}");
     let mut server = None;
     for line in &runs {
@@ -49,18 +61,7 @@ fn the_commands_of_the_readme_serve_two_adapters() {
         }
     }
     let server = server.unwrap();
-    let replies: Vec<Value> = { asks.iter() }
-        .map(|line| {
-            // The test's own port: another server may be at the usual one.
-            let line = line.replace("localhost:8080", &server.address);
-            let output = Command::new("sh")
-                .args(["-c", &line.replacen("curl ", "curl -sS --fail ", 1)])
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{line}: {output:?}");
-            serde_json::from_slice(&output.stdout).unwrap()
-        })
-        .collect();
+    let replies: Vec<Value> = asks.iter().map(|line| ask(&server, line)).collect();
     let [classified, predicted, models] = replies.try_into().unwrap();
     let names: Vec<&str> = { classified["data"].as_array().unwrap().iter() }
         .map(|row| row["model"].as_str().unwrap())
@@ -72,6 +73,57 @@ fn the_commands_of_the_readme_serve_two_adapters() {
     );
     assert_eq!(predicted.as_array().unwrap().len(), 2);
     assert_eq!(models["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_commands_of_the_page_of_the_server_work() {
+    let scratch = Scratch::new();
+    for (terms, out) in [("v", "tuned"), ("q", "topics")] {
+        let tune = ["--epochs", "1", "--terms", terms, "--out", out];
+        scratch.tune(&tune).assert().success();
+    }
+    let serve = commands("docs/serve.md", "# Serving adapters\n");
+    let [serve] = serve.try_into().unwrap();
+    let args: Vec<&str> = { serve.strip_prefix("beft serve ").unwrap() }
+        .split(' ')
+        .collect();
+    let server = Server::start(&scratch, &args);
+    beft_fixtures::copy_model("llama-tiny", &scratch.path("story")).unwrap();
+    let texts = Server::start(&scratch, &["--model", "story"]);
+    let asks = commands("docs/serve.md", "\n## Routes\n");
+    let replies: Vec<Value> = { asks.iter() }
+        .map(|line| match line.contains("completions") {
+            true => ask(&texts, line),
+            false => ask(&server, line),
+        })
+        .collect();
+    let [classified, predicted, written] = replies.try_into().unwrap();
+    assert_eq!(classified["data"].as_array().unwrap().len(), 4);
+    assert!(predicted[0]["label"].is_string(), "{predicted}");
+    assert!(written["choices"][0]["text"].is_string(), "{written}");
+
+    for folder in ["mood-2", "mood-3"] {
+        let root = scratch.path("root").join(folder);
+        std::fs::create_dir_all(&root).unwrap();
+        for name in scratch.list("tuned/adapter") {
+            let from = scratch.path("tuned/adapter").join(&name);
+            std::fs::copy(from, root.join(name)).unwrap();
+        }
+    }
+    let root = ["--model", "model", "--adapter-root", "root"];
+    let server = Server::start(&scratch, &root);
+    let lines = commands("docs/serve.md", "\n## Adapters that come and go\n");
+    let [load, replace, remove] = lines.try_into().unwrap();
+    let loaded = ask(&server, &load);
+    // The generations are those of this server.
+    let replaced = ask(
+        &server,
+        &replace.replace(": 4}", &format!(": {}}}", loaded["generation"])),
+    );
+    let generation = replaced["generation"].to_string();
+    ask(&server, &remove.replace("=5'", &format!("={generation}'")));
+    let left = server.get("/v1/models").expect(200).json();
+    assert!(!left.to_string().contains("mood"), "{left}");
 }
 
 /// The words of a file that look like options of `beft`.

@@ -239,7 +239,7 @@ impl DecoderConfig {
             ("intermediate_size", self.intermediate_size),
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("the {name} is 0"));
+            return Err(format!("`{name}` is 0; it must be above 0"));
         }
         if self.max_tokens < 2 {
             return Err(format!(

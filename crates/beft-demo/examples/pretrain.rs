@@ -368,20 +368,20 @@ fn write(model: &Pretraining, config: &EncoderConfig, out: &Path) -> Result<(), 
         "max_position_embeddings": config.max_position_embeddings, "type_vocab_size": 2,
         "layer_norm_eps": config.layer_norm_eps, "initializer_range": config.initializer_range,
         "position_embedding_type": "absolute",
-        "model_type": "bert", "architectures": ["BertForMaskedLM"],
-        "pad_token_id": 0,
+        "model_type": "bert", "architectures": ["BertForMaskedLM"], "pad_token_id": 0,
     });
+    let tokenizer = format!("{:#}\n", tokenizer_json());
     beft_files::write_dir_atomic(
         out,
         &[
             ("config.json", format!("{config:#}\n").into_bytes()),
             ("model.safetensors", weights),
-            (
-                "tokenizer.json",
-                format!("{:#}\n", tokenizer_json()).into_bytes(),
-            ),
+            ("tokenizer.json", tokenizer.into_bytes()),
         ],
-        &["config.json", "model.safetensors", "tokenizer.json"],
+        &beft_files::OwnFiles {
+            names: &["config.json", "model.safetensors", "tokenizer.json"],
+            mark: "config.json",
+        },
     )?;
     Ok(())
 }

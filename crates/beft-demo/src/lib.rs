@@ -24,7 +24,7 @@ pub use tickets::tickets;
 use std::path::Path;
 use std::{fs, io};
 
-use beft_files::write_dir_atomic;
+use beft_files::{OwnFiles, write_dir_atomic};
 
 pub mod corpus;
 pub mod labelled;
@@ -85,7 +85,11 @@ fn place(dir: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
     if dir.exists() && files.iter().all(same) {
         return Ok(());
     }
-    write_dir_atomic(dir, files, &[])
+    let none = OwnFiles {
+        names: &[],
+        mark: "",
+    };
+    write_dir_atomic(dir, files, &none)
 }
 
 #[cfg(test)]

@@ -113,28 +113,49 @@ fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// Fails if `dir` exists and is no folder, or holds anything but files named in `owned` (`name` or `folder/name`): then
-/// it is not ours to replace.
+/// The files of folders that a program of ours writes.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnFiles<'a> {
+    /// All that such a folder may hold, as `name` or `folder/name`.
+    pub names: &'a [&'a str],
+    /// The one of them that each holds, and that no other program writes.
+    pub mark: &'a str,
+}
+
+/// Fails if `dir` exists and is no folder, or holds anything that is not its own, or lacks the mark: then it is not ours to
+/// replace.
 ///
 /// # Errors
 ///
 /// `AlreadyExists` with the name that is in the way, or the I/O error of looking.
-pub fn check_replaceable(dir: &Path, owned: &[&str]) -> io::Result<()> {
+pub fn check_replaceable(dir: &Path, own: &OwnFiles<'_>) -> io::Result<()> {
     let taken = |what: String| Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     if !dir.exists() {
-        return Ok(());
+        let above = dir.ancestors().find(|above| above.exists());
+        return match above.filter(|above| !above.is_dir()) {
+            Some(file) => taken(format!("{} is a file; give another output", file.display())),
+            None => Ok(()),
+        };
     }
     if !dir.is_dir() {
         return taken("a file of that name is in the way; give another output".to_owned());
     }
-    for name in names_in(dir)? {
-        if !owned.contains(&name.as_str()) {
-            return taken(format!(
-                "the folder holds `{name}`, which is not part of it; give another output"
-            ));
-        }
+    let names = names_in(dir)?;
+    if let Some(name) = names
+        .iter()
+        .find(|name| !own.names.contains(&name.as_str()))
+    {
+        return taken(format!(
+            "the folder holds `{name}`, which is not part of it; give another output"
+        ));
     }
-    Ok(())
+    match names.first() {
+        Some(name) if !names.iter().any(|name| name == own.mark) => taken(format!(
+            "the folder holds `{name}` and no `{}`, so that something else made it; give another output",
+            own.mark
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The files in a folder and in its folders, as `name` and `folder/name`.
@@ -196,8 +217,12 @@ fn lock_new(file: &File, path: &Path) -> bool {
 ///
 /// As [`check_replaceable`], and any I/O error of creating, writing or renaming; the temporary
 /// folder is removed then.
-pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)], owned: &[&str]) -> io::Result<()> {
-    check_replaceable(dir, owned)?;
+pub fn write_dir_atomic(
+    dir: &Path,
+    files: &[(&str, Vec<u8>)],
+    own: &OwnFiles<'_>,
+) -> io::Result<()> {
+    check_replaceable(dir, own)?;
     let parent = parent_of(dir);
     fs::create_dir_all(parent)?;
     remove_left(parent);
@@ -224,6 +249,11 @@ pub fn write_dir_atomic(dir: &Path, files: &[(&str, Vec<u8>)], owned: &[&str]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OWN: OwnFiles<'_> = OwnFiles {
+        names: &["a", "b"],
+        mark: "a",
+    };
 
     #[test]
     fn replaces_whole_file_and_leaves_no_temporary() {
@@ -252,7 +282,7 @@ mod tests {
                         let name = format!("{writer}-{number}");
                         write_atomic(&path.join(&name), b"x").unwrap();
                         let files = [("a", b"1".to_vec())];
-                        write_dir_atomic(&path.join(format!("folder-{name}")), &files, &["a"])
+                        write_dir_atomic(&path.join(format!("folder-{name}")), &files, &OWN)
                             .unwrap();
                     }
                 });
@@ -282,15 +312,26 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("beft-atomic-own-{}", std::process::id()));
         let path = dir.join("adapter");
         let files = [("a", b"1".to_vec())];
-        write_dir_atomic(&path, &files, &["a", "b"]).unwrap();
+        write_dir_atomic(&path, &files, &OWN).unwrap();
         fs::write(path.join("b"), "older file of ours").unwrap();
-        write_dir_atomic(&path, &files, &["a", "b"]).unwrap();
+        write_dir_atomic(&path, &files, &OWN).unwrap();
         assert!(!path.join("b").exists());
         fs::write(path.join("mine"), "x").unwrap();
-        let error = write_dir_atomic(&path, &files, &["a", "b"]).unwrap_err();
+        let error = write_dir_atomic(&path, &files, &OWN).unwrap_err();
         assert!(error.to_string().contains("`mine`"), "{error}");
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+
+        let below = path.join("mine/adapter");
+        let error = write_dir_atomic(&below, &files, &OWN).unwrap_err();
+        assert!(error.to_string().contains("mine is a file"), "{error}");
+
+        // Names that others give their files, too.
+        fs::remove_file(path.join("mine")).unwrap();
+        fs::rename(path.join("a"), path.join("b")).unwrap();
+        let error = write_dir_atomic(&path, &files, &OWN).unwrap_err();
+        assert!(error.to_string().contains("`b` and no `a`"), "{error}");
+        assert!(path.join("b").exists() && !path.join("a").exists());
         fs::remove_dir_all(dir).unwrap();
     }
 

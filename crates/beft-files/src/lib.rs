@@ -20,7 +20,7 @@ mod lease;
 mod lock;
 mod partial;
 
-pub use atomic::{check_replaceable, write_atomic, write_dir_atomic, write_new};
+pub use atomic::{OwnFiles, check_replaceable, write_atomic, write_dir_atomic, write_new};
 pub use lease::{Lease, Leases, Take};
 pub use lock::{FolderLock, LockError};
 pub use partial::PartialFile;

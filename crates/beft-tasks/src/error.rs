@@ -80,7 +80,7 @@ pub enum DataError {
         at: Place,
     },
     /// The file is empty.
-    #[error("{}: the file is empty", .path.display())]
+    #[error("{}: the file is empty: give one with rows", .path.display())]
     Empty {
         /// The file.
         path: PathBuf,

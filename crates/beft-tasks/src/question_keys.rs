@@ -40,6 +40,11 @@ impl TaskFile {
                 self.pair_alternatives.as_ref().map(Spanned::span),
             ),
             ("label", "answers", self.label.as_ref().map(Spanned::span)),
+            (
+                "pair_required",
+                "context",
+                self.pair_required.as_ref().map(Spanned::span),
+            ),
         ];
         for (key, instead, span) in others {
             if let Some(span) = span {
@@ -53,7 +58,6 @@ impl TaskFile {
         self.text = column("question", self.question.take());
         self.pair = column("context", self.context.take());
         self.label = column("answers", self.answers.take());
-        self.pair_required = true;
         Ok(self)
     }
 }

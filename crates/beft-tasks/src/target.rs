@@ -138,19 +138,30 @@ impl TaskKind {
         }
     }
 
-    /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
-    pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
-        let output = match self {
+    /// What a model computes for such a task.
+    pub const fn output(self) -> OutputKind {
+        match self {
             Self::Classification => OutputKind::Classes,
             Self::MultiLabel => OutputKind::Labels,
             Self::TokenClassification => OutputKind::Tags,
-            Self::Regression => OutputKind::Value,
+            Self::Regression | Self::Similarity => OutputKind::Value,
             Self::QuestionAnswering => OutputKind::Answer,
-            Self::Similarity => OutputKind::Value,
             Self::Ranking => OutputKind::Rank,
-        };
+        }
+    }
+
+    /// Whether a label is one or several of given classes.
+    pub const fn has_classes(self) -> bool {
+        match self {
+            Self::Classification | Self::MultiLabel | Self::TokenClassification => true,
+            Self::Regression | Self::Similarity | Self::Ranking | Self::QuestionAnswering => false,
+        }
+    }
+
+    /// Whether such a task can be measured by `metric`; `classes` is the number of labels if known.
+    pub fn suits(self, metric: Metric, classes: Option<usize>) -> bool {
         let enough = !metric.needs_two_classes() || classes.is_none_or(|classes| classes == 2);
-        metric.measures(output) && enough
+        metric.measures(self.output()) && enough
     }
 }
 

@@ -51,7 +51,7 @@ pub struct TaskInfo {
     /// The text in the label column of a row without a label (MNLI: `-`). Such rows are skipped if labels are
     /// needed, see [`Dataset::skipped`](crate::Dataset::skipped).
     pub no_label: Option<String>,
-    /// Column names of a TSV file that has no header line (CoLA); empty when there always is one.
+    /// Column names of a TSV or CSV file that has no header line (CoLA); empty when there always is one.
     pub headerless: Vec<String>,
     /// Whether labelled rows with a wrong number of columns are skipped (QQP) instead of being errors, see
     /// [`Dataset::skipped`](crate::Dataset::skipped).
@@ -301,15 +301,7 @@ impl Task {
     /// The kind of output that it asks a model for.
     pub fn output(&self) -> OutputKind {
         match self {
-            Self::Labelled(task) => match task.target {
-                LabelTarget::Classes(_) => OutputKind::Classes,
-                LabelTarget::Labels(_) => OutputKind::Labels,
-                LabelTarget::Tags(_) => OutputKind::Tags,
-                LabelTarget::Value(_) => OutputKind::Value,
-                LabelTarget::Answer(_) => OutputKind::Answer,
-                LabelTarget::Similarity(_) => OutputKind::Value,
-                LabelTarget::Ranking => OutputKind::Rank,
-            },
+            Self::Labelled(task) => task.target.kind().output(),
             Self::Prompted(task) => task.output(),
         }
     }

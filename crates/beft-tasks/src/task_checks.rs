@@ -129,14 +129,47 @@ pub(crate) fn checked_labels(labels: Spanned<Vec<Names>>) -> Result<Vec<Vec<Stri
     Ok(sets)
 }
 
+/// Whether rare classes count as much as frequent ones, of a task that has classes or has none.
+pub(crate) fn balanced(key: Option<Spanned<bool>>, classes: bool) -> Result<bool, Wrong> {
+    match key {
+        None => Ok(false),
+        Some(key) if classes => Ok(key.into_inner()),
+        Some(key) => wrong(&key, "`balanced` is for tasks with classes: remove it"),
+    }
+}
+
+/// Whether each file has a second text.
+pub(crate) fn pair_required(key: Option<Spanned<bool>>, pairs: bool) -> Result<bool, Wrong> {
+    match key {
+        None => Ok(pairs),
+        Some(key) if pairs => Ok(key.into_inner()),
+        Some(key) => wrong(
+            &key,
+            "`pair_required` needs `pair`, the column of the second text",
+        ),
+    }
+}
+
+/// Fails if there is no metric, or one of them twice.
+pub(crate) fn each_once(metrics: &Spanned<Vec<Metric>>) -> Result<(), Wrong> {
+    let all = metrics.get_ref();
+    if all.is_empty() {
+        return wrong(metrics, "`metrics` must name at least one metric");
+    }
+    for (index, metric) in all.iter().enumerate() {
+        if all[..index].contains(metric) {
+            return wrong(metrics, format!("metric `{metric}` is there twice"));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn checked_metrics(
     metrics: Spanned<Vec<Metric>>,
     kind: TaskKind,
     classes: Option<usize>,
 ) -> Result<Vec<Metric>, Wrong> {
-    if metrics.get_ref().is_empty() {
-        return wrong(&metrics, "`metrics` must name at least one metric");
-    }
+    each_once(&metrics)?;
     if let Some(metric) = metrics.get_ref().iter().find(|m| !kind.suits(**m, classes)) {
         let message = match kind.suits(*metric, Some(2)) {
             true => format!("metric `{metric}` is of two labels: write `macro_f1`"),

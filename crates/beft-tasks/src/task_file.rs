@@ -14,8 +14,8 @@ use crate::dataset::unreadable;
 use crate::prompt::PromptTable;
 use crate::target::{SIMILARITY, class_labels};
 use crate::task_checks::{
-    checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
-    multi_label, no_texts, only_multi_label, text_columns, tokens, wrong,
+    balanced, checked_labels, checked_metrics, checked_name, checked_rate, held_out, label_columns,
+    multi_label, no_texts, only_multi_label, pair_required, text_columns, tokens, wrong,
 };
 use crate::{
     Answerable, DataError, Defaults, Hub, LabelTarget, LabelledTask, Place, Regimes, Split,
@@ -35,8 +35,7 @@ pub(crate) struct TaskFile {
     pub(crate) text_alternatives: Option<Spanned<Vec<String>>>,
     pub(crate) pair: Option<Spanned<Names>>,
     pub(crate) pair_alternatives: Option<Spanned<Vec<String>>>,
-    #[serde(default = "yes")]
-    pub(crate) pair_required: bool,
+    pub(crate) pair_required: Option<Spanned<bool>>,
     pub(crate) question: Option<Spanned<Names>>,
     pub(crate) context: Option<Spanned<Names>>,
     pub(crate) answers: Option<Spanned<Names>>,
@@ -49,8 +48,7 @@ pub(crate) struct TaskFile {
     separator: Option<Spanned<String>>,
     pub(crate) labels: Option<Spanned<Vec<Names>>>,
     pub(crate) no_label: Option<String>,
-    #[serde(default)]
-    pub(crate) balanced: bool,
+    pub(crate) balanced: Option<Spanned<bool>>,
     pub(crate) dev_share: Option<Spanned<f64>>,
     pub(crate) split_seed: Option<Spanned<u32>>,
     range: Option<Spanned<(f64, f64)>>,
@@ -115,10 +113,6 @@ struct Settings {
     max_length: Option<NonZeroUsize>,
 }
 
-const fn yes() -> bool {
-    true
-}
-
 const fn classification() -> TaskKind {
     TaskKind::Classification
 }
@@ -155,7 +149,7 @@ impl LabelledTask {
     /// balanced = true                   # rare classes count as much in the loss as frequent ones
     /// dev_share = 0.2                   # where the data are one file: the share that is kept to measure on
     /// split_seed = 0                    # which chooses it
-    /// columns = ["intent", "utterance"] # those of a TSV file that has no header line
+    /// columns = ["intent", "utterance"] # those of a TSV or CSV file that has no header line
     /// mismatched = false                # whether there are two dev and two test splits (MNLI)
     /// skip_malformed = true             # pass over rows with a wrong number of columns
     /// metrics = ["accuracy", "f1"]      # the first is the main one; also macro_f1, mcc, and for
@@ -322,7 +316,7 @@ impl TaskFile {
                 label_columns,
                 no_label: self.no_label,
                 held_out,
-                balanced: self.balanced,
+                balanced: balanced(self.balanced, self.kind.has_classes())?,
                 headerless: self.columns.unwrap_or_default(),
                 skip_malformed: self.skip_malformed,
                 files: self.files.into_map(),
@@ -339,7 +333,7 @@ impl TaskFile {
                 },
             },
             text_columns: text,
-            pair_required: pair.is_some() && self.pair_required,
+            pair_required: pair_required(self.pair_required, pair.is_some())?,
             pair_columns: pair.unwrap_or(TextColumns::First(Vec::new())),
             mismatched: self.mismatched,
             target,

@@ -271,7 +271,10 @@ fn mistakes_are_named_with_their_row() {
         assert_eq!(message("sst2", &path), format!("a.parquet{expected}"));
     }
     write(&path, &[("sentence", A), ("label", good())], 0);
-    assert_eq!(message("sst2", &path), "a.parquet: the file is empty");
+    assert_eq!(
+        message("sst2", &path),
+        "a.parquet: the file is empty: give one with rows"
+    );
 }
 
 #[test]

@@ -117,14 +117,19 @@ fn a_file_without_a_header_line() {
     let toml = "name = 'a'\nlabels = ['n', 'y']\nlabel = 'is'\ncolumns = ['is', 'said']\n\
                 skip_malformed = true\n[prompt]\ntemplate = '{said}?'\ncandidates = ['No', 'Yes']\n";
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("all.tsv");
-    fs::write(&path, "y\tSo\nz\nn\tOr\n").unwrap();
-    let set = task(toml).unwrap().load_file(&path).unwrap();
-    let said: Vec<_> = set.examples.iter().map(|e| e.demonstration()).collect();
-    assert_eq!(
-        (said, set.skipped),
-        (vec!["So?Yes".to_owned(), "Or?No".to_owned()], vec![2])
-    );
+    for (name, content) in [
+        ("all.tsv", "y\tSo\nz\nn\tOr\n"),
+        ("all.csv", "y,So\nz\nn,\"Or\"\n"),
+        ("semicolons.csv", "y;So\nz\nn;Or\n"),
+        ("named.csv", "said,is\nSo,y\nOr\nOr,n\n"),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        let set = task(toml).unwrap().load_file(&path).unwrap();
+        let said: Vec<_> = set.examples.iter().map(|e| e.demonstration()).collect();
+        assert_eq!(said, ["So?Yes", "Or?No"], "{name}");
+        assert_eq!(set.skipped.len(), 1, "{name}");
+    }
 }
 
 #[test]
@@ -165,6 +170,10 @@ fn mistakes_are_named_with_their_line() {
         (
             format!("{TOP}{PROMPT}candidates = ['a', 'a']\n"),
             ":6: candidate `a` is there twice",
+        ),
+        (
+            "name = 'a'\nbalanced = true\n[prompt]\ntemplate = '{b}'\nanswer = '{c}'\n".to_owned(),
+            ":2: `balanced` is for tasks with classes",
         ),
         (
             format!("{TOP}{PROMPT}candidates = ['a', '}}']\n"),

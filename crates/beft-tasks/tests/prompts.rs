@@ -323,7 +323,12 @@ fn files_that_do_not_fit() {
             "sentence\nx\n",
             "train.tsv:2: no column `label`: found `sentence`; rename or add a column",
         ),
-        ("wic", "train.jsonl", "\n", "train.jsonl: the file is empty"),
+        (
+            "wic",
+            "train.jsonl",
+            "\n",
+            "train.jsonl: the file is empty: give one with rows",
+        ),
         (
             "sst2",
             "train.tsv",

@@ -340,6 +340,22 @@ fn mistakes_are_named_with_their_line() {
             ":3: label `a` is there twice",
         ),
         (
+            format!("{BASE}kind = 'regression'\nbalanced = true\n"),
+            ":4: `balanced` is for tasks with classes: remove it",
+        ),
+        (
+            format!("{BASE}pair_required = false\n"),
+            ":3: `pair_required` needs `pair`",
+        ),
+        (
+            "name = 'a'\nkind = 'question_answering'\npair_required = false\n".to_owned(),
+            ":3: a task of questions has no `pair_required`: write `context`",
+        ),
+        (
+            format!("{BASE}metrics = ['f1', 'accuracy', 'f1']\n"),
+            ":3: metric `f1` is there twice",
+        ),
+        (
             format!("{BASE}labels = ['a', ' b']\n"),
             ":3: `labels` must not",
         ),

@@ -330,6 +330,11 @@ pub enum Error {
     /// Calibration of what is not chosen among candidates.
     #[error("answers that are generated cannot be calibrated")]
     Calibrated,
+    /// Classes that are to count alike, of a training that has none.
+    #[error(
+        "{0} is trained on the right text, which has no classes to balance: leave `balanced` out"
+    )]
+    NothingToBalance(String),
     /// Inputs that are too short for a question and an answer.
     #[error(
         "inputs of at most {max_length} tokens leave no room for a question beside an answer of {answer}: lower \

@@ -86,7 +86,8 @@ pub use run::{RunEvent, RunOptions, RunOutcome, finished_run, run, save_run_repo
 pub use set::{AdapterSet, LanguageModel, Member, MemberInput, SetAnswers, compute};
 pub use tune::{
     Difference, Inputs, TrainingRecord, TuneJob, TuneOutcome, check_mode, check_output,
-    differences, finished_tune, model_digest, protocol, saved_folder, tune, tune_together,
+    differences, finished_tune, left_folder, model_digest, protocol, saved_folder, tune,
+    tune_together,
 };
 pub use tuned::{
     Answer, Answers, FoundEntity, InferencePrecision, InspectedTensor, Inspection, OpenOptions,

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use beft::{ModeResult, TuneResults, finished_tune, saved_folder, write_json};
+use beft::{ModeResult, TuneResults, finished_tune, left_folder, saved_folder, write_json};
 use beft_modes::{Makes, ModeSettings};
 use beft_train::{Checkpoint, Keep, Team, TrainSettings};
 
@@ -154,6 +154,12 @@ fn check_options(args: &TuneArgs, settings: &ModeSettings) -> Result<()> {
 
 /// What was reached, and where it is.
 fn print_results(args: &TuneArgs, results: &TuneResults, training: &TrainSettings, saved: &Path) {
+    if let Some(left) = left_folder(&args.terms, &args.out) {
+        tell!(
+            "{} is what an earlier training saved: remove it if you no longer need it",
+            left.display()
+        );
+    }
     if args.json.json {
         return print_json(results);
     }

@@ -91,7 +91,7 @@ pub(super) fn size(
         None => fields.size(name)?,
     };
     match size {
-        0 => Err(format!("`{name}` is 0")),
+        0 => Err(format!("`{name}` is 0; it must be above 0")),
         size => Ok(size),
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use beft_checkpoint::{ADAPTER_SIDECAR, CheckpointError, tensor_file};
 use beft_core::TaskType;
-use beft_files::{check_replaceable, write_dir_atomic};
+use beft_files::{OwnFiles, check_replaceable, write_dir_atomic};
 use serde_json::{Map, Value, json};
 
 use super::{FileTensor, NO_TARGETS, Names, TargetKind, WRAPPERS};
@@ -19,14 +19,17 @@ pub const EXTRA_BIASES: &str = "extra_biases.safetensors";
 pub(crate) const EXTRA_BIASES_SCRIPT: &str = "apply_extra_biases.py";
 
 /// All files of an adapter folder, PEFT's model card included.
-const OWNED: &[&str] = &[
-    ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
-    ADAPTER_SIDECAR,
-    EXTRA_BIASES,
-    EXTRA_BIASES_SCRIPT,
-    CARD,
-];
+const OWN: OwnFiles<'_> = OwnFiles {
+    names: &[
+        ADAPTER_CONFIG,
+        ADAPTER_WEIGHTS,
+        ADAPTER_SIDECAR,
+        EXTRA_BIASES,
+        EXTRA_BIASES_SCRIPT,
+        CARD,
+    ],
+    mark: ADAPTER_SIDECAR,
+};
 
 /// What people read first.
 const CARD: &str = "README.md";
@@ -95,7 +98,7 @@ impl Adapter {
         if !self.card.is_empty() {
             files.push((CARD, self.card.clone().into_bytes()));
         }
-        write_dir_atomic(dir, &files, OWNED).map_err(CheckpointError::io("write", dir))
+        write_dir_atomic(dir, &files, &OWN).map_err(CheckpointError::io("write", dir))
     }
 
     /// Fails if `dir` exists and is not an adapter folder that [`save`](Self::save) may replace.
@@ -104,7 +107,7 @@ impl Adapter {
     ///
     /// When it is a file, or holds anything else.
     pub fn check_target(dir: &Path) -> Result<(), CheckpointError> {
-        check_replaceable(dir, OWNED).map_err(CheckpointError::io("write", dir))
+        check_replaceable(dir, &OWN).map_err(CheckpointError::io("write", dir))
     }
 
     /// Removes `dir` if it is an adapter folder and holds nothing else.

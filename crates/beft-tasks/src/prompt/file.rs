@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::{Candidates, Form, PromptKind, PromptTask, Template, table};
 use crate::target::class_labels;
 use crate::task_checks::{
-    checked_labels, checked_name, checked_rate, held_out, label_columns, wrong,
+    balanced, checked_labels, checked_name, checked_rate, each_once, held_out, label_columns, wrong,
 };
 use crate::task_file::{Names, TaskFile, Wrong, read};
 use crate::{Defaults, TaskError, TaskInfo, TaskKind};
@@ -163,6 +163,11 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             None => vec![Metric::Accuracy],
         },
     };
+    // In a file for both kinds of model it is of the classes that an encoder learns.
+    let balanced = match kind == PromptKind::Classification || file.text.is_none() {
+        true => balanced(file.balanced, kind == PromptKind::Classification)?,
+        false => false,
+    };
     let usual = table::DEFAULTS;
     let or = |size: Option<NonZeroUsize>, usual| size.map_or(usual, NonZeroUsize::get);
     let defaults = Defaults {
@@ -190,7 +195,7 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             metrics,
             regimes: table::only_low(&defaults),
             held_out: held_out(file.dev_share, file.split_seed)?,
-            balanced: file.balanced,
+            balanced,
             defaults,
         },
         template,
@@ -257,9 +262,7 @@ fn checked_metrics(
     kind: PromptKind,
     classes: Option<usize>,
 ) -> Result<Vec<Metric>, Wrong> {
-    if metrics.get_ref().is_empty() {
-        return wrong(&metrics, "`metrics` must name at least one metric");
-    }
+    each_once(&metrics)?;
     if metrics.get_ref().len() > 1 && metrics.get_ref().contains(&Metric::LogLikelihood) {
         let message = "`log_likelihood` is measured without generating: it stands alone";
         return wrong(&metrics, message);

@@ -154,8 +154,14 @@ mod tests {
             error("a\nb\n"),
             "in.file:1: no column `ner_tags` or `tags` or `label`: found `tokens`; rename or add a column"
         );
-        assert_eq!(error("\n \n"), "in.file: the file is empty");
-        assert_eq!(error("-DOCSTART- O\n"), "in.file: the file is empty");
+        assert_eq!(
+            error("\n \n"),
+            "in.file: the file is empty: give one with rows"
+        );
+        assert_eq!(
+            error("-DOCSTART- O\n"),
+            "in.file: the file is empty: give one with rows"
+        );
     }
 
     #[test]

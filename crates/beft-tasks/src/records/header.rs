@@ -18,7 +18,25 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn new<'h>(
+    /// The columns of a file whose first line is this, and whether that line is already a row: it is where it has as many
+    /// cells as there are columns `without` such a line, and names none of them.
+    pub(super) fn first<'h>(
+        path: &Path,
+        line: usize,
+        cells: impl Iterator<Item = &'h str> + Clone,
+        without: &'h [String],
+        kept: Option<&[String]>,
+    ) -> Result<(Self, bool), DataError> {
+        let named = |cell: &str| without.iter().any(|name| name == cell.trim());
+        let is_row = cells.clone().count() == without.len() && !cells.clone().any(named);
+        let header = match is_row {
+            true => Self::new(path, line, without.iter().map(String::as_str), kept),
+            false => Self::new(path, line, cells, kept),
+        };
+        Ok((header?, is_row))
+    }
+
+    fn new<'h>(
         path: &Path,
         line: usize,
         cells: impl Iterator<Item = &'h str>,

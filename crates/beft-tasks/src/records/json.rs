@@ -117,8 +117,14 @@ mod tests {
             assert!(error.starts_with(&format!("a.json: {found}")), "{error}");
             assert!(error.contains("orient=\"records\""), "{error}");
         }
-        assert_eq!(read("[]").unwrap_err(), "a.json: the file is empty");
-        assert_eq!(read(" \n").unwrap_err(), "a.json: the file is empty");
+        assert_eq!(
+            read("[]").unwrap_err(),
+            "a.json: the file is empty: give one with rows"
+        );
+        assert_eq!(
+            read(" \n").unwrap_err(),
+            "a.json: the file is empty: give one with rows"
+        );
         let error = read("[{\"a\": 1}, 5]").unwrap_err();
         assert_eq!(
             error,

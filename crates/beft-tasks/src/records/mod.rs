@@ -414,7 +414,7 @@ mod tests {
             for content in contents {
                 assert_eq!(
                     error_of(LabelUse::Required, format, content.as_bytes()),
-                    "in.file: the file is empty"
+                    "in.file: the file is empty: give one with rows"
                 );
             }
         }

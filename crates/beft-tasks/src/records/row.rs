@@ -367,6 +367,9 @@ mod tests {
 
     #[test]
     fn blank_lines_alone_are_no_rows() {
-        assert_eq!(error(" \n\t\n"), "in.file: the file is empty");
+        assert_eq!(
+            error(" \n\t\n"),
+            "in.file: the file is empty: give one with rows"
+        );
     }
 }

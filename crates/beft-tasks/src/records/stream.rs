@@ -31,7 +31,7 @@ pub(crate) struct Names<'a> {
     pub(crate) line: &'a str,
     /// The field that the tags of a CoNLL file are; its words are `line`.
     pub(crate) tags: &'a str,
-    /// The columns of a TSV file whose first line does not name them.
+    /// The columns of a TSV or CSV file whose first line does not name them.
     pub(crate) headerless: &'a [String],
     /// Names of columns, which may hold what separates columns elsewhere.
     pub(crate) known: &'a [String],
@@ -43,7 +43,8 @@ enum Rows {
     /// A text a line; the name of its column.
     Lines(LineReader, String),
     Tsv(Tsv),
-    Csv(Box<CsvReader<Input>>),
+    /// With the columns of a file whose first line does not name them.
+    Csv(Box<CsvReader<Input>>, Vec<String>),
     Jsonl(LineReader),
     Conll(Conll),
     /// What cannot be read in parts.
@@ -82,7 +83,7 @@ impl Records {
             InputFormat::Csv => {
                 let (reader, note) = csv::open(path, input, names.known)?;
                 notes.extend(note);
-                Rows::Csv(Box::new(reader))
+                Rows::Csv(Box::new(reader), names.headerless.to_vec())
             }
         };
         Ok(Self {
@@ -165,7 +166,7 @@ impl Records {
                     }
                 }
             },
-            Rows::Csv(reader) => loop {
+            Rows::Csv(reader, headerless) => loop {
                 let Some((line, cells)) = reader.next().map_err(|error| error.at(path))? else {
                     return Ok(None);
                 };
@@ -173,7 +174,13 @@ impl Records {
                     Some(header) => return header.record(path, line, cells.into_iter()).map(Some),
                     None => {
                         let kept = self.kept.as_deref();
-                        self.header = Some(Header::new(path, line, cells.into_iter(), kept)?);
+                        let cells = cells.into_iter();
+                        let (header, is_row) =
+                            Header::first(path, line, cells.clone(), headerless, kept)?;
+                        let header = self.header.insert(header);
+                        if is_row {
+                            return header.record(path, line, cells).map(Some);
+                        }
                     }
                 }
             },

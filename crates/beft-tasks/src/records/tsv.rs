@@ -80,14 +80,12 @@ impl Tsv {
             if row.is_empty() {
                 continue;
             }
-            let same = row.split('\t').count() == self.headerless.len();
-            let named = |cell: &str| self.headerless.iter().any(|n| n == cell.trim());
-            if !same || row.split('\t').any(named) {
-                return Header::new(path, line, row.split('\t'), kept).map(Some);
+            let (header, is_row) =
+                Header::first(path, line, row.split('\t'), &self.headerless, kept)?;
+            if is_row {
+                self.held = Some((line, row.to_owned()));
             }
-            self.held = Some((line, row.to_owned()));
-            let names = self.headerless.iter().map(String::as_str);
-            return Header::new(path, line, names, kept).map(Some);
+            return Ok(Some(header));
         }
         Ok(None)
     }

@@ -42,6 +42,9 @@ pub(super) fn load(
     let mut train_set = bare.train(&chosen, options.objective)?;
     if task.balanced {
         let weights = ClassWeights::of(&train_set.targets, train.labels.len());
+        if weights.balanced.is_empty() {
+            return Err(Error::NothingToBalance(task.name.clone()));
+        }
         train_set.class_weights = weights.balanced;
     }
     notes.extend(prompter.cut_note("dev"));

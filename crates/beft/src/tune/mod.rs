@@ -24,7 +24,7 @@ use card::card;
 pub use differences::{Difference, differences};
 pub(crate) use differences::{check_same, explain};
 pub use modes::check_mode;
-pub use outcome::{TuneOutcome, check_output, saved_folder};
+pub use outcome::{TuneOutcome, check_output, left_folder, saved_folder};
 pub use record::{Inputs, TrainingRecord, model_digest};
 pub use resume::finished_tune;
 #[cfg(feature = "report")]

@@ -159,6 +159,13 @@ pub fn saved_folder(mode: &Mode, out: &Path) -> PathBuf {
     })
 }
 
+/// The folder in `out` with what a training of another kind saved, if there is one.
+pub fn left_folder(mode: &Mode, out: &Path) -> Option<PathBuf> {
+    let saved = saved_folder(mode, out);
+    let all = [ADAPTER, MODEL].map(|name| out.join(name));
+    all.into_iter().find(|dir| *dir != saved && dir.is_dir())
+}
+
 /// Fails if the folders that [`TuneOutcome::save`] writes in `out` are something else's.
 ///
 /// # Errors
