@@ -181,6 +181,10 @@ fn what_would_be_lost_or_ignored_is_refused() {
         ),
         (with("predict", &["--split", "dev"]), "--split needs --data"),
         (
+            with("serve", &["--max-tokens", "9"]),
+            "--max-tokens is for models that generate text",
+        ),
+        (
             vec![
                 "sample",
                 "--task",

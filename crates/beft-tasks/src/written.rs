@@ -2,7 +2,7 @@
 
 use crate::{
     Answerable, Candidates, ClassLabel, Defaults, Form, LabelForm, LabelTarget, LabelledTask,
-    PromptTask, Split, Task, TaskInfo, TextColumns,
+    PromptKind, PromptTask, Split, Task, TaskInfo, TextColumns,
 };
 
 impl Task {
@@ -196,7 +196,11 @@ fn labelled(out: &mut Toml, task: &LabelledTask) {
 }
 
 fn prompted(out: &mut Toml, task: &PromptTask) {
-    out.label(task);
+    match task.kind() {
+        PromptKind::Classification | PromptKind::MultipleChoice => out.label(task),
+        // The prompt says where its answers stand.
+        PromptKind::Generation => {}
+    }
     if let Some(classes) = &task.labels {
         out.key("labels", &labels(classes));
     }

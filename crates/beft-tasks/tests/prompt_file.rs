@@ -176,6 +176,10 @@ fn mistakes_are_named_with_their_line() {
             ":2: `balanced` is for tasks with classes",
         ),
         (
+            "name = 'a'\nlabel = 'c'\n[prompt]\ntemplate = '{b}'\nanswer = '{c}'\n".to_owned(),
+            ":2: `label` is not read where answers are generated",
+        ),
+        (
             format!("{TOP}{PROMPT}candidates = ['a', '}}']\n"),
             ":6: `}` behind `` closes nothing",
         ),

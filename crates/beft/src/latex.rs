@@ -2,11 +2,20 @@
 
 use crate::table::{Align, Block, Cell, Document, Table};
 
+/// Rows that fit on a page; a table with more goes on over several.
+const ROWS_OF_PAGE: usize = 40;
+
 impl Document {
     /// The tables of the document for LaTeX, each with the heading above it as its caption. They take the package
-    /// `booktabs`.
+    /// `booktabs`, and those that are longer than a page `longtable`.
     pub fn to_latex(&self) -> String {
-        let mut out = String::from("% Needs \\usepackage{booktabs}.\n");
+        let long =
+            |block: &Block| matches!(block, Block::Table(table) if table.rows.len() > ROWS_OF_PAGE);
+        let packages = match self.blocks.iter().any(long) {
+            true => "booktabs,longtable",
+            false => "booktabs",
+        };
+        let mut out = format!("% Needs \\usepackage{{{packages}}}.\n");
         let mut caption = String::new();
         for block in &self.blocks {
             match block {
@@ -31,13 +40,18 @@ impl Table {
             let cells: Vec<String> = row.iter().map(Cell::to_latex).collect();
             format!("    {} \\\\\n", cells.join(" & "))
         });
+        let (caption, sides) = (plain(caption), sides.collect::<String>());
+        let (names, rows) = (names.join(" & "), rows.collect::<String>());
+        if self.rows.len() > ROWS_OF_PAGE {
+            let head = format!("    \\toprule\n    {names} \\\\\n    \\midrule\n");
+            return format!(
+                "\\begin{{longtable}}{{{sides}}}\n    \\caption{{{caption}}} \\\\\n{head}    \\endfirsthead\n{head}    \
+                 \\endhead\n    \\bottomrule\n    \\endfoot\n{rows}\\end{{longtable}}\n"
+            );
+        }
         format!(
-            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\begin{{tabular}}{{{}}}\n    \\toprule\n    {} \\\\\n    \
-             \\midrule\n{}    \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n",
-            plain(caption),
-            sides.collect::<String>(),
-            names.join(" & "),
-            rows.collect::<String>()
+            "\\begin{{table}}\n  \\centering\n  \\caption{{{caption}}}\n  \\begin{{tabular}}{{{sides}}}\n    \\toprule\n    \
+             {names} \\\\\n    \\midrule\n{rows}    \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n"
         )
     }
 }
@@ -94,6 +108,7 @@ mod tests {
         document.table(table);
         let text = document.to_latex();
         for part in [
+            "% Needs \\usepackage{booktabs}.\n",
             "\\caption{50 \\% of a\\_b}",
             "\\begin{tabular}{lr}",
             "mode & accuracy $\\pm$ \\\\",
@@ -101,5 +116,22 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_table_that_is_longer_than_a_page_goes_on() {
+        let mut document = Document::default();
+        document.heading(2, "All modes");
+        let mut table = Table::new([("mode", Align::Left), ("accuracy", Align::Right)]);
+        let row = |number: usize| vec![Cell::from(format!("v@{number}")), "0.5".into()];
+        table.rows.extend((0..50).map(row));
+        document.table(table);
+        let text = document.to_latex();
+        assert!(
+            text.starts_with("% Needs \\usepackage{booktabs,longtable}.\n"),
+            "{text}"
+        );
+        assert!(text.contains("\\begin{longtable}{lr}\n    \\caption{All modes} \\\\\n"));
+        assert!(text.contains("v@49 & 0.5 \\\\\n\\end{longtable}"));
     }
 }

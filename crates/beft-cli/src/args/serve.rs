@@ -41,9 +41,9 @@ pub(crate) struct ServeArgs {
     /// Largest number of bytes in a request.
     #[arg(long, value_name = "BYTES", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) payload_limit: u32,
-    /// Largest number of tokens that a completion may have.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_tokens: u32,
+    /// Largest number of tokens that a completion may have [default: 4096]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
     /// Format of the log on standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogChoice,

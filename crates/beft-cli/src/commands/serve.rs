@@ -1,4 +1,5 @@
-use anyhow::Result;
+use anyhow::{Result, bail};
+use beft_core::TaskType;
 use beft_serve::{Limits, NamedFolder, ServeOptions};
 
 use super::open_set;
@@ -12,6 +13,13 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<()> {
         &args.device,
         args.precision,
     )?;
+    if args.max_tokens.is_some() && set.task_type() != TaskType::CausalLm {
+        bail!(
+            "--max-tokens is for models that generate text, and {} does not: leave it out",
+            set.model()
+        );
+    }
+    let limits = Limits::default();
     let named = args.adapter.iter().map(|adapter| NamedFolder {
         name: adapter.name.clone(),
         dir: adapter.dir.clone(),
@@ -27,8 +35,10 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<()> {
             concurrent_requests: args.max_concurrent_requests as usize,
             batch_size: args.max_client_batch_size as usize,
             payload: args.payload_limit as usize,
-            max_tokens: args.max_tokens as usize,
-            ..Limits::default()
+            max_tokens: args
+                .max_tokens
+                .map_or(limits.max_tokens, |most| most as usize),
+            ..limits
         },
         ..ServeOptions::default()
     };

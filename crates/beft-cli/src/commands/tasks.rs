@@ -1,6 +1,6 @@
 use anyhow::Result;
 use beft::table::{Align, Table};
-use beft_tasks::{LabelledTask, PromptTask, Task, TaskInfo};
+use beft_tasks::{Answerable, Candidates, LabelTarget, LabelledTask, PromptTask, Task, TaskInfo};
 
 use crate::args::{TasksAction, TasksArgs};
 use crate::output::{beginning, print_table, say, write_now};
@@ -28,12 +28,9 @@ fn list() -> Result<()> {
         let task = LabelledTask::named(name)?;
         let mut texts = vec![first(task.text_columns.names())];
         texts.extend(task.pair_columns.names().first().cloned());
-        let labels = match task.label_names() {
-            Some(labels) if labels.is_empty() => "a number".to_owned(),
-            Some(labels) => labels.join(", "),
-            None => "those of the training file".to_owned(),
-        };
-        table.rows.push(row(&task, texts.join(", "), labels));
+        let labels = labels(&task);
+        let label = first(&task.label_columns);
+        table.rows.push(row(&task, texts.join(", "), label, labels));
     }
     say!("Tasks of encoders (the first accepted name of each column):\n");
     print_table(&table);
@@ -48,9 +45,14 @@ fn list() -> Result<()> {
                 .join(", "),
             None => "choices or answers of each example".to_owned(),
         };
-        table
-            .rows
-            .push(row(&task, short(task.template.source()), labels));
+        let answers = match &task.candidates {
+            Candidates::Answer(answer) => answer.source().to_owned(),
+            Candidates::Classes(_) | Candidates::Choices(_) | Candidates::Each(_) => {
+                first(&task.label_columns)
+            }
+        };
+        let prompt = short(task.template.source());
+        table.rows.push(row(&task, prompt, answers, labels));
     }
     table.columns[1].0 = "prompt".to_owned();
     say!("\nTasks of decoders:\n");
@@ -61,15 +63,26 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-fn row(task: &TaskInfo, text: String, labels: String) -> Vec<beft::table::Cell> {
+/// What stands in the column of labels.
+fn labels(task: &LabelledTask) -> String {
+    let text = match &task.target {
+        LabelTarget::Value(_) | LabelTarget::Similarity(_) => "a number",
+        LabelTarget::Answer(Answerable::Always) => "parts of the context",
+        LabelTarget::Answer(Answerable::Sometimes) => "parts of the context, or none",
+        LabelTarget::Ranking => "a text that does not belong to it, or no column",
+        LabelTarget::Classes(_) | LabelTarget::Labels(_) | LabelTarget::Tags(_) => {
+            match task.label_names() {
+                Some(names) => return names.join(", "),
+                None => "those of the training file",
+            }
+        }
+    };
+    text.to_owned()
+}
+
+fn row(task: &TaskInfo, text: String, label: String, labels: String) -> Vec<beft::table::Cell> {
     let metrics: Vec<&str> = task.metrics.iter().map(|metric| metric.name()).collect();
-    let cells = [
-        task.name.clone(),
-        text,
-        first(&task.label_columns),
-        labels,
-        metrics.join(", "),
-    ];
+    let cells = [task.name.clone(), text, label, labels, metrics.join(", ")];
     cells.into_iter().map(Into::into).collect()
 }
 

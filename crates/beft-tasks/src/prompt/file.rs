@@ -152,7 +152,6 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
         _ => {}
     }
     let kind = candidates.kind();
-    let labels = labels.map(|(_, labels)| labels);
     // A file for both kinds of model has metrics for classes; a generated answer needs its own.
     let metrics = match (prompt.metrics, kind) {
         (Some(metrics), _) => checked_metrics(metrics, kind, texts)?,
@@ -163,6 +162,19 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             None => vec![Metric::Accuracy],
         },
     };
+    if kind == PromptKind::Generation && file.text.is_none() {
+        for (key, span) in [
+            ("label", file.label.as_ref().map(Spanned::span)),
+            ("labels", labels.as_ref().map(|(span, _)| span.clone())),
+            ("no_label", file.no_label.as_ref().map(Spanned::span)),
+        ] {
+            if let Some(span) = span {
+                let message = format!("`{key}` is not read where answers are generated: remove it");
+                return Err((span, message));
+            }
+        }
+    }
+    let labels = labels.map(|(_, labels)| labels);
     // In a file for both kinds of model it is of the classes that an encoder learns.
     let balanced = match kind == PromptKind::Classification || file.text.is_none() {
         true => balanced(file.balanced, kind == PromptKind::Classification)?,
@@ -188,7 +200,7 @@ fn task(file: TaskFile) -> Result<PromptTask, Wrong> {
             hub: table::hub(&name),
             name,
             label_columns: label_columns(file.label, "label")?,
-            no_label: file.no_label,
+            no_label: file.no_label.map(Spanned::into_inner),
             headerless: file.columns.unwrap_or_default(),
             skip_malformed: file.skip_malformed,
             files: file.files.into_map(),

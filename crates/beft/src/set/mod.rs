@@ -90,6 +90,11 @@ impl AdapterSet {
         self.bases.notes()
     }
 
+    /// What the base is for.
+    pub fn task_type(&self) -> TaskType {
+        self.bases.own().task_type()
+    }
+
     /// The base as a language model, which writes text with the biases of any adapter ([`Sharing::biases`]). `None` where it
     /// is none, or has a head of its own.
     ///
