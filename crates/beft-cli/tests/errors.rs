@@ -196,19 +196,23 @@ fn adapters_that_do_not_fit() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    // Another base: one weight differs.
+    // Another base: one weight differs, or a row of a table.
     let other = scratch.path("other");
     fs::create_dir(&other).unwrap();
     for file in scratch.list("model") {
         fs::copy(scratch.path("model").join(&file), other.join(&file)).unwrap();
     }
     let path = other.join("model.safetensors");
-    let mut bytes = fs::read(&path).unwrap();
-    let data = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    bytes[data] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let text = eval(&["--model", "other"]);
-    assert!(text.contains("another base model (`model`"), "{text}");
+    let whole = fs::read(&path).unwrap();
+    let data = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let middle = (data + whole.len()) / 2;
+    for changed in [data..data + 1, middle..middle + 512] {
+        let mut bytes = whole.clone();
+        bytes[changed].iter_mut().for_each(|byte| *byte ^= 1);
+        fs::write(&path, bytes).unwrap();
+        let text = eval(&["--model", "other"]);
+        assert!(text.contains("another base model (`model`"), "{text}");
+    }
 
     let sidecar = scratch.read("out/adapter/beft.json");
     scratch.write(

@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beft_checkpoint::{CheckpointError, HeadTensor, NameTable, PrefixValues, TensorName};
+use beft_checkpoint::{
+    CheckpointError, HeadTensor, NameTable, PrefixValues, TensorFiles, TensorName,
+};
 use beft_core::TaskType;
 use beft_nn::{BiasModel, ParamData, ParamPath, TaskModel, param_shapes, read_params};
 use serde_json::{Map, Value};
@@ -214,16 +216,20 @@ impl Adapter {
     /// # Errors
     ///
     /// When the fingerprints differ.
-    pub fn check_base(&self, path: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
-        match self.facts.get(FINGERPRINT).and_then(Value::as_str) {
-            Some(recorded) if recorded != fingerprint => Err(CheckpointError::OtherBase {
+    pub fn check_base(&self, path: &Path, base: &TensorFiles) -> Result<(), CheckpointError> {
+        let Some(recorded) = self.facts.get(FINGERPRINT).and_then(Value::as_str) else {
+            return Ok(());
+        };
+        let found = base.fingerprint_like(recorded);
+        if recorded != found {
+            return Err(CheckpointError::OtherBase {
                 path: path.to_owned(),
                 trained_on: self.base_model.clone(),
                 recorded: recorded.to_owned(),
-                found: fingerprint.to_owned(),
-            }),
-            _ => Ok(()),
+                found,
+            });
         }
+        Ok(())
     }
 
     /// Whether it has a fingerprint of the base that it was trained on.
@@ -231,7 +237,7 @@ impl Adapter {
         self.facts.contains_key(FINGERPRINT)
     }
 
-    /// Records the base's fingerprint for [`check_base`](Self::check_base).
+    /// Records the base's [`fingerprint`](TensorFiles::fingerprint) for [`check_base`](Self::check_base).
     pub fn set_fingerprint(&mut self, fingerprint: String) {
         self.facts
             .insert(FINGERPRINT.to_owned(), Value::String(fingerprint));

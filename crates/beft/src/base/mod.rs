@@ -323,12 +323,12 @@ impl Base {
 
     /// Identity of the weights, recorded in adapters.
     pub fn fingerprint(&self) -> String {
-        self.files.fingerprint()
+        self.files.fingerprint().to_owned()
     }
 
-    /// Identity of all bytes of the weights, recorded in interrupted trainings and comparisons.
-    pub(crate) fn weights_digest(&self) -> &str {
-        self.files.digest()
+    /// Its weights, as the files hold them; interrupted trainings and comparisons record their digest.
+    pub(crate) fn tensors(&self) -> &TensorFiles {
+        &self.files
     }
 
     /// The model for so many outputs of its head, or so many candidates. A head that the checkpoint does not hold is

@@ -130,7 +130,7 @@ const CONFIGS: [&str; 2] = ["config.json", "generation_config.json"];
 ///
 /// When a file cannot be read.
 pub fn model_digest(base: &Base) -> Result<String, Error> {
-    let mut parts = vec![base.weights_digest().as_bytes().to_vec()];
+    let mut parts = vec![base.tensors().digest().as_bytes().to_vec()];
     for name in CONFIGS.into_iter().chain(TOKENIZER_FILES) {
         let path = base.dir().path().join(name);
         match fs::read(&path) {

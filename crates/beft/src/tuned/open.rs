@@ -114,7 +114,7 @@ pub(crate) fn on_base(
     adapter_dir: &Path,
 ) -> Result<Tuned, Error> {
     let whose = sidecar_name(adapter_dir);
-    adapter.check_base(adapter_dir, &base.fingerprint())?;
+    adapter.check_base(adapter_dir, base.tensors())?;
     let fail = |problem| Error::Adapter {
         adapter: adapter_dir.to_owned(),
         problem,
