@@ -159,11 +159,11 @@ fn what_would_be_lost_or_ignored_is_refused() {
         ),
         (
             with("merge", &["--out", "model"]),
-            "and no `beft.json`, so that something else made it",
+            "but no `beft.json`, so another program wrote it",
         ),
         (
             with("merge", &["--out", "theirs"]),
-            "and no `beft.json`, so that something else made it",
+            "but no `beft.json`, so another program wrote it",
         ),
         (
             with(

@@ -151,7 +151,7 @@ pub fn check_replaceable(dir: &Path, own: &OwnFiles<'_>) -> io::Result<()> {
     }
     match names.first() {
         Some(name) if !names.iter().any(|name| name == own.mark) => taken(format!(
-            "the folder holds `{name}` and no `{}`, so that something else made it; give another output",
+            "the folder holds `{name}` but no `{}`, so another program wrote it; give another output",
             own.mark
         )),
         _ => Ok(()),
@@ -330,7 +330,7 @@ mod tests {
         fs::remove_file(path.join("mine")).unwrap();
         fs::rename(path.join("a"), path.join("b")).unwrap();
         let error = write_dir_atomic(&path, &files, &OWN).unwrap_err();
-        assert!(error.to_string().contains("`b` and no `a`"), "{error}");
+        assert!(error.to_string().contains("`b` but no `a`"), "{error}");
         assert!(path.join("b").exists() && !path.join("a").exists());
         fs::remove_dir_all(dir).unwrap();
     }
