@@ -8,7 +8,7 @@ mod values;
 use std::path::PathBuf;
 
 use beft::BACKENDS;
-use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
+use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use compare::{CompareArgs, ComparePassArgs, SweepArgs, TrialArgs};
@@ -39,6 +39,34 @@ pub(crate) struct Cli {
     pub(crate) speech: SpeechArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the arguments of the process. Help and mistakes are printed in the colours that `--color` asks for, wherever it
+    /// stands.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let words = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+        let mut command = Self::command().color(asked_color(words));
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// The last `--color` of these arguments that means something.
+fn asked_color(args: impl Iterator<Item = String>) -> ColorChoice {
+    let mut asked = ColorChoice::Auto;
+    let mut args = args.take_while(|arg| arg != "--").peekable();
+    while let Some(arg) = args.next() {
+        let value = match arg.strip_prefix("--color") {
+            Some("") => args.peek().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if let Some(Ok(color)) = value.map(str::parse) {
+            asked = color;
+        }
+    }
+    asked
 }
 
 /// How much a command says, and how.

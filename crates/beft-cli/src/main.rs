@@ -18,13 +18,12 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use clap::Parser;
 
 use args::{Cli, Command};
 use beft_train::Team;
 
 fn main() -> ExitCode {
-    let command = match Cli::try_parse() {
+    let command = match Cli::read() {
         Ok(cli) => {
             speech::begin(cli.speech, &cli.command);
             cli.command

@@ -112,6 +112,21 @@ fn quiet_and_verbose() {
     let wrong = ["inspect", "nowhere", "--quiet", "--color", "always"];
     let said = common::refusal(&scratch, &wrong);
     assert!(said.starts_with("\u{1b}[1;31merror:\u{1b}[0m "), "{said}");
+    // So are help and mistakes.
+    let coloured = |args: &[&str]| {
+        let output = scratch.beft(args).output().unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        String::from_utf8(all).unwrap().contains('\u{1b}')
+    };
+    for (args, wanted) in [
+        (&["--color", "always", "--help"][..], true),
+        (&["tune", "--help", "--color=always"], true),
+        (&["tune", "--terns", "v", "--color", "always"], true),
+        (&["tune", "--terns", "v"], false),
+        (&["--color", "always", "--color", "never", "--help"], false),
+    ] {
+        assert_eq!(coloured(args), wanted, "{args:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct Journal {
     dir: PathBuf,
     /// What was read already, by model, task, data folder and whether a decoder has a head.
     known: HashMap<(String, String, PathBuf, bool), Source>,
+    /// Digests of models, whose weights are read as a whole for them.
+    models: HashMap<String, String>,
 }
 
 /// A model, a task and its data.
@@ -40,7 +42,8 @@ struct Source {
 }
 
 impl Source {
-    fn read(trial: &Trial) -> Result<Self, CompareError> {
+    /// Reads what a trial names; `models` has the digests that are known, and gets that of its model.
+    fn read(trial: &Trial, models: &mut HashMap<String, String>) -> Result<Self, CompareError> {
         let task = trial.find_task()?;
         // The device decides nothing here: only config and tokenizer are read.
         let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
@@ -55,8 +58,12 @@ impl Source {
                 train_file.get_or_insert(file);
             }
         }
+        let model = match models.entry(trial.model.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(entry) => entry.insert(model_digest(&base)?),
+        };
         Ok(Self {
-            model: model_digest(&base)?,
+            model: model.clone(),
             data: hex(hash),
             train_file: train_file.unwrap_or_else(|| trial.data.clone()),
             counts: BTreeMap::new(),
@@ -140,6 +147,7 @@ impl Journal {
         Ok(Self {
             dir: dir.to_owned(),
             known: HashMap::new(),
+            models: HashMap::new(),
         })
     }
 
@@ -266,7 +274,7 @@ impl Journal {
         );
         match self.known.entry(key) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(Source::read(trial)?)),
+            Entry::Vacant(entry) => Ok(entry.insert(Source::read(trial, &mut self.models)?)),
         }
     }
 
