@@ -16,6 +16,9 @@ pub(crate) struct GpuArgs {
     /// Devices [default: cuda, vulkan and tch:cuda, as far as they are there]
     #[arg(long = "device", value_name = "DEVICE")]
     devices: Vec<String>,
+    /// Time the steps alone, and leave the comparison with transformers out. It takes minutes where kernels are compiled.
+    #[arg(long)]
+    pub(crate) no_check: bool,
     /// Model shapes: base, large, tiny (BERT), opt-1.3b, opt-tiny.
     #[arg(long, value_delimiter = ',', default_value = "base,large,opt-1.3b")]
     shapes: Vec<String>,
