@@ -262,3 +262,13 @@ fn a_right_text_has_no_classes_to_balance() {
     let short = ["--train-size", "8", "--epochs", "1", "--out", "out"];
     run(&scratch, &[&tune[..], &short].concat());
 }
+
+#[test]
+fn the_tasks_that_are_listed_are_those_of_the_model() {
+    let scratch = scratch("llama-tiny");
+    let tune = ["tune", "--model", "model", "--task", "copper"];
+    let said = "unknown prompt task `copper`: expected one of sst2, rte, cb, boolq, wsc";
+    refused(&scratch, &tune, said);
+    let head = [&tune[..], &["--head"]].concat();
+    refused(&scratch, &head, "expected one of cola, mnli");
+}

@@ -7,7 +7,7 @@ use beft_decoder::{
 };
 use beft_encoder::{EncoderConfig, EncoderWithHead, InputError, Protocol};
 use beft_nn::{BiasModel, Precision};
-use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task};
+use beft_tasks::{LabelledTask, PromptTask, ProtocolColumn, Task, TaskError};
 use beft_train::Schedule;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
@@ -61,20 +61,22 @@ pub(super) fn find_task(dir: &ModelDir, task: &str, form: Option<TaskForm>) -> R
     };
     let config = ModelConfig::read(dir)?;
     let usual = config.usual_task(dir)?;
+    let asked =
+        matches!(config, ModelConfig::Decoder(_)) && form.is_none() && usual == TaskType::CausalLm;
     let wanted = match (config, form) {
         (ModelConfig::Encoder(_), _) => TaskForm::Texts,
         (ModelConfig::Decoder(_), Some(form)) => form,
         // A task of texts alone is for a decoder with a head.
-        (ModelConfig::Decoder(_), None)
-            if usual != TaskType::CausalLm || !PromptTask::is_one(task) =>
-        {
-            TaskForm::Texts
-        }
-        (ModelConfig::Decoder(_), None) => TaskForm::Prompts,
+        (ModelConfig::Decoder(_), None) if asked && PromptTask::is_one(task) => TaskForm::Prompts,
+        (ModelConfig::Decoder(_), None) => TaskForm::Texts,
     };
     match (wanted, labelled, prompted) {
         (TaskForm::Texts, Ok(task), _) => Ok(task.into()),
         (TaskForm::Texts, Err(_), Ok(_)) => Err(other(TaskForm::Texts)),
+        // It names the tasks that such a model takes.
+        (TaskForm::Texts, Err(_), Err(unknown @ TaskError::UnknownPrompt { .. })) if asked => {
+            Err(unknown.into())
+        }
         (TaskForm::Texts, Err(error), Err(_)) => Err(error.into()),
         (TaskForm::Prompts, _, Ok(task)) => Ok(task.into()),
         (TaskForm::Prompts, Ok(_), Err(_)) if !PromptTask::is_one(task) => {
