@@ -29,14 +29,18 @@ fn commands(page: &str, heading: &str) -> Vec<String> {
 }
 
 /// What a `curl` of a page gets from the server at another port than the usual one, where another server may be.
-fn ask(server: &Server, line: &str) -> Value {
+fn ask(server: &Server, line: &str) -> String {
     let line = line.replace("localhost:8080", &server.address);
     let output = Command::new("sh")
         .args(["-c", &line.replacen("curl ", "curl -sS --fail ", 1)])
         .output()
         .unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn ask_json(server: &Server, line: &str) -> Value {
+    serde_json::from_str(&ask(server, line)).unwrap()
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn the_commands_of_the_readme_serve_two_adapters() {
         }
     }
     let server = server.unwrap();
-    let replies: Vec<Value> = asks.iter().map(|line| ask(&server, line)).collect();
+    let replies: Vec<Value> = asks.iter().map(|line| ask_json(&server, line)).collect();
     let [classified, predicted, models] = replies.try_into().unwrap();
     let names: Vec<&str> = { classified["data"].as_array().unwrap().iter() }
         .map(|row| row["model"].as_str().unwrap())
@@ -93,8 +97,8 @@ fn the_commands_of_the_page_of_the_server_work() {
     let asks = commands("docs/serve.md", "\n## Routes\n");
     let replies: Vec<Value> = { asks.iter() }
         .map(|line| match line.contains("completions") {
-            true => ask(&texts, line),
-            false => ask(&server, line),
+            true => ask_json(&texts, line),
+            false => ask_json(&server, line),
         })
         .collect();
     let [classified, predicted, written] = replies.try_into().unwrap();
@@ -114,9 +118,9 @@ fn the_commands_of_the_page_of_the_server_work() {
     let server = Server::start(&scratch, &root);
     let lines = commands("docs/serve.md", "\n## Adapters that come and go\n");
     let [load, replace, remove] = lines.try_into().unwrap();
-    let loaded = ask(&server, &load);
+    let loaded = ask_json(&server, &load);
     // The generations are those of this server.
-    let replaced = ask(
+    let replaced = ask_json(
         &server,
         &replace.replace(": 4}", &format!(": {}}}", loaded["generation"])),
     );

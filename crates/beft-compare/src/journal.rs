@@ -22,8 +22,6 @@ pub struct Journal {
     dir: PathBuf,
     /// What was read already, by model, task, data folder and whether a decoder has a head.
     known: HashMap<(String, String, PathBuf, bool), Source>,
-    /// Digests of models, whose weights are read as a whole for them.
-    models: HashMap<String, String>,
 }
 
 /// A model, a task and its data.
@@ -42,8 +40,8 @@ struct Source {
 }
 
 impl Source {
-    /// Reads what a trial names; `models` has the digests that are known, and gets that of its model.
-    fn read(trial: &Trial, models: &mut HashMap<String, String>) -> Result<Self, CompareError> {
+    /// Reads what a trial names. The digest of its model is computed where it is not known: all weights are read for it.
+    fn read(trial: &Trial, model: Option<String>) -> Result<Self, CompareError> {
         let task = trial.find_task()?;
         // The device decides nothing here: only config and tokenizer are read.
         let base = Base::open(&trial.model, task.defaults.max_length, &Device::default())?
@@ -58,12 +56,8 @@ impl Source {
                 train_file.get_or_insert(file);
             }
         }
-        let model = match models.entry(trial.model.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(entry) => entry.insert(model_digest(&base)?),
-        };
         Ok(Self {
-            model: model.clone(),
+            model: model.map_or_else(|| model_digest(&base), Ok)?,
             data: hex(hash),
             train_file: train_file.unwrap_or_else(|| trial.data.clone()),
             counts: BTreeMap::new(),
@@ -147,7 +141,6 @@ impl Journal {
         Ok(Self {
             dir: dir.to_owned(),
             known: HashMap::new(),
-            models: HashMap::new(),
         })
     }
 
@@ -272,9 +265,11 @@ impl Journal {
             trial.data.clone(),
             trial.head,
         );
+        let of_model = self.known.iter().find(|(key, _)| key.0 == trial.model);
+        let model = of_model.map(|(_, source)| source.model.clone());
         match self.known.entry(key) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(Source::read(trial, &mut self.models)?)),
+            Entry::Vacant(entry) => Ok(entry.insert(Source::read(trial, model)?)),
         }
     }
 

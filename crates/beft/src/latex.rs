@@ -9,8 +9,7 @@ impl Document {
     /// The tables of the document for LaTeX, each with the heading above it as its caption. They take the package
     /// `booktabs`, and those that are longer than a page `longtable`.
     pub fn to_latex(&self) -> String {
-        let long =
-            |block: &Block| matches!(block, Block::Table(table) if table.rows.len() > ROWS_OF_PAGE);
+        let long = |block: &Block| matches!(block, Block::Table(table) if table.is_long());
         let packages = match self.blocks.iter().any(long) {
             true => "booktabs,longtable",
             false => "booktabs",
@@ -29,6 +28,10 @@ impl Document {
 }
 
 impl Table {
+    fn is_long(&self) -> bool {
+        self.rows.len() > ROWS_OF_PAGE
+    }
+
     /// The table for LaTeX.
     pub fn to_latex(&self, caption: &str) -> String {
         let sides = self.columns.iter().map(|(_, align)| match align {
@@ -42,7 +45,7 @@ impl Table {
         });
         let (caption, sides) = (plain(caption), sides.collect::<String>());
         let (names, rows) = (names.join(" & "), rows.collect::<String>());
-        if self.rows.len() > ROWS_OF_PAGE {
+        if self.is_long() {
             let head = format!("    \\toprule\n    {names} \\\\\n    \\midrule\n");
             return format!(
                 "\\begin{{longtable}}{{{sides}}}\n    \\caption{{{caption}}} \\\\\n{head}    \\endfirsthead\n{head}    \
