@@ -1,5 +1,6 @@
 //! Searches for inputs that break a reader, with cargo-fuzz.
 
+mod said;
 mod target;
 mod tried;
 
@@ -10,13 +11,17 @@ use std::sync::Mutex;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
 
 use crate::{cargo, execute};
 use target::Target;
 use tried::Tried;
 
-/// Targets take turns of so many seconds, so that an interruption costs little and all have had about the same.
-const TURN: u64 = 60;
+/// Targets take turns of so many seconds, so that an interruption costs little and all have had about the same. A shorter turn
+/// goes on reading again what is known: a minute for some targets.
+const TURN: u64 = 600;
+/// The shortest turn, for the last seconds of a target.
+const SHORT_TURN: u64 = 120;
 
 /// What to do.
 #[derive(Debug, clap::Args)]
@@ -26,7 +31,7 @@ pub(crate) struct Fuzz {
     /// Seconds for each target, those in fuzz/tried.toml included.
     #[arg(long, default_value_t = 3600)]
     seconds: u64,
-    /// Instead, put some of the inputs that run through different code into fuzz/corpus.
+    /// Instead, drop the inputs that run through the same code as others, and put some of the rest into fuzz/corpus.
     #[arg(long)]
     keep: bool,
 }
@@ -42,10 +47,16 @@ pub(crate) fn run(root: &Path, wanted: &Fuzz) -> Result<()> {
     }
     names.retain(|name| wanted.targets.is_empty() || wanted.targets.contains(name));
     let built = root.join("target/fuzz");
-    let mut build = cargo(root);
+    let settings = built.join(".cargo/config.toml");
+    fs::create_dir_all(built.join(".cargo")).with_context(|| settings.display().to_string())?;
+    fs::write(&settings, optimised(root)?).with_context(|| settings.display().to_string())?;
+    // Cargo reads the settings of the folder where it starts.
+    let mut build = cargo(&built);
     build.args([
         "fuzz",
         "build",
+        "--fuzz-dir",
+        "../../fuzz",
         "--dev",
         "-s",
         "none",
@@ -106,7 +117,7 @@ fn take_turns(
             (next, seconds - done)
         };
         let target = &targets[next];
-        let turn = target.turn(left.min(TURN));
+        let turn = target.turn(left.clamp(SHORT_TURN, TURN));
         let (tried, busy) = &mut *locked();
         busy.remove(&next);
         let now = tried.add(&target.name, turn?)?;
@@ -121,12 +132,30 @@ fn take_turns(
     }
 }
 
+/// Settings that optimise the crates which the tests' profile does not: a target tries twice as many inputs then.
+fn optimised(root: &Path) -> Result<String> {
+    let manifest = manifest(&root.join("Cargo.toml"))?;
+    let table = |of: &Table, key: &str| of.get(key).and_then(Value::as_table).cloned();
+    let packages = { ["profile", "dev", "package"].iter() }
+        .try_fold(manifest, |within, key| table(&within, key));
+    let mut settings = String::new();
+    for (name, set) in packages.unwrap_or_default() {
+        if name.starts_with("beft") && set.get("opt-level") == Some(&Value::Integer(0)) {
+            settings += &format!("[profile.dev.package.{name}]\nopt-level = 1\n");
+        }
+    }
+    Ok(settings)
+}
+
+fn manifest(path: &Path) -> Result<Table> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    text.parse().with_context(|| path.display().to_string())
+}
+
 /// The programs of the fuzz crate.
 fn names(root: &Path) -> Result<Vec<String>> {
-    let path = root.join("fuzz/Cargo.toml");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let manifest: toml::Table = text.parse().with_context(|| path.display().to_string())?;
-    let programs = manifest.get("bin").and_then(toml::Value::as_array);
+    let manifest = manifest(&root.join("fuzz/Cargo.toml"))?;
+    let programs = manifest.get("bin").and_then(Value::as_array);
     let names = programs.into_iter().flatten();
     let names = names.filter_map(|program| Some(program.get("name")?.as_str()?.to_owned()));
     Ok(names.collect())

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 const HEAD: &str =
-    "# For how long `cargo xtask fuzz` tried each target, and with how many inputs.\n";
+    "# For how long `cargo xtask fuzz` tried each target with new inputs, and with how many.\n";
 
 /// The record in `fuzz/tried.toml`.
 pub(super) struct Tried {
@@ -18,9 +18,9 @@ pub(super) struct Tried {
 /// What was done for a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Seconds of one core.
+    /// Seconds of one core, without those in which known inputs are read again.
     pub(super) seconds: u64,
-    /// Inputs that were tried.
+    /// New inputs that were tried.
     pub(super) inputs: u64,
 }
 
