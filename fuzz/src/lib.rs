@@ -24,6 +24,9 @@ pub use targets::TARGETS;
 /// The first byte of an input that is a recipe.
 pub const RECIPE: u8 = 0xff;
 
+/// Bytes of the stack that a thread has if nobody says otherwise.
+const STACK: usize = 2 << 20;
+
 /// What a file is changed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -152,7 +155,12 @@ pub fn fuzz(name: &str, input: &[u8]) {
         let target = target(name);
         (target, (target.samples)())
     });
-    let tried = catch_unwind(|| Case::new(samples, input).read(target));
+    // With the stack of a thread: most readers may run in one, and a program's first thread has four times as much.
+    let tried = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let reading = thread.spawn_scoped(scope, || Case::new(samples, input).read(target));
+        reading.expect("a thread").join()
+    });
     if tried.is_err() {
         std::process::abort();
     }

@@ -143,5 +143,5 @@ macro_rules! readers {
 }
 
 readers! {
-    safetensors shards pickle config tokenizer adapter tsv csv jsonl json parquet conll task plan cell state request
+    safetensors shards pickle config tokenizer embedding adapter tsv csv jsonl json parquet conll task plan cell state request
 }

@@ -43,6 +43,11 @@ pub const TARGETS: &[Target] = &[
         read: models::read,
     },
     Target {
+        name: "embedding",
+        samples: models::embeddings,
+        read: models::embed,
+    },
+    Target {
         name: "adapter",
         samples: adapters::samples,
         read: adapters::read,

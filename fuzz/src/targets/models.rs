@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use beft::{Base, OpenOptions, Predictor, TextGenerator, TextOptions, inspect};
+use beft::{Base, OpenOptions, Predictor, TextGenerator, TextOptions, inspect, open_tuned};
 use beft_checkpoint::TensorFiles;
+use beft_core::TaskType;
 use beft_decoder::Sampling;
 
 use super::{interop, table, tuned, words, written};
@@ -98,7 +99,89 @@ pub(super) fn tokenizers() -> Vec<Sample> {
     found.push(written("vocabulary").changing("vocab.txt", Format::Text));
     found.push(written("vocabulary-cased").changing("tokenizer_config.json", Format::Json));
     found.push(written("long").changing("tokenizer_config.json", Format::Json));
+    let pairs = in_two_files();
+    found.push(pairs.clone().changing("vocab.json", Format::Json));
+    found.push(pairs.changing("merges.txt", Format::Text));
+    // As transformers 4 saved them.
+    let special = r#"{"unk_token": "[UNK]", "sep_token": {"content": "[SEP]", "lstrip": false, "normalized": false, "rstrip": true,
+        "single_word": false}, "pad_token": "[PAD]", "additional_special_tokens": ["[NEW]"]}"#;
+    for (name, content) in [
+        ("special_tokens_map.json", special),
+        ("added_tokens.json", r#"{"[NEW]": 63, "film": 7}"#),
+    ] {
+        let sample = written("vocabulary").with(name, content);
+        found.push(sample.changing(name, Format::Json));
+    }
     found
+}
+
+/// A model whose byte-pair encoding is in vocab.json and merges.txt.
+fn in_two_files() -> Sample {
+    let whole = fixture("gpt2-tiny");
+    let tokenizer = whole.json("tokenizer.json").expect("a document");
+    let model = &tokenizer["model"];
+    let pairs = model["merges"].as_array().into_iter().flatten();
+    let pairs = pairs.map(|pair| match pair {
+        serde_json::Value::Array(both) => both.iter().filter_map(|one| one.as_str()).collect(),
+        other => vec![other.as_str().unwrap_or_default()],
+    });
+    let merges = pairs.fold("#version: 0.2\n".to_owned(), |text, pair| {
+        format!("{text}{}\n", pair.join(" "))
+    });
+    whole
+        .without("tokenizer.json")
+        .with("vocab.json", model["vocab"].to_string())
+        .with("merges.txt", merges)
+}
+
+/// Folders of sentence-transformers.
+pub(super) fn embeddings() -> Vec<Sample> {
+    let files = [
+        (
+            "modules.json",
+            r#"[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]"#,
+        ),
+        (
+            "1_Pooling/config.json",
+            r#"{"word_embedding_dimension": 32, "pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true,
+            "pooling_mode_max_tokens": false, "pooling_mode_mean_sqrt_len_tokens": false, "include_prompt": true}"#,
+        ),
+        (
+            "sentence_bert_config.json",
+            r#"{"max_seq_length": 24, "do_lower_case": false}"#,
+        ),
+        (
+            "config_sentence_transformers.json",
+            r#"{"__version__": {"sentence_transformers": "2.0.0"}, "prompts": {}, "default_prompt_name": null,
+            "similarity_fn_name": "cosine"}"#,
+        ),
+    ];
+    let whole = { files.iter() }.fold(fixture("bert-tiny"), |whole, (name, content)| {
+        whole.with(name, *content)
+    });
+    let changing = |(name, _): &(&str, &str)| whole.clone().changing(name, Format::Json);
+    files.iter().map(changing).collect()
+}
+
+/// Computes embeddings.
+pub(super) fn embed(given: &Path, _: &Path) -> Result<(), String> {
+    let name = given.display().to_string();
+    let device = beft_device::parse_device("flex").map_err(words)?;
+    let inspected = inspect(given).map(drop).map_err(words);
+    let tuned = open_tuned(&OpenOptions {
+        model: Some(&name),
+        task_type: Some(TaskType::FeatureExtraction),
+        device: Some(&device),
+        ..OpenOptions::default()
+    });
+    let tuned = tuned.map_err(words)?.only_used();
+    inspected?;
+    let (found, _) = tuned.embeddings(&["good film", ""]).map_err(words)?;
+    let finite = found.iter().flatten().all(|number| number.is_finite());
+    assert!(finite, "{found:?}");
+    Ok(())
 }
 
 /// Everything that the commands which need no data do with a model folder.

@@ -13,6 +13,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer};
 
+use super::checks;
 use super::class::Class;
 use super::parts::{changed_part, is_byte_level};
 use super::pieces::{decoder, normalizer, pre_tokenizer, unigram};
@@ -33,9 +34,6 @@ const SENTENCEPIECE: [&str; 4] = [
 
 /// Characters of a word above which WordPiece calls it unknown.
 const LONGEST_WORD: usize = 100;
-
-/// Bytes of an added token above which a tokenizer is refused: the time to search for it grows with their square.
-const LONGEST_ADDED: usize = 1000;
 
 /// A tokenizer and what the user should hear about its files.
 pub(super) struct Built {
@@ -180,40 +178,11 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointEr
         path: path.to_owned(),
         reason,
     };
-    // What is no such document is the library's to refuse.
-    let added =
-        serde_json::from_slice(bytes).map_or(Vec::new(), |found: AddedTokens| found.added_tokens);
-    for AddedContent { content } in &added {
-        check_added("added_tokens", content).map_err(bad)?;
-    }
+    checks::check(bytes).map_err(bad)?;
     // The library panics where values are nested very deep.
     let parsed = guarded(|| Tokenizer::from_bytes(bytes));
     let parsed = parsed.ok_or_else(|| bad("it is damaged".to_owned()))?;
     parsed.map_err(|e| bad(e.to_string()))
-}
-
-/// The part of tokenizer.json that is checked before the library reads the file.
-#[derive(serde::Deserialize)]
-struct AddedTokens {
-    #[serde(default)]
-    added_tokens: Vec<AddedContent>,
-}
-
-#[derive(serde::Deserialize)]
-struct AddedContent {
-    content: String,
-}
-
-/// Refuses a token that would take very long to search for.
-pub(super) fn check_added(key: &str, content: &str) -> Result<(), String> {
-    match content.len() <= LONGEST_ADDED {
-        true => Ok(()),
-        false => Err(format!(
-            "`{key}`: the token `{}...` has {} bytes, and may have {LONGEST_ADDED}: remove it",
-            content.chars().take(20).collect::<String>(),
-            content.len()
-        )),
-    }
 }
 
 /// The tokenizer that a class makes of a vocabulary. `plain` says that there was no tokenizer.json.

@@ -26,11 +26,7 @@ impl TextTokenizer {
         most = most.saturating_add(BYTES);
         while right && text.len() / 2 > most {
             let begun = &text[..text.floor_char_boundary(most)];
-            let encoding = self.tokenizer.encode(begun, true);
-            let encoding = encoding.map_err(|e| CheckpointError::Tokenizer {
-                path: self.path.clone(),
-                reason: e.to_string(),
-            })?;
+            let encoding = self.library(|| self.tokenizer.encode(begun, true))?;
             // Each is as long as what is kept, the last one as long as what is left.
             if encoding.get_overflowing().len() >= 2 {
                 return Ok(begun);

@@ -1,5 +1,7 @@
 mod build;
+mod checks;
 mod class;
+mod library;
 mod long;
 mod parts;
 mod pieces;
@@ -264,11 +266,8 @@ impl TextTokenizer {
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Vec<u32>>, CheckpointError> {
         let texts: Vec<&str> = texts.into_iter().collect();
-        let encodings = self.tokenizer.encode_batch(texts, true);
-        let encodings = encodings.map_err(|e| CheckpointError::Tokenizer {
-            path: self.path.clone(),
-            reason: e.to_string(),
-        })?;
+        let encode = |text| self.tokenizer.encode(text, true);
+        let encodings = self.library_for_each(texts, encode)?;
         for (index, encoding) in encodings.iter().enumerate() {
             self.check_ids(index, encoding.get_ids())?;
         }
@@ -281,12 +280,7 @@ impl TextTokenizer {
     ///
     /// When the tokenizer fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
-        self.tokenizer
-            .decode(ids, true)
-            .map_err(|e| CheckpointError::Tokenizer {
-                path: self.path.clone(),
-                reason: e.to_string(),
-            })
+        self.library(|| self.tokenizer.decode(ids, true))
     }
 
     /// Tokenises texts, each with an optional second text, on all cores.
@@ -316,10 +310,8 @@ impl TextTokenizer {
         });
         let inputs: Vec<tokenizers::EncodeInput<'_>> =
             inputs.collect::<Result<_, CheckpointError>>()?;
-        let found = self
-            .tokenizer
-            .encode_batch(inputs, true)
-            .map_err(|e| self.failure(e.to_string()))?;
+        let encode = |input| self.tokenizer.encode(input, true);
+        let found = self.library_for_each(inputs, encode)?;
         let mut encodings = Vec::with_capacity(found.len());
         let mut cut = 0;
         for (index, encoding) in found.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
-use super::build::check_added;
+use super::checks::check_token;
 use crate::{CheckpointError, KeyTable};
 
 const CONFIG: &str = "tokenizer_config.json";
@@ -315,7 +315,7 @@ impl TokenizerSettings {
                 let number = number.ok_or_else(|| {
                     fail(&path, format!("`{content}` is {id}; it must be a token id"))
                 })?;
-                check_added(ADDED_TOKENS, &content).map_err(|reason| fail(&path, reason))?;
+                check_token(ADDED_TOKENS, &content).map_err(|reason| fail(&path, reason))?;
                 let special = self.is_special(&content);
                 let token = AddedToken::from(content, special).normalized(!special);
                 added.insert(number, token);
@@ -339,7 +339,7 @@ fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
         other => Some(other),
     };
     let content = content.and_then(Value::as_str).ok_or_else(wrong)?;
-    check_added(key, content)?;
+    check_token(key, content)?;
     match value {
         Value::Object(object) => {
             let flag = |name: &str, usual: bool| {

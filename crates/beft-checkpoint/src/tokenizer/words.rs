@@ -45,8 +45,8 @@ impl TextTokenizer {
             let words: Vec<String> = words.iter().map(spaced).collect();
             EncodeInput::from(words)
         });
-        let found = tokenizer.encode_batch(words.collect(), true);
-        let found = found.map_err(|e| self.failure(e.to_string()))?;
+        let found =
+            self.library_for_each(words.collect(), |words| tokenizer.encode(words, true))?;
         let texts = found.iter().zip(&inputs).enumerate();
         let encodings = texts.map(|(index, (found, words))| {
             let mut first = vec![None; words.len()];
@@ -93,8 +93,8 @@ impl TextTokenizer {
         let inputs = texts
             .iter()
             .map(|(text, _)| EncodeInput::from(text.as_str()));
-        let found = tokenizer.encode_batch_char_offsets(inputs.collect(), true);
-        let found = found.map_err(|e| self.failure(e.to_string()))?;
+        let encode = |input| tokenizer.encode_char_offsets(input, true);
+        let found = self.library_for_each(inputs.collect(), encode)?;
         let texts = found.iter().zip(&texts).enumerate();
         let encodings = texts.map(|(index, (found, (text, added)))| {
             let words = words_of(found, text);
@@ -131,13 +131,6 @@ impl TextTokenizer {
                 &self.tokenizer,
                 is_byte_level(&self.tokenizer) && !prefixes_spaces(&self.tokenizer),
             ),
-        }
-    }
-
-    pub(super) fn failure(&self, reason: String) -> CheckpointError {
-        CheckpointError::Tokenizer {
-            path: self.path.clone(),
-            reason,
         }
     }
 
