@@ -4,7 +4,7 @@ use beft_core::Pooling;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{CheckpointError, Fields, ModelDir};
+use crate::{CheckpointError, Fields, KeyTable, ModelDir};
 
 /// How a model makes an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,86 @@ struct ModuleLine {
 const MODULES: &str = "modules.json";
 const POOLING: &str = "1_Pooling/config.json";
 const SETTINGS: &str = "config_sentence_transformers.json";
+/// The settings of the first module, under the name of today and those of old releases, in the order of the search.
+const TRANSFORMER: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+/// Where its modules come from.
+const PACKAGE: &str = "sentence_transformers.";
+
+/// Keys of the first module (`base/modules/transformer.py` of sentence-transformers 6).
+const TRANSFORMER_KEYS: KeyTable = KeyTable {
+    applied: &["do_lower_case", "max_seq_length"],
+    // How it is computed, not what.
+    immaterial: &["unpad_inputs"],
+    only: &[
+        ("config_args", "{}"),
+        ("config_kwargs", "{}"),
+        ("document_length", "null"),
+        (
+            "modality_config",
+            r#"{"text": {"method": "forward", "method_output_name": "last_hidden_state"}}"#,
+        ),
+        ("model_args", "{}"),
+        ("model_kwargs", "{}"),
+        ("module_output_name", r#""token_embeddings""#),
+        ("processing_kwargs", "{}"),
+        ("processor_kwargs", "{}"),
+        ("query_expansion", "null"),
+        ("query_length", "null"),
+        ("tokenizer_args", "{}"),
+        ("tokenizer_name_or_path", "null"),
+        ("transformer_task", r#""feature-extraction""#),
+    ],
+};
+
+/// Keys of a pooling (`sentence_transformer/modules/pooling.py`).
+const POOLING_KEYS: KeyTable = KeyTable {
+    applied: &[
+        "pooling_mode",
+        "pooling_mode_cls_token",
+        "pooling_mode_lasttoken",
+        "pooling_mode_max_tokens",
+        "pooling_mode_mean_sqrt_len_tokens",
+        "pooling_mode_mean_tokens",
+        "pooling_mode_weightedmean_tokens",
+    ],
+    // The width is the model's. There is no prompt.
+    immaterial: &[
+        "embedding_dimension",
+        "include_prompt",
+        "word_embedding_dimension",
+    ],
+    only: &[],
+};
+
+/// Keys of a division by the norm (`base/modules/normalize.py`).
+const NORMALIZE_KEYS: KeyTable = KeyTable {
+    applied: &[],
+    immaterial: &[],
+    only: &[
+        ("module_input_name", r#""sentence_embedding""#),
+        ("module_output_name", r#""sentence_embedding""#),
+    ],
+};
+
+/// Keys of the whole (`sentence_transformer/model.py`). What it does not know changes nothing.
+const SETTINGS_KEYS: KeyTable = KeyTable {
+    applied: &[],
+    immaterial: &[],
+    only: &[
+        ("model_type", r#""SentenceTransformer""#),
+        ("truncate_dim", "null"),
+    ],
+};
 /// What [`ModelDir::sentence_files`] may give.
-pub(crate) const SENTENCE_FILES: [&str; 4] =
-    [MODULES, POOLING, SETTINGS, "sentence_bert_config.json"];
+pub(crate) const SENTENCE_FILES: [&str; 4] = [MODULES, POOLING, SETTINGS, TRANSFORMER[0]];
 const REMEDY: &str = "compute such a model with sentence-transformers";
 
 impl ModelDir {
@@ -69,7 +146,14 @@ impl ModelDir {
                 true => name.to_owned(),
                 false => format!("{}/{name}", module.path),
             };
-            match module.kind.rsplit('.').next().unwrap_or_default() {
+            let keys_of = |name: &str, table: &KeyTable| {
+                let keys: Option<Map<String, Value>> = self.json(name)?;
+                if let Some(keys) = &keys {
+                    check(table, keys).map_err(|reason| wrong(name, reason))?;
+                }
+                Ok(keys)
+            };
+            match class(&module.kind) {
                 "Transformer" if !module.path.is_empty() => {
                     return Err(wrong(
                         MODULES,
@@ -80,21 +164,25 @@ impl ModelDir {
                     ));
                 }
                 "Transformer" => {
-                    let name = file("sentence_bert_config.json");
-                    let keys: Map<String, Value> = self.json(&name)?.unwrap_or_default();
+                    let name = self.transformer_file();
+                    let keys = keys_of(name, &TRANSFORMER_KEYS)?.unwrap_or_default();
                     config.max_tokens =
-                        max_tokens(&Fields(&keys)).map_err(|reason| wrong(&name, reason))?;
+                        max_tokens(&Fields(&keys)).map_err(|reason| wrong(name, reason))?;
                 }
                 "Pooling" => {
                     let name = file("config.json");
-                    let Some(keys) = self.json::<Map<String, Value>>(&name)? else {
+                    let Some(keys) = keys_of(&name, &POOLING_KEYS)? else {
                         let reason = format!("{MODULES} names it, and it is missing: copy it too");
                         return Err(wrong(&name, reason));
                     };
                     pooled = true;
                     config.pooling = pooling(&keys).map_err(|reason| wrong(&name, reason))?;
                 }
-                "Normalize" => config.normalized = true,
+                "Normalize" => {
+                    keys_of(&file("config.json"), &NORMALIZE_KEYS)?;
+                    // Before there is an embedding, it divides nothing.
+                    config.normalized = pooled;
+                }
                 _ => {
                     let reason =
                         format!("the module `{}` is not implemented: {REMEDY}", module.kind);
@@ -108,6 +196,8 @@ impl ModelDir {
         }
         let name = SETTINGS;
         let keys: Map<String, Value> = self.json(name)?.unwrap_or_default();
+        KeyTable::check(&[&SETTINGS_KEYS], &keys)
+            .map_err(|reason| wrong(name, format!("{reason}: {REMEDY}")))?;
         match keys.get("default_prompt_name") {
             None | Some(Value::Null) => Ok((config, true)),
             Some(prompt) => Err(wrong(
@@ -136,16 +226,14 @@ impl ModelDir {
         for module in &mut modules {
             let text = |key: &str| module.get(key).and_then(Value::as_str).unwrap_or_default();
             let (kind, path) = (text("type").to_owned(), text("path").to_owned());
-            let own = match kind.rsplit('.').next().unwrap_or_default() {
+            let own = match class(&kind) {
                 "Pooling" => {
                     keep(format!("{path}/config.json"), POOLING);
                     "1_Pooling"
                 }
                 "Normalize" => "2_Normalize",
                 _ => {
-                    let name = "sentence_bert_config.json";
-                    let from = [path.as_str(), name].join("/");
-                    keep(from.trim_start_matches('/').to_owned(), name);
+                    keep(self.transformer_file().to_owned(), TRANSFORMER[0]);
                     ""
                 }
             };
@@ -155,6 +243,12 @@ impl ModelDir {
         let text = serde_json::to_vec_pretty(&modules).unwrap_or_default();
         files.push((MODULES, text));
         Ok(files)
+    }
+
+    /// The file with the settings of the first module: the first that is there.
+    fn transformer_file(&self) -> &'static str {
+        let found = { TRANSFORMER.iter() }.find(|name| self.path().join(name).is_file());
+        found.unwrap_or(&TRANSFORMER[0])
     }
 
     /// A JSON file of the folder, if there is one.
@@ -171,6 +265,24 @@ impl ModelDir {
         parsed
             .map(Some)
             .map_err(|source| CheckpointError::Json { path, source })
+    }
+}
+
+/// The class of a module of the package.
+fn class(kind: &str) -> &str {
+    let class = kind
+        .strip_prefix(PACKAGE)
+        .and_then(|path| path.rsplit('.').next());
+    class.unwrap_or_default()
+}
+
+/// Refuses what the class would: keys that it does not have, and values that are not implemented here.
+fn check(table: &KeyTable, keys: &Map<String, Value>) -> Result<(), String> {
+    let unknown =
+        KeyTable::check(&[table], keys).map_err(|reason| format!("{reason}: {REMEDY}"))?;
+    match unknown.first() {
+        None => Ok(()),
+        Some(key) => Err(format!("`{key}` is not known here: {REMEDY}, or remove it")),
     }
 }
 

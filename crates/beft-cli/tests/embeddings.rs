@@ -263,7 +263,9 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
         });
         json!(lines.collect::<Vec<_>>()).to_string()
     };
-    fs::create_dir(scratch.path("model/Pooling")).unwrap();
+    for folder in ["model/Pooling", "model/Normalize"] {
+        fs::create_dir(scratch.path(folder)).unwrap();
+    }
     scratch.write(
         "model/modules.json",
         &modules(&["Transformer", "Pooling", "Normalize"]),
@@ -333,6 +335,12 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
     scratch.write("texts.txt", "the good film and the bad film\n");
     let (_, said) = run(&scratch, &embed);
     assert!(said.contains("longer than 5 tokens"), "{said}");
+    // An old release named it by the model.
+    let named = |name: &str| scratch.path(&format!("model/sentence_{name}_config.json"));
+    fs::rename(named("bert"), named("roberta")).unwrap();
+    let (_, said) = run(&scratch, &embed);
+    assert!(said.contains("longer than 5 tokens"), "{said}");
+    fs::rename(named("roberta"), named("bert")).unwrap();
     for (file, text, part) in [
         (
             "Pooling/config.json",
@@ -345,9 +353,40 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
             "do_lower_case",
         ),
         (
+            "sentence_bert_config.json",
+            "{\"model_kwargs\": {\"num_hidden_layers\": 1}}",
+            "model_kwargs",
+        ),
+        (
+            "sentence_bert_config.json",
+            "{\"longest\": 5}",
+            "`longest` is not known",
+        ),
+        (
+            "Pooling/config.json",
+            "{\"pooling_mode\": \"mean\", \"weights\": 1}",
+            "`weights` is not known",
+        ),
+        (
+            "Normalize/config.json",
+            "{\"module_input_name\": \"token_embeddings\"}",
+            "module_input_name",
+        ),
+        (
             "config_sentence_transformers.json",
             "{\"default_prompt_name\": \"query\"}",
             "query",
+        ),
+        (
+            "config_sentence_transformers.json",
+            "{\"truncate_dim\": 16}",
+            "truncate_dim",
+        ),
+        (
+            "modules.json",
+            &modules(&["Transformer", "Pooling"])
+                .replace("sentence_transformers.models.P", "own.P"),
+            "own.Pooling",
         ),
         (
             "modules.json",

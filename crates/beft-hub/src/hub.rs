@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hf_hub::RepoType;
+use hf_hub::api::RepoInfo;
 
 use crate::cache::CachedRepo;
 use crate::client::{Client, Patience};
 use crate::download::Download;
 use crate::name::{RepoName, check_file};
-use crate::{HubError, model_files, settings};
+use crate::{HubError, model_files, sentence, settings};
+
+/// How long to wait for what a model can do without.
+const FEW_FILES: Duration = Duration::from_secs(3);
 
 /// How far a file is, told again and again while it is downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +112,13 @@ impl Hub {
         self.token.as_deref()
     }
 
-    /// The snapshot folder of a model: `config.json`, the tokenizer's files, `generation_config.json` where there
-    /// is one, and the weights, which are `model.safetensors` or else `pytorch_model.bin`, whole or as an index and
-    /// its shards.
+    /// The snapshot folder of a model: `config.json`, the tokenizer's files, `generation_config.json` and the files of
+    /// sentence-transformers where there are some, and the weights, which are `model.safetensors` or else
+    /// `pytorch_model.bin`, whole or as an index and its shards.
     ///
     /// `name` is `org/name` or `name`, with `@` and a branch, tag or commit where it is not to be
-    /// `main`. What the cache holds complete is returned without a request.
+    /// `main`. What the cache holds complete is returned without a request. Where transformers filled the cache, the hub is
+    /// asked once for the files of sentence-transformers; without an answer the cache is used as it is.
     ///
     /// # Errors
     ///
@@ -126,6 +131,8 @@ impl Hub {
     ) -> Result<PathBuf, HubError> {
         let repo = self.repo(name, RepoType::Model)?;
         if let Some(folder) = repo.snapshot(self, model_files::missing)? {
+            // Weights that are there are worth more than an answer.
+            let _ = self.complete(&repo, &folder, progress);
             return Ok(folder);
         }
         let client = self.client()?;
@@ -161,8 +168,37 @@ impl Hub {
                 download.fetch(&shard, progress)?;
             }
         }
+        repo.sentence_files(&download, &info, progress)?;
         repo.cached.set_commit(&info.sha)?;
         Ok(folder)
+    }
+
+    /// Adds the files of sentence-transformers to a snapshot, if nobody knows yet whether the model has some.
+    fn complete(
+        &self,
+        repo: &Wanted,
+        folder: &Path,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), HubError> {
+        let commit = folder.file_name().and_then(|name| name.to_str());
+        let commit = commit.unwrap_or_default();
+        let known = folder.join(sentence::MODULES).is_file()
+            || repo.cached.is_absent(commit, sentence::MODULES);
+        if known || self.offline {
+            return Ok(());
+        }
+        let patience = Patience {
+            attempts: 1,
+            timeout: self.patience.timeout.min(FEW_FILES),
+            ..self.patience
+        };
+        let client = Client::new(&self.endpoint, self.token.as_deref(), patience)?;
+        let name = RepoName {
+            id: repo.name.id.clone(),
+            revision: commit.to_owned(),
+        };
+        let info = client.info(repo.kind, &name)?;
+        repo.sentence_files(&repo.download(&client, commit), &info, progress)
     }
 
     /// The snapshot folder of a data set, with the `files` asked for, such as
@@ -277,6 +313,20 @@ impl Wanted {
             });
         }
         Ok(None)
+    }
+
+    /// Has the files of sentence-transformers in the snapshot when it returns, or a note that there are none.
+    fn sentence_files(
+        &self,
+        download: &Download<'_>,
+        info: &RepoInfo,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), HubError> {
+        let files = sentence::files(info.siblings.iter().map(|s| s.rfilename.as_str()));
+        if files.is_empty() {
+            return self.cached.set_absent(download.commit, sentence::MODULES);
+        }
+        { files.into_iter() }.try_for_each(|file| download.fetch(file, progress))
     }
 
     const fn download<'a>(&'a self, client: &'a Client, commit: &'a str) -> Download<'a> {

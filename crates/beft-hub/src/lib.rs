@@ -32,6 +32,7 @@ mod error;
 mod hub;
 mod model_files;
 mod name;
+mod sentence;
 mod settings;
 mod url;
 

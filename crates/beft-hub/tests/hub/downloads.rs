@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::server::{Fault, Server, git_hash, sha256};
-use crate::world::{COMMIT, DATA, LATER, assert_has, reads, world};
+use crate::world::{COMMIT, DATA, LATER, MODEL, assert_has, reads, world};
 use beft_hub::{Hub, HubError, Progress};
 
 #[test]
@@ -196,6 +196,53 @@ fn a_model_with_a_vocabulary_and_settings() {
     server.take_log();
     assert_eq!(hub.model("a", &mut |_| {}).unwrap(), snapshot);
     assert!(server.take_log().is_empty());
+}
+
+#[test]
+fn how_embeddings_are_made_is_downloaded_too() {
+    let w = world();
+    // What transformers alone reads is there.
+    let snapshot = w.model().unwrap();
+    let absent = w.folder().join(".no_exist").join(COMMIT);
+    assert!(absent.join("modules.json").is_file());
+    fs::remove_dir_all(&absent).unwrap();
+    let files = [
+        "modules.json",
+        "1_Pooling/config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+    ];
+    for file in files {
+        w.server.file(MODEL, file, file.as_bytes());
+    }
+    w.server.file(MODEL, "onnx/config.json", b"x");
+    w.server.take_log();
+    let offline = w.hub().with_offline(true);
+    assert_eq!(offline.model("org/name", &mut |_| {}).unwrap(), snapshot);
+    assert!(w.server.take_log().is_empty());
+    assert!(!snapshot.join("modules.json").exists());
+
+    // One try: the model can be used without them.
+    w.server
+        .always("HEAD", "modules.json", Fault::Status(503, ""));
+    assert_eq!(w.model().unwrap(), snapshot);
+    assert!(!snapshot.join("modules.json").exists());
+    w.server.no_faults();
+    w.server.take_log();
+    assert_eq!(w.model().unwrap(), snapshot);
+    for file in files {
+        assert_eq!(fs::read_to_string(snapshot.join(file)).unwrap(), file);
+    }
+    assert!(!snapshot.join("onnx").exists());
+    assert!(w.weight_reads().is_empty());
+    w.server.take_log();
+    w.model().unwrap();
+    assert!(w.server.take_log().is_empty());
+
+    let fresh = tempfile::tempdir().unwrap();
+    let hub = Hub::new(&w.server.url, fresh.path());
+    let snapshot = hub.model("org/name", &mut |_| {}).unwrap();
+    assert!(files.iter().all(|file| snapshot.join(file).is_file()));
 }
 
 #[test]
