@@ -66,6 +66,14 @@ pub enum HubError {
         /// The file.
         file: String,
     },
+    /// A model repository without a tokenizer that can be read.
+    #[error("`{name}` has no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt on the hub; {}", tokenizer_hint(.name, .sentencepiece.as_deref()))]
+    NoTokenizer {
+        /// The repository.
+        name: String,
+        /// Its model of sentencepiece, which is not read here.
+        sentencepiece: Option<String>,
+    },
     /// A model repository without weights that can be read.
     #[error("`{name}` has no weights in a known format on the hub: model.safetensors, pytorch_model.bin, or the index.json of one of them; it has: {}", .found.join(", "))]
     NoWeights {
@@ -136,6 +144,17 @@ impl HubError {
             path,
             source,
         }
+    }
+}
+
+fn tokenizer_hint(name: &str, sentencepiece: Option<&str>) -> String {
+    match sentencepiece {
+        Some(file) => format!(
+            "its {file} alone is not read here: get the model with `hf download {name} --local-dir model`, convert the tokenizer \
+             once with python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('model').save_pretrained('model')\", \
+             and give the folder `model`"
+        ),
+        None => "choose another model".to_owned(),
     }
 }
 

@@ -149,9 +149,10 @@ impl Hub {
         }
         let vocabulary = model_files::vocabulary(found);
         if vocabulary.is_empty() && !found("tokenizer.json") {
-            return Err(HubError::NoFile {
-                name: repo.name.to_string(),
-                file: "tokenizer.json".to_owned(),
+            let file = { model_files::SENTENCEPIECE.iter() }.find(|file| found(file));
+            return Err(HubError::NoTokenizer {
+                name: repo.name.id.clone(),
+                sentencepiece: file.map(|&file| file.to_owned()),
             });
         }
         for file in vocabulary {

@@ -21,6 +21,14 @@ pub(crate) const OPTIONAL: [&str; 5] = [
 /// What stands for tokenizer.json where a model has none, each with all it needs.
 const VOCABULARIES: [&[&str]; 2] = [&["vocab.txt"], &["vocab.json", "merges.txt"]];
 
+/// Models of sentencepiece, which are not read.
+pub(crate) const SENTENCEPIECE: [&str; 4] = [
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+];
+
 /// The files of the vocabulary to read, where there is no tokenizer.json.
 pub(crate) fn vocabulary(has: impl Fn(&str) -> bool) -> &'static [&'static str] {
     let found = VOCABULARIES

@@ -160,7 +160,11 @@ fn a_model_without_weights_or_tokenizer() {
     let cache = tempfile::tempdir().unwrap();
     let hub = Hub::new(&server.url, cache.path());
     let error = hub.model("a", &mut |_| {}).unwrap_err().to_string();
-    assert_has(&error, &["`a` has no file `tokenizer.json`", "check"]);
+    assert_has(&error, &["`a` has no tokenizer.json", "another model"]);
+    // As DeBERTa-v3 is published.
+    server.file("models/a", "spm.model", b"x");
+    let error = hub.model("a", &mut |_| {}).unwrap_err().to_string();
+    assert_has(&error, &["spm.model", "hf download a ", "save_pretrained"]);
     server.file("models/a", "tokenizer.json", b"{}");
     server.file("models/a", "tf_model.h5", b"");
     let error = hub.model("a", &mut |_| {}).unwrap_err();
