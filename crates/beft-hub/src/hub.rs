@@ -10,7 +10,7 @@ use crate::cache::CachedRepo;
 use crate::client::{Client, Patience};
 use crate::download::Download;
 use crate::name::{RepoName, check_file};
-use crate::{HubError, model_files, sentence, settings};
+use crate::{HubError, model_files, settings};
 
 /// How long to wait for what a model can do without.
 const FEW_FILES: Duration = Duration::from_secs(3);
@@ -117,8 +117,8 @@ impl Hub {
     /// `pytorch_model.bin`, whole or as an index and its shards.
     ///
     /// `name` is `org/name` or `name`, with `@` and a branch, tag or commit where it is not to be
-    /// `main`. What the cache holds complete is returned without a request. Where transformers filled the cache, the hub is
-    /// asked once for the files of sentence-transformers; without an answer the cache is used as it is.
+    /// `main`. What the cache holds complete is returned without a request. Where another
+    /// program filled the cache, the hub is asked once for the files that it left out; without an answer the cache is used as it is.
     ///
     /// # Errors
     ///
@@ -142,11 +142,7 @@ impl Hub {
             download.fetch(file, progress)?;
         }
         let found = |file: &str| info.siblings.iter().any(|s| s.rfilename == file);
-        for file in model_files::OPTIONAL {
-            if found(file) {
-                download.fetch(file, progress)?;
-            }
-        }
+        repo.optional(&download, &info, progress)?;
         let vocabulary = model_files::vocabulary(found);
         if vocabulary.is_empty() && !found("tokenizer.json") {
             let file = { model_files::SENTENCEPIECE.iter() }.find(|file| found(file));
@@ -169,12 +165,11 @@ impl Hub {
                 download.fetch(&shard, progress)?;
             }
         }
-        repo.sentence_files(&download, &info, progress)?;
         repo.cached.set_commit(&info.sha)?;
         Ok(folder)
     }
 
-    /// Adds the files of sentence-transformers to a snapshot, if nobody knows yet whether the model has some.
+    /// Adds the files that a model can do without to a snapshot, if nobody knows yet which of them the model has.
     fn complete(
         &self,
         repo: &Wanted,
@@ -183,9 +178,9 @@ impl Hub {
     ) -> Result<(), HubError> {
         let commit = folder.file_name().and_then(|name| name.to_str());
         let commit = commit.unwrap_or_default();
-        let known = folder.join(sentence::MODULES).is_file()
-            || repo.cached.is_absent(commit, sentence::MODULES);
-        if known || self.offline {
+        let known =
+            |file: &&str| folder.join(file).is_file() || repo.cached.is_absent(commit, file);
+        if self.offline || model_files::OPTIONAL.iter().all(known) {
             return Ok(());
         }
         let patience = Patience {
@@ -199,7 +194,7 @@ impl Hub {
             revision: commit.to_owned(),
         };
         let info = client.info(repo.kind, &name)?;
-        repo.sentence_files(&repo.download(&client, commit), &info, progress)
+        repo.optional(&repo.download(&client, commit), &info, progress)
     }
 
     /// The snapshot folder of a data set, with the `files` asked for, such as
@@ -316,18 +311,26 @@ impl Wanted {
         Ok(None)
     }
 
-    /// Has the files of sentence-transformers in the snapshot when it returns, or a note that there are none.
-    fn sentence_files(
+    /// Has those files in the snapshot that a model can do without, or a note that it has none of this name.
+    fn optional(
         &self,
         download: &Download<'_>,
         info: &RepoInfo,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), HubError> {
-        let files = sentence::files(info.siblings.iter().map(|s| s.rfilename.as_str()));
-        if files.is_empty() {
-            return self.cached.set_absent(download.commit, sentence::MODULES);
+        let all = info.siblings.iter().map(|s| s.rfilename.as_str());
+        if all.clone().any(|file| file == model_files::MODULES) {
+            // The list of them is the last: where it is, the others are.
+            let mut modules = all.clone().filter(|file| model_files::is_of_module(file));
+            modules.try_for_each(|file| download.fetch(file, progress))?;
         }
-        { files.into_iter() }.try_for_each(|file| download.fetch(file, progress))
+        for file in model_files::OPTIONAL {
+            match all.clone().any(|found| found == file) {
+                true => download.fetch(file, progress)?,
+                false => self.cached.set_absent(download.commit, file)?,
+            }
+        }
+        Ok(())
     }
 
     const fn download<'a>(&'a self, client: &'a Client, commit: &'a str) -> Download<'a> {

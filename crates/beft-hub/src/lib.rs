@@ -32,7 +32,6 @@ mod error;
 mod hub;
 mod model_files;
 mod name;
-mod sentence;
 mod settings;
 mod url;
 

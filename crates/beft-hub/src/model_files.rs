@@ -9,14 +9,38 @@ use crate::name::check_file;
 
 pub(crate) const ALWAYS: [&str; 1] = ["config.json"];
 
-/// Files that say more about tokenizing and generating, where a model has them.
-pub(crate) const OPTIONAL: [&str; 5] = [
+/// Files that say more about tokenizing, generating and embeddings, where a model has them.
+pub(crate) const OPTIONAL: [&str; 6] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "generation_config.json",
+    MODULES,
 ];
+
+/// sentence-transformers' list of what computes an embedding. A model without it has none of its other files.
+pub(crate) const MODULES: &str = "modules.json";
+
+/// Settings beside the list: those of the whole, and of the first module under all names that the file has had.
+const OF_MODULES: [&str; 8] = [
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// Whether a file has the settings of a module of the list, as `1_Pooling/config.json`, or of all of them.
+pub(crate) fn is_of_module(file: &str) -> bool {
+    let folder = file.strip_suffix("/config.json").unwrap_or_default();
+    let number = folder.split_once('_').map_or("", |(number, _)| number);
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    OF_MODULES.contains(&file) || (numbered && !folder.contains('/'))
+}
 
 /// What stands for tokenizer.json where a model has none, each with all it needs.
 const VOCABULARIES: [&[&str]; 2] = [&["vocab.txt"], &["vocab.json", "merges.txt"]];
@@ -141,6 +165,27 @@ mod tests {
         );
         assert_eq!(pick(&["pytorch_model.bin"]), Some("pytorch_model.bin"));
         assert_eq!(pick(&["tf_model.h5"]), None);
+    }
+
+    #[test]
+    fn files_of_modules() {
+        for file in [
+            "1_Pooling/config.json",
+            "12_Normalize/config.json",
+            OF_MODULES[2],
+        ] {
+            assert!(is_of_module(file), "{file}");
+        }
+        for file in [
+            "config.json",
+            "onnx/config.json",
+            "_x/config.json",
+            "1_Pooling/deep/config.json",
+            "1_Pooling/model.safetensors",
+            MODULES,
+        ] {
+            assert!(!is_of_module(file), "{file}");
+        }
     }
 
     #[test]

@@ -203,14 +203,14 @@ fn a_model_with_a_vocabulary_and_settings() {
 }
 
 #[test]
-fn how_embeddings_are_made_is_downloaded_too() {
+fn what_another_program_left_out_is_downloaded() {
     let w = world();
-    // What transformers alone reads is there.
     let snapshot = w.model().unwrap();
     let absent = w.folder().join(".no_exist").join(COMMIT);
     assert!(absent.join("modules.json").is_file());
     fs::remove_dir_all(&absent).unwrap();
     let files = [
+        "tokenizer_config.json",
         "modules.json",
         "1_Pooling/config.json",
         "sentence_bert_config.json",
