@@ -29,7 +29,11 @@ impl ModelDir {
             path: path.to_owned(),
             name: path.display().to_string(),
         };
-        dir.existing("config.json")?;
+        if let Err(missing) = dir.existing("config.json") {
+            // sentence-transformers of old put a model into a folder of its own, and this says so.
+            dir.embedding_config()?;
+            return Err(missing);
+        }
         Ok(dir)
     }
 

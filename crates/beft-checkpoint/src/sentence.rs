@@ -1,5 +1,7 @@
 //! Folders of sentence-transformers: how one embedding is made of the states of a text's tokens.
 
+use std::path::{Component, Path};
+
 use beft_core::Pooling;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,6 +17,8 @@ pub struct EmbeddingConfig {
     pub normalized: bool,
     /// Longest input in tokens; `None` for what tokenizer and model allow.
     pub max_tokens: Option<usize>,
+    /// Whether texts are read in lower case, whatever the tokenizer does.
+    pub lower_case: bool,
 }
 
 /// What sentence-transformers makes of a model without files of its own.
@@ -24,6 +28,7 @@ impl Default for EmbeddingConfig {
             pooling: Pooling::Mean,
             normalized: false,
             max_tokens: None,
+            lower_case: false,
         }
     }
 }
@@ -141,7 +146,19 @@ impl ModelDir {
             path: self.path().join(file),
             reason,
         };
+        let first = modules.first().map_or("", |module| class(&module.kind));
+        if first != "Transformer" {
+            let reason = "its first module must be a Transformer: put it there".to_owned();
+            return Err(wrong(MODULES, reason));
+        }
         for module in &modules {
+            let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+            if !Path::new(&module.path).components().all(inside) {
+                let path = &module.path;
+                let reason =
+                    format!("the path `{path}` leaves the folder: copy what is there into it");
+                return Err(wrong(MODULES, reason));
+            }
             let file = |name: &str| match module.path.is_empty() {
                 true => name.to_owned(),
                 false => format!("{}/{name}", module.path),
@@ -164,10 +181,13 @@ impl ModelDir {
                     ));
                 }
                 "Transformer" => {
-                    let name = self.transformer_file();
+                    let name = self.transformer_file()?;
                     let keys = keys_of(name, &TRANSFORMER_KEYS)?.unwrap_or_default();
-                    config.max_tokens =
-                        max_tokens(&Fields(&keys)).map_err(|reason| wrong(name, reason))?;
+                    let keys = Fields(&keys);
+                    let bad = |reason| wrong(name, reason);
+                    config.lower_case = keys.flag_or("do_lower_case", false).map_err(bad)?;
+                    let longest = keys.size_or("max_seq_length", 0).map_err(bad)?;
+                    config.max_tokens = (longest > 0).then_some(longest);
                 }
                 "Pooling" => {
                     let name = file("config.json");
@@ -176,10 +196,18 @@ impl ModelDir {
                         return Err(wrong(&name, reason));
                     };
                     pooled = true;
+                    // It replaces what was divided.
+                    config.normalized = false;
                     config.pooling = pooling(&keys).map_err(|reason| wrong(&name, reason))?;
                 }
                 "Normalize" => {
-                    keys_of(&file("config.json"), &NORMALIZE_KEYS)?;
+                    let name = file("config.json");
+                    let keys: Map<String, Value> = match module.path.is_empty() {
+                        true => Map::new(),
+                        false => self.json(&name)?.unwrap_or_default(),
+                    };
+                    KeyTable::check(&[&NORMALIZE_KEYS], &keys)
+                        .map_err(|reason| wrong(&name, format!("{reason}: {REMEDY}")))?;
                     // Before there is an embedding, it divides nothing.
                     config.normalized = pooled;
                 }
@@ -198,15 +226,9 @@ impl ModelDir {
         let keys: Map<String, Value> = self.json(name)?.unwrap_or_default();
         KeyTable::check(&[&SETTINGS_KEYS], &keys)
             .map_err(|reason| wrong(name, format!("{reason}: {REMEDY}")))?;
-        match keys.get("default_prompt_name") {
-            None | Some(Value::Null) => Ok((config, true)),
-            Some(prompt) => Err(wrong(
-                name,
-                format!(
-                    "`default_prompt_name` is {prompt}, a text that is put before every input: write it into the texts \
-                     and set the key to null"
-                ),
-            )),
+        match default_prompt(&keys) {
+            Ok(()) => Ok((config, true)),
+            Err(reason) => Err(wrong(name, reason)),
         }
     }
 
@@ -233,7 +255,7 @@ impl ModelDir {
                 }
                 "Normalize" => "2_Normalize",
                 _ => {
-                    keep(self.transformer_file().to_owned(), TRANSFORMER[0]);
+                    keep(self.transformer_file()?.to_owned(), TRANSFORMER[0]);
                     ""
                 }
             };
@@ -245,10 +267,15 @@ impl ModelDir {
         Ok(files)
     }
 
-    /// The file with the settings of the first module: the first that is there.
-    fn transformer_file(&self) -> &'static str {
-        let found = { TRANSFORMER.iter() }.find(|name| self.path().join(name).is_file());
-        found.unwrap_or(&TRANSFORMER[0])
+    /// The file with the settings of the first module: the first one that has some.
+    fn transformer_file(&self) -> Result<&'static str, CheckpointError> {
+        for name in TRANSFORMER {
+            let keys: Option<Map<String, Value>> = self.json(name)?;
+            if keys.is_some_and(|keys| !keys.is_empty()) {
+                return Ok(name);
+            }
+        }
+        Ok(TRANSFORMER[0])
     }
 
     /// A JSON file of the folder, if there is one.
@@ -286,17 +313,40 @@ fn check(table: &KeyTable, keys: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
-fn max_tokens(fields: &Fields<'_>) -> Result<Option<usize>, String> {
-    if fields.flag_or("do_lower_case", false)? {
-        return Err(
-            "`do_lower_case` is true: write the texts in lower case and set the key to false"
-                .to_owned(),
-        );
+/// Refuses a text that is put before every input.
+fn default_prompt(keys: &Map<String, Value>) -> Result<(), String> {
+    let name = keys
+        .get("default_prompt_name")
+        .filter(|name| !name.is_null());
+    let Some(name) = name else {
+        return Ok(());
+    };
+    let prompts = keys.get("prompts").and_then(Value::as_object);
+    let prompt = prompts
+        .zip(name.as_str())
+        .and_then(|(prompts, name)| prompts.get(name));
+    match prompt.and_then(Value::as_str) {
+        Some("") => Ok(()),
+        Some(prompt) => Err(format!(
+            "`default_prompt_name` is {name}: \"{prompt}\" is put before every input; write it into the texts and set the key to \
+             null, or, where a pooling has `include_prompt` false, {REMEDY}"
+        )),
+        None => Err(format!(
+            "`default_prompt_name` is {name}, and `prompts` has no text of this name: set the key to null"
+        )),
     }
-    Ok(match fields.size_or("max_seq_length", 0)? {
-        0 => None,
-        tokens => Some(tokens),
-    })
+}
+
+/// What Python takes for true.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(on) => *on,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(object) => !object.is_empty(),
+    }
 }
 
 /// The one kind of pooling that a config asks for, under `pooling_mode` or as the flags of older releases.
@@ -307,7 +357,7 @@ fn pooling(keys: &Map<String, Value>) -> Result<Pooling, String> {
         None => {
             let flags = keys.iter().filter_map(|(key, on)| {
                 let mode = key.strip_prefix("pooling_mode_")?;
-                (on == &Value::Bool(true)).then_some(mode)
+                is_true(on).then_some(mode)
             });
             match flags.collect::<Vec<_>>().as_slice() {
                 [] | ["mean_tokens"] => Some("mean".to_owned()),
@@ -320,8 +370,8 @@ fn pooling(keys: &Map<String, Value>) -> Result<Pooling, String> {
         Some("mean") => Ok(Pooling::Mean),
         Some("cls") => Ok(Pooling::FirstToken),
         other => Err(format!(
-            "the pooling is `{}`; mean and cls are implemented: {REMEDY}",
-            other.unwrap_or("something else")
+            "the pooling is `{}`; mean alone and cls alone are implemented: {REMEDY}",
+            other.map_or_else(|| keys["pooling_mode"].to_string(), str::to_owned)
         )),
     }
 }

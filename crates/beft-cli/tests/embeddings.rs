@@ -329,7 +329,17 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
     let pooling = scratch.read("full/tuned-model/1_Pooling/config.json");
     assert_eq!(pooling, "{\"pooling_mode\": \"cls\"}");
     scratch.write("model/Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
-    scratch.write("model/sentence_bert_config.json", "{\"max_seq_length\": 5}");
+    // The words of the tokenizer are in lower case, and it is made one that keeps capitals.
+    scratch.write("model/tokenizer_config.json", "{\"do_lower_case\": false}");
+    let lower = first(&scratch);
+    scratch.write("texts.txt", "The GOOD film\n");
+    assert_ne!(first(&scratch), lower);
+    let settings = "model/sentence_bert_config.json";
+    scratch.write(settings, "{\"do_lower_case\": true}");
+    assert_eq!(first(&scratch), lower);
+    fs::remove_file(scratch.path("model/tokenizer_config.json")).unwrap();
+    scratch.write("texts.txt", "the good film\nbad\n");
+    scratch.write(settings, "{\"max_seq_length\": 5}");
     let (_, said) = run(&scratch, &embed);
     assert!(!said.contains("cut"), "{said}");
     scratch.write("texts.txt", "the good film and the bad film\n");
@@ -340,17 +350,27 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
     fs::rename(named("bert"), named("roberta")).unwrap();
     let (_, said) = run(&scratch, &embed);
     assert!(said.contains("longer than 5 tokens"), "{said}");
+    // One without content says nothing.
+    scratch.write("model/sentence_bert_config.json", "{}");
+    let (_, said) = run(&scratch, &embed);
+    assert!(said.contains("longer than 5 tokens"), "{said}");
     fs::rename(named("roberta"), named("bert")).unwrap();
+    // It stands in place of the tokenizer's own.
+    scratch.write("model/tokenizer_config.json", "{\"model_max_length\": 4}");
+    let (_, said) = run(&scratch, &embed);
+    assert!(said.contains("longer than 5 tokens"), "{said}");
+    // An adapter beside the model is spoken of.
+    assert!(!said.contains("adapter"), "{said}");
+    scratch.write("model/adapter_config.json", "{}");
+    let (_, said) = run(&scratch, &embed);
+    assert!(said.contains("adapter_config.json"), "{said}");
+    fs::remove_file(scratch.path("model/adapter_config.json")).unwrap();
+    fs::remove_file(scratch.path("model/tokenizer_config.json")).unwrap();
     for (file, text, part) in [
         (
             "Pooling/config.json",
             "{\"pooling_mode\": \"max\"}",
             "`max`",
-        ),
-        (
-            "sentence_bert_config.json",
-            "{\"do_lower_case\": true}",
-            "do_lower_case",
         ),
         (
             "sentence_bert_config.json",
@@ -374,8 +394,33 @@ fn what_sentence_transformers_wrote_is_applied_or_refused() {
         ),
         (
             "config_sentence_transformers.json",
+            "{\"default_prompt_name\": \"query\", \"prompts\": {\"query\": \"Find: \"}}",
+            "\"Find: \" is put before every input",
+        ),
+        (
+            "config_sentence_transformers.json",
             "{\"default_prompt_name\": \"query\"}",
-            "query",
+            "no text of this name",
+        ),
+        (
+            "Pooling/config.json",
+            "{\"pooling_mode\": [\"mean\", \"cls\"]}",
+            "[\"mean\",\"cls\"]",
+        ),
+        (
+            "Pooling/config.json",
+            "{\"pooling_mode_cls_token\": 1, \"pooling_mode_mean_tokens\": true}",
+            "cls_token and mean_tokens",
+        ),
+        (
+            "modules.json",
+            &modules(&["Pooling", "Transformer"]),
+            "first module",
+        ),
+        (
+            "modules.json",
+            &modules(&["Transformer", "Pooling"]).replace("\"Pooling\"", "\"../Pooling\""),
+            "`../Pooling` leaves the folder",
         ),
         (
             "config_sentence_transformers.json",

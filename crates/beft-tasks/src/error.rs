@@ -71,8 +71,8 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// The file has bytes that are not UTF-8.
-    #[error("{}{at}: not UTF-8: save the file in the UTF-8 encoding", .path.display())]
+    /// The file has bytes that are not UTF-8, or zero bytes, as UTF-16 has.
+    #[error("{}{at}: not UTF-8, or with zero bytes: save the file in the UTF-8 encoding, without zero bytes", .path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,

@@ -264,7 +264,7 @@ fn mistakes_are_named_with_their_row() {
                 ("sentence", Column::Bytes(b"\xff")),
                 ("label", Column::Int(&[1])),
             ],
-            ", row 1: not UTF-8: save the file in the UTF-8 encoding",
+            ", row 1: not UTF-8, or with zero bytes: save the file in the UTF-8 encoding, without zero bytes",
         ),
     ] {
         write(&path, &columns, 1);

@@ -402,5 +402,7 @@ fn mistakes_are_named_with_their_line() {
     let path = dir.path().join("task.toml");
     fs::write(&path, b"name = 'a'\ntext = '\xe9'\n").unwrap();
     let error = LabelledTask::from_toml(&path).unwrap_err().to_string();
-    assert!(error.ends_with(":2: not UTF-8: save the file in the UTF-8 encoding"));
+    assert!(error.ends_with(
+        ":2: not UTF-8, or with zero bytes: save the file in the UTF-8 encoding, without zero bytes"
+    ));
 }

@@ -11,7 +11,7 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer};
+use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer, TruncationDirection};
 
 use super::checks;
 use super::class::Class;
@@ -40,6 +40,8 @@ pub(super) struct Built {
     pub(super) tokenizer: Tokenizer,
     /// Whether it tells the texts of a pair apart.
     pub(super) segments: bool,
+    /// Whether tokenizer.json cuts long texts at their beginning.
+    pub(super) cut_left: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -56,6 +58,8 @@ pub(super) fn build(
     if json.is_file() {
         let bytes = fs::read(&json).map_err(CheckpointError::io("read", &json))?;
         let found = parse(&bytes, &json)?;
+        let cut = found.get_truncation();
+        let cut_left = cut.is_some_and(|cut| cut.direction == TruncationDirection::Left);
         // transformers' classes would replace what somebody made on purpose, where no config file asks for it.
         let (class, unknown) = match settings.found {
             true => Class::choose(model_type, declared, is_byte_level(&found)),
@@ -87,6 +91,7 @@ pub(super) fn build(
             return Ok(Built {
                 tokenizer,
                 segments,
+                cut_left,
                 notes,
             });
         }
@@ -102,6 +107,7 @@ pub(super) fn build(
         return Ok(Built {
             tokenizer,
             segments,
+            cut_left,
             notes,
         });
     }
@@ -140,6 +146,7 @@ pub(super) fn build(
     Ok(Built {
         tokenizer,
         segments: gives_segments(settings, class.gives_segments()),
+        cut_left: false,
         notes,
     })
 }

@@ -15,8 +15,10 @@ use std::sync::OnceLock;
 use beft_core::Encoding;
 use sha2::{Digest, Sha256};
 use tokenizers::models::ModelWrapper;
+use tokenizers::normalizers::{self, Lowercase};
 use tokenizers::{
-    Model, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+    Model, NormalizerWrapper, PostProcessor, Tokenizer, TruncationDirection, TruncationParams,
+    TruncationStrategy,
 };
 
 use self::settings::TokenizerSettings;
@@ -57,7 +59,7 @@ impl TextTokenizer {
     /// Makes the tokenizer of a model folder, as `AutoTokenizer` of transformers 5 does: from tokenizer.json, or
     /// from vocab.txt (BERT), or from vocab.json and merges.txt, with what tokenizer_config.json says. Inputs are
     /// cut to `max_length` tokens, special tokens included, from the longer text (HF's `longest_first`), at the end
-    /// unless `truncation_side` says otherwise. Padding and truncation settings inside tokenizer.json are not used.
+    /// unless `truncation_side` or the truncation of tokenizer.json says otherwise. Its other settings of padding and truncation are not used.
     ///
     /// `model_type` is the architecture in config.json, `class` the `tokenizer_class` there.
     ///
@@ -79,7 +81,7 @@ impl TextTokenizer {
             notes: built.notes,
             ..Self::of(built.tokenizer, dir)
         };
-        let side = match settings.cut_left {
+        let side = match settings.cut_left.unwrap_or(built.cut_left) {
             true => TruncationDirection::Left,
             false => TruncationDirection::Right,
         };
@@ -110,6 +112,27 @@ impl TextTokenizer {
             rows: usize::MAX,
             segments: true,
             notes: Vec::new(),
+        }
+    }
+
+    /// Reads texts in lower case, as sentence-transformers does for `do_lower_case` (`base/modules/transformer.py`).
+    #[must_use]
+    pub fn lower_cased(mut self) -> Self {
+        let is_lowercase = |one: &NormalizerWrapper| matches!(one, NormalizerWrapper::Lowercase(_));
+        let known: Vec<NormalizerWrapper> = match self.tokenizer.get_normalizer() {
+            None => Vec::new(),
+            Some(NormalizerWrapper::Sequence(several)) => several.as_ref().to_vec(),
+            Some(one) => vec![one.clone()],
+        };
+        if !known.iter().any(is_lowercase) {
+            let all = [Lowercase.into()].into_iter().chain(known);
+            let all = normalizers::Sequence::new(all.collect());
+            self.tokenizer.with_normalizer(Some(all));
+        }
+        Self {
+            spaced: OnceLock::new(),
+            fingerprint: OnceLock::new(),
+            ..self
         }
     }
 

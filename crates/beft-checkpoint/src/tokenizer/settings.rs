@@ -29,6 +29,7 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "extra_special_tokens",
         "legacy",
         "mask_token",
+        "max_len",
         "model_input_names",
         "model_max_length",
         "model_specific_special_tokens",
@@ -61,7 +62,6 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
         "do_basic_tokenize",
         "from_slow",
         "full_tokenizer_file",
-        "max_len",
         "never_split",
         "use_fast",
         // Names of files and packages, and what Python does with offsets and bytes.
@@ -116,7 +116,7 @@ pub(crate) struct TokenizerSettings {
     /// What the tokenizer gives beside token ids (`token_type_ids`: which text of a pair a token is of).
     pub(crate) input_names: Option<Vec<String>>,
     /// Whether long texts lose their beginning instead of their end.
-    pub(crate) cut_left: bool,
+    pub(crate) cut_left: Option<bool>,
     pub(crate) lower_case: Option<bool>,
     pub(crate) strip_accents: Option<bool>,
     pub(crate) chinese_chars: Option<bool>,
@@ -186,21 +186,23 @@ impl TokenizerSettings {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(value) => Err(format!("`{key}` is {value}; it must be a string")),
         };
-        let max_length = match keys.get("model_max_length").filter(|v| !v.is_null()) {
+        // The name that it had before.
+        let longest = { ["model_max_length", "max_len"].into_iter() }
+            .find_map(|key| Some((key, keys.get(key)?)));
+        let max_length = match longest.filter(|(_, value)| !value.is_null()) {
             None => None,
-            Some(value) => match value.as_f64() {
+            Some((key, value)) => match value.as_f64() {
                 Some(length) if length > LONGEST => None,
                 Some(length) if length >= 1.0 && length.fract() == 0.0 => Some(length as usize),
                 _ => {
-                    return Err(format!(
-                        "`model_max_length` is {value}; it must be a length in tokens"
-                    ));
+                    return Err(format!("`{key}` is {value}; it must be a length in tokens"));
                 }
             },
         };
         let cut_left = match text("truncation_side")?.as_deref() {
-            None | Some("right") => false,
-            Some("left") => true,
+            None => None,
+            Some("right") => Some(false),
+            Some("left") => Some(true),
             Some(side) => {
                 return Err(format!(
                     "`truncation_side` is `{side}`; left and right are known"
@@ -389,13 +391,18 @@ mod tests {
 
     #[test]
     fn lengths_sides_and_tokens_are_read() {
+        let settings = read(r#"{"max_len": 7}"#).unwrap();
+        assert_eq!((settings.max_length, settings.cut_left), (Some(7), None));
         let settings = read(r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
         assert_eq!(settings.max_length, None);
         let json = r#"{"model_max_length": 77, "truncation_side": "left", "cls_token": "<c>",
             "mask_token": {"content": "<m>", "lstrip": true, "special": true},
             "added_tokens_decoder": {"5": {"content": "x", "special": false}}}"#;
         let settings = read(json).unwrap();
-        assert_eq!((settings.max_length, settings.cut_left), (Some(77), true));
+        assert_eq!(
+            (settings.max_length, settings.cut_left),
+            (Some(77), Some(true))
+        );
         assert_eq!(settings.special["cls_token"].content, "<c>");
         assert!(settings.special["mask_token"].lstrip);
         assert!(settings.added.unwrap()[&5].normalized);

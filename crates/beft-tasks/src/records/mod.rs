@@ -429,7 +429,7 @@ mod tests {
             };
             assert_eq!(
                 error_of(LabelUse::Ignored, format, content),
-                "in.file:3: not UTF-8: save the file in the UTF-8 encoding"
+                "in.file:3: not UTF-8, or with zero bytes: save the file in the UTF-8 encoding, without zero bytes"
             );
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use beft_checkpoint::{EmbeddingConfig, LoadReport, ModelDir, TensorFiles, TextTokenizer};
 use beft_core::{Head, Outputs, TaskType};
 use beft_decoder::GenerationSettings;
+use beft_modes::ADAPTER_CONFIG;
 use beft_nn::{ForwardPrecision, Precision};
 use beft_tasks::Task;
 use burn::tensor::Device;
@@ -81,6 +82,13 @@ impl Base {
             notes.push(format!(
                 "{}: dtype is {other}; the computation here is in f32, as with from_pretrained(..., dtype=\"float32\")",
                 dir.config_path().display()
+            ));
+        }
+        if dir.path().join(ADAPTER_CONFIG).is_file() {
+            notes.push(format!(
+                "{}: the adapter beside the model is no part of it here, as it is for transformers with peft: open the folder as an \
+                 adapter too, or remove {ADAPTER_CONFIG}",
+                dir.path().display()
             ));
         }
         let longest = config.longest_input();
@@ -161,11 +169,14 @@ impl Base {
         if task_type == TaskType::FeatureExtraction {
             let (embedding, said) = self.dir.embedding_config()?;
             self.embedding = embedding;
-            let longest = embedding.max_tokens.unwrap_or(usize::MAX);
-            self.max_length = self.asked.unwrap_or(longest).min(match self.asked {
-                Some(_) => self.config.longest_input(),
-                None => self.max_length,
-            });
+            // The limit of sentence-transformers stands in place of the tokenizer's.
+            if let Some(longest) = self.asked.or(embedding.max_tokens) {
+                self.max_length = longest.min(self.config.longest_input());
+            }
+            if embedding.lower_case {
+                self.tokenizer = self.tokenizer.lower_cased();
+            }
+            self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
             if !said {
                 self.notes.push(format!(
                     "{}: there is no modules.json of sentence-transformers: an embedding is the mean over the tokens",
