@@ -150,9 +150,9 @@ impl HubError {
 fn tokenizer_hint(name: &str, sentencepiece: Option<&str>) -> String {
     match sentencepiece {
         Some(file) => format!(
-            "its {file} alone is not read here: get the model with `hf download {name} --local-dir model`, convert the tokenizer \
-             once with python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('model').save_pretrained('model')\", \
-             and give the folder `model`"
+            "its {file} alone is not read here: convert it once with python -c \"from transformers import AutoTokenizer as T; \
+             T.from_pretrained('{name}').save_pretrained('model')\", copy the other files of the model beside it, and give the \
+             folder `model`"
         ),
         None => "choose another model".to_owned(),
     }

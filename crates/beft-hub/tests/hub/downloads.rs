@@ -164,7 +164,7 @@ fn a_model_without_weights_or_tokenizer() {
     // As DeBERTa-v3 is published.
     server.file("models/a", "spm.model", b"x");
     let error = hub.model("a", &mut |_| {}).unwrap_err().to_string();
-    assert_has(&error, &["spm.model", "hf download a ", "save_pretrained"]);
+    assert_has(&error, &["spm.model", "from_pretrained('a')", "`model`"]);
     server.file("models/a", "tokenizer.json", b"{}");
     server.file("models/a", "tf_model.h5", b"");
     let error = hub.model("a", &mut |_| {}).unwrap_err();

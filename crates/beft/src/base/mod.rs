@@ -1,6 +1,7 @@
 //! Pretrained models.
 
 mod config;
+mod embedding;
 mod find;
 mod inputs;
 mod loaded;
@@ -167,22 +168,7 @@ impl Base {
             });
         }
         if task_type == TaskType::FeatureExtraction {
-            let (embedding, said) = self.dir.embedding_config()?;
-            self.embedding = embedding;
-            // The limit of sentence-transformers stands in place of the tokenizer's.
-            if let Some(longest) = self.asked.or(embedding.max_tokens) {
-                self.max_length = longest.min(self.config.longest_input());
-            }
-            if embedding.lower_case {
-                self.tokenizer = self.tokenizer.lower_cased();
-            }
-            self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
-            if !said {
-                self.notes.push(format!(
-                    "{}: there is no modules.json of sentence-transformers: an embedding is the mean over the tokens",
-                    self.dir.path().display()
-                ));
-            }
+            self = self.as_embedding()?;
         }
         if task_type != self.task_type {
             self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
@@ -204,11 +190,6 @@ impl Base {
             TaskType::QuestionAnswering | TaskType::FeatureExtraction => TaskForm::Texts,
         };
         config::find_task(&self.dir, task, Some(form))
-    }
-
-    /// How it makes embeddings, where it has no head.
-    pub fn embedding(&self) -> EmbeddingConfig {
-        self.embedding
     }
 
     /// What its head does.
