@@ -152,8 +152,7 @@ impl ModelDir {
             return Err(wrong(MODULES, reason));
         }
         for module in &modules {
-            let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-            if !Path::new(&module.path).components().all(inside) {
+            if !is_inside(&module.path) {
                 let path = &module.path;
                 let reason =
                     format!("the path `{path}` leaves the folder: copy what is there into it");
@@ -241,7 +240,9 @@ impl ModelDir {
         };
         let mut files = Vec::new();
         let mut keep = |from: String, to: &'static str| {
-            if let Ok(bytes) = std::fs::read(self.path().join(from)) {
+            if is_inside(&from)
+                && let Ok(bytes) = std::fs::read(self.path().join(from))
+            {
                 files.push((to, bytes));
             }
         };
@@ -293,6 +294,12 @@ impl ModelDir {
             .map(Some)
             .map_err(|source| CheckpointError::Json { path, source })
     }
+}
+
+/// Whether a path in a file stays in the folder.
+fn is_inside(path: &str) -> bool {
+    let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    Path::new(path).components().all(stays)
 }
 
 /// The class of a module of the package.
@@ -384,6 +391,16 @@ mod tests {
 
     fn read(value: Value) -> Result<Pooling, String> {
         pooling(value.as_object().unwrap_or(&Map::new()))
+    }
+
+    #[test]
+    fn paths_stay_in_the_folder() {
+        for path in ["", "1_Pooling", "./1_Pooling", "a/b"] {
+            assert!(is_inside(path), "{path}");
+        }
+        for path in ["..", "../x", "a/../../x", "/etc"] {
+            assert!(!is_inside(path), "{path}");
+        }
     }
 
     #[test]
