@@ -14,7 +14,7 @@ impl Base {
     }
 
     /// The same model with what sentence-transformers says about embeddings and their inputs.
-    pub(super) fn as_embedding(mut self) -> Result<Self, Error> {
+    pub(super) fn with_embedding(mut self) -> Result<Self, Error> {
         let (embedding, said) = self.dir.embedding_config()?;
         self.embedding = embedding;
         // The limit of sentence-transformers stands in place of the tokenizer's.

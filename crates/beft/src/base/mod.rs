@@ -168,7 +168,7 @@ impl Base {
             });
         }
         if task_type == TaskType::FeatureExtraction {
-            self = self.as_embedding()?;
+            self = self.with_embedding()?;
         }
         if task_type != self.task_type {
             self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
