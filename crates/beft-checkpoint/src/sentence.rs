@@ -129,7 +129,7 @@ const REMEDY: &str = "compute such a model with sentence-transformers";
 
 impl ModelDir {
     /// Reads how the model makes an embedding: modules.json and the files that it names, or the mean over the tokens
-    /// where there is none. Returns `None` beside a default if there is no modules.json.
+    /// where there is none. The second value is whether there is a modules.json.
     ///
     /// # Errors
     ///
@@ -162,13 +162,6 @@ impl ModelDir {
                 true => name.to_owned(),
                 false => format!("{}/{name}", module.path),
             };
-            let keys_of = |name: &str, table: &KeyTable| {
-                let keys: Option<Map<String, Value>> = self.json(name)?;
-                if let Some(keys) = &keys {
-                    check(table, keys).map_err(|reason| wrong(name, reason))?;
-                }
-                Ok(keys)
-            };
             match class(&module.kind) {
                 "Transformer" if !module.path.is_empty() => {
                     return Err(wrong(
@@ -180,20 +173,21 @@ impl ModelDir {
                     ));
                 }
                 "Transformer" => {
-                    let name = self.transformer_file()?;
-                    let keys = keys_of(name, &TRANSFORMER_KEYS)?.unwrap_or_default();
-                    let keys = Fields(&keys);
+                    let (name, keys) = self.transformer_settings()?;
                     let bad = |reason| wrong(name, reason);
+                    check(&TRANSFORMER_KEYS, &keys).map_err(bad)?;
+                    let keys = Fields(&keys);
                     config.lower_case = keys.flag_or("do_lower_case", false).map_err(bad)?;
                     let longest = keys.size_or("max_seq_length", 0).map_err(bad)?;
                     config.max_tokens = (longest > 0).then_some(longest);
                 }
                 "Pooling" => {
                     let name = file("config.json");
-                    let Some(keys) = keys_of(&name, &POOLING_KEYS)? else {
+                    let Some(keys) = self.json(&name)? else {
                         let reason = format!("{MODULES} names it, and it is missing: copy it too");
                         return Err(wrong(&name, reason));
                     };
+                    check(&POOLING_KEYS, &keys).map_err(|reason| wrong(&name, reason))?;
                     pooled = true;
                     // It replaces what was divided.
                     config.normalized = false;
@@ -256,7 +250,7 @@ impl ModelDir {
                 }
                 "Normalize" => "2_Normalize",
                 _ => {
-                    keep(self.transformer_file()?.to_owned(), TRANSFORMER[0]);
+                    keep(self.transformer_settings()?.0.to_owned(), TRANSFORMER[0]);
                     ""
                 }
             };
@@ -268,15 +262,15 @@ impl ModelDir {
         Ok(files)
     }
 
-    /// The file with the settings of the first module: the first one that has some.
-    fn transformer_file(&self) -> Result<&'static str, CheckpointError> {
+    /// The settings of the first module, and their file: the first one that has some.
+    fn transformer_settings(&self) -> Result<(&'static str, Map<String, Value>), CheckpointError> {
         for name in TRANSFORMER {
-            let keys: Option<Map<String, Value>> = self.json(name)?;
-            if keys.is_some_and(|keys| !keys.is_empty()) {
-                return Ok(name);
+            let keys: Map<String, Value> = self.json(name)?.unwrap_or_default();
+            if !keys.is_empty() {
+                return Ok((name, keys));
             }
         }
-        Ok(TRANSFORMER[0])
+        Ok((TRANSFORMER[0], Map::new()))
     }
 
     /// A JSON file of the folder, if there is one.

@@ -112,9 +112,9 @@ impl Hub {
         self.token.as_deref()
     }
 
-    /// The snapshot folder of a model: `config.json`, the tokenizer's files, `generation_config.json` and the files of
-    /// sentence-transformers where there are some, and the weights, which are `model.safetensors` or else
-    /// `pytorch_model.bin`, whole or as an index and its shards.
+    /// Returns the snapshot folder of a model. It has `config.json`, the tokenizer's files, and the weights:
+    /// `model.safetensors` or else `pytorch_model.bin`, whole or as an index and its shards. It also has
+    /// `generation_config.json` and the files of sentence-transformers, if the model has them.
     ///
     /// `name` is `org/name` or `name`, with `@` and a branch, tag or commit where it is not to be
     /// `main`. What the cache holds complete is returned without a request. Where another

@@ -1,10 +1,8 @@
 //! Models that make embeddings.
 
 use beft_checkpoint::EmbeddingConfig;
-use beft_core::TaskType;
 
 use super::Base;
-use super::inputs::cutting;
 use crate::Error;
 
 impl Base {
@@ -24,7 +22,6 @@ impl Base {
         if embedding.lower_case {
             self.tokenizer = self.tokenizer.lower_cased();
         }
-        self.tokenizer = cutting(self.tokenizer, TaskType::FeatureExtraction, self.max_length)?;
         if !said {
             self.notes.push(format!(
                 "{}: there is no modules.json of sentence-transformers: an embedding is the mean over the tokens",

@@ -170,8 +170,8 @@ impl Base {
         if task_type == TaskType::FeatureExtraction {
             self = self.with_embedding()?;
         }
+        self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
         if task_type != self.task_type {
-            self.tokenizer = cutting(self.tokenizer, task_type, self.max_length)?;
             self.task_type = task_type;
             self.loaded = Mutex::new(None);
         }
