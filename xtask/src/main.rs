@@ -154,6 +154,7 @@ fn run(task: Task) -> Result<()> {
             for script in [
                 "make_interop_fixtures.py",
                 "make_tokenizer_fixtures.py",
+                "make_added_token_fixtures.py",
                 "make_data_fixtures.py",
                 "config_fields.py",
             ] {

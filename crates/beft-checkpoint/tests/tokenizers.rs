@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use beft_checkpoint::ModelDir;
+use serde_json::Value;
 
 const FAMILIES: [&str; 10] = [
     "bert-uncased",
@@ -95,5 +96,35 @@ fn lines_in_words_have_the_ids_and_the_words_of_transformers() {
             "{family}: {} lines, as {some:?}",
             differ.len()
         );
+    }
+}
+
+/// `xtask/python/make_added_token_fixtures.py` makes the cases.
+#[test]
+fn added_tokens_have_the_ids_of_transformers_whichever_file_names_them() {
+    let json = std::fs::read(folder().join("added.json")).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let texts: Vec<&str> = { json["texts"].as_array().unwrap().iter() }
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    let cases = json["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 150);
+    for (index, case) in cases.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in case["files"].as_object().unwrap() {
+            let (name, content) = match name.as_str() {
+                "added_tokens" => {
+                    let mut tokenizer = json["bases"][case["base"].as_str().unwrap()].clone();
+                    tokenizer["added_tokens"] = content.clone();
+                    ("tokenizer.json", tokenizer)
+                }
+                name => (name, content.clone()),
+            };
+            std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+        }
+        let tokenizer = { ModelDir::open(dir.path()).unwrap() }.tokenizer(1 << 20);
+        let ids = tokenizer.unwrap().encode_ids(texts.iter().copied());
+        let ids = serde_json::to_value(ids.unwrap()).unwrap();
+        assert_eq!(ids, case["ids"], "case {index}: {}", case["files"]);
     }
 }

@@ -81,13 +81,26 @@ pub(super) fn build(
         if !class.takes(found.get_model()) {
             let mut tokenizer = found;
             let generic = class == Class::Generic && settings.found && !unknown;
-            let special = special_tokens(class, settings);
-            add_missing(
-                &mut tokenizer,
-                special.values().chain(&settings.extra_special),
-            );
+            let mut special = special_tokens(class, settings);
+            if let Some(padding) = tokenizer.get_padding() {
+                let token = || AddedToken::from(padding.pad_token.clone(), true);
+                special.entry("pad_token".to_owned()).or_insert_with(token);
+            }
+            let known = added_tokens(&tokenizer);
+            let all = settings.tokens.all(&known, &special, &known, false);
+            if !all.iter().eq(known.values()) {
+                // The library panics where its own search for them cannot be made.
+                let made = guarded(|| with_tokens(&tokenizer, &all));
+                tokenizer = made.ok_or_else(|| CheckpointError::Tokenizer {
+                    path: json.clone(),
+                    reason: "its added tokens cannot be normalized".to_owned(),
+                })?;
+            }
             tokenizer.set_encode_special_tokens(settings.split_special);
             let segments = gives_segments(settings, !generic && class.gives_segments());
+            if !settings.found {
+                notes.extend(other_part(&tokenizer, model_type, declared, settings, dir));
+            }
             return Ok(Built {
                 tokenizer,
                 segments,
@@ -159,6 +172,35 @@ fn gives_segments(settings: &TokenizerSettings, usual: bool) -> bool {
     })
 }
 
+/// Says where the class of the architecture would make another tokenizer than a tokenizer.json that is used as it is.
+fn other_part(
+    used: &Tokenizer,
+    model_type: &str,
+    declared: Option<&str>,
+    settings: &TokenizerSettings,
+    dir: &Path,
+) -> Option<String> {
+    let (class, _) = Class::choose(model_type, declared, is_byte_level(used));
+    if !class.takes(used.get_model()) {
+        return None;
+    }
+    let other = rebuilt(class, used.clone(), settings, false, dir).ok()?;
+    let around = |tokenizer: &Tokenizer| {
+        let found = guarded(|| tokenizer.encode(("a", "b"), true))?.ok()?;
+        Some(found.get_ids().to_vec())
+    };
+    let part = changed_part(used, &other)
+        .or((around(used) != around(&other))
+            .then_some("way of putting special tokens around texts"))
+        .or((used.get_vocab_size(true) != other.get_vocab_size(true)).then_some("vocabulary"))?;
+    Some(format!(
+        "{}: {TOKENIZER} is used as it is, since there is no tokenizer_config.json; transformers has another {part}: \
+         write {{\"tokenizer_class\": \"{}\"}} to tokenizer_config.json for that",
+        dir.display(),
+        class.name()
+    ))
+}
+
 /// What to do about a folder without a tokenizer that can be read.
 fn missing(dir: &Path, json: &Path) -> CheckpointError {
     let lone = SENTENCEPIECE
@@ -223,26 +265,13 @@ fn rebuilt(
         other => other.clone(),
     };
     let mut tokenizer = Tokenizer::new(model);
-    let added = settings.added.clone().unwrap_or_else(|| {
-        let added: BTreeMap<u32, AddedToken> =
-            found.get_added_tokens_decoder().into_iter().collect();
-        added
-    });
     tokenizer.with_normalizer(normalizer(class, settings));
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, settings)));
     tokenizer.with_decoder(Some(decoder(class, prefix_space.unwrap_or(true))));
-    // Together where they can be: each call makes the search for all of them anew.
-    let added: Vec<AddedToken> = added.into_values().collect();
-    for tokens in added.chunk_by(|a, b| a.special == b.special) {
-        match tokens[0].special {
-            true => tokenizer.add_special_tokens(tokens),
-            false => tokenizer.add_tokens(tokens),
-        };
-    }
-    add_missing(
-        &mut tokenizer,
-        special.values().chain(&settings.extra_special),
-    );
+    let (known, of_file) = (BTreeMap::new(), added_tokens(&found));
+    let made_plain = class == Class::Qwen2;
+    let tokens = settings.tokens.all(&known, &special, &of_file, made_plain);
+    tokenizer.add_tokens(&tokens);
     tokenizer.set_encode_special_tokens(settings.split_special);
 
     let token = |name: &str| {
@@ -310,25 +339,34 @@ fn rebuilt(
 
 /// The special tokens that have names, as the files say, else as the class does.
 fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String, AddedToken> {
-    let mut tokens = settings.special.clone();
-    for name in super::settings::NAMED {
+    let mut tokens = BTreeMap::new();
+    for (name, mut token, string) in settings.tokens.named() {
+        // The word that is guessed takes the space in front of it along.
+        token.lstrip |= class == Class::Mpnet && name == "mask_token" && string;
+        tokens.insert(name.clone(), token);
+    }
+    for name in super::added::NAMED {
         if let Some(content) = class.default_token(name) {
-            let token = tokens
-                .entry(name.to_owned())
-                .or_insert_with(|| AddedToken::from(content.to_owned(), true));
-            // The word that is guessed takes the space in front of it along.
-            token.lstrip |= class == Class::Mpnet && name == "mask_token";
+            tokens.entry(name.to_owned()).or_insert_with(|| {
+                let token = AddedToken::from(content.to_owned(), true);
+                token.lstrip(class == Class::Mpnet && name == "mask_token")
+            });
         }
     }
     tokens
 }
 
-/// Makes special tokens of those that are none yet.
-fn add_missing<'a>(tokenizer: &mut Tokenizer, tokens: impl Iterator<Item = &'a AddedToken>) {
-    for token in tokens {
-        let known = tokenizer.get_added_vocabulary().get_vocab();
-        if !known.contains_key(&token.content) && !token.content.is_empty() {
-            tokenizer.add_special_tokens(&[token.clone().special(true)]);
-        }
-    }
+fn added_tokens(tokenizer: &Tokenizer) -> BTreeMap<u32, AddedToken> {
+    tokenizer.get_added_tokens_decoder().into_iter().collect()
+}
+
+/// The same tokenizer with other added tokens. The library cannot change how it searches a special token that it has.
+fn with_tokens(found: &Tokenizer, tokens: &[AddedToken]) -> Tokenizer {
+    let mut made = Tokenizer::new(found.get_model().clone());
+    made.with_normalizer(found.get_normalizer().cloned())
+        .with_pre_tokenizer(found.get_pre_tokenizer().cloned())
+        .with_post_processor(found.get_post_processor().cloned())
+        .with_decoder(found.get_decoder().cloned())
+        .add_tokens(tokens);
+    made
 }

@@ -1,3 +1,4 @@
+mod added;
 mod build;
 mod checks;
 mod class;

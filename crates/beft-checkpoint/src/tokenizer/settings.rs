@@ -1,18 +1,12 @@
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use tokenizers::AddedToken;
 
-use super::checks::check_token;
+use super::added::AddedTokens;
 use crate::{CheckpointError, KeyTable};
 
 const CONFIG: &str = "tokenizer_config.json";
-/// Special tokens as transformers 4 and older saved them.
-const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-/// Tokens beyond the vocabulary as transformers 4 and older saved them.
-const ADDED_TOKENS: &str = "added_tokens.json";
 
 /// Keys of `tokenizer_config.json` (`TokenizersBackend` and `PreTrainedTokenizerBase` in transformers 5).
 pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
@@ -90,17 +84,6 @@ pub(crate) const TOKENIZER_KEYS: KeyTable = KeyTable {
     only: &[("auto_map", "null"), ("fix_mistral_regex", "false")],
 };
 
-/// The special tokens that have names of their own in transformers.
-pub(super) const NAMED: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
-
 /// Lengths above this are transformers' word for "not known".
 const LONGEST: f64 = 1e9;
 
@@ -129,12 +112,8 @@ pub(crate) struct TokenizerSettings {
     pub(crate) add_eos: Option<bool>,
     /// Whether special tokens inside texts are split like other words.
     pub(crate) split_special: bool,
-    /// Special tokens by name (`cls_token`).
-    pub(crate) special: BTreeMap<String, AddedToken>,
-    /// Further special tokens.
-    pub(crate) extra_special: Vec<AddedToken>,
-    /// Tokens beyond the vocabulary, by id; `None` where the file does not say.
-    pub(crate) added: Option<BTreeMap<u32, AddedToken>>,
+    /// Tokens beyond the vocabulary.
+    pub(crate) tokens: AddedTokens,
     /// What the user should hear.
     pub(crate) notes: Vec<String>,
 }
@@ -145,7 +124,7 @@ impl TokenizerSettings {
         let path = dir.join(CONFIG);
         let Some(keys) = object(&path)? else {
             let mut settings = Self::default();
-            settings.add_legacy(dir)?;
+            settings.tokens.add_legacy(dir)?;
             return Ok(settings);
         };
         let fail = |reason: String| CheckpointError::Tokenizer {
@@ -169,9 +148,7 @@ impl TokenizerSettings {
                 )
             })
             .collect();
-        if settings.added.is_none() {
-            settings.add_legacy(dir)?;
-        }
+        settings.tokens.add_legacy(dir)?;
         Ok(settings)
     }
 
@@ -209,47 +186,6 @@ impl TokenizerSettings {
                 ));
             }
         };
-        let mut special = BTreeMap::new();
-        for name in NAMED {
-            if let Some(token) = keys.get(name).filter(|v| !v.is_null()) {
-                special.insert(name.to_owned(), token_of(name, token)?);
-            }
-        }
-        let mut extra_special = Vec::new();
-        let mut extra: Vec<&Value> = Vec::new();
-        let lists = [
-            "extra_special_tokens",
-            "additional_special_tokens",
-            "model_specific_special_tokens",
-        ];
-        for key in lists {
-            match keys.get(key) {
-                Some(Value::Array(list)) => extra.extend(list),
-                Some(Value::Object(object)) => extra.extend(object.values()),
-                _ => {}
-            }
-        }
-        for token in extra {
-            extra_special.push(token_of("extra_special_tokens", token)?);
-        }
-        let added = match keys.get("added_tokens_decoder").filter(|v| !v.is_null()) {
-            None => None,
-            Some(Value::Object(object)) => {
-                let mut added = BTreeMap::new();
-                for (id, token) in object {
-                    let number: u32 = id
-                        .parse()
-                        .map_err(|_| format!("`added_tokens_decoder`: `{id}` is no token id"))?;
-                    added.insert(number, token_of("added_tokens_decoder", token)?);
-                }
-                Some(added)
-            }
-            Some(value) => {
-                return Err(format!(
-                    "`added_tokens_decoder` is {value}; it must be an object"
-                ));
-            }
-        };
         Ok(Self {
             found: true,
             class: text("tokenizer_class")?,
@@ -280,86 +216,14 @@ impl TokenizerSettings {
             add_bos: flag("add_bos_token")?,
             add_eos: flag("add_eos_token")?,
             split_special: flag("split_special_tokens")?.unwrap_or(false),
-            special,
-            extra_special,
-            added,
+            tokens: AddedTokens::from_config(keys)?,
             notes: Vec::new(),
         })
-    }
-
-    /// Adds what older versions kept in files of their own.
-    fn add_legacy(&mut self, dir: &Path) -> Result<(), CheckpointError> {
-        let path = dir.join(SPECIAL_TOKENS);
-        let fail = |path: &Path, reason: String| CheckpointError::Tokenizer {
-            path: path.to_owned(),
-            reason,
-        };
-        for (name, token) in object(&path)?.into_iter().flatten() {
-            match token {
-                Value::Array(list) => {
-                    for token in &list {
-                        let token = token_of(&name, token).map_err(|e| fail(&path, e))?;
-                        self.extra_special.push(token);
-                    }
-                }
-                Value::Null => {}
-                token => {
-                    let token = token_of(&name, &token).map_err(|e| fail(&path, e))?;
-                    self.special.insert(name, token);
-                }
-            }
-        }
-        let path = dir.join(ADDED_TOKENS);
-        if let Some(tokens) = object(&path)? {
-            let mut added = BTreeMap::new();
-            for (content, id) in tokens {
-                let number = id.as_u64().and_then(|id| u32::try_from(id).ok());
-                let number = number.ok_or_else(|| {
-                    fail(&path, format!("`{content}` is {id}; it must be a token id"))
-                })?;
-                check_token(ADDED_TOKENS, &content).map_err(|reason| fail(&path, reason))?;
-                let special = self.is_special(&content);
-                let token = AddedToken::from(content, special).normalized(!special);
-                added.insert(number, token);
-            }
-            self.added = Some(added);
-        }
-        Ok(())
-    }
-
-    fn is_special(&self, content: &str) -> bool {
-        let mut all = self.special.values().chain(&self.extra_special);
-        all.any(|token| token.content == content)
-    }
-}
-
-/// A token as a string, or as an object with its properties.
-fn token_of(key: &str, value: &Value) -> Result<AddedToken, String> {
-    let wrong = || format!("`{key}` is {value}; it must be a token");
-    let content = match value {
-        Value::Object(object) => object.get("content"),
-        other => Some(other),
-    };
-    let content = content.and_then(Value::as_str).ok_or_else(wrong)?;
-    check_token(key, content)?;
-    match value {
-        Value::Object(object) => {
-            let flag = |name: &str, usual: bool| {
-                object.get(name).and_then(Value::as_bool).unwrap_or(usual)
-            };
-            let special = flag("special", key != "added_tokens_decoder");
-            Ok(AddedToken::from(content.to_owned(), special)
-                .single_word(flag("single_word", false))
-                .lstrip(flag("lstrip", false))
-                .rstrip(flag("rstrip", false))
-                .normalized(flag("normalized", !special)))
-        }
-        _ => Ok(AddedToken::from(content.to_owned(), true)),
     }
 }
 
 /// The object in a JSON file, if the file is there.
-fn object(path: &Path) -> Result<Option<Map<String, Value>>, CheckpointError> {
+pub(super) fn object(path: &Path) -> Result<Option<Map<String, Value>>, CheckpointError> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -390,31 +254,21 @@ mod tests {
     }
 
     #[test]
-    fn lengths_sides_and_tokens_are_read() {
+    fn lengths_and_sides_are_read() {
         let settings = read(r#"{"max_len": 7}"#).unwrap();
         assert_eq!((settings.max_length, settings.cut_left), (Some(7), None));
         let settings = read(r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
         assert_eq!(settings.max_length, None);
-        let json = r#"{"model_max_length": 77, "truncation_side": "left", "cls_token": "<c>",
-            "mask_token": {"content": "<m>", "lstrip": true, "special": true},
-            "added_tokens_decoder": {"5": {"content": "x", "special": false}}}"#;
+        let json = r#"{"model_max_length": 77, "truncation_side": "left"}"#;
         let settings = read(json).unwrap();
         assert_eq!(
             (settings.max_length, settings.cut_left),
             (Some(77), Some(true))
         );
-        assert_eq!(settings.special["cls_token"].content, "<c>");
-        assert!(settings.special["mask_token"].lstrip);
-        assert!(settings.added.unwrap()[&5].normalized);
         for (json, part) in [
             (r#"{"model_max_length": 0}"#, "model_max_length"),
             (r#"{"truncation_side": "middle"}"#, "truncation_side"),
             (r#"{"do_lower_case": "yes"}"#, "do_lower_case"),
-            (r#"{"unk_token": 3}"#, "unk_token"),
-            (
-                r#"{"added_tokens_decoder": {"x": "y"}}"#,
-                "`x` is no token id",
-            ),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(part), "{error}");
