@@ -1,24 +1,28 @@
 """Write `crates/beft-checkpoint/tests/tokenizers/added.json`: model folders that name tokens beyond the vocabulary in
 every file and key where they can stand, with properties that disagree, and the ids that AutoTokenizer gives to texts.
+Those of XLM-RoBERTa and CamemBERT also have a normalizer of which their classes take the table of characters alone.
 
     python xtask/python/make_added_token_fixtures.py
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from interop.tokenizers_ import byte_pairs, word_pieces
+from interop.tokenizers_ import ROBERTA, SENTENCES, byte_pairs, word_pieces
 
 OUT = Path("crates/beft-checkpoint/tests/tokenizers/added.json")
 CASES = 150
@@ -30,19 +34,45 @@ TEXTS = [
     "[CLS] a [SEP] [MASK]  b <s> </s> <mask> <pad> [PAD]",
     " the <extra> story<extra> newone new one",
     "<|endoftext|> the <|im_end|>x say say.say UPPER upper",
+    "ﬁlm Ⅷ ａ\u3000bad ½ <s>NOTUSED a  <mask>",
 ]
+# A table of characters that sentencepiece made of the rules ﬁ = fi, Ⅷ = VIII, ａ = a, ideographic space = space.
+TABLE = (
+    "eNod02WQ1lUUB+D/vMKgnwgXZAAJ6e6UBoGlRLqblSUVkI5dupVGkFS6O1Ua6W4kpbs7ntc788zvzrmf7pxzgjhBEMR8EgwaGgquJA0FVyNCwby4QRBSjYkTCm"
+    "KKBeETs/jTUBCr/pl7OOPJ+B4ezA8FCWUCPicRiYngC5LwZ81QkFQmJxlfkoJUpCQNqUnLV6QnHRnJQGYykZUsZCcbOclBbnKRlzzkJx8FKUBhCvE1RQh/qSgl"
+    "KE4pSlKG0nxDWcpTjkgqUImKVKEy31KV76hGDapTi5rUoTb1qEsD6tOIhjShMc1oSgua04qWfE8U0bSmLW1oTzs60oEf+YHOdOInutCNrvSgO73oSR9604++xI"
+    "YbzAD6M4iBDGEwwxjKCIYzipH8zGjG8AvjGMsExjOJifzKZKYyhWn8xgymM4uZ/M5s5vAH85jLAuaziIUsYTHLWMoKlrOKlaxhNetYywbWs4mN4XlkM3/zF1vZ"
+    "wna2sZMd7GYXe/iHfezlAPs5xEGOcJhjHOUExznFSc5wmnOc5V/Oc5ELXOYSV7nCNf7jBte5xU3ucJt73A3vHvd5xEOe8JhnPOUFz3nFS97wmne85QPv/9+92p"
+    "GRkcYwKjr4CKFyjXo="
+)
 # The class of each, its model type, and its usual names.
 BERT = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
 BYTES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+PAIRS = BYTES | {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
 KINDS = [
     ("bert", "BertTokenizer", BERT),
     ("bert", "PreTrainedTokenizerFast", BERT),
-    ("mpnet", "MPNetTokenizer", BYTES),
-    ("roberta", "RobertaTokenizer", BYTES | {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}),
+    ("mpnet", "MPNetTokenizer", BERT),
+    ("roberta", "RobertaTokenizer", PAIRS),
+    ("xlm-roberta", "XLMRobertaTokenizer", PAIRS),
+    ("camembert", "CamembertTokenizer", PAIRS),
     ("gpt2", "GPT2Tokenizer", BYTES),
     ("qwen2", "Qwen2Tokenizer", BYTES),
     ("llama", "PreTrainedTokenizerFast", BYTES),
 ]
+
+
+def sentence_pieces() -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    table = normalizers.Precompiled(zlib.decompress(base64.b64decode(TABLE)))
+    tokenizer.normalizer = normalizers.Sequence([table, normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=ROBERTA, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer
 
 
 def token(rng: random.Random, content: str, all_keys: bool = True) -> dict:
@@ -60,11 +90,16 @@ def some(rng: random.Random) -> list[str]:
 def make(rng: random.Random, bases: dict) -> tuple[str, dict]:
     """The base of a folder and the content of its files."""
     model_type, tokenizer_class, usual = rng.choice(KINDS)
-    base = rng.choice(["words", "Words"]) if model_type in ("bert", "mpnet") else "bytes"
+    base = {"bert": rng.choice(["words", "Words"]), "mpnet": "words", "xlm-roberta": "pieces", "camembert": "pieces"}
+    base = base.get(model_type, "bytes")
     tokenizer = json.loads(bases[base])
-    vocabulary = tokenizer["model"]["vocab"]
-    size = free = len(vocabulary)
     config = {"tokenizer_class": tokenizer_class}
+    vocabulary = tokenizer["model"]["vocab"]
+    if base == "pieces":
+        vocabulary = {piece: id_ for id_, (piece, _) in enumerate(vocabulary)}
+        if rng.random() < 0.3:
+            config["add_prefix_space"] = rng.random() < 0.5
+    size = free = len(vocabulary)
     for name, content in usual.items():
         roll = rng.random()
         if roll < 0.6:
@@ -126,7 +161,8 @@ def make(rng: random.Random, bases: dict) -> tuple[str, dict]:
 
 
 def main() -> None:
-    bases = {"words": word_pieces(True).to_str(), "Words": word_pieces(False).to_str(), "bytes": byte_pairs(False).to_str()}
+    bases = {"words": word_pieces(True), "Words": word_pieces(False), "bytes": byte_pairs(False), "pieces": sentence_pieces()}
+    bases = {name: tokenizer.to_str() for name, tokenizer in bases.items()}
     rng = random.Random(22)
     cases = []
     while len(cases) < CASES:

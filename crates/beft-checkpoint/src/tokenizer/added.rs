@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::checks::check_token;
+use super::class::Class;
 use super::settings::object;
 use crate::CheckpointError;
 
@@ -212,14 +213,13 @@ impl AddedTokens {
     }
 
     /// The added tokens of a tokenizer that has `known` ones, by id. `named` are the seven with the usual ones of its
-    /// class, `of_file` are the tokens in the list of tokenizer.json. `made_plain` says that all special tokens lose
-    /// their properties at the end, as `Qwen2Tokenizer` does it.
+    /// class, `of_file` are the tokens in the list of tokenizer.json.
     pub(super) fn all(
         &self,
+        class: Class,
         known: &BTreeMap<u32, AddedToken>,
         named: &BTreeMap<String, AddedToken>,
         of_file: &BTreeMap<u32, AddedToken>,
-        made_plain: bool,
     ) -> Vec<AddedToken> {
         let mut listed = self.listed.clone();
         if !self.in_config {
@@ -239,13 +239,17 @@ impl AddedTokens {
             false => one.token.clone(),
         };
         let names = special.iter().copied().filter(|token| is_new(token));
-        let extra = || self.extra.iter().flatten();
+        let usual = class.default_extra().iter();
+        let usual: Vec<Token> =
+            { usual.map(|content| AddedToken::from(*content, true).into()) }.collect();
+        let extra = || self.extra.as_ref().unwrap_or(&usual).iter();
         let given = { known.values().cloned() }
             .chain(listed.values().map(given))
             .chain(names.cloned())
             .chain(extra().filter(|one| is_new(&one.token)).map(given));
+        // `Qwen2Tokenizer` takes the properties of all special tokens away at its end.
         let plain = { special.iter().copied().chain(extra().map(|one| &one.token)) }
-            .filter(|_| made_plain)
+            .filter(|_| class == Class::Qwen2)
             .map(|token| AddedToken::from(token.content.clone(), true));
         // Of tokens with the same content the last counts, at the place of the first. The library never forgets that
         // a token was special.

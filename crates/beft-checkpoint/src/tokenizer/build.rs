@@ -87,7 +87,9 @@ pub(super) fn build(
                 special.entry("pad_token".to_owned()).or_insert_with(token);
             }
             let known = added_tokens(&tokenizer);
-            let all = settings.tokens.all(&known, &special, &known, false);
+            let all = settings
+                .tokens
+                .all(Class::Generic, &known, &special, &known);
             if !all.iter().eq(known.values()) {
                 // The library panics where its own search for them cannot be made.
                 let made = guarded(|| with_tokens(&tokenizer, &all));
@@ -254,8 +256,8 @@ fn rebuilt(
             }
             words.into()
         }
-        ModelWrapper::Unigram(pieces) if class == Class::DebertaV2 => {
-            let made = unigram(pieces, &special, settings.unk_id);
+        ModelWrapper::Unigram(pieces) => {
+            let made = unigram(class, pieces, &special, settings.unk_id);
             made.map_err(|reason| CheckpointError::Tokenizer {
                 path: dir.join(TOKENIZER),
                 reason,
@@ -265,12 +267,11 @@ fn rebuilt(
         other => other.clone(),
     };
     let mut tokenizer = Tokenizer::new(model);
-    tokenizer.with_normalizer(normalizer(class, settings));
+    tokenizer.with_normalizer(normalizer(class, settings, found.get_normalizer()));
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, settings)));
     tokenizer.with_decoder(Some(decoder(class, prefix_space.unwrap_or(true))));
     let (known, of_file) = (BTreeMap::new(), added_tokens(&found));
-    let made_plain = class == Class::Qwen2;
-    let tokens = settings.tokens.all(&known, &special, &of_file, made_plain);
+    let tokens = settings.tokens.all(class, &known, &special, &of_file);
     tokenizer.add_tokens(&tokens);
     tokenizer.set_encode_special_tokens(settings.split_special);
 
@@ -309,6 +310,12 @@ fn rebuilt(
                     .into(),
             )
         }
+        Class::XlmRoberta | Class::Camembert => {
+            let (bos, eos) = (token("bos_token"), token("eos_token"));
+            let single = format!("{} $A {}", bos.0, eos.0);
+            let pair = format!("{single} {} $B {}", eos.0, eos.0);
+            Some(template(&single, &pair, vec![bos, eos])?.into())
+        }
         Class::Mpnet => {
             let processing = RobertaProcessing::new(token("sep_token"), token("cls_token"));
             Some(processing.add_prefix_space(false).into())
@@ -342,14 +349,14 @@ fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String
     let mut tokens = BTreeMap::new();
     for (name, mut token, string) in settings.tokens.named() {
         // The word that is guessed takes the space in front of it along.
-        token.lstrip |= class == Class::Mpnet && name == "mask_token" && string;
+        token.lstrip |= name == "mask_token" && string && class.mask_takes_space();
         tokens.insert(name.clone(), token);
     }
     for name in super::added::NAMED {
         if let Some(content) = class.default_token(name) {
             tokens.entry(name.to_owned()).or_insert_with(|| {
                 let token = AddedToken::from(content.to_owned(), true);
-                token.lstrip(class == Class::Mpnet && name == "mask_token")
+                token.lstrip(name == "mask_token" && class.mask_takes_space())
             });
         }
     }

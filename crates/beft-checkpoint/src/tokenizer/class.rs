@@ -10,6 +10,8 @@ pub(super) enum Class {
     Mpnet,
     DebertaV2,
     Roberta,
+    XlmRoberta,
+    Camembert,
     Gpt2,
     Qwen2,
     Llama,
@@ -18,13 +20,15 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Bert, "BertTokenizer"),
         (Self::Bert, "ElectraTokenizer"),
         (Self::DistilBert, "DistilBertTokenizer"),
         (Self::Mpnet, "MPNetTokenizer"),
         (Self::DebertaV2, "DebertaV2Tokenizer"),
         (Self::Roberta, "RobertaTokenizer"),
+        (Self::XlmRoberta, "XLMRobertaTokenizer"),
+        (Self::Camembert, "CamembertTokenizer"),
         (Self::Gpt2, "GPT2Tokenizer"),
         (Self::Qwen2, "Qwen2Tokenizer"),
         (Self::Llama, "LlamaTokenizer"),
@@ -56,6 +60,8 @@ impl Class {
             "mpnet" => Self::Mpnet,
             "deberta-v2" => Self::DebertaV2,
             "roberta" => Self::Roberta,
+            "xlm-roberta" => Self::XlmRoberta,
+            "camembert" => Self::Camembert,
             "opt" | "gpt2" | "gptj" => Self::Gpt2,
             "qwen2" => Self::Qwen2,
             _ => Self::Generic,
@@ -88,7 +94,9 @@ impl Class {
             Self::Bert | Self::DistilBert | Self::Mpnet => {
                 matches!(model, ModelWrapper::WordPiece(_))
             }
-            Self::DebertaV2 => matches!(model, ModelWrapper::Unigram(_)),
+            Self::DebertaV2 | Self::XlmRoberta | Self::Camembert => {
+                matches!(model, ModelWrapper::Unigram(_))
+            }
             Self::Roberta | Self::Gpt2 | Self::Qwen2 | Self::Llama => {
                 matches!(model, ModelWrapper::BPE(_))
             }
@@ -99,7 +107,7 @@ impl Class {
     /// Whether it tells the texts of a pair apart where the files do not say (`model_input_names`).
     pub(super) fn gives_segments(self) -> bool {
         match self {
-            Self::DistilBert | Self::Mpnet => false,
+            Self::DistilBert | Self::Mpnet | Self::XlmRoberta | Self::Camembert => false,
             Self::Bert | Self::DebertaV2 | Self::Roberta | Self::Gpt2 | Self::Qwen2 => true,
             Self::Llama | Self::Generic => true,
         }
@@ -119,16 +127,36 @@ impl Class {
                 "eos_token" if self == Self::DebertaV2 => Some("[SEP]"),
                 _ => None,
             },
-            (Self::Roberta | Self::Mpnet, "cls_token") => Some("<s>"),
-            (Self::Roberta | Self::Mpnet | Self::Llama, "bos_token") => Some("<s>"),
-            (Self::Roberta | Self::Mpnet, "sep_token") => Some("</s>"),
-            (Self::Roberta | Self::Mpnet | Self::Llama, "eos_token") => Some("</s>"),
-            (Self::Roberta | Self::Llama, "unk_token") => Some("<unk>"),
-            (Self::Roberta | Self::Mpnet, "pad_token") => Some("<pad>"),
-            (Self::Roberta | Self::Mpnet, "mask_token") => Some("<mask>"),
+            (Self::Llama, _) => match name {
+                "bos_token" => Some("<s>"),
+                "eos_token" => Some("</s>"),
+                "unk_token" => Some("<unk>"),
+                _ => None,
+            },
+            (Self::Roberta | Self::XlmRoberta | Self::Camembert | Self::Mpnet, _) => match name {
+                "bos_token" | "cls_token" => Some("<s>"),
+                "eos_token" | "sep_token" => Some("</s>"),
+                "unk_token" => Some("<unk>"),
+                "pad_token" => Some("<pad>"),
+                "mask_token" => Some("<mask>"),
+                _ => None,
+            },
             (Self::Gpt2, "unk_token" | "bos_token" | "eos_token") => Some("<|endoftext|>"),
             (Self::Qwen2, "unk_token" | "eos_token" | "pad_token") => Some("<|endoftext|>"),
             _ => None,
         }
+    }
+
+    /// Further special tokens where the files do not say.
+    pub(super) fn default_extra(self) -> &'static [&'static str] {
+        match self {
+            Self::Camembert => &["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"],
+            _ => &[],
+        }
+    }
+
+    /// Whether the word that is guessed takes the space in front of it along.
+    pub(super) fn mask_takes_space(self) -> bool {
+        matches!(self, Self::Mpnet | Self::Camembert)
     }
 }

@@ -12,6 +12,7 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::punctuation::Punctuation;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, SplitDelimiterBehavior, decoders, normalizers,
 };
@@ -28,9 +29,23 @@ const SPACES: &str = r"\s{2,}|[\n\r\t]";
 /// What sentencepiece writes for a space.
 const SPACE: char = '\u{2581}';
 
-/// What is done with texts before they are split.
-pub(super) fn normalizer(class: Class, settings: &TokenizerSettings) -> Option<NormalizerWrapper> {
+/// What is done with texts before they are split. `found` is what tokenizer.json says.
+pub(super) fn normalizer(
+    class: Class,
+    settings: &TokenizerSettings,
+    found: Option<&NormalizerWrapper>,
+) -> Option<NormalizerWrapper> {
     match class {
+        // They take the table of characters of their model of sentencepiece and nothing else.
+        Class::XlmRoberta | Class::Camembert => {
+            let parts = match found? {
+                NormalizerWrapper::Sequence(parts) => parts.as_ref(),
+                one => std::slice::from_ref(one),
+            };
+            let is_table =
+                |part: &&NormalizerWrapper| matches!(part, NormalizerWrapper::Precompiled(_));
+            parts.iter().find(is_table).cloned()
+        }
         Class::Bert | Class::DistilBert | Class::Mpnet => {
             let [chinese, lower] = [settings.chinese_chars, settings.lower_case];
             let (chinese, lower) = (chinese.unwrap_or(true), lower.unwrap_or(true));
@@ -50,17 +65,26 @@ pub(super) fn normalizer(class: Class, settings: &TokenizerSettings) -> Option<N
     }
 }
 
-/// The pieces of a model of sentencepiece as `DebertaV2Tokenizer` takes them: an unknown word is the piece that has
-/// its name, or the one that tokenizer_config.json says (`unk_id`), or number 1.
+/// The pieces of a model of sentencepiece as transformers' classes take them. An unknown word is number 3 for
+/// `XLMRobertaTokenizer`, and else the piece that has its name; without one it is number 0 for `CamembertTokenizer`, and for
+/// `DebertaV2Tokenizer` what tokenizer_config.json says (`unk_id`), or number 1.
 pub(super) fn unigram(
+    class: Class,
     pieces: &Unigram,
     special: &BTreeMap<String, AddedToken>,
     unk_id: Option<usize>,
 ) -> Result<Unigram, String> {
     let all: Vec<(String, f64)> = pieces.iter().cloned().collect();
     let unknown = special.get("unk_token").map(|token| token.content.as_str());
-    let named = |(piece, score): &(String, f64)| Some(piece.as_str()) == unknown && *score == 0.0;
-    let unknown = all.iter().position(named).or(unk_id).unwrap_or(1);
+    let is_named = |piece: &str| Some(piece) == unknown;
+    let unknown = match class {
+        Class::XlmRoberta => 3,
+        Class::Camembert => { all.iter().position(|(piece, _)| is_named(piece)) }.unwrap_or(0),
+        _ => {
+            let found = { all.iter() }.position(|(piece, score)| is_named(piece) && *score == 0.0);
+            found.or(unk_id).unwrap_or(1)
+        }
+    };
     Unigram::from(all, Some(unknown), false).map_err(|e| e.to_string())
 }
 
@@ -70,6 +94,10 @@ pub(super) fn pre_tokenizer(class: Class, settings: &TokenizerSettings) -> PreTo
     let prefixed = prefix_space.unwrap_or(false);
     match class {
         Class::Bert | Class::DistilBert | Class::Mpnet => BertPreTokenizer.into(),
+        Class::XlmRoberta | Class::Camembert => {
+            let metaspace = Metaspace::new(SPACE, xlm_roberta_scheme(prefix_space), true);
+            Sequence::new(vec![WhitespaceSplit.into(), metaspace.into()]).into()
+        }
         Class::DebertaV2 => {
             let punctuation = (settings.split_by_punct == Some(true))
                 .then(|| Punctuation::new(SplitDelimiterBehavior::Isolated).into());
@@ -105,10 +133,21 @@ fn deberta_scheme(prefix_space: Option<bool>) -> PrependScheme {
     }
 }
 
+/// Where the tokenizers of XLM-RoBERTa and CamemBERT put a space in front.
+fn xlm_roberta_scheme(prefix_space: Option<bool>) -> PrependScheme {
+    match prefix_space.unwrap_or(true) {
+        true => PrependScheme::Always,
+        false => PrependScheme::Never,
+    }
+}
+
 /// How tokens become text again.
 pub(super) fn decoder(class: Class, prefix_space: bool) -> DecoderWrapper {
     match class {
         Class::DebertaV2 => Metaspace::new(SPACE, deberta_scheme(Some(prefix_space)), true).into(),
+        Class::XlmRoberta | Class::Camembert => {
+            Metaspace::new(SPACE, xlm_roberta_scheme(Some(prefix_space)), true).into()
+        }
         Class::Bert | Class::DistilBert | Class::Mpnet => {
             decoders::wordpiece::WordPiece::new("##".to_owned(), true).into()
         }
