@@ -138,19 +138,29 @@ impl ModelDir {
         Ok(told.collect())
     }
 
-    /// The number type in which transformers would compute, by config.json; `None` for `float32`.
+    /// The number type in which transformers would compute, and the file that says so: config.json, else the weights.
+    /// `None` for `float32`.
     ///
     /// # Errors
     ///
     /// As [`config`](Self::config).
-    pub fn other_dtype(&self) -> Result<Option<String>, CheckpointError> {
+    pub fn other_dtype(
+        &self,
+        files: &TensorFiles,
+    ) -> Result<Option<(PathBuf, String)>, CheckpointError> {
         let keys: Map<String, Value> = self.config()?;
-        let dtype = keys.get("dtype").or_else(|| keys.get("torch_dtype"));
-        let name = dtype.and_then(Value::as_str);
-        let name = name.map(|name| name.strip_prefix("torch.").unwrap_or(name));
-        Ok(name
-            .filter(|name| !["float32", "auto"].contains(name))
-            .map(str::to_owned))
+        let dtype = { ["dtype", "torch_dtype"].into_iter() }
+            .find_map(|key| keys.get(key)?.as_str())
+            .map(|name| name.strip_prefix("torch.").unwrap_or(name))
+            .filter(|name| *name != "auto");
+        let (path, name) = match dtype {
+            Some(name) => (self.config_path(), name),
+            None => (
+                files.path().to_owned(),
+                files.float_type().unwrap_or("float32"),
+            ),
+        };
+        Ok((name != "float32").then(|| (path, name.to_owned())))
     }
 
     /// The repository that the user named, and its revision if there is one.

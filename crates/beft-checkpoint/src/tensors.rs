@@ -161,6 +161,18 @@ impl TensorFiles {
         Some(self.entry(name)?.1.shape)
     }
 
+    /// The number type of the first tensor of floating-point numbers by name, under PyTorch's name (`float32`).
+    pub fn float_type(&self) -> Option<&'static str> {
+        self.names()
+            .find_map(|name| match self.entry(name)?.1.dtype {
+                Dtype::F64 => Some("float64"),
+                Dtype::F32 => Some("float32"),
+                Dtype::F16 => Some("float16"),
+                Dtype::BF16 => Some("bfloat16"),
+                _ => None,
+            })
+    }
+
     /// Whether two tensors are there and hold the same bytes.
     ///
     /// # Errors
@@ -279,6 +291,7 @@ impl TensorFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ModelDir;
     use crate::test_files::write_tensors;
 
     #[test]
@@ -328,6 +341,23 @@ mod tests {
         let files = TensorFiles::open(&path).unwrap();
         assert_eq!(files.read("h").unwrap(), [1.5, -2.0]);
         assert_eq!(files.read("b").unwrap(), [1.5, -2.0]);
+        assert_eq!(files.float_type(), Some("bfloat16"));
+        let config = dir.path().join("config.json");
+        for (keys, other) in [
+            ("{}", Some((path.clone(), "bfloat16"))),
+            (
+                r#"{"dtype": null, "torch_dtype": "torch.float16"}"#,
+                Some((config.clone(), "float16")),
+            ),
+            (r#"{"torch_dtype": "float32"}"#, None),
+        ] {
+            fs::write(&config, keys).unwrap();
+            let found = ModelDir::open(dir.path())
+                .unwrap()
+                .other_dtype(&files)
+                .unwrap();
+            assert_eq!(found, other.map(|(path, name)| (path, name.to_owned())));
+        }
     }
 
     #[test]

@@ -79,10 +79,11 @@ impl Base {
         let mut notes = dir.unknown_keys(&config.keys())?;
         let tokenizer = dir.tokenizer(WHOLE)?.with_rows(config.vocab_size());
         notes.extend(tokenizer.notes().iter().cloned());
-        if let Some(other) = dir.other_dtype()? {
+        let files = dir.tensors()?;
+        if let Some((path, other)) = dir.other_dtype(&files)? {
             notes.push(format!(
                 "{}: dtype is {other}; the computation here is in f32, as with from_pretrained(..., dtype=\"float32\")",
-                dir.config_path().display()
+                path.display()
             ));
         }
         if dir.path().join(ADAPTER_CONFIG).is_file() {
@@ -104,7 +105,6 @@ impl Base {
                 dir: dir.path().to_owned(),
             });
         }
-        let files = dir.tensors()?;
         tracing::debug!(model = %dir.path().display(), max_length, "opened");
         Ok(Self {
             dir,
