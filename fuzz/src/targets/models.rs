@@ -98,7 +98,11 @@ pub(super) fn tokenizers() -> Vec<Sample> {
     found.push(fixture("deberta-v3-tiny").changing("tokenizer.json", Format::Json));
     found.push(written("vocabulary").changing("vocab.txt", Format::Text));
     found.push(written("vocabulary-cased").changing("tokenizer_config.json", Format::Json));
-    found.push(written("long").changing("tokenizer_config.json", Format::Json));
+    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 20, "mask_token": {"__type": "AddedToken",
+        "content": "[MASK]", "lstrip": true}, "image_token": "film", "extra_special_tokens": ["[NEW]"], "added_tokens_decoder":
+        {"3": {"content": "[SEP]", "normalized": true, "special": true}, "90": {"content": "movie", "rstrip": true}}}"#;
+    let sample = written("long").with("tokenizer_config.json", config);
+    found.push(sample.changing("tokenizer_config.json", Format::Json));
     let pairs = in_two_files();
     found.push(pairs.clone().changing("vocab.json", Format::Json));
     found.push(pairs.changing("merges.txt", Format::Text));
