@@ -156,8 +156,28 @@ def make(rng: random.Random, bases: dict) -> tuple[str, dict]:
         config["split_special_tokens"] = True
     if rng.random() < 0.15:
         config["image_token"] = rng.choice(CONTENTS)
-    files |= {"config.json": {"model_type": model_type}, "tokenizer_config.json": config, "added_tokens": added}
+    if model_type == "qwen2" and rng.random() < 0.3:
+        # Which transformers does not believe.
+        config["tokenizer_class"] = "LlamaTokenizer"
+    files |= {"config.json": {"model_type": model_type}, "tokenizer_config.json": config}
+    if model_type in ("gpt2", "qwen2", "roberta") and rng.random() < 0.3:
+        config |= {key: rng.random() < 0.7 for key in ("add_bos_token", "add_eos_token")}
+    else:
+        files["added_tokens"] = added
     return base, files
+
+
+def save(folder: str, base: dict, files: dict) -> None:
+    """Writes tokenizer.json with the added tokens; without a list of them vocab.json and merges.txt."""
+    if "added_tokens" in files:
+        Path(folder, "tokenizer.json").write_text(json.dumps(base | {"added_tokens": files["added_tokens"]}))
+    else:
+        Path(folder, "vocab.json").write_text(json.dumps(base["model"]["vocab"]))
+        merges = "".join(f"{a} {b}\n" for a, b in base["model"]["merges"])
+        Path(folder, "merges.txt").write_text(f"#version: 0.2\n{merges}")
+    for name, content in files.items():
+        if name != "added_tokens":
+            Path(folder, name).write_text(json.dumps(content))
 
 
 def main() -> None:
@@ -168,11 +188,7 @@ def main() -> None:
     while len(cases) < CASES:
         base, files = make(rng, bases)
         with tempfile.TemporaryDirectory() as folder:
-            tokenizer = json.loads(bases[base]) | {"added_tokens": files["added_tokens"]}
-            Path(folder, "tokenizer.json").write_text(json.dumps(tokenizer))
-            for name, content in files.items():
-                if name != "added_tokens":
-                    Path(folder, name).write_text(json.dumps(content))
+            save(folder, json.loads(bases[base]), files)
             try:
                 reference = AutoTokenizer.from_pretrained(folder)
                 ids = [reference(text)["input_ids"] for text in TEXTS]

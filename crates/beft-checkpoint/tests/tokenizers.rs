@@ -111,16 +111,31 @@ fn added_tokens_have_the_ids_of_transformers_whichever_file_names_them() {
     assert_eq!(cases.len(), 150);
     for (index, case) in cases.iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, content) in case["files"].as_object().unwrap() {
-            let (name, content) = match name.as_str() {
-                "added_tokens" => {
-                    let mut tokenizer = json["bases"][case["base"].as_str().unwrap()].clone();
-                    tokenizer["added_tokens"] = content.clone();
-                    ("tokenizer.json", tokenizer)
-                }
-                name => (name, content.clone()),
-            };
-            std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+        let write = |name: &str, content: String| {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        };
+        let mut base = json["bases"][case["base"].as_str().unwrap()].clone();
+        let mut files = case["files"].as_object().unwrap().clone();
+        if let Some(added) = files.remove("added_tokens") {
+            base["added_tokens"] = added;
+            write("tokenizer.json", base.to_string());
+        } else {
+            let pairs = base["model"]["merges"].as_array().unwrap().iter();
+            let lines = pairs.map(|pair| {
+                format!(
+                    "{} {}\n",
+                    pair[0].as_str().unwrap(),
+                    pair[1].as_str().unwrap()
+                )
+            });
+            write("vocab.json", base["model"]["vocab"].to_string());
+            write(
+                "merges.txt",
+                format!("#version: 0.2\n{}", lines.collect::<String>()),
+            );
+        }
+        for (name, content) in &files {
+            write(name, content.to_string());
         }
         let tokenizer = { ModelDir::open(dir.path()).unwrap() }.tokenizer(1 << 20);
         let ids = tokenizer.unwrap().encode_ids(texts.iter().copied());

@@ -79,30 +79,16 @@ pub(super) fn build(
             ));
         }
         if !class.takes(found.get_model()) {
-            let mut tokenizer = found;
             let generic = class == Class::Generic && settings.found && !unknown;
-            let mut special = special_tokens(class, settings);
-            if let Some(padding) = tokenizer.get_padding() {
-                let token = || AddedToken::from(padding.pad_token.clone(), true);
-                special.entry("pad_token".to_owned()).or_insert_with(token);
-            }
-            let known = added_tokens(&tokenizer);
-            let all = settings
-                .tokens
-                .all(Class::Generic, &known, &special, &known);
-            if !all.iter().eq(known.values()) {
-                // The library panics where its own search for them cannot be made.
-                let made = guarded(|| with_tokens(&tokenizer, &all));
-                tokenizer = made.ok_or_else(|| CheckpointError::Tokenizer {
-                    path: json.clone(),
-                    reason: "its added tokens cannot be normalized".to_owned(),
-                })?;
-            }
-            tokenizer.set_encode_special_tokens(settings.split_special);
             let segments = gives_segments(settings, !generic && class.gives_segments());
-            if !settings.found {
-                notes.extend(other_part(&tokenizer, model_type, declared, settings, dir));
-            }
+            let other = match settings.found {
+                true => None,
+                false => of_architecture(&found, model_type, declared, settings, dir),
+            };
+            let tokenizer = kept(class, found, settings, &json)?;
+            notes.extend(
+                other.and_then(|(class, other)| other_part(&tokenizer, class, &other, dir)),
+            );
             return Ok(Built {
                 tokenizer,
                 segments,
@@ -174,27 +160,62 @@ fn gives_segments(settings: &TokenizerSettings, usual: bool) -> bool {
     })
 }
 
-/// Says where the class of the architecture would make another tokenizer than a tokenizer.json that is used as it is.
-fn other_part(
-    used: &Tokenizer,
+/// The tokenizer in a tokenizer.json as it is, with the tokens that the other files add.
+fn kept(
+    class: Class,
+    found: Tokenizer,
+    settings: &TokenizerSettings,
+    path: &Path,
+) -> Result<Tokenizer, CheckpointError> {
+    let mut special = special_tokens(class, settings);
+    if let Some(padding) = found.get_padding() {
+        let token = || AddedToken::from(padding.pad_token.clone(), true);
+        special.entry("pad_token".to_owned()).or_insert_with(token);
+    }
+    let known = added_tokens(&found);
+    let tokens = settings
+        .tokens
+        .all(Class::Generic, &known, &special, &known);
+    let mut tokenizer = match tokens.iter().eq(known.values()) {
+        true => found,
+        // The library panics where its search for them cannot be made.
+        false => {
+            guarded(|| with_tokens(&found, &tokens)).ok_or_else(|| CheckpointError::Tokenizer {
+                path: path.to_owned(),
+                reason: "its added tokens cannot be normalized".to_owned(),
+            })?
+        }
+    };
+    tokenizer.set_encode_special_tokens(settings.split_special);
+    Ok(tokenizer)
+}
+
+/// The tokenizer that transformers makes where no tokenizer_config.json is there, and its class.
+fn of_architecture(
+    found: &Tokenizer,
     model_type: &str,
     declared: Option<&str>,
     settings: &TokenizerSettings,
     dir: &Path,
-) -> Option<String> {
-    let (class, _) = Class::choose(model_type, declared, is_byte_level(used));
-    if !class.takes(used.get_model()) {
-        return None;
-    }
-    let other = rebuilt(class, used.clone(), settings, false, dir).ok()?;
+) -> Option<(Class, Tokenizer)> {
+    let (class, _) = Class::choose(model_type, declared, is_byte_level(found));
+    let takes = class.takes(found.get_model());
+    let made = takes.then(|| rebuilt(class, found.clone(), settings, false, dir));
+    Some((class, made?.ok()?))
+}
+
+/// Says where a tokenizer.json that is used as it is differs from what transformers makes of it.
+fn other_part(used: &Tokenizer, class: Class, other: &Tokenizer, dir: &Path) -> Option<String> {
     let around = |tokenizer: &Tokenizer| {
         let found = guarded(|| tokenizer.encode(("a", "b"), true))?.ok()?;
         Some(found.get_ids().to_vec())
     };
-    let part = changed_part(used, &other)
-        .or((around(used) != around(&other))
-            .then_some("way of putting special tokens around texts"))
-        .or((used.get_vocab_size(true) != other.get_vocab_size(true)).then_some("vocabulary"))?;
+    let part = match changed_part(used, other) {
+        Some(part) => part,
+        None if around(used) != around(other) => "way of putting special tokens around texts",
+        None if added_tokens(used) != added_tokens(other) => "list of added tokens",
+        None => return None,
+    };
     Some(format!(
         "{}: {TOKENIZER} is used as it is, since there is no tokenizer_config.json; transformers has another {part}: \
          write {{\"tokenizer_class\": \"{}\"}} to tokenizer_config.json for that",
@@ -322,8 +343,11 @@ fn rebuilt(
         }
         // transformers reads whether a token begins or ends texts only where tokenizer.json does not say.
         _ if plain => {
-            let bos = (settings.add_bos == Some(true)).then(|| token("bos_token"));
-            let eos = (settings.add_eos == Some(true)).then(|| token("eos_token"));
+            let asked = |asked: Option<bool>, name: &str| {
+                (asked == Some(true) && special.contains_key(name)).then(|| token(name))
+            };
+            let bos = asked(settings.add_bos, "bos_token");
+            let eos = asked(settings.add_eos, "eos_token");
             let before = |n: u8| {
                 bos.as_ref()
                     .map_or(String::new(), |(t, _)| format!("{t}:{n} "))

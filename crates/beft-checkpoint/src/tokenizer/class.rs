@@ -79,10 +79,10 @@ impl Class {
             return (registered, false);
         };
         match Self::named(declared) {
-            // LLaMA 3's files name a class that is not theirs.
-            Some(Self::Llama) if byte_level => (Self::Generic, false),
             // transformers distrusts what the files of these name (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`).
             _ if matches!(model_type, "qwen2" | "modernbert") => (registered, false),
+            // LLaMA 3's files name a class that is not theirs.
+            Some(Self::Llama) if byte_level => (Self::Generic, false),
             Some(class) => (class, false),
             None => (Self::Generic, true),
         }
