@@ -15,12 +15,13 @@ use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer, Trun
 
 use super::checks;
 use super::class::Class;
+use super::kept::{kept, of_architecture, other_part};
 use super::parts::{changed_part, is_byte_level};
 use super::pieces::{decoder, normalizer, pre_tokenizer, unigram};
 use super::settings::TokenizerSettings;
 use crate::CheckpointError;
 
-const TOKENIZER: &str = "tokenizer.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 const WORD_PIECES: &str = "vocab.txt";
 const VOCABULARY: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
@@ -160,70 +161,6 @@ fn gives_segments(settings: &TokenizerSettings, usual: bool) -> bool {
     })
 }
 
-/// The tokenizer in a tokenizer.json as it is, with the tokens that the other files add.
-fn kept(
-    class: Class,
-    found: Tokenizer,
-    settings: &TokenizerSettings,
-    path: &Path,
-) -> Result<Tokenizer, CheckpointError> {
-    let mut special = special_tokens(class, settings);
-    if let Some(padding) = found.get_padding() {
-        let token = || AddedToken::from(padding.pad_token.clone(), true);
-        special.entry("pad_token".to_owned()).or_insert_with(token);
-    }
-    let known = added_tokens(&found);
-    let tokens = settings
-        .tokens
-        .all(Class::Generic, &known, &special, &known);
-    let mut tokenizer = match tokens.iter().eq(known.values()) {
-        true => found,
-        // The library panics where its search for them cannot be made.
-        false => {
-            guarded(|| with_tokens(&found, &tokens)).ok_or_else(|| CheckpointError::Tokenizer {
-                path: path.to_owned(),
-                reason: "its added tokens cannot be normalized".to_owned(),
-            })?
-        }
-    };
-    tokenizer.set_encode_special_tokens(settings.split_special);
-    Ok(tokenizer)
-}
-
-/// The tokenizer that transformers makes where no tokenizer_config.json is there, and its class.
-fn of_architecture(
-    found: &Tokenizer,
-    model_type: &str,
-    declared: Option<&str>,
-    settings: &TokenizerSettings,
-    dir: &Path,
-) -> Option<(Class, Tokenizer)> {
-    let (class, _) = Class::choose(model_type, declared, is_byte_level(found));
-    let takes = class.takes(found.get_model());
-    let made = takes.then(|| rebuilt(class, found.clone(), settings, false, dir));
-    Some((class, made?.ok()?))
-}
-
-/// Says where a tokenizer.json that is used as it is differs from what transformers makes of it.
-fn other_part(used: &Tokenizer, class: Class, other: &Tokenizer, dir: &Path) -> Option<String> {
-    let around = |tokenizer: &Tokenizer| {
-        let found = guarded(|| tokenizer.encode(("a", "b"), true))?.ok()?;
-        Some(found.get_ids().to_vec())
-    };
-    let part = match changed_part(used, other) {
-        Some(part) => part,
-        None if around(used) != around(other) => "way of putting special tokens around texts",
-        None if added_tokens(used) != added_tokens(other) => "list of added tokens",
-        None => return None,
-    };
-    Some(format!(
-        "{}: {TOKENIZER} is used as it is, since there is no tokenizer_config.json; transformers has another {part}: \
-         write {{\"tokenizer_class\": \"{}\"}} to tokenizer_config.json for that",
-        dir.display(),
-        class.name()
-    ))
-}
-
 /// What to do about a folder without a tokenizer that can be read.
 fn missing(dir: &Path, json: &Path) -> CheckpointError {
     let lone = SENTENCEPIECE
@@ -258,7 +195,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointEr
 }
 
 /// The tokenizer that a class makes of a vocabulary. `plain` says that there was no tokenizer.json.
-fn rebuilt(
+pub(super) fn rebuilt(
     class: Class,
     found: Tokenizer,
     settings: &TokenizerSettings,
@@ -369,7 +306,10 @@ fn rebuilt(
 }
 
 /// The special tokens that have names, as the files say, else as the class does.
-fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String, AddedToken> {
+pub(super) fn special_tokens(
+    class: Class,
+    settings: &TokenizerSettings,
+) -> BTreeMap<String, AddedToken> {
     let mut tokens = BTreeMap::new();
     for (name, mut token, string) in settings.tokens.named() {
         // The word that is guessed takes the space in front of it along.
@@ -387,17 +327,6 @@ fn special_tokens(class: Class, settings: &TokenizerSettings) -> BTreeMap<String
     tokens
 }
 
-fn added_tokens(tokenizer: &Tokenizer) -> BTreeMap<u32, AddedToken> {
+pub(super) fn added_tokens(tokenizer: &Tokenizer) -> BTreeMap<u32, AddedToken> {
     tokenizer.get_added_tokens_decoder().into_iter().collect()
-}
-
-/// The same tokenizer with other added tokens. The library cannot change how it searches a special token that it has.
-fn with_tokens(found: &Tokenizer, tokens: &[AddedToken]) -> Tokenizer {
-    let mut made = Tokenizer::new(found.get_model().clone());
-    made.with_normalizer(found.get_normalizer().cloned())
-        .with_pre_tokenizer(found.get_pre_tokenizer().cloned())
-        .with_post_processor(found.get_post_processor().cloned())
-        .with_decoder(found.get_decoder().cloned())
-        .add_tokens(tokens);
-    made
 }

@@ -2,6 +2,7 @@ mod added;
 mod build;
 mod checks;
 mod class;
+mod kept;
 mod library;
 mod long;
 mod parts;
