@@ -112,7 +112,7 @@ def one(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
 
 
 def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
-    kind = rng.choice([*models.ENCODERS, *models.ENCODERS, *models.DECODERS])
+    kind = rng.choice([*models.ENCODERS, *models.DECODERS])
     encoder = kind in models.ENCODERS
     base = folder / "base"
     base.mkdir()
@@ -151,7 +151,7 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
         parts.append(name)
     reference = Reference(base, auto)
     if encoder:
-        pairs = kind == "bert" and rng.random() < 0.3
+        pairs = rng.random() < 0.3
         rows = data.texts(rng, pairs)
         more, form = data.write(rng, folder, rows, max(2, labels))
         parts.append(f"data {form}")
@@ -159,7 +159,7 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
         with torch.no_grad():
             for text, pair in rows:
                 inputs = reference.inputs(text, pair, models.POSITIONS)
-                if kind == "roberta":
+                if kind in models.WITHOUT_SEGMENTS or made.config.type_vocab_size == 0:
                     inputs.pop("token_type_ids", None)
                 expected.append(model(**inputs).logits[0].tolist())
         result = run(beft, ["predict", *arguments, *more])

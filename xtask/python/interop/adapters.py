@@ -12,9 +12,17 @@ from peft import PeftModel, get_peft_model
 
 LINEAR = {
     "bert": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
+    "electra": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
+    "distilbert": ["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"],
+    "mpnet": ["attn.q", "attn.k", "attn.v", "attn.o", "intermediate.dense", "output.dense"],
     "roberta": ["query", "key", "value", "dense", "intermediate.dense"],
+    "xlm-roberta": ["query", "key", "value", "dense", "intermediate.dense"],
+    "camembert": ["query", "key", "value", "attention.output.dense", "intermediate.dense"],
+    "deberta-v2": ["query_proj", "key_proj", "value_proj", "attention.output.dense", "intermediate.dense"],
+    "modernbert": ["Wqkv", "attn.Wo", "Wi", "mlp.Wo"],
     "opt": ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"],
     "llama": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj", "gate_proj"],
+    "mistral": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj", "gate_proj"],
     "qwen2": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj", "gate_proj"],
     "gptj": ["q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"],
     "gpt2": ["c_attn", "c_proj", "c_fc"],
@@ -23,7 +31,17 @@ LINEAR = {
 BIASED = {kind: [name for name in names if name != "gate_proj"] for kind, names in LINEAR.items()}
 # Share of the adapters that are IA3's.
 IA3 = float(os.environ.get("IA3", "0.1"))
-EMBEDDINGS = {"bert": "word_embeddings", "roberta": "word_embeddings"}
+EMBEDDINGS = ("bert", "electra", "distilbert", "mpnet", "roberta", "xlm-roberta", "camembert", "deberta-v2")
+NORMS = {
+    "distilbert": "sa_layer_norm",
+    "modernbert": "mlp_norm",
+    "llama": "input_layernorm",
+    "mistral": "input_layernorm",
+    "qwen2": "input_layernorm",
+    "opt": "final_layer_norm",
+    "gptj": "ln_1",
+    "gpt2": "ln_1",
+}
 
 
 def lora(rng: random.Random, kind: str, task: str) -> peft.LoraConfig:
@@ -54,7 +72,8 @@ def lora(rng: random.Random, kind: str, task: str) -> peft.LoraConfig:
     if rng.random() < 0.15 and isinstance(config["target_modules"], list):
         config["layers_to_transform"] = rng.choice([0, [0]])
         if rng.random() < 0.3:
-            config["layers_pattern"] = {"bert": "layer", "roberta": "layer", "gpt2": "h", "gptj": "h"}.get(kind, "layers")
+            decoder = {"gpt2": "h", "gptj": "h"}.get(kind, "layers")
+            config["layers_pattern"] = "layer" if kind in EMBEDDINGS else decoder
     if rng.random() < 0.1:
         config["exclude_modules"] = [rng.choice(names)]
     if rng.random() < 0.2:
@@ -70,7 +89,7 @@ def lora(rng: random.Random, kind: str, task: str) -> peft.LoraConfig:
     if kind == "bert" and rng.random() < 0.15:
         config["modules_to_save"] = ["pooler"]
     if kind in EMBEDDINGS and rng.random() < 0.05 and isinstance(config["target_modules"], list):
-        config["target_modules"] = config["target_modules"] + [EMBEDDINGS[kind]]
+        config["target_modules"] = config["target_modules"] + ["word_embeddings"]
     return peft.LoraConfig(**config)
 
 
@@ -83,7 +102,7 @@ def beft(rng: random.Random, kind: str, task: str) -> peft.BeftConfig:
     elif more < 0.25:
         targets = r".*\.\d+\..*(" + "|".join(name.replace(".", r"\.") for name in targets) + ")"
     elif more < 0.35:
-        targets = "all-linear" if kind not in ("llama", "qwen2") else targets
+        targets = "all-linear" if kind not in ("llama", "qwen2", "mistral") else targets
     return peft.BeftConfig(task_type=task, target_modules=targets)
 
 
@@ -107,9 +126,7 @@ def other(rng: random.Random, kind: str, task: str) -> peft.PeftConfig:
     """VeRA is not implemented and must be refused."""
     if rng.random() < 0.3 and kind != "gpt2":
         return peft.VeraConfig(task_type=task, target_modules=[LINEAR[kind][0]], r=2)
-    norms = {"bert": "LayerNorm", "roberta": "LayerNorm", "llama": "input_layernorm", "qwen2": "input_layernorm"}
-    norm = norms.get(kind, "final_layer_norm" if kind == "opt" else "ln_1")
-    return peft.LNTuningConfig(task_type=task, target_modules=[norm])
+    return peft.LNTuningConfig(task_type=task, target_modules=[NORMS.get(kind, "LayerNorm")])
 
 
 def make(rng: random.Random, kind: str, class_: type, base: Path, folder: Path, labels: int | None) -> tuple[str, torch.nn.Module]:

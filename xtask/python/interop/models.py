@@ -11,10 +11,24 @@ import torch
 import transformers
 from safetensors.torch import save_model
 
-ENCODERS = {"bert": "BertForSequenceClassification", "roberta": "RobertaForSequenceClassification"}
+ENCODERS = {
+    "bert": "BertForSequenceClassification",
+    "electra": "ElectraForSequenceClassification",
+    "distilbert": "DistilBertForSequenceClassification",
+    "mpnet": "MPNetForSequenceClassification",
+    "roberta": "RobertaForSequenceClassification",
+    "xlm-roberta": "XLMRobertaForSequenceClassification",
+    "camembert": "CamembertForSequenceClassification",
+    "deberta-v2": "DebertaV2ForSequenceClassification",
+    "modernbert": "ModernBertForSequenceClassification",
+}
+# Their position 0 is that of a padding token, and they are given no segments.
+LIKE_ROBERTA = ("roberta", "xlm-roberta", "camembert")
+WITHOUT_SEGMENTS = (*LIKE_ROBERTA, "distilbert", "mpnet", "modernbert")
 DECODERS = {
     "opt": "OPTForCausalLM",
     "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "gptj": "GPTJForCausalLM",
     "gpt2": "GPT2LMHeadModel",
@@ -27,26 +41,66 @@ def maybe(rng: random.Random, share: float, value: dict) -> dict:
 
 
 def encoder_config(rng: random.Random, kind: str, vocabulary: int) -> dict:
-    config = {
-        "vocab_size": vocabulary,
-        "hidden_size": 32,
-        "num_hidden_layers": rng.choice([1, 2, 3]),
-        "num_attention_heads": rng.choice([1, 2, 4]),
-        "intermediate_size": rng.choice([32, 64]),
-        "max_position_embeddings": POSITIONS + (2 if kind == "roberta" else 0),
-        "num_labels": rng.choice([2, 2, 3, 1]),
-        "layer_norm_eps": rng.choice([1e-12, 1e-5]),
-        "hidden_dropout_prob": rng.choice([0.0, 0.1]),
-    }
-    if kind == "roberta":
-        config |= {"type_vocab_size": 1, "pad_token_id": 1}
-    config |= maybe(rng, 0.2, {"classifier_dropout": 0.3})
-    config |= maybe(rng, 0.03, {"hidden_act": "gelu_new"})
-    config |= maybe(rng, 0.03, {"is_decoder": True})
+    layers, heads = rng.choice([1, 2, 3]), rng.choice([1, 2, 4])
+    config = {"vocab_size": vocabulary, "num_labels": rng.choice([2, 2, 3, 1])}
     if config["num_labels"] > 1:
         names = {i: f"class {i}" for i in range(config["num_labels"])}
         config |= maybe(rng, 0.3, {"id2label": names})
-    return config
+    if kind == "distilbert":
+        config |= {"dim": 32, "n_layers": layers, "n_heads": heads, "hidden_dim": rng.choice([32, 64])}
+        config |= {"max_position_embeddings": POSITIONS}
+        config |= maybe(rng, 0.2, {"seq_classif_dropout": 0.0})
+        config |= maybe(rng, 0.1, {"sinusoidal_pos_embds": True})
+        return config | maybe(rng, 0.1, {"activation": "relu"})
+    config |= {
+        "hidden_size": 32,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": rng.choice([32, 64]),
+        "max_position_embeddings": POSITIONS + (2 if kind in (*LIKE_ROBERTA, "mpnet") else 0),
+    }
+    if kind == "modernbert":
+        return config | modernbert_config(rng, layers)
+    config |= {"layer_norm_eps": rng.choice([1e-12, 1e-5]), "hidden_dropout_prob": rng.choice([0.0, 0.1])}
+    config |= maybe(rng, 0.06, {"hidden_act": rng.choice(["gelu_new", "relu", "gelu_pytorch_tanh"])})
+    if kind in LIKE_ROBERTA:
+        config |= {"type_vocab_size": rng.choice([1, 2]), "pad_token_id": 1}
+        # Positions are counted from behind it.
+        if rng.random() < 0.1:
+            config |= {"pad_token_id": 3, "max_position_embeddings": POSITIONS + 4}
+    if kind == "mpnet":
+        return config | maybe(rng, 0.3, {"relative_attention_num_buckets": rng.choice([40, 64])})
+    if kind == "deberta-v2":
+        return config | deberta_config(rng)
+    if kind == "electra":
+        config |= maybe(rng, 0.5, {"embedding_size": 16})
+    config |= maybe(rng, 0.2, {"classifier_dropout": 0.3})
+    return config | maybe(rng, 0.03, {"is_decoder": True})
+
+
+def deberta_config(rng: random.Random) -> dict:
+    config = {"type_vocab_size": rng.choice([0, 0, 2]), "pooler_hidden_size": 32}
+    config |= maybe(rng, 0.3, {"position_biased_input": False})
+    config |= maybe(rng, 0.8, {"relative_attention": True, "pos_att_type": rng.choice([["p2c", "c2p"], "p2c|c2p", ["c2p"], ["p2c"], []])})
+    config |= maybe(rng, 0.5, {"position_buckets": rng.choice([4, 8])})
+    config |= maybe(rng, 0.4, {"max_relative_positions": rng.choice([16, 40])})
+    config |= maybe(rng, 0.5, {"norm_rel_ebd": "layer_norm"})
+    config |= maybe(rng, 0.5, {"share_att_key": True})
+    config |= maybe(rng, 0.15, {"conv_kernel_size": 3, "conv_act": "gelu"})
+    config |= maybe(rng, 0.1, {"pooler_hidden_act": "tanh"})
+    return config | maybe(rng, 0.1, {"legacy": False})
+
+
+def modernbert_config(rng: random.Random, layers: int) -> dict:
+    config = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0, "cls_token_id": 0, "sep_token_id": 2}
+    config |= {"local_attention": rng.choice([8, 16, 128]), "classifier_pooling": rng.choice(["cls", "mean"])}
+    for key in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"):
+        config |= maybe(rng, 0.3, {key: True})
+    config |= maybe(rng, 0.3, {"layer_types": [rng.choice(["full_attention", "sliding_attention"]) for _ in range(layers)]})
+    config |= maybe(rng, 0.3, {"global_attn_every_n_layers": 2})
+    config |= maybe(rng, 0.3, {"norm_eps": 1e-3})
+    config |= maybe(rng, 0.1, {"hidden_activation": rng.choice(["relu", "silu"])})
+    return config | maybe(rng, 0.1, {"classifier_activation": rng.choice(["relu", "tanh"])})
 
 
 def rope(rng: random.Random) -> dict:
@@ -86,7 +140,10 @@ def decoder_config(rng: random.Random, kind: str, vocabulary: int) -> dict:
         return ends | config
     config |= {"intermediate_size": 48, "rope_parameters": rope(rng)}
     config |= {"num_key_value_heads": rng.choice([heads, heads // 2]), "tie_word_embeddings": rng.random() < 0.5}
-    if kind == "llama":
+    if kind == "mistral":
+        config |= {"sliding_window": rng.choice([None, None, None, POSITIONS, 8])}
+        config |= maybe(rng, 0.2, {"head_dim": 8})
+    elif kind == "llama":
         config |= maybe(rng, 0.2, {"attention_bias": True})
         config |= maybe(rng, 0.1, {"mlp_bias": True})
         config |= maybe(rng, 0.2, {"head_dim": 8})
@@ -141,7 +198,9 @@ def spoil(rng: random.Random, folder: Path) -> str | None:
     if rng.random() > 0.03:
         return None
     config = json.loads((folder / "config.json").read_text())
-    layers = "n_layer" if "n_layer" in config else "num_hidden_layers"
+    layers = next(name for name in ("n_layer", "n_layers", "num_hidden_layers") if name in config)
+    # A list for each layer would disagree with itself.
+    config.pop("layer_types", None)
     config[layers] += rng.choice([1, -1]) if config[layers] > 1 else 1
     (folder / "config.json").write_text(json.dumps(config))
     return f"{layers} {config[layers]}"
