@@ -3,8 +3,8 @@
 
     python -m interop --beft PROGRAM --rounds 500 --seed 0 --keep FOLDER
 
-Prints a table of outcomes: *equal*, *noted* (equal, with a note), *refused* (exit 2) by cause, and *WRONG* (another
-result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
+Prints a table of outcomes: *equal*, *noted* (equal, with a note), *trained* (equal after a short training), *refused*
+(exit 2) by cause, and *WRONG* (another result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import data
 import models
 import tokenizers_
 import torch
+import trainings
 import transformers
 from tokenizers import Tokenizer
 
@@ -135,6 +136,8 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
         if result.returncode == 2 and "panicked" not in result.stderr:
             return "refused", "layers that config.json or the weights lack", details
         return "WRONG", ", ".join(parts), details
+    if auto and style != "disagree" and labels is not None and labels > 1 and rng.random() < 0.3:
+        return trained(rng, beft, folder, made, parts)
     model = class_.from_pretrained(base).eval()
     if not encoder and rng.random() < 0.2:
         settings = {"eos_token_id": rng.choice([2, [2, 9]]), "bos_token_id": 0}
@@ -189,6 +192,24 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
     return ("noted" if notes else "equal"), description, details
 
 
+def trained(rng: random.Random, beft: str, folder: Path, made: torch.nn.Module, parts: list[str]) -> tuple[str, str, str]:
+    """A short training, and the logits after it."""
+    arguments, expected, what = trainings.prepare(rng, made, folder)
+    description = ", ".join([*parts, what])
+    result = run(beft, arguments)
+    details = f"{result.args}\nexit {result.returncode}\n{result.stderr}"
+    if result.returncode == 2 and "panicked" not in result.stderr:
+        return "refused", cause(result.stderr), f"{description}\n{details}"
+    if result.returncode != 0:
+        return "WRONG", description, details
+    result = run(beft, ["predict", "--adapter", str(folder / "out" / "adapter"), "--data", str(folder / "dev.tsv")])
+    found = [row["logits"] for row in data.read_rows(result.stdout)]
+    far = [abs(a - b) for x, y in zip(expected, found) for a, b in zip(x, y)]
+    details += f"\nexpected {expected!r}\nfound {found!r}\n{result.stderr}"
+    right = len(found) == len(expected) and max(far) <= TOLERANCE
+    return "trained" if right else "WRONG", description, details
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--beft", required=True)
@@ -217,7 +238,7 @@ def main() -> None:
         if done % 50 == 0 and outcome != "not made":
             print(f"{done} of {options.rounds}: {dict(counts)}", file=sys.stderr, flush=True)
     print("\n| outcome | rounds | share |\n|---|---:|---:|")
-    for outcome in ("equal", "noted", "refused", "WRONG"):
+    for outcome in ("equal", "noted", "trained", "refused", "WRONG"):
         print(f"| {outcome} | {counts[outcome]} | {counts[outcome] / options.rounds:.1%} |")
     print("\n| refused because of | rounds |\n|---|---:|")
     for name, count in causes.most_common():

@@ -1,0 +1,77 @@
+"""A short training by `beft tune` and the same one by PyTorch in float64: full batches, AdamW, clipped gradients."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import data
+import models
+import torch
+import transformers
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import reference
+
+TERMS = ["v", "q", "m1", "m2", "m3", "ln1", "ln2", "q+v", "v+m2", "all", "frozen"]
+WAYS = [[], ["--micro-batch", "2"], ["--gradient-checkpointing"], ["--without", "packing"]]
+# Steps of AdamW without warm-up change values by about this much each.
+RATE = 1e-3
+STEPS = 3
+EXAMPLES = 6
+
+
+def without_dropout(config: transformers.PretrainedConfig) -> None:
+    for name in vars(config):
+        if name.endswith(("dropout", "dropout_prob")):
+            setattr(config, name, 0.0)
+
+
+def batch_of(tokenizer, config: transformers.PretrainedConfig, rows: list[str], labels: list[int]) -> dict:
+    longest = min(models.POSITIONS, tokenizer.model_max_length)
+    inputs = [tokenizer(text, truncation=True, max_length=longest) for text in rows]
+    width = max(len(one["input_ids"]) for one in inputs)
+
+    def padded(name: str, with_: int) -> torch.Tensor:
+        return torch.tensor([one[name] + [with_] * (width - len(one[name])) for one in inputs])
+
+    batch = {"input_ids": padded("input_ids", config.pad_token_id or 0), "attention_mask": padded("attention_mask", 0)}
+    segments = config.model_type not in models.WITHOUT_SEGMENTS and config.type_vocab_size > 0
+    if segments and "token_type_ids" in inputs[0]:
+        batch["token_type_ids"] = padded("token_type_ids", 0)
+    return batch | {"labels": torch.tensor(labels)}
+
+
+def prepare(rng: random.Random, made: torch.nn.Module, folder: Path) -> tuple[list[str], list[list[float]], str]:
+    """Writes the model without dropout, and the data; returns the arguments of `beft tune`, the logits of PyTorch
+    after the same training, and what is trained."""
+    labels = made.config.num_labels
+    without_dropout(made.config)
+    # The data names classes by their numbers.
+    made.config.id2label = {i: str(i) for i in range(labels)}
+    made.config.label2id = {str(i): i for i in range(labels)}
+    made.save_pretrained(folder / "base")
+    model = type(made).from_pretrained(folder / "base").eval()
+    rows = [data.texts(rng, False)[0][0] for _ in range(EXAMPLES)]
+    classes = [i % labels for i in range(EXAMPLES)]
+    table = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in zip(rows, classes))
+    for split in ("train", "dev"):
+        (folder / f"{split}.tsv").write_text(table, encoding="utf-8")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "base")
+    batch = batch_of(tokenizer, model.config, rows, classes)
+    terms, way = rng.choice(TERMS), rng.choice(WAYS)
+    exact, sites = reference.exact_copy(model)
+    trained = sites.train(terms)
+    optimizer = torch.optim.AdamW(trained.values(), lr=RATE, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        reference.run(exact, batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        optimizer.step()
+    with torch.no_grad():
+        logits = reference.run(exact, {name: value for name, value in batch.items() if name != "labels"}).logits
+    options = ["--terms", terms.replace("+", ","), "--epochs", str(STEPS), "--lr", str(RATE), "--batch-size", str(EXAMPLES)]
+    options += ["--keep-head", "--dropout", "off", "--out", str(folder / "out"), *way]
+    arguments = ["tune", "--model", str(folder / "base"), "--data", str(folder), *options]
+    return arguments, logits.tolist(), f"training {terms} {' '.join(way)}".strip()
