@@ -118,6 +118,8 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
     base = folder / "base"
     base.mkdir()
     size, style, auto = tokenizers_.save(rng, kind, base)
+    if not encoder and auto and style != "disagree" and rng.random() < 0.3:
+        return trained(rng, beft, folder, models.with_head(rng, kind, size), [kind, f"tokenizer {style}"])
     try:
         made = models.make(rng, kind, size)
     except ValueError as error:

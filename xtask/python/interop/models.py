@@ -157,7 +157,18 @@ def make(rng: random.Random, kind: str, vocabulary: int) -> torch.nn.Module:
     encoder = kind in ENCODERS
     config = (encoder_config if encoder else decoder_config)(rng, kind, vocabulary)
     class_ = getattr(transformers, (ENCODERS if encoder else DECODERS)[kind])
-    model = class_(transformers.AutoConfig.for_model(kind, **config))
+    return random_values(rng, class_(transformers.AutoConfig.for_model(kind, **config)), encoder)
+
+
+def with_head(rng: random.Random, kind: str, vocabulary: int) -> torch.nn.Module:
+    """A decoder that classifies."""
+    config = decoder_config(rng, kind, vocabulary) | {"num_labels": rng.choice([2, 3])}
+    name = DECODERS[kind].replace("LMHeadModel", "ForCausalLM").replace("ForCausalLM", "ForSequenceClassification")
+    model = getattr(transformers, name)(transformers.AutoConfig.for_model(kind, **config))
+    return random_values(rng, model, encoder=False)
+
+
+def random_values(rng: random.Random, model: torch.nn.Module, encoder: bool) -> torch.nn.Module:
     torch.manual_seed(rng.randrange(1 << 30))
     for parameter in model.parameters():
         large = parameter.dim() > 1
