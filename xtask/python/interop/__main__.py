@@ -3,8 +3,8 @@
 
     python -m interop --beft PROGRAM --rounds 500 --seed 0 --keep FOLDER
 
-Prints a table of outcomes: *equal*, *noted* (equal, with a note), *trained* (equal after a short training), *refused*
-(exit 2) by cause, and *WRONG* (another result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
+Prints a table of outcomes: *equal*, *noted* (equal, with a note), *merged* (equal, and so is the merged model), *trained*
+(equal after a short training), *refused* (exit 2) by cause, and *WRONG* (another result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
 """
 
 from __future__ import annotations
@@ -186,12 +186,29 @@ def judge(rng: random.Random, beft: str, folder: Path) -> tuple[str, str, str]:
         right = found == expected + "\n"
     description = ", ".join(parts)
     details = f"{result.args}\nexit {result.returncode}\nexpected {expected!r}\nfound {found!r}\n{result.stderr}"
+    if right and result.returncode == 0 and "--adapter" in arguments and rng.random() < 0.4:
+        return merged(beft, folder, model, class_, inputs, description)
     if result.returncode == 2 and "panicked" not in result.stderr:
         return "refused", cause(result.stderr), f"{description}\n{details}"
     if result.returncode != 0 or not right:
         return "WRONG", description, details
     notes = [line for line in result.stderr.splitlines() if line.strip() and "[" not in line[:1]]
     return ("noted" if notes else "equal"), description, details
+
+
+def merged(beft: str, folder: Path, model: torch.nn.Module, class_: type, inputs: dict, description: str) -> tuple[str, str, str]:
+    """What transformers computes with the merged model, beside PEFT's own result."""
+    result = run(beft, ["merge", "--adapter", str(folder / "adapter"), "--out", str(folder / "merged")])
+    details = f"{result.args}\nexit {result.returncode}\n{result.stderr}"
+    description += ", merged"
+    if result.returncode == 2 and "panicked" not in result.stderr:
+        return "refused", f"merge: {cause(result.stderr)}", f"{description}\n{details}"
+    if result.returncode != 0:
+        return "WRONG", description, details
+    with torch.no_grad():
+        expected, found = (one(**inputs).logits for one in (model, class_.from_pretrained(folder / "merged").eval()))
+    far = (expected - found).abs().max().item()
+    return "merged" if far <= TOLERANCE else "WRONG", description, f"{details}\nlogits differ by {far}"
 
 
 def trained(rng: random.Random, beft: str, folder: Path, made: torch.nn.Module, parts: list[str]) -> tuple[str, str, str]:
@@ -240,7 +257,7 @@ def main() -> None:
         if done % 50 == 0 and outcome != "not made":
             print(f"{done} of {options.rounds}: {dict(counts)}", file=sys.stderr, flush=True)
     print("\n| outcome | rounds | share |\n|---|---:|---:|")
-    for outcome in ("equal", "noted", "trained", "refused", "WRONG"):
+    for outcome in ("equal", "noted", "merged", "trained", "refused", "WRONG"):
         print(f"| {outcome} | {counts[outcome]} | {counts[outcome] / options.rounds:.1%} |")
     print("\n| refused because of | rounds |\n|---|---:|")
     for name, count in causes.most_common():
