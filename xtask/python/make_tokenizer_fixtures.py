@@ -151,6 +151,8 @@ def main() -> None:
     write("llama", "llama", llama | {"legacy": False}, lambda f: sentence_pieces(f, texts), texts)
     legacy = llama | {"legacy": True, "add_prefix_space": True}
     write("llama-legacy", "llama", legacy, lambda f: sentence_pieces(f, texts), texts)
+    # Its class is not believed.
+    write("mistral", "mistral", legacy, lambda f: sentence_pieces(f, texts), texts)
     generic = {"tokenizer_class": "PreTrainedTokenizerFast"} | usual
     write("llama-bytes", "llama", generic, lambda f: byte_pairs(f, texts, True), texts)
     size = sum(file.stat().st_size for file in ROOT.rglob("*") if file.is_file())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use beft_checkpoint::ModelDir;
 use serde_json::Value;
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "bert-uncased",
     "bert-cased",
     "roberta",
@@ -16,6 +16,7 @@ const FAMILIES: [&str; 10] = [
     "qwen2",
     "llama",
     "llama-legacy",
+    "mistral",
     "llama-bytes",
 ];
 

@@ -1,7 +1,9 @@
 //! Tokens beyond a vocabulary: where the files of a folder name them, and how transformers adds them
 //! (`PreTrainedTokenizerBase._from_pretrained`, `TokenizersBackend.__init__`).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -50,7 +52,7 @@ pub(crate) struct AddedTokens {
 }
 
 /// A token as a file gives it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Token {
     token: AddedToken,
     /// Whether it is searched in the normalised text; where a file does not say, special tokens are not.
@@ -185,13 +187,9 @@ impl AddedTokens {
                 }
             }
             Some(list) => {
+                let more = tokens_of(EXTRA, list)?;
                 let extra = self.extra.get_or_insert_default();
-                for token in tokens_of(EXTRA, list)? {
-                    let token = token.special().into();
-                    if !extra.contains(&token) {
-                        extra.push(token);
-                    }
-                }
+                extra.extend(more.iter().map(|one| Token::from(one.special())));
             }
         }
         Ok(())
@@ -199,10 +197,7 @@ impl AddedTokens {
 
     fn set_of_model(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let token = token_of(name, value)?.special();
-        match self.of_model.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = token,
-            None => self.of_model.push((name.to_owned(), token)),
-        }
+        self.of_model.push((name.to_owned(), token));
         Ok(())
     }
 
@@ -234,7 +229,8 @@ impl AddedTokens {
             .collect();
         let special = self.special(named);
         let is_new = |token: &AddedToken| !old.contains(token.content.as_str());
-        let given = |one: &Token| match special.iter().any(|t| t.content == one.token.content) {
+        let contents: HashSet<&str> = special.iter().map(|token| token.content.as_str()).collect();
+        let given = |one: &Token| match contents.contains(one.token.content.as_str()) {
             true => one.special(),
             false => one.token.clone(),
         };
@@ -251,31 +247,48 @@ impl AddedTokens {
         let plain = { special.iter().copied().chain(extra().map(|one| &one.token)) }
             .filter(|_| class == Class::Qwen2)
             .map(|token| AddedToken::from(token.content.clone(), true));
-        // Of tokens with the same content the last counts, at the place of the first. The library never forgets that
-        // a token was special.
-        let mut all: Vec<AddedToken> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for token in given.chain(plain) {
-            match places.get(&token.content) {
-                Some(&place) => {
-                    let special = token.special || all[place].special;
-                    all[place] = token.special(special);
-                }
-                None => {
-                    places.insert(token.content.clone(), all.len());
-                    all.push(token);
-                }
-            }
-        }
-        all
+        // The library never forgets that a token was special.
+        let again = |old: &AddedToken, new: AddedToken| {
+            let special = old.special || new.special;
+            new.special(special)
+        };
+        last_of_each(
+            given
+                .chain(plain)
+                .map(|token| (token.content.clone(), token)),
+            again,
+        )
     }
 
     /// All special tokens with names, in transformers' order.
     fn special<'a>(&'a self, named: &'a BTreeMap<String, AddedToken>) -> Vec<&'a AddedToken> {
         let named = NAMED.into_iter().filter_map(|name| named.get(name));
-        let of_model = self.of_model.iter().map(|(_, token)| token);
+        let of_model = self.of_model.iter().map(|(name, token)| (name, token));
+        let of_model = last_of_each(of_model, |_, new| new);
         named.chain(of_model).collect()
     }
+}
+
+/// Of values with the same key the last, at the place of the first.
+fn last_of_each<K: Eq + Hash, V>(
+    all: impl Iterator<Item = (K, V)>,
+    again: impl Fn(&V, V) -> V,
+) -> Vec<V> {
+    let mut found: Vec<V> = Vec::new();
+    let mut places: HashMap<K, usize> = HashMap::new();
+    for (key, value) in all {
+        match places.entry(key) {
+            Entry::Occupied(place) => {
+                let known = &mut found[*place.get()];
+                *known = again(known, value);
+            }
+            Entry::Vacant(place) => {
+                place.insert(found.len());
+                found.push(value);
+            }
+        }
+    }
+    found
 }
 
 fn is_empty(value: &Value) -> bool {

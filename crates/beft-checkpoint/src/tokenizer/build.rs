@@ -15,7 +15,7 @@ use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer, Trun
 
 use super::checks;
 use super::class::Class;
-use super::kept::{kept, of_architecture, other_part};
+use super::kept::{kept, of_class, other_part};
 use super::parts::{changed_part, is_byte_level};
 use super::pieces::{decoder, normalizer, pre_tokenizer, unigram};
 use super::settings::TokenizerSettings;
@@ -59,11 +59,12 @@ pub(super) fn build(
     if json.is_file() {
         let bytes = fs::read(&json).map_err(CheckpointError::io("read", &json))?;
         let found = parse(&bytes, &json)?;
+        let byte_level = is_byte_level(&bytes);
         let cut = found.get_truncation();
         let cut_left = cut.is_some_and(|cut| cut.direction == TruncationDirection::Left);
         // transformers' classes would replace what somebody made on purpose, where no config file asks for it.
         let (class, unknown) = match settings.found {
-            true => Class::choose(model_type, declared, is_byte_level(&found)),
+            true => Class::choose(model_type, declared, byte_level),
             false => (Class::Generic, false),
         };
         if let Some(name) = declared.filter(|_| unknown) {
@@ -84,7 +85,10 @@ pub(super) fn build(
             let segments = gives_segments(settings, !generic && class.gives_segments());
             let other = match settings.found {
                 true => None,
-                false => of_architecture(&found, model_type, declared, settings, dir),
+                false => {
+                    let (class, _) = Class::choose(model_type, declared, byte_level);
+                    of_class(class, &found, settings, dir)
+                }
             };
             let tokenizer = kept(class, found, settings, &json)?;
             notes.extend(

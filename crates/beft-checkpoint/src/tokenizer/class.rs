@@ -79,8 +79,9 @@ impl Class {
             return (registered, false);
         };
         match Self::named(declared) {
-            // transformers distrusts what the files of these name (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`).
-            _ if matches!(model_type, "qwen2" | "modernbert") => (registered, false),
+            // transformers does not look at what the files of these name: it knows that it is wrong
+            // (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`), or they are registered without a class.
+            _ if matches!(model_type, "qwen2" | "modernbert" | "mistral") => (registered, false),
             // LLaMA 3's files name a class that is not theirs.
             Some(Self::Llama) if byte_level => (Self::Generic, false),
             Some(class) => (class, false),

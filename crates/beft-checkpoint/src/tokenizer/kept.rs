@@ -7,7 +7,7 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use super::build::{TOKENIZER, added_tokens, rebuilt, special_tokens};
 use super::class::Class;
-use super::parts::{changed_part, is_byte_level};
+use super::parts::changed_part;
 use super::settings::TokenizerSettings;
 use crate::CheckpointError;
 
@@ -42,15 +42,13 @@ pub(super) fn kept(
     Ok(tokenizer)
 }
 
-/// The tokenizer that transformers makes where no tokenizer_config.json is there, and its class.
-pub(super) fn of_architecture(
+/// The tokenizer that a class makes of a tokenizer.json of its kind, and the class.
+pub(super) fn of_class(
+    class: Class,
     found: &Tokenizer,
-    model_type: &str,
-    declared: Option<&str>,
     settings: &TokenizerSettings,
     dir: &Path,
 ) -> Option<(Class, Tokenizer)> {
-    let (class, _) = Class::choose(model_type, declared, is_byte_level(found));
     let takes = class.takes(found.get_model());
     let made = takes.then(|| rebuilt(class, found.clone(), settings, false, dir));
     Some((class, made?.ok()?))

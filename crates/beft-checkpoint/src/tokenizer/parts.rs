@@ -3,10 +3,16 @@
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-/// Whether texts are cut into bytes (LLaMA 3, GPT-2), not at sentencepiece's spaces.
-pub(super) fn is_byte_level(tokenizer: &Tokenizer) -> bool {
+/// Whether texts are cut into bytes (GPT-2), not at sentencepiece's spaces.
+pub(super) fn cuts_into_bytes(tokenizer: &Tokenizer) -> bool {
     let part = tokenizer.get_pre_tokenizer();
     part.is_some_and(|part| json(part).to_string().contains("\"ByteLevel\""))
+}
+
+/// Whether a tokenizer.json has parts for bytes (LLaMA 3, GPT-2), as transformers asks it
+/// (`_tokenizer_json_has_byte_level`).
+pub(super) fn is_byte_level(json: &[u8]) -> bool {
+    String::from_utf8_lossy(json).contains("\"ByteLevel\"")
 }
 
 /// Whether a space is put in front of texts that are cut into bytes.

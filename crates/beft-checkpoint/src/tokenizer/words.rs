@@ -7,7 +7,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{EncodeInput, Tokenizer};
 
 use super::TextTokenizer;
-use super::parts::{is_byte_level, prefixes_spaces};
+use super::parts::{cuts_into_bytes, prefixes_spaces};
 use crate::CheckpointError;
 
 /// A text in words, in tokens.
@@ -129,7 +129,7 @@ impl TextTokenizer {
             // Bytes as one part among others (Qwen2) would give every part of a word a space.
             None => (
                 &self.tokenizer,
-                is_byte_level(&self.tokenizer) && !prefixes_spaces(&self.tokenizer),
+                cuts_into_bytes(&self.tokenizer) && !prefixes_spaces(&self.tokenizer),
             ),
         }
     }
