@@ -4,7 +4,8 @@
     python -m interop --beft PROGRAM --rounds 500 --seed 0 --keep FOLDER
 
 Prints a table of outcomes: *equal*, *noted* (equal, with a note), *merged* (equal, and so is the merged model), *trained*
-(equal after a short training), *refused* (exit 2) by cause, and *WRONG* (another result, another exit status, a panic). Each WRONG is kept as a folder. Exits 1 if there is any.
+(equal after a short training), *refused* (exit 2) by cause, and *WRONG* (another result, another exit status, a panic).
+Each WRONG is kept as a folder. Exits 1 if there is any.
 """
 
 from __future__ import annotations

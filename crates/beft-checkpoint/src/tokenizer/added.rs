@@ -90,9 +90,7 @@ impl AddedTokens {
         }
         // Strings stand behind tokens with properties, and before what an object says.
         for strings in [false, true] {
-            for (name, value) in own_names(keys).filter(|(_, v)| v.is_string() == strings) {
-                found.set_of_model(name, value)?;
-            }
+            found.add_of_model(own_names(keys).filter(|(_, v)| v.is_string() == strings))?;
         }
         let given = |key: &str| keys.get(key).filter(|value| !is_empty(value));
         let extra = match given(EXTRA) {
@@ -100,19 +98,13 @@ impl AddedTokens {
             _ => keys.get(EXTRA).filter(|value| !value.is_null()),
         };
         match extra {
-            Some(Value::Object(tokens)) => {
-                for (name, value) in tokens {
-                    found.set_of_model(name, value)?;
-                }
-            }
+            Some(Value::Object(tokens)) => found.add_of_model(tokens)?,
             Some(list) => found.extra = Some(tokens_of(EXTRA, list)?),
             None => {}
         }
         if let (true, Some(Value::Object(tokens))) = (found.of_model.is_empty(), keys.get(OF_MODEL))
         {
-            for (name, value) in tokens {
-                found.set_of_model(name, value)?;
-            }
+            found.add_of_model(tokens)?;
         }
         match keys.get(DECODER).filter(|v| !v.is_null()) {
             None => {}
@@ -176,16 +168,10 @@ impl AddedTokens {
                 self.named.insert(name.to_owned(), token);
             }
         }
-        for (name, value) in own_names(keys) {
-            self.set_of_model(name, value)?;
-        }
+        self.add_of_model(own_names(keys))?;
         match keys.get(EXTRA).filter(|v| !v.is_null()) {
             None => {}
-            Some(Value::Object(tokens)) => {
-                for (name, value) in tokens {
-                    self.set_of_model(name, value)?;
-                }
-            }
+            Some(Value::Object(tokens)) => self.add_of_model(tokens)?,
             Some(list) => {
                 let more = tokens_of(EXTRA, list)?;
                 let extra = self.extra.get_or_insert_default();
@@ -195,9 +181,15 @@ impl AddedTokens {
         Ok(())
     }
 
-    fn set_of_model(&mut self, name: &str, value: &Value) -> Result<(), String> {
-        let token = token_of(name, value)?.special();
-        self.of_model.push((name.to_owned(), token));
+    /// Adds special tokens under names of the model's own.
+    fn add_of_model<'a>(
+        &mut self,
+        tokens: impl IntoIterator<Item = (&'a String, &'a Value)>,
+    ) -> Result<(), String> {
+        for (name, value) in tokens {
+            let token = token_of(name, value)?.special();
+            self.of_model.push((name.clone(), token));
+        }
         Ok(())
     }
 

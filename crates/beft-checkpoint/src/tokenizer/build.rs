@@ -15,7 +15,7 @@ use tokenizers::{AddedToken, ModelWrapper, PostProcessorWrapper, Tokenizer, Trun
 
 use super::checks;
 use super::class::Class;
-use super::kept::{kept, of_class, other_part};
+use super::kept::{kept, other_part};
 use super::parts::{changed_part, is_byte_level};
 use super::pieces::{decoder, normalizer, pre_tokenizer, unigram};
 use super::settings::TokenizerSettings;
@@ -83,17 +83,13 @@ pub(super) fn build(
         if !class.takes(found.get_model()) {
             let generic = class == Class::Generic && settings.found && !unknown;
             let segments = gives_segments(settings, !generic && class.gives_segments());
-            let other = match settings.found {
-                true => None,
-                false => {
-                    let (class, _) = Class::choose(model_type, declared, byte_level);
-                    of_class(class, &found, settings, dir)
-                }
+            let (usual, _) = Class::choose(model_type, declared, byte_level);
+            let other = match !settings.found && usual.takes(found.get_model()) {
+                true => rebuilt(usual, &found, settings, false, dir).ok(),
+                false => None,
             };
             let tokenizer = kept(class, found, settings, &json)?;
-            notes.extend(
-                other.and_then(|(class, other)| other_part(&tokenizer, class, &other, dir)),
-            );
+            notes.extend(other.and_then(|other| other_part(&tokenizer, usual, &other, dir)));
             return Ok(Built {
                 tokenizer,
                 segments,
@@ -102,7 +98,7 @@ pub(super) fn build(
             });
         }
         let segments = gives_segments(settings, class.gives_segments());
-        let tokenizer = rebuilt(class, found.clone(), settings, false, dir)?;
+        let tokenizer = rebuilt(class, &found, settings, false, dir)?;
         if let Some(part) = changed_part(&found, &tokenizer) {
             notes.push(format!(
                 "{}: tokenizer_config.json and {TOKENIZER} do not agree about the {part}; the first is followed, \
@@ -148,7 +144,7 @@ pub(super) fn build(
         }
         _ => return Err(missing(dir, &json)),
     };
-    let tokenizer = rebuilt(class, Tokenizer::new(model), settings, true, dir)?;
+    let tokenizer = rebuilt(class, &Tokenizer::new(model), settings, true, dir)?;
     Ok(Built {
         tokenizer,
         segments: gives_segments(settings, class.gives_segments()),
@@ -201,7 +197,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, CheckpointEr
 /// The tokenizer that a class makes of a vocabulary. `plain` says that there was no tokenizer.json.
 pub(super) fn rebuilt(
     class: Class,
-    found: Tokenizer,
+    found: &Tokenizer,
     settings: &TokenizerSettings,
     plain: bool,
     dir: &Path,
@@ -232,7 +228,7 @@ pub(super) fn rebuilt(
     tokenizer.with_normalizer(normalizer(class, settings, found.get_normalizer()));
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer(class, settings)));
     tokenizer.with_decoder(Some(decoder(class, prefix_space.unwrap_or(true))));
-    let (known, of_file) = (BTreeMap::new(), added_tokens(&found));
+    let (known, of_file) = (BTreeMap::new(), added_tokens(found));
     let tokens = settings.tokens.all(class, &known, &special, &of_file);
     tokenizer.add_tokens(&tokens);
     tokenizer.set_encode_special_tokens(settings.split_special);

@@ -5,7 +5,7 @@ use std::path::Path;
 use beft_core::guarded;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::build::{TOKENIZER, added_tokens, rebuilt, special_tokens};
+use super::build::{TOKENIZER, added_tokens, special_tokens};
 use super::class::Class;
 use super::parts::changed_part;
 use super::settings::TokenizerSettings;
@@ -40,18 +40,6 @@ pub(super) fn kept(
     };
     tokenizer.set_encode_special_tokens(settings.split_special);
     Ok(tokenizer)
-}
-
-/// The tokenizer that a class makes of a tokenizer.json of its kind, and the class.
-pub(super) fn of_class(
-    class: Class,
-    found: &Tokenizer,
-    settings: &TokenizerSettings,
-    dir: &Path,
-) -> Option<(Class, Tokenizer)> {
-    let takes = class.takes(found.get_model());
-    let made = takes.then(|| rebuilt(class, found.clone(), settings, false, dir));
-    Some((class, made?.ok()?))
 }
 
 /// Says where a tokenizer.json that is used as it is differs from what transformers makes of it.

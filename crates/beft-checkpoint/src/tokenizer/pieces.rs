@@ -95,13 +95,13 @@ pub(super) fn pre_tokenizer(class: Class, settings: &TokenizerSettings) -> PreTo
     match class {
         Class::Bert | Class::DistilBert | Class::Mpnet => BertPreTokenizer.into(),
         Class::XlmRoberta | Class::Camembert => {
-            let metaspace = Metaspace::new(SPACE, xlm_roberta_scheme(prefix_space), true);
-            Sequence::new(vec![WhitespaceSplit.into(), metaspace.into()]).into()
+            let metaspace = metaspace(class, prefix_space).into();
+            Sequence::new(vec![WhitespaceSplit.into(), metaspace]).into()
         }
         Class::DebertaV2 => {
             let punctuation = (settings.split_by_punct == Some(true))
                 .then(|| Punctuation::new(SplitDelimiterBehavior::Isolated).into());
-            let metaspace = Metaspace::new(SPACE, deberta_scheme(prefix_space), true).into();
+            let metaspace = metaspace(class, prefix_space).into();
             Sequence::new(punctuation.into_iter().chain([metaspace]).collect()).into()
         }
         Class::Llama => {
@@ -125,28 +125,21 @@ pub(super) fn pre_tokenizer(class: Class, settings: &TokenizerSettings) -> PreTo
     }
 }
 
-/// Where DeBERTa's tokenizer puts a space in front.
-fn deberta_scheme(prefix_space: Option<bool>) -> PrependScheme {
-    match prefix_space.unwrap_or(true) {
-        true => PrependScheme::Always,
-        false => PrependScheme::First,
-    }
-}
-
-/// Where the tokenizers of XLM-RoBERTa and CamemBERT put a space in front.
-fn xlm_roberta_scheme(prefix_space: Option<bool>) -> PrependScheme {
-    match prefix_space.unwrap_or(true) {
-        true => PrependScheme::Always,
-        false => PrependScheme::Never,
-    }
+/// What sentencepiece's spaces are for the classes that read its pieces.
+fn metaspace(class: Class, prefix_space: Option<bool>) -> Metaspace {
+    let scheme = match (prefix_space.unwrap_or(true), class) {
+        (true, _) => PrependScheme::Always,
+        (false, Class::DebertaV2) => PrependScheme::First,
+        (false, _) => PrependScheme::Never,
+    };
+    Metaspace::new(SPACE, scheme, true)
 }
 
 /// How tokens become text again.
 pub(super) fn decoder(class: Class, prefix_space: bool) -> DecoderWrapper {
     match class {
-        Class::DebertaV2 => Metaspace::new(SPACE, deberta_scheme(Some(prefix_space)), true).into(),
-        Class::XlmRoberta | Class::Camembert => {
-            Metaspace::new(SPACE, xlm_roberta_scheme(Some(prefix_space)), true).into()
+        Class::DebertaV2 | Class::XlmRoberta | Class::Camembert => {
+            metaspace(class, Some(prefix_space)).into()
         }
         Class::Bert | Class::DistilBert | Class::Mpnet => {
             decoders::wordpiece::WordPiece::new("##".to_owned(), true).into()
